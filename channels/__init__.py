@@ -1,1 +1,1 @@
-
+"""Channel adapters: one folder per channel, and the only place where vendor SDKs appear."""

@@ -1,1 +1,1 @@
-
+"""Channel Gateway: the core. Only the composition root (`app`, `cli`) sees channels and workers."""

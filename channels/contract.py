@@ -1,0 +1,31 @@
+"""What a channel adapter is handed, and what it must offer.
+
+On the way in an adapter proves who is speaking (`verify`), turns the request into the domain's
+`InboundMessage` or `Receipt` (`parse`) and gives it to the ports below; only when they return has
+the provider's request been answered. On the way out it is a `gateway.domain.ports.Sender`.
+Adapters hand over routes and never import the server, the store or the bus.
+"""
+
+from dataclasses import dataclass
+
+from gateway.domain.clock import Clock
+from gateway.domain.ports import Accept, ApplyReceipt, Dialogue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingress:
+    """Everything an ingress adapter may use of the gateway."""
+
+    accept: Accept
+    receive: ApplyReceipt
+    dialogue: Dialogue
+    public_url: str
+    """What providers see, without a trailing slash; signatures are checked against it."""
+    clock: Clock
+
+
+MAX_BODY = 1_048_576
+"""Bytes of a webhook's body; more is 413."""
+
+MAX_FIELDS = 1_000
+"""Fields of a form; more is 400. Providers send fewer than a hundred."""

@@ -1,0 +1,49 @@
+"""What travels on the queues: the envelope, and where it is put (contract/queues.md)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+from zlib import crc32
+
+from pydantic import BaseModel, ConfigDict
+
+VERSION = 1
+
+
+class Exchange(StrEnum):
+    """Exchanges, without the prefix."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    EVENTS = "events"
+    VOICE = "voice"
+    VOICE_EVENTS = "voice.events"
+
+
+class Envelope(BaseModel):
+    """The outer form of every message. Unknown keys are ignored; an unknown `v` is not ours to read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    v: Literal[1] = 1
+    id: str
+    type: str
+    occurred_at: str
+    organization_id: str | None = None
+    conversation_id: str | None = None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """An outbox row: an envelope (as JSON text) and where it goes."""
+
+    id: str
+    exchange: str
+    routing_key: str
+    body: str
+
+
+def partition(conversation_id: str, partitions: int) -> int:
+    """The turn queue of a conversation: crc32 of the id's 36 lower-case characters, modulo."""
+    return crc32(conversation_id.encode()) % partitions

@@ -1,0 +1,145 @@
+"""Messages: what people, agents and operators said, normalised over all channels."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+JsonObject = dict[str, Any]
+"""JSON that is the user's own and passed through untouched (metadata, context variables)."""
+
+
+class Channel(StrEnum):
+    """A medium. `web` behaves exactly as `api`."""
+
+    API = "api"
+    WEB = "web"
+    SMS = "sms"
+    EMAIL = "email"
+    VOICE = "voice"
+
+    @property
+    def delivers(self) -> bool:
+        """Whether a reply has to be brought to the end user by a delivery worker."""
+        return self in (Channel.SMS, Channel.EMAIL)
+
+
+class Role(StrEnum):
+    """Who a message is from, as a model sees it."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+    """Notices, such as that of a handoff."""
+    TOOL = "tool"
+    SYSTEM_EVENT = "system_event"
+    """Calls and digits."""
+
+
+class Author(StrEnum):
+    """Who really wrote it."""
+
+    AGENT = "agent"
+    HUMAN_OPERATOR = "human_operator"
+    END_USER = "end_user"
+    SYSTEM = "system"
+
+
+class SenderAuth(StrEnum):
+    """How sure we are of the sender's address."""
+
+    VERIFIED = "verified"
+    """The provider signs for it, or DMARC aligns."""
+    REPLY_TOKEN = "reply_token"  # noqa: S105
+    """Our own signed reply address came back from the address it was sent to."""
+    UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that came with a message; the bytes are behind `url`."""
+
+    id: str
+    media_type: str
+    size: int | None
+    """Bytes; None where the provider does not say."""
+    name: str | None
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundMessage:
+    """One message as a channel adapter hands it over: proven, parsed, not yet stored.
+
+    `provider_message_id` is the de-duplication key within the organisation and provider.
+    """
+
+    channel: Channel
+    provider: str
+    provider_message_id: str
+    sender: str
+    """Their address, canonical: E.164 number, mailbox, or the provider's own id for an anonymous one."""
+    recipient: str
+    """Our address, canonical."""
+    text: str
+    received_at: int
+    """Microseconds since the epoch, UTC."""
+    subject: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    sender_auth: SenderAuth = SenderAuth.VERIFIED
+    conversation_id: str | None = None
+    """The conversation a proven thread marker names (mail reply token, call in progress)."""
+    thread_ids: tuple[str, ...] = ()
+    """Message-IDs this one answers, newest first (mail)."""
+    thread_key: str | None = None
+    """What makes one open conversation of several messages, besides the two addresses (call sid)."""
+    reply_to: str | None = None
+    """Transient reply queue of a listener that waits for this message's turn."""
+    role: Role = Role.USER
+    metadata: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What `accept` did with a message."""
+
+    conversation_id: str
+    message_id: str
+    end_user_id: str
+    duplicate: bool
+    """True when the provider had delivered the same message before: nothing was stored."""
+    turn_expected: bool = True
+    """False when the conversation's status runs no turns now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A tool invocation of an agent and what came of it."""
+
+    id: str
+    name: str
+    arguments: JsonObject
+    output: Any = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One row of a conversation; `seq` starts at 0 and has no gaps."""
+
+    id: str
+    conversation_id: str
+    seq: int
+    turn_id: str | None
+    role: Role
+    content: str
+    author: Author
+    created_at: int
+    tool_calls: tuple[ToolCall, ...] = ()
+    model_used: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    latency_ms: int | None = None
+    delivery_status: str | None = None
+    metadata: JsonObject = field(default_factory=dict)
+    evidence: tuple[JsonObject, ...] = ()
+    attachments: tuple[Attachment, ...] = ()

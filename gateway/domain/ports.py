@@ -1,0 +1,273 @@
+"""What the core needs from outside, and what channels are handed: small protocols, each with one reason."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
+
+from gateway.domain.agent import AgentEvent, TurnRequest
+from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, PartText, Receipt, SendOutcome, Taken
+from gateway.domain.envelope import Envelope
+from gateway.domain.message import Accepted, Channel, InboundMessage
+from gateway.domain.turn import TurnOutcome
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Row = Mapping[str, Any]
+Param = str | int | float | bool | bytes | None | Sequence[str] | Sequence[int]
+
+
+class Wake(StrEnum):
+    """What a committed unit of work may wake."""
+
+    OUTBOX = "outbox"
+    TIMELINE = "timeline"
+
+
+class Tx(Protocol):
+    """A unit of work in progress. Queries go by name; a unit awaits nothing else."""
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgres"]:
+        """Which variant of a query runs."""
+        ...
+
+    async def one(self, query: str, /, **params: Param) -> Row | None:
+        """The first row, or None."""
+        ...
+
+    async def all(self, query: str, /, **params: Param) -> Sequence[Row]:
+        """Every row; queries carry their own LIMIT."""
+        ...
+
+    async def run(self, query: str, /, **params: Param) -> int:
+        """Run it; how many rows it touched."""
+        ...
+
+    async def many(self, query: str, rows: Sequence[Mapping[str, Param]], /) -> None:
+        """Run it once for each set of parameters."""
+        ...
+
+    def after_commit(self, wake: Wake, /) -> None:
+        """Wake somebody once this unit is durable."""
+        ...
+
+
+class Store(Protocol):
+    """The database: units of work, durable when `write` returns. Raises `Unavailable` when it is away."""
+
+    async def write(
+        self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit of work in one transaction."""
+        ...
+
+    async def read(
+        self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit that only reads."""
+        ...
+
+    def on_wake(self, wake: Wake, callback: Callable[[], None]) -> None:
+        """Call `callback` (on the event loop) whenever such a unit has committed."""
+        ...
+
+
+class Ack(StrEnum):
+    """A consumer's verdict on a queue message."""
+
+    DONE = "done"
+    RETRY = "retry"
+    """Put it on the retry queue of `Verdict.step`."""
+    DEAD = "dead"
+    """Keep it as a dead letter with `Verdict.reason`."""
+
+
+class RetryStep(StrEnum):
+    """The delays of the retry queues."""
+
+    S5 = "5s"
+    S30 = "30s"
+    M2 = "2m"
+    M10 = "10m"
+    H1 = "1h"
+
+    @property
+    def seconds(self) -> int:
+        """How long a message waits there."""
+        return {"5s": 5, "30s": 30, "2m": 120, "10m": 600, "1h": 3600}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a queue message."""
+
+    ack: Ack
+    step: RetryStep = RetryStep.S5
+    reason: str = ""
+
+
+DONE = Verdict(Ack.DONE)
+
+
+def retry(step: RetryStep, reason: str = "") -> Verdict:
+    """Try again after a delay."""
+    return Verdict(Ack.RETRY, step, reason)
+
+
+def dead(reason: str) -> Verdict:
+    """Give up, keep it with its reason."""
+    return Verdict(Ack.DEAD, reason=reason)
+
+
+Consume = Callable[[Envelope], Awaitable[Verdict]]
+"""Works off one message. What it raises counts as a retry, but for a body that is not valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Who takes from which queues. `queue` is a name without prefix, such as `turns.3`."""
+
+    queue: str
+    consume: Consume
+    prefetch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFrame:
+    """What travels on a transient reply queue to a waiting listener.
+
+    `message_id` names the listener's input. A delta carries (turn, fence, n); the frame with
+    `final` says only that the turn row is worth reading now.
+    """
+
+    message_id: str
+    turn_id: str
+    fence: int
+    n: int
+    text: str = ""
+    final: bool = False
+
+
+class Replies(Protocol):
+    """Transient frames from a turn worker to listeners in other processes; may be lost at any time."""
+
+    @property
+    def address(self) -> str | None:
+        """This process's reply queue, to be stored with an input; None while there is none."""
+        ...
+
+    def listen(self, message_id: str) -> "ReplyStream":
+        """Frames for one input, until the stream is closed."""
+        ...
+
+    async def send(self, address: str, frame: ReplyFrame) -> None:
+        """Send to a listener; silently dropped when it is gone."""
+        ...
+
+
+class ReplyStream(Protocol):
+    """Frames for one listener."""
+
+    async def next(self, timeout: float) -> ReplyFrame | None:
+        """The next frame, or None when `timeout` seconds went by or the connection was renewed."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening."""
+        ...
+
+
+class Bus(Protocol):
+    """The queues: RabbitMQ, or the outbox table itself when embedded."""
+
+    @property
+    def replies(self) -> Replies:
+        """The way back to waiting requests."""
+        ...
+
+    async def start(self, consumers: Sequence[Consumer]) -> None:
+        """Declare what is needed and begin to consume."""
+        ...
+
+    async def drain(self, timeout: float) -> None:
+        """Take no more, wait for what is in flight at most `timeout` seconds, give the rest back."""
+        ...
+
+    async def stop(self) -> None:
+        """Close connections."""
+        ...
+
+    async def check(self) -> str | None:
+        """None when healthy, else what does not answer, in a few words."""
+        ...
+
+
+class Agent(Protocol):
+    """Answers turns."""
+
+    def answer(self, turn: TurnRequest) -> AsyncIterator[AgentEvent]:
+        """Stream the answer; raises AgentFailed. Closing the iterator cancels the agent."""
+        ...
+
+
+class Sender(Protocol):
+    """The way out of one channel through one provider."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's name, as stored with a part."""
+        ...
+
+    def split(self, delivery: Delivery) -> Sequence[PartText]:
+        """Cut a reply into parts; called once per delivery, the result is stored. Pure."""
+        ...
+
+    async def send(self, delivery: Delivery, part: Part, timeout: float) -> SendOutcome:
+        """Hand one part to the provider within `timeout` seconds. Never raises for the provider's faults."""
+        ...
+
+    async def find(self, delivery: Delivery, part: Part) -> Taken | OutcomeUnknown | None:
+        """Whether the provider has a part whose outcome was not learnt.
+
+        None: it has not. OutcomeUnknown: it could not be asked now. A provider that cannot
+        tell answers None, and the part is sent again (counted as possibly doubled).
+        """
+        ...
+
+
+class Accept(Protocol):
+    """Stores an inbound message durably; what every ingress adapter is handed."""
+
+    async def __call__(self, message: InboundMessage) -> Accepted:
+        """Raises UnknownAddress, or Unavailable (retryable; nothing was stored)."""
+        ...
+
+    def serves(self, channel: Channel, address: str) -> bool:
+        """Whether this canonical address is one of ours."""
+        ...
+
+
+class Dialogue(Protocol):
+    """For channels whose answer goes back on the same connection (a phone call's webhooks)."""
+
+    async def ask(self, message: InboundMessage, wait: float) -> TurnOutcome | None:
+        """Accept a message and wait at most `wait` seconds for its turn; None when it takes longer."""
+        ...
+
+    async def outcome(self, provider: str, provider_message_id: str, wait: float) -> TurnOutcome | None:
+        """The turn of a message accepted before; None when it is still running."""
+        ...
+
+    async def end(self, message: InboundMessage) -> None:
+        """The call is over: record the event and close its conversation."""
+        ...
+
+
+class ApplyReceipt(Protocol):
+    """Applies what a provider says about a part it took."""
+
+    async def __call__(self, receipt: Receipt) -> None:
+        """Idempotent and order-safe; an unknown part is kept as such, not refused."""
+        ...

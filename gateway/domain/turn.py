@@ -1,0 +1,174 @@
+"""A turn: some input and its replies. States, the claim a worker works on, and the outcome."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.domain.agent import TurnRequest
+from gateway.domain.conversation import Conversation, Status
+from gateway.domain.errors import ErrorCode
+from gateway.domain.message import JsonObject, ToolCall
+
+
+class TurnState(StrEnum):
+    """`running` covers every attempt; the rest is final, but for `parked`."""
+
+    RUNNING = "running"
+    PARKED = "parked"
+    """Waits for an approval."""
+    DONE = "done"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    """A take-over, a close or a barge-in came first; its text was discarded."""
+    DEAD = "dead"
+    """Given up after five attempts, kept as a dead letter."""
+
+    @property
+    def final(self) -> bool:
+        """Nothing more will happen to it by itself."""
+        return self not in (TurnState.RUNNING, TurnState.PARKED)
+
+
+class Path(StrEnum):
+    """How a turn was decided (contract/http-api.md, "Turn answer")."""
+
+    SINGLE = "single"
+    QUEUED = "queued"
+    APPROVAL = "approval"
+    HANDOFF = "handoff"
+    CLOSED_BY_AGENT = "closed_by_agent"
+    BLOCKED = "blocked"
+
+
+DECISION_SOURCE = {
+    Path.SINGLE: "router",
+    Path.APPROVAL: "policy",
+    Path.HANDOFF: "agent",
+    Path.CLOSED_BY_AGENT: "agent",
+    Path.BLOCKED: "policy",
+}
+
+
+class InputKind(StrEnum):
+    """How an input joins others."""
+
+    CHANNEL = "channel"
+    """Answered together with all that is pending when a turn starts."""
+    API = "api"
+    """A turn alone; gets its `seq` when the turn starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnInput:
+    """One input of a turn."""
+
+    message_id: str
+    seq: int
+    kind: InputKind
+    reply_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRef:
+    """The right to run a conversation's turns: whose, and under which fencing number."""
+
+    conversation_id: str
+    worker_id: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A turn to run, as read from the database under the lease."""
+
+    lease: LeaseRef
+    turn_id: str
+    attempt: int
+    conversation: Conversation
+    inputs: tuple[TurnInput, ...]
+    request: TurnRequest
+    started_at: int
+
+    @property
+    def has_api_input(self) -> bool:
+        """A failed API turn is not run again by itself."""
+        return any(i.kind is InputKind.API for i in self.inputs)
+
+    @property
+    def listeners(self) -> tuple[tuple[str, str], ...]:
+        """(reply queue, message id) of everybody who waits for this turn."""
+        return tuple((i.reply_to, i.message_id) for i in self.inputs if i.reply_to)
+
+
+class NotNow(StrEnum):
+    """Why there was nothing to claim."""
+
+    ANSWERED = "answered"
+    """Nothing is pending, or the conversation is gone: the doorbell has done its work."""
+    NO_TURNS = "no_turns"
+    """The status runs no turns; whoever changes it rings again."""
+    LEASED = "leased"
+    """Another worker has it: ring again later."""
+    NOT_DUE = "not_due"
+    """A retry is scheduled; the timer rings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyMessage:
+    """One assistant message of a reply."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """Everything a turn produced, ready to be committed."""
+
+    messages: tuple[ReplyMessage, ...]
+    path: Path
+    evidence: tuple[JsonObject, ...] = ()
+    intents: tuple[JsonObject, ...] = ()
+    """Voice intents `{intent_id, kind, payload}`, resolved."""
+    handoff_reason: str | None = None
+    handoff_text: str | None = None
+    end_reason: str | None = None
+    approval: JsonObject | None = None
+    transfer: JsonObject | None = None
+    model_used: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    ttft_ms: int | None = None
+    latency_ms: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole reply, as the API answers it."""
+        return "\n\n".join(m.text for m in self.messages if m.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnOutcome:
+    """A turn as stored: what the API answers and what a waiting channel renders."""
+
+    turn_id: str
+    conversation_id: str
+    state: TurnState
+    path: Path | None
+    decision_source: str | None
+    text: str
+    agent_id: str | None
+    message_seqs: tuple[int, ...]
+    session_status: Status
+    ttft_ms: int | None
+    started_at: int
+    evidence: tuple[JsonObject, ...] = ()
+    intents: tuple[JsonObject, ...] = ()
+    evidence_message_id: str | None = None
+    error: ErrorCode | None = None
+    error_message: str | None = None
+    fence: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the conversation is over."""
+        return self.session_status.terminal

@@ -1,0 +1,1 @@
+"""The database: schema and migrations, named queries, and the two engines that run units of work."""

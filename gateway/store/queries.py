@@ -1,0 +1,199 @@
+"""Loads the named queries of `gateway/store/queries/*.sql` and compiles each for both databases.
+
+A block begins with `-- name: some_name`, or stands twice as `-- name: some_name @postgres` and `… @sqlite` where the
+databases differ. Comment lines that follow are its description. Parameters are `:name`; on PostgreSQL they become
+`$1…`, the same name the same number. A list is an array there and JSON text on SQLite (`json_each(:ids)`).
+The macro `{now}` is the database's clock in microseconds since 1970.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Literal
+
+from gateway.domain.ports import Param
+from gateway.store.sql import Kind, SqlError, tokens
+
+Dialect = Literal["sqlite", "postgres"]
+DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
+
+_MACROS: Mapping[str, Mapping[Dialect, str]] = {
+    "{now}": {"sqlite": "now_us()", "postgres": "gateway_now()"},
+}
+_NAME_LINE = re.compile(r"--\s*name:\s*(?P<rest>.*)")
+_NAME = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?:\s+@(?P<dialect>sqlite|postgres))?")
+
+
+class QueryError(ValueError):
+    """A query file that cannot be loaded; the message begins with `file:line:`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One named query, ready for either driver."""
+
+    name: str
+    description: str
+    sqlite: str
+    postgres: str
+    order: tuple[str, ...]
+    """PostgreSQL's `$1, $2, …` by name."""
+    parameters: frozenset[str]
+    """Every parameter of either variant: a caller gives exactly these, whichever database answers."""
+
+    def check(self, params: Mapping[str, Param]) -> None:
+        """Refuse (TypeError) a call with a parameter missing or unknown, alike on both databases."""
+        if params.keys() == self.parameters:
+            return
+        missing, unknown = self.parameters - params.keys(), params.keys() - self.parameters
+        complaints = [
+            f"{word} {', '.join(sorted(names))}"
+            for word, names in (("misses", missing), ("does not know", unknown))
+            if names
+        ]
+        raise TypeError(f"query {self.name} {' and '.join(complaints)}")
+
+    def positional(self, params: Mapping[str, Param]) -> list[Param]:
+        """Return the values for PostgreSQL's `$1…`."""
+        return [params[name] for name in self.order]
+
+
+class Queries(dict[str, Query]):
+    """The queries by name; an unknown name is a LookupError that says so."""
+
+    def __missing__(self, name: str) -> Query:
+        raise LookupError(f"no query is named {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    name: str
+    dialect: Dialect | None
+    where: str
+    description: str
+    text: str
+
+
+def bind_sqlite(params: Mapping[str, Param]) -> Mapping[str, Param]:
+    """Return the parameters as SQLite takes them: lists as JSON text, the rest untouched."""
+    if not any(isinstance(value, list | tuple) for value in params.values()):
+        return params
+    return {
+        name: json.dumps(value) if isinstance(value, list | tuple) else value
+        for name, value in params.items()
+    }
+
+
+def load_queries(folder: Path | Traversable | None = None) -> Queries:
+    """Load every `*.sql` file of `folder` (the package's own by default). Raises QueryError."""
+    source = files("gateway.store").joinpath("queries") if folder is None else folder
+    blocks: dict[str, dict[Dialect | None, _Block]] = {}
+    for file in sorted(source.iterdir(), key=lambda entry: entry.name):
+        if not file.name.endswith(".sql"):
+            continue
+        for block in _blocks(file.name, file.read_text(encoding="utf-8")):
+            _add(blocks.setdefault(block.name, {}), block)
+    return Queries((name, _query(variants)) for name, variants in blocks.items())
+
+
+def _add(variants: dict[Dialect | None, _Block], block: _Block) -> None:
+    if block.dialect in variants or None in variants or (variants and block.dialect is None):
+        first = next(iter(variants.values()))
+        raise QueryError(f"{block.where}: {block.name} is already defined at {first.where}")
+    variants[block.dialect] = block
+
+
+def _blocks(file: str, text: str) -> Iterator[_Block]:
+    """Cut a file at its name lines."""
+    head: tuple[str, Dialect | None, str] | None = None
+    body: list[str] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        where = f"{file}:{number}"
+        match = _NAME_LINE.fullmatch(line.rstrip())
+        if match is None:
+            body.append(line)
+            if head is None and line.strip() and not line.startswith("--"):
+                raise QueryError(f"{where}: SQL before the first '-- name:' line")
+            continue
+        if head is not None:
+            yield _block(head, body)
+        head, body = _head(match["rest"], where), []
+    if head is not None:
+        yield _block(head, body)
+
+
+def _head(rest: str, where: str) -> tuple[str, Dialect | None, str]:
+    match = _NAME.fullmatch(rest)
+    if match is None:
+        raise QueryError(f"{where}: expected '-- name: lower_case_name [@sqlite|@postgres]', not {rest!r}")
+    chosen = next((dialect for dialect in DIALECTS if dialect == match["dialect"]), None)
+    return match["name"], chosen, where
+
+
+def _block(head: tuple[str, Dialect | None, str], body: list[str]) -> _Block:
+    name, dialect, where = head
+    comments = 0
+    while comments < len(body) and body[comments].startswith("--"):
+        comments += 1
+    description = " ".join(line.removeprefix("--").strip() for line in body[:comments])
+    return _Block(name, dialect, where, description, "\n".join(body[comments:]))
+
+
+def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
+    shared = variants.get(None)
+    first = next(iter(variants.values()))
+    for dialect in DIALECTS:
+        if shared is None and dialect not in variants:
+            raise QueryError(f"{first.where}: {first.name} has no variant for {dialect}")
+    sqlite, sqlite_order = _compile(shared or variants["sqlite"], "sqlite")
+    postgres, order = _compile(shared or variants["postgres"], "postgres")
+    return Query(
+        first.name, first.description, sqlite, postgres, tuple(order), frozenset(order) | frozenset(sqlite_order)
+    )
+
+
+def _compile(block: _Block, dialect: Dialect) -> tuple[str, list[str]]:
+    """Return the driver's text and its parameter names in order of first use."""
+    order: list[str] = []
+    pieces: list[str] = []
+    try:
+        for kind, piece in _statement(block.text):
+            pieces.append(_expand(kind, piece, dialect, order))
+    except SqlError as error:
+        raise QueryError(f"{block.where}: {block.name}: {error}") from None
+    text = "".join(pieces).strip()
+    if not text:
+        raise QueryError(f"{block.where}: {block.name} has no SQL")
+    return text, order
+
+
+def _statement(text: str) -> Iterator[tuple[Kind, str]]:
+    """Yield the tokens of the block's one statement, without its final semicolon."""
+    ended = False
+    for kind, piece in tokens(text):
+        if kind is Kind.END:
+            ended = True
+        elif not ended:
+            yield kind, piece
+        elif kind is not Kind.COMMENT and piece.strip():
+            raise SqlError("more than one statement")
+
+
+def _expand(kind: Kind, piece: str, dialect: Dialect, order: list[str]) -> str:
+    if kind is Kind.COMMENT:
+        return " "
+    if kind is Kind.MACRO:
+        macro = _MACROS.get(piece)
+        if macro is None:
+            raise SqlError(f"unknown macro {piece}")
+        return macro[dialect]
+    if kind is not Kind.PARAMETER:
+        return piece
+    name = piece[1:]
+    if name not in order:
+        order.append(name)
+    return piece if dialect == "sqlite" else f"${order.index(name) + 1}"
