@@ -1,0 +1,1 @@
+"""Twilio, for SMS and for voice: signature, REST client, error table, and a fake of the whole service."""

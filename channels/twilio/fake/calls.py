@@ -1,0 +1,283 @@
+"""A phone call at the fake Twilio: fetches TwiML, acts on it, and lets a script be the person on the line.
+
+What a verb does takes no time here; only the person's own acts (`say`, `press`, `silence`, `hang_up`) and the
+end of a dialled leg (`dial_ended`) move a waiting call on.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urljoin
+
+from channels.twilio.fake.callstate import CallError, CallParties, CallStatus
+from channels.twilio.fake.ledger import new_sid
+from channels.twilio.fake.twiml import (
+    Dial,
+    Gather,
+    Hangup,
+    Pause,
+    Redirect,
+    Say,
+    TwimlError,
+    Unknown,
+    Verb,
+    parse,
+)
+from channels.twilio.fake.webhooks import Webhooks, WebhookUnreachable
+
+MAX_REDIRECTS: Final = 20
+"""Documents fetched one after another without anything heard from the caller."""
+_TWIML_TYPES: Final = ("text/xml", "application/xml", "text/html")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """The verb a call waits in, the URL of its document and what follows it there."""
+
+    verb: Gather | Dial
+    url: str
+    rest: tuple[Verb, ...]
+
+
+class FakeCall:
+    """One call. What the caller heard and where it was connected can be read at any time."""
+
+    def __init__(self, account_sid: str, parties: CallParties, webhooks: Webhooks) -> None:
+        self.sid: str = new_sid("CA")
+        self.parties = parties
+        self.status = CallStatus.QUEUED
+        self.said: list[str] = []
+        """The texts spoken to the caller, in order."""
+        self.dialed: list[str] = []
+        """The numbers, SIP addresses and clients the call was connected to."""
+        self.paused_seconds = 0.0
+        self.unknown_verbs: list[str] = []
+        self.error = ""
+        """Why Twilio gave the call up (its error code and a text); empty if it did not."""
+        self.created_at = time.time()
+        self.ended_at: float | None = None
+        self._account_sid = account_sid
+        self._webhooks = webhooks
+        self._waiting: _Waiting | None = None
+        self._document = ""
+        self._episode = 0
+        """Counts what replaced the running document; an answer that comes for an older one is dropped."""
+        self._changed = asyncio.Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the call is over."""
+        return self.ended_at is not None
+
+    @property
+    def listening(self) -> frozenset[str]:
+        """What the call collects now: `speech`, `dtmf`, both or nothing."""
+        verb = self._waiting.verb if self._waiting else None
+        return verb.inputs if isinstance(verb, Gather) else frozenset()
+
+    @property
+    def dialing(self) -> bool:
+        """Whether the call is connected, or being connected, to someone else."""
+        return self._waiting is not None and isinstance(self._waiting.verb, Dial)
+
+    async def wait_for(self, condition: Callable[["FakeCall"], bool], timeout: float) -> None:
+        """Wait until the condition holds; raises TimeoutError after `timeout` seconds."""
+        async with asyncio.timeout(timeout):
+            while not condition(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def say(self, text: str) -> None:
+        """The caller speaks. Raises CallError where the call does not listen for speech."""
+        await self._heard("speech", [("SpeechResult", text), ("Confidence", "0.95")])
+
+    async def press(self, digits: str) -> None:
+        """The caller presses keys; a finish key and what follows numDigits are not sent.
+
+        Raises CallError where the call does not listen for keys.
+        """
+        verb = self._waiting.verb if self._waiting else None
+        kept, finished_on = digits, ""
+        if isinstance(verb, Gather):
+            if verb.finish_on_key and verb.finish_on_key in kept:
+                finished_on = verb.finish_on_key
+                kept = kept.split(finished_on)[0]
+            kept = kept[: verb.num_digits]
+        await self._heard("dtmf", [("Digits", kept), ("FinishedOnKey", finished_on)])
+
+    async def silence(self) -> None:
+        """The caller lets the Gather time out: the document goes on, or its action hears of nothing."""
+        waiting = self._gather()
+        assert isinstance(waiting.verb, Gather)
+        if waiting.verb.action_on_empty:
+            await self._act(waiting, [("SpeechResult", "")] if "speech" in waiting.verb.inputs else [])
+        else:
+            await self._perform(waiting.rest, waiting.url)
+
+    async def dial_ended(self, status: str = "completed") -> None:
+        """The other leg ends: `completed, busy, no-answer, failed, canceled`. CallError without one."""
+        waiting = self._waiting
+        if waiting is None or not isinstance(waiting.verb, Dial):
+            raise CallError("the call is connected to nobody")
+        self._waiting = None
+        if waiting.verb.action:
+            outcome = [("DialCallSid", new_sid("CA")), ("DialCallStatus", status), ("DialCallDuration", "1")]
+            await self._act(waiting, outcome)
+        else:
+            await self._perform(waiting.rest, waiting.url)
+
+    async def hang_up(self) -> None:
+        """The caller, or the API, ends the call; the status callback has been answered when this returns."""
+        await self.finish(CallStatus.COMPLETED)
+
+    async def fetch(self, url: str, extra: Sequence[tuple[str, str]] = (), method: str = "POST") -> None:
+        """Go on with the document at `url`, whatever the call does now."""
+        await self._goto(url, extra, method)
+
+    async def perform(self, twiml: str) -> None:
+        """Go on with this document, whatever the call does now."""
+        try:
+            verbs = parse(twiml)
+        except TwimlError as error:
+            await self._give_up(str(error))
+            return
+        await self._perform(verbs, self._document)
+
+    async def report(self, event: str, status: CallStatus) -> None:
+        """Take a status and tell the status callback, if it asked for this event."""
+        self.status = status
+        self._changed.set()
+        parties = self.parties
+        if not parties.status_callback or event not in parties.status_events:
+            return
+        form = [
+            *self._form(),
+            ("CallDuration", str(self.duration)),
+            ("CallbackSource", "call-progress-events"),
+        ]
+        try:
+            await self._webhooks.post(parties.status_callback, form)
+        except WebhookUnreachable:
+            return  # as at Twilio, where a status callback that fails is only logged
+
+    @property
+    def duration(self) -> int:
+        """Whole seconds since the call began."""
+        return int((self.ended_at or time.time()) - self.created_at)
+
+    async def finish(self, status: CallStatus) -> None:
+        """End the call with this status; without effect if it is over."""
+        if self.ended:
+            return
+        self._episode += 1
+        self._waiting = None
+        self.ended_at = time.time()
+        await self.report("completed", status)
+
+    def _gather(self) -> _Waiting:
+        waiting = self._waiting
+        if waiting is None or not isinstance(waiting.verb, Gather):
+            raise CallError("the call has ended" if self.ended else "the call does not listen")
+        self._waiting = None
+        return waiting
+
+    async def _heard(self, kind: str, result: list[tuple[str, str]]) -> None:
+        if self._waiting and isinstance(self._waiting.verb, Gather) and kind not in self._waiting.verb.inputs:
+            raise CallError(f"the call does not listen for {kind}")
+        await self._act(self._gather(), result)
+
+    async def _act(self, waiting: _Waiting, extra: Sequence[tuple[str, str]]) -> None:
+        await self._goto(urljoin(waiting.url, waiting.verb.action), extra, waiting.verb.method)
+
+    async def _goto(self, url: str, extra: Sequence[tuple[str, str]], method: str) -> None:
+        self._episode += 1
+        self._waiting = None
+        verbs = await self._document_at(url, extra, method)
+        if verbs is not None:
+            await self._perform(verbs, url)
+
+    async def _perform(self, verbs: Sequence[Verb], url: str) -> None:
+        self._episode += 1
+        self._waiting = None
+        for _ in range(MAX_REDIRECTS):
+            self._document = url
+            redirect = await self._run(verbs, url)
+            if redirect is None:
+                return
+            url = urljoin(url, redirect.url)
+            fetched = await self._document_at(url, (), redirect.method)
+            if fetched is None:
+                return
+            verbs = fetched
+        await self._give_up("too many redirects")
+
+    async def _run(self, verbs: Sequence[Verb], url: str) -> Redirect | None:
+        """Act on the verbs until one waits, ends the call or (returned) redirects it."""
+        for index, verb in enumerate(verbs):
+            match verb:
+                case Redirect():
+                    return verb
+                case Gather() | Dial():
+                    self._wait(_Waiting(verb, url, tuple(verbs[index + 1 :])))
+                    return None
+                case Hangup():
+                    break
+                case _:
+                    self._play(verb)
+        await self.finish(CallStatus.COMPLETED)
+        return None
+
+    def _wait(self, waiting: _Waiting) -> None:
+        if isinstance(waiting.verb, Dial):
+            self.dialed += waiting.verb.destinations
+        else:
+            for prompt in waiting.verb.prompts:
+                self._play(prompt)
+        self._waiting = waiting
+        self._changed.set()
+
+    def _play(self, verb: Verb) -> None:
+        match verb:
+            case Say():
+                self.said.append(verb.text)
+            case Pause():
+                self.paused_seconds += verb.seconds
+            case Unknown():
+                self.unknown_verbs.append(verb.name)
+
+    async def _document_at(
+        self, url: str, extra: Sequence[tuple[str, str]], method: str
+    ) -> tuple[Verb, ...] | None:
+        """The verbs answered there; None if the call was given up for the answer, or went elsewhere."""
+        episode = self._episode
+        try:
+            answer = await self._webhooks.post(url, [*self._form(), *extra], method=method)
+            if not 200 <= answer.status < 300:
+                raise TwimlError(f"11200 HTTP {answer.status}")
+            if answer.content_type not in _TWIML_TYPES:
+                raise TwimlError(f"12300 Invalid Content-Type {answer.content_type}")
+            verbs = parse(answer.body)
+        except (TwimlError, WebhookUnreachable) as error:
+            if self._episode == episode:
+                await self._give_up(f"{error}" if isinstance(error, TwimlError) else f"11200 {error}")
+            return None
+        return verbs if self._episode == episode else None
+
+    async def _give_up(self, error: str) -> None:
+        self.error = error
+        await self.finish(CallStatus.FAILED)
+
+    def _form(self) -> list[tuple[str, str]]:
+        return [
+            ("AccountSid", self._account_sid),
+            ("ApiVersion", "2010-04-01"),
+            ("CallSid", self.sid),
+            ("CallStatus", self.status),
+            ("Called", self.parties.to),
+            ("Caller", self.parties.from_),
+            ("Direction", self.parties.direction),
+            ("From", self.parties.from_),
+            ("To", self.parties.to),
+        ]

@@ -1,0 +1,170 @@
+"""The fake Twilio itself: a REST server on loopback, and a source of texts and calls.
+
+It stands in for Twilio in `make demo`, in tests, under the chaos tests and in the benchmark.
+"""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from channels.twilio.fake.callbacks import StatusCallbacks, Step
+from channels.twilio.fake.callresource import CallsResource
+from channels.twilio.fake.calls import FakeCall
+from channels.twilio.fake.callstate import CallParties, CallStatus
+from channels.twilio.fake.control import Control
+from channels.twilio.fake.faults import Dice, Faults
+from channels.twilio.fake.ledger import Draft, Ledger, Message, new_sid
+from channels.twilio.fake.messages import MessagesResource
+from channels.twilio.fake.outgoing import MAX_BODY_UNITS, segments
+from channels.twilio.fake.rest import Gate
+from channels.twilio.fake.webhooks import WebhookAnswer, Webhooks
+
+MAX_REQUEST_BYTES = 256 * 1024
+WEBHOOK_CONNECTIONS = 128
+SMS_PATH = "/webhooks/twilio/sms"
+VOICE_PATH = "/webhooks/twilio/voice"
+VOICE_STATUS_PATH = "/webhooks/twilio/voice/status"
+
+
+class FakeTwilio:
+    """One Twilio account, served on a loopback port.
+
+    `webhook_url` is the base URL the gateway is known under (its `GATEWAY_PUBLIC_URL`); it may be set later.
+    """
+
+    def __init__(
+        self,
+        account_sid: str,
+        auth_token: str,
+        *,
+        webhook_url: str = "",
+        statuses: Sequence[str] = ("queued", "sent", "delivered"),
+        callback_delay: float = 0.02,
+        ledger: Ledger | None = None,
+    ) -> None:
+        """`statuses`: what a message goes through, one step each `callback_delay` seconds.
+
+        The first status is that of the answer and is not called back (as at Twilio); a later one may name an
+        error code (`undelivered:30003`).
+        """
+        self.account_sid = account_sid
+        self.auth_token = auth_token
+        self.webhook_url = webhook_url
+        self.url = ""
+        """Where it listens; what the Twilio client's `api.base_url` must be."""
+        self._steps = [Step.parse(status) for status in statuses]
+        self._steps_to: dict[str, list[Step]] = {}
+        self._ledger = ledger or Ledger()
+        self._dice = Dice()
+        self._webhooks = Webhooks(auth_token, WEBHOOK_CONNECTIONS)
+        self._callbacks = StatusCallbacks(account_sid, self._webhooks, self._dice, callback_delay)
+        gate = Gate(account_sid, auth_token, self._dice)
+        self._messages = MessagesResource(
+            gate, self._ledger, self._callbacks, lambda to: self._steps_to.get(to, self._steps)
+        )
+        self._calls = CallsResource(gate, self._webhooks)
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listen, and return the base URL. Raises OSError where the port is taken."""
+        app = web.Application(client_max_size=MAX_REQUEST_BYTES)
+        app.add_routes(
+            [*self._messages.routes(), *self._calls.routes(), *Control(self, self._ledger).routes()]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port, backlog=1024).start()
+        self._callbacks.start()
+        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
+        return self.url
+
+    async def stop(self) -> None:
+        """Close everything; callbacks that have not been sent are not sent. The ledger can still be read."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        await self._callbacks.stop()
+        await self._calls.stop()
+        await self._webhooks.close()
+        self._ledger.close()
+
+    @property
+    def faults(self) -> Faults:
+        """The faults in force; set them at any time."""
+        return self._dice.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._dice.faults = faults
+
+    @property
+    def callbacks(self) -> StatusCallbacks:
+        """The status callbacks: switch (`enabled`), counts (`sent`, `failed`), `settled()`."""
+        return self._callbacks
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What was sent through the API, in order of acceptance."""
+        return self._ledger.outbound
+
+    @property
+    def inbound(self) -> Sequence[Message]:
+        """What `text` sent to the webhook, in order."""
+        return self._ledger.inbound
+
+    @property
+    def calls(self) -> Sequence[FakeCall]:
+        """All calls, in order."""
+        return tuple(self._calls.calls.values())
+
+    def by_pair(self, to: str, from_: str | None = None) -> list[Message]:
+        """What was sent through the API to a number (from a sender, where given), in order of acceptance."""
+        return [
+            message
+            for message in self._ledger.to(to)
+            if message.direction != "inbound" and from_ in (None, message.from_)
+        ]
+
+    def statuses_for(self, to: str, statuses: Sequence[str]) -> None:
+        """From now on messages to this number go through these statuses instead of the usual ones."""
+        self._steps_to[to] = [Step.parse(status) for status in statuses]
+
+    async def text(self, from_: str, to: str, body: str, *, via: str = "", **extra: str) -> WebhookAnswer:
+        """A person texts one of our numbers; returns what the SMS webhook answered.
+
+        `extra` adds form fields or replaces them (the same `MessageSid` twice is a repeated webhook); `via`
+        is a base URL to connect to while the signature is for `webhook_url`. Raises WebhookUnreachable.
+        """
+        body = body[:MAX_BODY_UNITS]
+        media = int(extra.get("NumMedia", "0"))
+        sid = extra.get("MessageSid") or new_sid("MM" if media else "SM")
+        self._ledger.accept(Draft(to, from_, body, "received", direction="inbound", sid=sid, media=media))
+        fields = {
+            "ToCountry": "US",
+            "ToState": "",
+            "ToCity": "",
+            "ToZip": "",
+            "FromCountry": "US",
+            "FromState": "",
+            "FromCity": "",
+            "FromZip": "",
+            "SmsMessageSid": sid,
+            "SmsSid": sid,
+            "MessageSid": sid,
+            "AccountSid": self.account_sid,
+            "SmsStatus": "received",
+            "NumMedia": "0",
+            "NumSegments": str(segments(body)),
+            "From": from_,
+            "To": to,
+            "Body": body,
+            "ApiVersion": "2010-04-01",
+        } | extra
+        return await self._webhooks.post(self.webhook_url + SMS_PATH, list(fields.items()), via=via)
+
+    async def call(self, from_: str, to: str) -> FakeCall:
+        """A person calls one of our numbers; returns when the first document waits for them, or has ended."""
+        call = self._calls.add(CallParties(from_, to, status_callback=self.webhook_url + VOICE_STATUS_PATH))
+        call.status = CallStatus.RINGING
+        await call.fetch(self.webhook_url + VOICE_PATH)
+        return call
