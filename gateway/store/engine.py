@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from gateway.domain.clock import WALL, Clock
+from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Param, Store, Wake
 from gateway.store.queries import Queries, Query, load_queries
@@ -28,8 +28,8 @@ class StoreUnavailable(Unavailable):
 def single_statement(unit: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """Mark a unit that runs one statement on PostgreSQL, which then needs no BEGIN and COMMIT.
 
-    A second statement is refused with RuntimeError. What the statement did stays done even if the unit raises after
-    it. A write on SQLite ignores the mark: there the unit may take several statements, in its savepoint as always.
+    A second statement is refused with RuntimeError. What the statement did stays done even if the unit raises
+    after it. A write on SQLite ignores the mark: there the unit may take several, in its savepoint as always.
     """
     setattr(unit, _SINGLE_STATEMENT, True)
     return unit
@@ -41,10 +41,10 @@ def is_single_statement(unit: Callable[..., Any]) -> bool:
 
 
 class UnitOfWork:
-    """The part of a `Tx` that is the same everywhere: which query, whether it may still run, what is to be woken.
+    """The part of a `Tx` that is the same everywhere: which query, whether it may run, what is to be woken.
 
-    A unit whose statement failed is over: PostgreSQL would roll it back silently at COMMIT, so both engines refuse it
-    with the statement's error even if the unit swallowed that.
+    A unit whose statement failed is over: PostgreSQL would roll it back silently at COMMIT, so both engines
+    refuse it with the statement's error even if the unit swallowed that.
     """
 
     def __init__(self, queries: Queries, *, read_only: bool = False, single: bool = False) -> None:
@@ -68,8 +68,8 @@ class UnitOfWork:
         if self.failure is not None:
             raise self.failure
 
-    def _begin_statement(self, name: str, *, writes: bool = False) -> Query:
-        """Check that one more statement may run and return its query."""
+    def _query(self, name: str, *rows: Mapping[str, Param], writes: bool = False) -> Query:
+        """Check that one more statement may run, with these parameters, and return its query."""
         if self._over:
             raise RuntimeError(f"query {name}: its unit of work is over")
         if self._read_only and writes:
@@ -77,11 +77,9 @@ class UnitOfWork:
         if self._single and self._ran:
             raise RuntimeError(f"query {name}: a second statement in a unit marked single_statement")
         self._ran = True
-        return self._queries[name]
-
-    def _query(self, name: str, params: Mapping[str, Param], *, writes: bool = False) -> Query:
-        query = self._begin_statement(name, writes=writes)
-        query.check(params)
+        query = self._queries[name]
+        for params in rows:
+            query.check(params)
         return query
 
 
@@ -110,7 +108,7 @@ class Wakes:
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Return the file of a `sqlite:///` URL, None for any other URL. Raises ValueError where there is no file."""
+    """Return the file of a `sqlite:///` URL, None for any other. Raises ValueError where there is no file."""
     if not url.startswith("sqlite:"):
         return None
     path = url.removeprefix(_SQLITE_PREFIX)
@@ -121,7 +119,7 @@ def sqlite_path(url: str) -> Path | None:
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, clock: Clock = WALL, queries: Queries | None = None, pool_size: int = 20
+    url: str, clock: Clock, *, queries: Queries | None = None, pool_size: int = 20
 ) -> AsyncIterator[Store]:
     """Open the store a URL names (`sqlite:///PATH` or `postgresql://…`) and close it at the end.
 

@@ -1,9 +1,9 @@
 """Loads the named queries of `gateway/store/queries/*.sql` and compiles each for both databases.
 
-A block begins with `-- name: some_name`, or stands twice as `-- name: some_name @postgres` and `… @sqlite` where the
-databases differ. Comment lines that follow are its description. Parameters are `:name`; on PostgreSQL they become
-`$1…`, the same name the same number. A list is an array there and JSON text on SQLite (`json_each(:ids)`).
-The macro `{now}` is the database's clock in microseconds since 1970.
+A block begins with `-- name: some_name`, or stands twice, as `-- name: some_name @postgres` and `… @sqlite`,
+where the databases differ. Comment lines that follow are its description. Parameters are `:name`; on
+PostgreSQL they become `$1…`, the same name the same number. A list is an array there and JSON text on SQLite
+(`json_each(:ids)`). The macro `{now}` is the database's clock in microseconds since 1970.
 """
 
 import json
@@ -152,7 +152,12 @@ def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
     sqlite, sqlite_order = _compile(shared or variants["sqlite"], "sqlite")
     postgres, order = _compile(shared or variants["postgres"], "postgres")
     return Query(
-        first.name, first.description, sqlite, postgres, tuple(order), frozenset(order) | frozenset(sqlite_order)
+        first.name,
+        first.description,
+        sqlite,
+        postgres,
+        tuple(order),
+        frozenset(order) | frozenset(sqlite_order),
     )
 
 

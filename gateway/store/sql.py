@@ -1,7 +1,8 @@
 """Reads SQL text just closely enough to find parameters, macros, comments and statement ends.
 
-One tokeniser serves both dialects: it knows what is quoted (`'…'`, `"…"`, `E'…'`, `$tag$…$tag$`), what is a comment
-(`-- …`, `/* … */`, not nested) and what is code, so that a colon or a semicolon inside quotes is never taken for ours.
+One tokeniser serves both dialects: it knows what is quoted (`'…'`, `"…"`, `E'…'`, `$tag$…$tag$`), what is a
+comment (`-- …`, `/* … */`, not nested) and what is code, so that a colon or a semicolon inside quotes is
+never taken for ours.
 """
 
 import re
@@ -45,7 +46,7 @@ _TOKEN = re.compile(
 
 
 def tokens(text: str) -> Iterator[tuple[Kind, str]]:
-    """Yield the stretches of `text` in order; joined they are `text` again. Raises SqlError on an open quote."""
+    """Yield the stretches of `text` in order; joined they are `text` again. SqlError on an open quote."""
     for match in _TOKEN.finditer(text):
         kind = Kind.CODE if match.lastgroup == "single" else Kind(match.lastgroup or "code")
         if kind is Kind.OPEN:

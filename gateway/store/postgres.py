@@ -1,0 +1,181 @@
+"""The store on PostgreSQL: a pool of asyncpg connections, a transaction per unit, retries where safe."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+
+import asyncpg
+
+from gateway.domain.ports import Param, Row, Tx, Wake
+from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, is_single_statement
+from gateway.store.postgres_connection import (
+    COMMAND_SECONDS,
+    CONFLICTS,
+    CONNECT_SECONDS,
+    DRIVER_ERRORS,
+    create_pool,
+    is_lost,
+    reason,
+    translated,
+)
+from gateway.store.postgres_wakes import WakeListener
+from gateway.store.queries import Queries
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RETRIES = 3
+"""How often a unit is run again after a deadlock or a serialization failure."""
+
+
+class PostgresTx(UnitOfWork):
+    """A unit of work on a pooled connection: a transaction, or (`single`) one self-committing statement."""
+
+    def __init__(self, connection: Any, queries: Queries, *, read_only: bool, single: bool) -> None:
+        super().__init__(queries, read_only=read_only, single=single)
+        self._connection = connection
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgres"]:
+        """Always `postgres`."""
+        return "postgres"
+
+    async def one(self, query: str, /, **params: Param) -> Row | None:
+        """Return the first row, or None."""
+        known = self._query(query, params)
+        row = await self._guard(self._connection.fetchrow(known.postgres, *known.positional(params)))
+        return None if row is None else dict(row)
+
+    async def all(self, query: str, /, **params: Param) -> list[Row]:
+        """Return every row."""
+        known = self._query(query, params)
+        rows = await self._guard(self._connection.fetch(known.postgres, *known.positional(params)))
+        return [dict(row) for row in rows]
+
+    async def run(self, query: str, /, **params: Param) -> int:
+        """Run it; return how many rows it touched."""
+        known = self._query(query, params, writes=True)
+        status: str = await self._guard(self._connection.execute(known.postgres, *known.positional(params)))
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdecimal() else 0
+
+    async def many(self, query: str, rows: Sequence[Mapping[str, Param]], /) -> None:
+        """Run it once for each set of parameters, pipelined."""
+        known = self._query(query, *rows, writes=True)
+        values = [known.positional(row) for row in rows]
+        await self._guard(self._connection.executemany(known.postgres, values))
+
+    async def _guard(self, statement: Awaitable[Any]) -> Any:
+        try:
+            return await statement
+        except Exception as error:
+            self.failure = self._translated(error)
+            if self.failure is error:
+                raise
+            raise self.failure from error
+
+    def _translated(self, error: Exception) -> Exception:
+        if self._read_only and isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            return error  # a write in a unit that only reads is a mistake, not a standby
+        return translated(error, self._connection, commits=self._single and not self._read_only)
+
+
+class PostgresStore:
+    """The store at `url`, which must have its schema (see gateway.store.migrate). Use with `async with`."""
+
+    def __init__(self, url: str, *, queries: Queries, pool_size: int = 20) -> None:
+        self._queries = queries
+        self._wakes = Wakes()
+        self._listener = WakeListener(url, self._wakes)
+        self._pool = create_pool(url, pool_size)
+
+    async def __aenter__(self) -> Self:
+        """Prepare the pool; the first unit connects."""
+        await self._pool
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop listening, wait for the units at work, close."""
+        await self._listener.close()
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    def on_wake(self, wake: Wake, callback: Callable[[], None]) -> None:
+        """Call `callback` on the event loop after such a commit, here or (NOTIFY) in another process."""
+        self._wakes.on(wake, callback)
+        self._listener.start()
+
+    async def write(
+        self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit in one transaction; after a deadlock it is run again, so it must bear that."""
+        single = is_single_statement(unit)
+        begin = None if single else "BEGIN"
+        conflict: Exception | None = None
+        for attempt in range(RETRIES + 1):
+            try:
+                async with self._transaction(begin, single=single, read_only=False) as tx:
+                    answer = await unit(tx, *args, **kwargs)
+                self._wakes.fire(tx.wakes)
+                return answer
+            except CONFLICTS as error:
+                conflict = error
+            await asyncio.sleep(0.005 * 2**attempt)
+        raise StoreUnavailable(f"gave up after {RETRIES} retries: {conflict}") from conflict
+
+    async def read(
+        self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit that only reads, in one snapshot."""
+        single = is_single_statement(unit)
+        begin = None if single else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        async with self._transaction(begin, single=single, read_only=True) as tx:
+            return await unit(tx, *args, **kwargs)
+
+    @asynccontextmanager
+    async def _transaction(
+        self, begin: str | None, *, single: bool, read_only: bool
+    ) -> AsyncIterator[PostgresTx]:
+        """Take a connection, begin, hand out the Tx, commit; whatever is raised rolls back."""
+        connection = await self._connect()
+        try:
+            tx = PostgresTx(connection, self._queries, read_only=read_only, single=single)
+            if begin is not None:
+                await _control(connection, begin)
+            yield tx
+            tx.finish()
+            if begin is not None:
+                await _control(connection, "COMMIT")
+        finally:
+            if not is_lost(connection) and connection.is_in_transaction():
+                with suppress(*DRIVER_ERRORS):
+                    await connection.execute("ROLLBACK")
+            await self._release(connection)
+
+    async def _connect(self) -> Any:
+        try:
+            return await self._pool.acquire(timeout=CONNECT_SECONDS)
+        except DRIVER_ERRORS as error:
+            raise StoreUnavailable(reason(error)) from error
+
+    async def _release(self, connection: Any) -> None:
+        with suppress(*DRIVER_ERRORS):  # a connection that breaks now is dropped; the unit is over either way
+            await self._pool.release(connection)
+
+
+async def _control(connection: Any, command: str) -> None:
+    """Run BEGIN or COMMIT. An answer to COMMIT that is lost leaves the outcome unknown."""
+    committing = command == "COMMIT"
+    try:
+        status = await connection.execute(command)
+    except Exception as error:
+        failure = translated(error, connection, commits=committing)
+        if failure is error:
+            raise
+        raise failure from error
+    if committing and status != "COMMIT":
+        raise StoreUnavailable("the database rolled the transaction back")

@@ -1,0 +1,71 @@
+"""Hears PostgreSQL's NOTIFY on a connection of its own, so that a commit in one process wakes another."""
+
+import asyncio
+import logging
+from typing import Any
+
+from gateway.domain.ports import Wake
+from gateway.store.engine import Wakes
+from gateway.store.postgres_connection import DRIVER_ERRORS, connect
+
+_log = logging.getLogger(__name__)
+
+PROBE_SECONDS = 15.0
+"""How often a silent connection is asked whether it still lives."""
+_CHANNELS = {f"gateway_{wake.value}": wake for wake in Wake}
+
+
+class WakeListener:
+    """Keeps one connection listening on `gateway_<wake>` and fires `wakes`.
+
+    It reconnects by itself and then fires every wake once, for what was missed meanwhile.
+    """
+
+    def __init__(self, url: str, wakes: Wakes) -> None:
+        self._url = url
+        self._wakes = wakes
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to listen, once."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep_listening(), name="postgres-wakes")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _keep_listening(self) -> None:
+        pause = 0.1
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._listen()
+            except DRIVER_ERRORS as error:
+                _log.warning("wake-up connection lost (%s), reconnecting", type(error).__name__)
+            if asyncio.get_running_loop().time() - started > PROBE_SECONDS:
+                pause = 0.1
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    async def _listen(self) -> None:
+        connection = await connect(self._url, "gateway wakes")
+        try:
+            lost = asyncio.Event()
+            connection.add_termination_listener(lambda _connection: lost.set())
+            for channel in _CHANNELS:
+                await connection.add_listener(channel, self._heard)
+            self._wakes.fire(Wake)
+            while not lost.is_set():
+                try:
+                    async with asyncio.timeout(PROBE_SECONDS):
+                        await lost.wait()
+                except TimeoutError:
+                    await connection.fetchval("SELECT 1")
+        finally:
+            connection.terminate()
+
+    def _heard(self, _connection: Any, _pid: int, channel: str, _payload: object) -> None:
+        self._wakes.fire([_CHANNELS[channel]])

@@ -1,0 +1,195 @@
+"""The store on one SQLite file: a group-committing writer, and readers of their own that never hold it up."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+
+import aiosqlite
+
+from gateway.domain.clock import Clock
+from gateway.domain.ports import Param, Row, Tx, Wake
+from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, is_single_statement
+from gateway.store.group_commit import GroupCommit, SqliteTx, primary_code, translated
+from gateway.store.queries import Queries, bind_sqlite
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READER_SECONDS = 5.0
+"""How long a unit waits for a free reader."""
+_STATEMENTS = 512
+"""Prepared statements kept per connection: more than there are queries."""
+# at DEBUG the driver writes every statement with its parameters, message bodies among them
+logging.getLogger("aiosqlite").setLevel(logging.INFO)
+
+_LOG_BYTES = 64 * 1024 * 1024
+"""What the write-ahead log is cut back to after a burst."""
+
+
+def _as_dict(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> dict[str, Any]:
+    return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
+
+
+def _open_writer(path: Path, clock: Clock) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS, timeout=5
+    )
+    connection.row_factory = _as_dict
+    connection.create_function("now_us", 0, clock.now)
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"journal_size_limit={_LOG_BYTES}",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+    # from here on the event loop runs the statements, and may not be kept waiting for another process
+    connection.execute("PRAGMA busy_timeout=0").close()
+    return connection
+
+
+async def _open_reader(path: Path, clock: Clock) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=_STATEMENTS, timeout=5)
+    connection.row_factory = _as_dict  # type: ignore[assignment]  # the driver takes any row factory
+    await connection.create_function("now_us", 0, clock.now)
+    await connection.execute_fetchall("PRAGMA query_only=ON")
+    return connection
+
+
+class SqliteReadTx(UnitOfWork):
+    """A unit that only reads, on a reader's connection and thread."""
+
+    def __init__(self, connection: aiosqlite.Connection, queries: Queries, *, single: bool) -> None:
+        super().__init__(queries, read_only=True, single=single)
+        self._connection = connection
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgres"]:
+        """Always `sqlite`."""
+        return "sqlite"
+
+    async def one(self, query: str, /, **params: Param) -> Row | None:
+        """Return the first row, or None."""
+        rows = await self.all(query, **params)
+        return rows[0] if rows else None
+
+    async def all(self, query: str, /, **params: Param) -> list[Row]:
+        """Return every row."""
+        sql = self._query(query, params).sqlite
+        try:
+            rows: Any = await self._connection.execute_fetchall(sql, bind_sqlite(params))
+        except sqlite3.Error as error:
+            # a write in a unit that only reads is a mistake, not a disk that went read-only
+            self.failure = error if primary_code(error) == sqlite3.SQLITE_READONLY else translated(error)
+            if self.failure is error:
+                raise
+            raise self.failure from error
+        return list(rows)
+
+    async def run(self, query: str, /, **params: Param) -> int:
+        """Refuse: this unit only reads."""
+        self._query(query, params, writes=True)
+        return 0
+
+    async def many(self, query: str, rows: Any, /) -> None:
+        """Refuse: this unit only reads."""
+        self._query(query, *rows, writes=True)
+
+
+class SqliteStore:
+    """The store on the file `path`, which must have its schema (gateway.store.migrate); an async context."""
+
+    def __init__(self, path: Path, *, clock: Clock, queries: Queries, readers: int = 4) -> None:
+        self._path = path
+        self._clock = clock
+        self._queries = queries
+        self._readers = readers
+        self._idle: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
+        self._open: list[aiosqlite.Connection] = []
+        self._returning: set[asyncio.Task[None]] = set()
+        self._wakes = Wakes()
+        self._writer: GroupCommit | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the connections. StoreUnavailable if the file cannot be opened."""
+        try:
+            connection = await asyncio.to_thread(_open_writer, self._path, self._clock)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path} cannot be opened: {error}") from error
+        self._writer = GroupCommit(connection, self._queries, self._wakes)
+        try:
+            for _ in range(self._readers):
+                self._open.append(await _open_reader(self._path, self._clock))
+                self._idle.put_nowait(self._open[-1])
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Commit what waits, wait for the readers at work, close."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.close()
+        while self._open:
+            reader = await self._idle.get()
+            self._open.remove(reader)
+            await reader.close()
+
+    def on_wake(self, wake: Wake, callback: Callable[[], None]) -> None:
+        """Call `callback` on the event loop after each commit with such a unit in it."""
+        self._wakes.on(wake, callback)
+
+    async def write(
+        self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit; its answer comes once it is on the disk. StoreUnavailable may be tried again."""
+        if self._writer is None:
+            raise StoreUnavailable("the database is closed")
+
+        def start(tx: SqliteTx) -> Awaitable[T]:
+            return unit(tx, *args, **kwargs)
+
+        return await self._writer.submit(start)
+
+    async def read(
+        self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit that only reads, in one snapshot."""
+        if self._writer is None:
+            raise StoreUnavailable("the database is closed")
+        try:
+            async with asyncio.timeout(READER_SECONDS):
+                connection = await self._idle.get()
+        except TimeoutError:
+            raise StoreUnavailable("every reader of the database is busy") from None
+        single = is_single_statement(unit)
+        tx = SqliteReadTx(connection, self._queries, single=single)
+        try:
+            if not single:
+                await connection.execute_fetchall("BEGIN")
+            answer = await unit(tx, *args, **kwargs)
+            tx.finish()
+            return answer
+        except asyncio.CancelledError:
+            with suppress(sqlite3.Error):
+                await connection.interrupt()
+            raise
+        finally:
+            self._give_back(connection)
+
+    def _give_back(self, connection: aiosqlite.Connection) -> None:
+        """End the reader's transaction behind whatever it still runs; a caller does not wait for that."""
+        task = asyncio.create_task(self._end(connection))
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
+
+    async def _end(self, connection: aiosqlite.Connection) -> None:
+        try:
+            await connection.rollback()
+        finally:
+            self._idle.put_nowait(connection)
