@@ -201,6 +201,7 @@ class FakeCall:
     async def _perform(self, verbs: Sequence[Verb], url: str) -> None:
         self._episode += 1
         self._waiting = None
+        self.status = CallStatus.IN_PROGRESS
         for _ in range(MAX_REDIRECTS):
             self._document = url
             redirect = await self._run(verbs, url)

@@ -1,0 +1,1 @@
+"""E-mail: raw mail in, threaded replies out."""
