@@ -1,6 +1,6 @@
-"""What is said when settings are refused: one line a problem, with the name, what is wrong and the nearest name.
+"""What is said when settings are refused: a line a problem, with the name, what is wrong, the nearest name.
 
-Nothing here repeats a value unless the caller has said that it is not a secret.
+A value is repeated unless the caller says that it is secret.
 """
 
 import difflib

@@ -1,0 +1,154 @@
+"""What gateway.toml declares, checked and frozen: the organisation, its addresses, agents and channels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from types import MappingProxyType
+
+from gateway.domain.ids import named_id, parse_id
+from gateway.domain.message import Channel
+from gateway.settings.addresses import parse_address
+from gateway.settings.agents import AgentConfig, read_agent
+from gateway.settings.refusals import dotted, nearest, shown
+from gateway.settings.tables import AddressTable, ChannelTable, ConfigTables, VoiceMode
+from gateway.settings.values import QuietHours
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConfig:
+    """The values in force on a channel or at one of its addresses."""
+
+    idle_ttl: timedelta
+    """After this long without a message an open conversation expires."""
+    retention: timedelta | None = None
+    """After this long a terminal conversation is purged; None: never."""
+    coalesce_seconds: float = 0
+    """How long a turn waits for more input."""
+    quiet_hours: QuietHours | None = None
+    max_parts: int = 5
+    """The most SMS that one reply may take."""
+    number_parts: bool = True
+    """Whether the parts of a long reply are numbered."""
+
+    def overlaid(self, table: ChannelTable) -> "ChannelConfig":
+        """The same with the values that a table sets."""
+        given = {name: getattr(table, name) for name in ChannelTable.model_fields}
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+
+_DEFAULTS = {
+    Channel.API: ChannelConfig(timedelta(hours=24)),
+    Channel.SMS: ChannelConfig(timedelta(hours=72)),
+    Channel.EMAIL: ChannelConfig(timedelta(days=30)),
+    Channel.VOICE: ChannelConfig(timedelta(hours=1)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AddressConfig:
+    """One address of ours and who answers there."""
+
+    channel: Channel
+    address: str
+    """E.164, a short code, or a mailbox in lower case."""
+    agent: str
+    """The slug of the agent that answers."""
+    voice_mode: VoiceMode | None
+    """Of voice addresses only; `webhook` unless set."""
+    values: ChannelConfig
+    """The channel's values with those of the address over them."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """A checked gateway.toml. Two are equal when they declare the same."""
+
+    organisation: str
+    default_slug: str | None
+    agents: Mapping[str, AgentConfig]
+    """By slug, in the order of the file."""
+    addresses: Mapping[tuple[Channel, str], AddressConfig]
+    channels: Mapping[Channel, ChannelConfig]
+    organization_id: str
+    _agents_by_id: Mapping[str, AgentConfig] = field(repr=False, compare=False)
+
+    def agent(self, name: str) -> AgentConfig | None:
+        """An agent by its slug or by its id."""
+        return self.agents.get(name) or self._agents_by_id.get(parse_id(name) or "")
+
+    def default_agent(self) -> AgentConfig | None:
+        """The agent that answers where nothing else says: `default_agent`, else the only agent."""
+        return self.agents.get(self.default_slug) if self.default_slug else None
+
+    def address(self, channel: Channel, address: str) -> AddressConfig | None:
+        """The configuration of an address in any spelling; None if it is not one of ours."""
+        try:
+            return self.addresses.get((channel, parse_address(channel, address)))
+        except ValueError:
+            return None
+
+    def addresses_of(self, channel: Channel) -> tuple[AddressConfig, ...]:
+        """The addresses of a channel, in the order of the file."""
+        return tuple(entry for entry in self.addresses.values() if entry.channel is channel)
+
+    def channel(self, channel: Channel, address: str | None = None) -> ChannelConfig:
+        """The values in force on a channel, or at an address of ours there."""
+        entry = self.address(channel, address) if address is not None else None
+        return entry.values if entry else self.channels[channel]
+
+
+def organization_id_of(name: str) -> str:
+    """The id of an organisation, which follows from its name alone."""
+    return named_id(name)
+
+
+def read_config(tables: ConfigTables, problems: list[str]) -> GatewayConfig:
+    """The configuration that the tables declare; what is wrong with it is added to the list."""
+    organization_id = organization_id_of(tables.organisation.name)
+    read = [read_agent(slug, raw, organization_id, problems) for slug, raw in tables.agents.items()]
+    agents = {agent.slug: agent for agent in read if agent}
+    default = tables.organisation.default_agent
+    if default is not None:
+        _check_agent(default, tables.agents, "organisation.default_agent", problems)
+    elif len(tables.agents) == 1:
+        default = next(iter(tables.agents))
+    channels = {
+        channel: values.overlaid(getattr(tables.channels, channel.value))
+        for channel, values in _DEFAULTS.items()
+    }
+    channels[Channel.WEB] = channels[Channel.API]
+    addresses: dict[tuple[Channel, str], AddressConfig] = {}
+    for index, table in enumerate(tables.addresses):
+        place = dotted("addresses", index)
+        entry = _address(table, default or "", channels)
+        if (entry.channel, entry.address) in addresses:
+            problems.append(f"{place}.address: {entry.channel} {shown(entry.address)} is there twice")
+        if entry.agent:
+            _check_agent(entry.agent, tables.agents, f"{place}.agent", problems)
+        else:
+            problems.append(f"{place}.agent: missing, and there is no organisation.default_agent")
+        addresses[entry.channel, entry.address] = entry
+    return GatewayConfig(
+        organisation=tables.organisation.name,
+        default_slug=default,
+        agents=MappingProxyType(agents),
+        addresses=MappingProxyType(addresses),
+        channels=MappingProxyType(channels),
+        organization_id=organization_id,
+        _agents_by_id=MappingProxyType({agent.id: agent for agent in agents.values()}),
+    )
+
+
+def _address(table: AddressTable, default: str, channels: Mapping[Channel, ChannelConfig]) -> AddressConfig:
+    channel = Channel(table.channel)
+    mode = (table.voice_mode or VoiceMode.WEBHOOK) if channel is Channel.VOICE else None
+    return AddressConfig(
+        channel, table.address, table.agent or default, mode, channels[channel].overlaid(table)
+    )
+
+
+def _check_agent(slug: str, known: Mapping[str, object], place: str, problems: list[str]) -> None:
+    if slug not in known:
+        near = nearest(slug, known)
+        advice = f"; nearest valid name: {near}" if near else ""
+        problems.append(f"{place}: no agent is called {shown(slug)}{advice}")

@@ -1,0 +1,209 @@
+"""The settings that one process takes from its environment, and who may use the API by them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from gateway.settings.refusals import Table
+from gateway.settings.tables import DEFAULT_MAIL_DOMAIN
+from gateway.settings.values import (
+    Domain,
+    Host,
+    HostAndPort,
+    Number,
+    Port,
+    Text,
+    WebUrl,
+    parse_server_url,
+)
+
+_SQLITE = "sqlite:///"
+_SECONDS = Field(gt=0, le=3600)
+_MAX_API_KEYS = 1000
+
+
+class LogLevel(StrEnum):
+    """The least important lines that are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class KeyRole(StrEnum):
+    """What an API key may do: admin includes operator, operator includes client."""
+
+    CLIENT = "client"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeySetting:
+    """An API key that is given by GATEWAY_API_KEYS rather than stored."""
+
+    key: SecretStr
+    role: KeyRole
+    organisation: str
+    """Name of the organisation it belongs to; that of gateway.toml unless given."""
+    name: str
+
+
+class MailAuthMode(StrEnum):
+    """Who decides whether a mail is from whom it says."""
+
+    VERIFY = "verify"
+    """We check SPF, DKIM and DMARC ourselves."""
+    TRUST = "trust"
+    """Our MX has checked; its Authentication-Results header counts (RFC 8601)."""
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class MailAuth:
+    """GATEWAY_MAIL_AUTH."""
+
+    mode: MailAuthMode
+    authserv_id: str | None = None
+    """Whose Authentication-Results are trusted; set with `trust` only."""
+
+
+def parse_database_url(value: object) -> SecretStr:
+    """`sqlite:///<path of a file>` or `postgresql://…`; SQLite in memory is refused, it has no WAL."""
+    if isinstance(value, str) and value.strip().startswith("sqlite:"):
+        path = value.strip().removeprefix(_SQLITE)
+        if path.startswith(("sqlite:", ":memory:")) or not path.isprintable() or not path:
+            raise ValueError(f"must name a file for SQLite, like {_SQLITE}data/gateway.db")
+        return SecretStr(_SQLITE + path)
+    try:
+        url = parse_server_url(value, ("postgresql", "postgres"))
+    except ValueError:
+        raise ValueError(f"must be {_SQLITE}<path> or postgresql://user:password@host/database") from None
+    return SecretStr("postgresql://" + url.partition("://")[2])
+
+
+def parse_api_keys(value: object, info: ValidationInfo) -> tuple[ApiKeySetting, ...]:
+    """`key:role[:organisation[:name]]`, comma-separated; the context holds the default organisation."""
+    if not isinstance(value, str):
+        raise ValueError("must be key:role[:organisation[:name]], comma-separated")
+    own: str = (info.context or {}).get("organisation", "")
+    keys: dict[str, ApiKeySetting] = {}
+    for number, entry in enumerate(filter(None, map(str.strip, value.split(","))), 1):
+        key, role, organisation, name, *more = [*map(str.strip, entry.split(":")), "", "", ""]
+        if not key or any(more):
+            raise ValueError(f"entry {number} must be key:role[:organisation[:name]]")
+        if role not in list(KeyRole):
+            raise ValueError(f"the role of entry {number} must be one of {', '.join(sorted(KeyRole))}")
+        if key in keys:
+            raise ValueError(f"the key of entry {number} is there twice")
+        keys[key] = ApiKeySetting(SecretStr(key), KeyRole(role), organisation or own, name)
+    if len(keys) > _MAX_API_KEYS:
+        raise ValueError(f"must have at most {_MAX_API_KEYS} entries")
+    return tuple(keys.values())
+
+
+def parse_tokens(value: object) -> tuple[SecretStr, ...]:
+    """Comma-separated tokens, the newest first."""
+    tokens = value.split(",") if isinstance(value, str) else []
+    if not any(map(str.strip, tokens)):
+        raise ValueError("must be one or more tokens, comma-separated")
+    return tuple(SecretStr(token.strip()) for token in tokens if token.strip())
+
+
+def parse_mail_auth(value: object) -> MailAuth:
+    """`verify`, `trust:<authserv-id>` or `off`."""
+    mode, colon, server = value.strip().partition(":") if isinstance(value, str) else ("", "", "")
+    trusts = mode == MailAuthMode.TRUST
+    if mode not in list(MailAuthMode) or bool(colon) != trusts or trusts != bool(server.strip()):
+        raise ValueError("must be verify, trust:<authserv-id> or off")
+    return MailAuth(MailAuthMode(mode), server.strip() or None)
+
+
+def _url(*schemes: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: SecretStr(parse_server_url(value, schemes)))
+
+
+class EnvironmentSettings(Table):
+    """Every setting that has a name in the environment; `name_of` says which."""
+
+    database_url: Annotated[SecretStr, BeforeValidator(parse_database_url)]
+    amqp_url: Annotated[SecretStr, _url("amqp", "amqps")] | None = None
+    """None: the embedded bus, in one process only."""
+    partitions: Annotated[int, Number, Field(ge=1, le=1024)] = 16
+    public_url: WebUrl
+    """What providers see, without a closing slash."""
+    api_keys: Annotated[tuple[ApiKeySetting, ...], BeforeValidator(parse_api_keys)] = ()
+    turn_timeout_seconds: Annotated[float, Number, _SECONDS] = 60
+    drain_seconds: Annotated[float, Number, _SECONDS] = 25
+    amqp_prefix: Annotated[str, Field(max_length=64)] = "gateway."
+    agent_secret: SecretStr | None = None
+    log_format: Literal["text", "json"] | None = None
+    """None: text on a terminal, else JSON."""
+    log_level: LogLevel = LogLevel.INFO
+    log_bodies: bool = False
+    """Whether log lines may hold what people write."""
+    otel_endpoint: WebUrl | None = None
+    webhook_allow_private: bool = False
+    spool_dir: Path | None = None
+    twilio_account_sid: Text | None = None
+    twilio_auth_tokens: Annotated[tuple[SecretStr, ...], BeforeValidator(parse_tokens)] = ()
+    """All are accepted in signatures; the first is used for REST calls."""
+    twilio_api_url: WebUrl = "https://api.twilio.com"
+    smtp_host: Host = "127.0.0.1"
+    smtp_port: Port = 8025
+    mail_domain: Domain = DEFAULT_MAIL_DOMAIN
+    smtp_relay_url: Annotated[SecretStr, _url("smtp", "smtps", "smtp+starttls")] | None = None
+    dkim_selector: Domain | None = None
+    dkim_key_file: Path | None = None
+    mail_auth: Annotated[MailAuth, BeforeValidator(parse_mail_auth)] = MailAuth(MailAuthMode.VERIFY)
+    dns_server: HostAndPort | None = None
+    """The resolver for mail authentication; None: the system's."""
+
+    @field_validator("amqp_prefix")
+    @classmethod
+    def _names_queues(cls, value: str) -> str:
+        if not all(
+            character.isascii() and (character.isalnum() or character in "._-") for character in value
+        ):
+            raise ValueError("must have only letters, digits and ._-")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "EnvironmentSettings":
+        if self.amqp_url and self.sqlite_path:
+            raise ValueError(
+                "GATEWAY_AMQP_URL: a broker needs a database that processes share; "
+                "set GATEWAY_DATABASE_URL to postgresql://… or leave GATEWAY_AMQP_URL out"
+            )
+        if (self.dkim_selector is None) != (self.dkim_key_file is None):
+            raise ValueError("GATEWAY_DKIM_SELECTOR: goes together with GATEWAY_DKIM_KEY_FILE")
+        return self
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file of the embedded database; None on PostgreSQL."""
+        url = self.database_url.get_secret_value()
+        return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+
+
+_TWILIO = "twilio_"
+_OTHER_NAMES = {"twilio_auth_tokens": "TWILIO_AUTH_TOKEN"}
+
+
+def name_of(field: str) -> str:
+    """The name in the environment of a field of EnvironmentSettings."""
+    name = field.upper()
+    return _OTHER_NAMES.get(field, name if field.startswith(_TWILIO) else f"GATEWAY_{name}")
+
+
+NAMES: dict[str, str] = {name_of(field): field for field in EnvironmentSettings.model_fields}
+"""Field by name in the environment."""
+
+SECRETS = frozenset(
+    {"database_url", "amqp_url", "api_keys", "agent_secret", "twilio_auth_tokens", "smtp_relay_url"}
+)
+"""Fields whose value, or a part of it, must not be shown."""

@@ -1,0 +1,135 @@
+"""gateway.toml: reading the file and the shape of its tables."""
+
+import tomllib
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from gateway.domain.message import Channel
+from gateway.settings.addresses import parse_address
+from gateway.settings.refusals import SettingsError, Table, read_table
+from gateway.settings.values import Duration, Number, Quiet
+
+MAX_FILE_BYTES = 1_048_576
+MAX_AGENTS = 1000
+MAX_ADDRESSES = 10_000
+DEFAULT_MAIL_DOMAIN = "localhost"
+
+
+class VoiceMode(StrEnum):
+    """How the calls of an address are carried."""
+
+    RELAY = "relay"
+    """ConversationRelay, over a WebSocket."""
+    WEBHOOK = "webhook"
+    """TwiML, a request a step."""
+    HOST = "host"
+    """A voice host over the queue contract."""
+
+
+class ChannelTable(Table):
+    """`[channels.<channel>]`; the same keys may be repeated on one address."""
+
+    idle_ttl: Duration | None = None
+    retention: Duration | None = None
+    coalesce_seconds: Annotated[float, Number, Field(ge=0, le=300)] | None = None
+    quiet_hours: Quiet | None = None
+    max_parts: Annotated[int, Number, Field(ge=1, le=100)] | None = None
+    number_parts: bool | None = None
+
+
+class ChannelsTable(Table):
+    """`[channels]`; web has the values of api."""
+
+    api: ChannelTable = ChannelTable()
+    sms: ChannelTable = ChannelTable()
+    email: ChannelTable = ChannelTable()
+    voice: ChannelTable = ChannelTable()
+
+
+class AddressTable(ChannelTable):
+    """One `[[addresses]]`."""
+
+    channel: Literal["sms", "email", "voice"]
+    address: str
+    agent: str | None = None
+    voice_mode: VoiceMode | None = None
+
+    @field_validator("address", mode="before")
+    @classmethod
+    def _one_spelling(cls, value: object, info: ValidationInfo) -> object:
+        channel = info.data.get("channel")
+        return parse_address(Channel(channel), value) if channel else value
+
+    @field_validator("voice_mode")
+    @classmethod
+    def _voice_only(cls, value: VoiceMode | None, info: ValidationInfo) -> VoiceMode | None:
+        if value is not None and info.data.get("channel") in ("sms", "email"):
+            raise ValueError("belongs to voice addresses only")
+        return value
+
+
+class OrganisationTable(Table):
+    """`[organisation]`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] = "Example"
+    default_agent: str | None = None
+
+
+class ConfigTables(Table):
+    """gateway.toml as a whole; settings (`gateway`, `twilio`) and agents are checked elsewhere."""
+
+    organisation: OrganisationTable = OrganisationTable()
+    addresses: Annotated[tuple[AddressTable, ...], Field(max_length=MAX_ADDRESSES)] = ()
+    agents: dict[str, Any] = Field({}, max_length=MAX_AGENTS)
+    channels: ChannelsTable = ChannelsTable()
+    gateway: dict[str, Any] = Field({})
+    twilio: dict[str, Any] = Field({})
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """The tables that hold settings, by their name."""
+        return {"gateway": self.gateway, "twilio": self.twilio}
+
+
+def read_tables(path: Path | None, mail_domain: str = DEFAULT_MAIL_DOMAIN) -> ConfigTables:
+    """The tables of a gateway.toml, or of the built-in configuration for a mail domain where there is none.
+
+    Raises SettingsError when the file cannot be read, is not TOML or has unknown keys or bad values.
+    """
+    if path is None:
+        return _parsed(default_config_text(mail_domain), "the built-in configuration")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a path"
+        raise SettingsError([f"{path}: cannot be read: {reason}"]) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise SettingsError([f"{path}: larger than {MAX_FILE_BYTES} bytes"])
+    try:
+        return _parsed(content.decode(), str(path))
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path}: not UTF-8"]) from None
+
+
+def default_config_text(mail_domain: str = DEFAULT_MAIL_DOMAIN) -> str:
+    """The built-in configuration as text to copy, with its mailbox at a mail domain."""
+    text = resources.files("gateway").joinpath("default.toml").read_text("utf-8")
+    return text.replace(f"@{DEFAULT_MAIL_DOMAIN}", f"@{mail_domain}")
+
+
+def _parsed(text: str, name: str) -> ConfigTables:
+    problems: list[str] = []
+    try:
+        tables = read_table(ConfigTables, tomllib.loads(text), "", problems)
+    except RecursionError:
+        raise SettingsError([f"{name}: nested too deeply"]) from None
+    except ValueError as error:
+        raise SettingsError([f"{name}: not TOML: {error}"]) from None
+    if tables is None:
+        raise SettingsError(f"{name}: {problem}" for problem in problems)
+    return tables

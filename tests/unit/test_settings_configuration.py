@@ -1,0 +1,400 @@
+"""gateway.toml: what it declares, how it is found again, and refusals word for word."""
+
+from datetime import time, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.domain.ids import named_id
+from gateway.domain.message import Channel
+from gateway.settings import (
+    AgentKind,
+    DemoAgent,
+    GatewayConfig,
+    HttpAgent,
+    LlmAgent,
+    OnReject,
+    PolicyAction,
+    PolicyConfig,
+    PythonAgent,
+    QuietHours,
+    SettingsError,
+    VoiceMode,
+    default_config_text,
+    load_config,
+    organization_id_of,
+)
+from gateway.settings.tables import MAX_FILE_BYTES
+
+CONTRACT_EXAMPLE = """
+[organisation]
+name = "Example"
+default_agent = "support"
+
+[[addresses]]
+channel = "sms"
+address = "+1 (555) 01-00"
+agent = "support"
+
+[[addresses]]
+channel = "email"
+address = "Support@Example.org"
+agent = "support"
+
+[[addresses]]
+channel = "voice"
+address = "+15550100"
+agent = "frontdesk"
+voice_mode = "relay"
+
+[agents.support]
+kind = "http"
+url = "http://127.0.0.1:9000/turn"
+
+[agents.frontdesk]
+kind = "llm"
+model = "openai:gpt-5"
+instructions = "You answer for …"
+knowledge = ["docs/faq"]
+tools = ["shop.tools:find_order", "shop.tools:refund_order"]
+
+[[agents.frontdesk.policies]]
+tool = "refund_order"
+action = "require_approval"
+approver_role = "supervisor"
+timeout_hours = 24
+suspend_message = "I'm checking that with a colleague."
+safe_message = "I can't do that, but a colleague will follow up."
+on_reject = "close"
+
+[agents.frontdesk.transfers.billing]
+destination = "+15550111"
+mode = "warm"
+warm_destinations = ["+15550112", "sip:desk@example.org"]
+"""
+
+DEMO = '[agents.demo]\nkind = "demo"\n'
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    return tmp_path / "gateway.toml"
+
+
+def read(toml: Path, text: str) -> GatewayConfig:
+    toml.write_text(text, "utf-8")
+    return load_config(toml, "localhost")
+
+
+def refusal(toml: Path, text: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(toml, text)
+    return str(caught.value).replace(str(toml), "F")
+
+
+def test_the_example_of_the_contract(toml: Path) -> None:
+    config = read(toml, CONTRACT_EXAMPLE)
+    support, frontdesk = config.agent("support"), config.agent("frontdesk")
+    assert support is not None
+    assert frontdesk is not None
+    assert support.definition == HttpAgent(url="http://127.0.0.1:9000/turn")
+    assert config.default_agent() is support
+    llm = frontdesk.definition
+    assert isinstance(llm, LlmAgent)
+    assert frontdesk.kind is AgentKind.LLM
+    assert llm.tools == ("shop.tools:find_order", "shop.tools:refund_order")
+    assert llm.policies == (
+        PolicyConfig(
+            tool="refund_order",
+            action=PolicyAction.REQUIRE_APPROVAL,
+            approver_role="supervisor",
+            timeout_hours=24,
+            suspend_message="I'm checking that with a colleague.",
+            safe_message="I can't do that, but a colleague will follow up.",
+            on_reject=OnReject.CLOSE,
+        ),
+    )
+    assert llm.transfers["billing"].warm_destinations == ("+15550112", "sip:desk@example.org")
+    voice = config.address(Channel.VOICE, "+15550100")
+    assert voice is not None
+    assert (voice.agent, voice.voice_mode) == ("frontdesk", VoiceMode.RELAY)
+
+
+def test_addresses_are_found_in_any_spelling_and_by_channel(toml: Path) -> None:
+    config = read(toml, CONTRACT_EXAMPLE)
+    sms = config.address(Channel.SMS, "+1-555-01.00")
+    assert sms is not None
+    assert (sms.address, sms.agent, sms.voice_mode) == ("+15550100", "support", None)
+    email = config.address(Channel.EMAIL, "SUPPORT@example.ORG")
+    assert email is not None
+    assert email.address == "support@example.org"
+    assert config.address(Channel.SMS, "+15550199") is None
+    assert config.address(Channel.SMS, "support@example.org") is None
+    assert config.address(Channel.API, "+15550100") is None
+    assert config.addresses_of(Channel.EMAIL) == (email,)
+    assert config.addresses_of(Channel.API) == ()
+
+
+def test_ids_follow_from_names_and_revisions_from_settings(toml: Path) -> None:
+    config = read(toml, CONTRACT_EXAMPLE)
+    agent = config.agent("support")
+    assert agent is not None
+    assert config.organization_id == organization_id_of("Example") == named_id("Example")
+    assert agent.id == named_id(config.organization_id, "support")
+    assert config.agent(agent.id.upper()) is agent
+    assert config.agent("nobody") is None
+    assert config.agent(named_id("else")) is None
+    assert len(agent.revision_id) == 64
+    same = read(toml, CONTRACT_EXAMPLE.replace('kind = "http"', 'policies = []\nkind = "http"'))
+    other = read(toml, CONTRACT_EXAMPLE.replace(":9000", ":9001"))
+    assert same == config
+    assert [c.agents["support"].revision_id == agent.revision_id for c in (same, other)] == [True, False]
+    assert other.agents["frontdesk"].revision_id == config.agents["frontdesk"].revision_id
+    assert other.agents["support"].id == agent.id
+
+
+def test_the_only_agent_is_the_default_one(toml: Path) -> None:
+    only = read(toml, DEMO + '[[addresses]]\nchannel = "sms"\naddress = "12345"\n')
+    assert only.default_agent() is only.agents["demo"]
+    assert only.addresses[Channel.SMS, "12345"].agent == "demo"
+    two = read(toml, DEMO + '[agents.py]\nkind = "python"\ntarget = "shop.agent:answer"\n')
+    assert two.default_agent() is None
+    assert two.agents["py"].definition == PythonAgent(target="shop.agent:answer")
+    assert read(toml, "").default_agent() is None
+
+
+def test_values_of_channels_and_addresses(toml: Path) -> None:
+    config = read(
+        toml,
+        DEMO
+        + """
+[channels.sms]
+idle_ttl = "90s"
+quiet_hours = "21:00-08:00"
+max_parts = 3
+[channels.api]
+retention = "30d"
+[[addresses]]
+channel = "sms"
+address = "+15550100"
+idle_ttl = 15
+number_parts = false
+coalesce_seconds = 1.5
+[[addresses]]
+channel = "sms"
+address = "+15550101"
+""",
+    )
+    sms = config.channel(Channel.SMS)
+    assert (sms.idle_ttl, sms.retention, sms.max_parts) == (timedelta(seconds=90), None, 3)
+    assert sms.quiet_hours == QuietHours(time(21), time(8))
+    own = config.channel(Channel.SMS, "+1 555 0100")
+    assert (own.idle_ttl, own.number_parts, own.coalesce_seconds) == (timedelta(seconds=15), False, 1.5)
+    assert (own.max_parts, own.quiet_hours) == (3, sms.quiet_hours)
+    assert config.channel(Channel.SMS, "+15550101") == config.channel(Channel.SMS, "+15550199") == sms
+    web = config.channel(Channel.WEB)
+    assert web == config.channel(Channel.API)
+    assert (web.idle_ttl, web.retention) == (timedelta(hours=24), timedelta(days=30))
+
+
+def test_the_defaults_of_channels(toml: Path) -> None:
+    config = read(toml, "")
+    assert {channel.value: config.channel(channel).idle_ttl for channel in Channel} == {
+        "api": timedelta(hours=24),
+        "web": timedelta(hours=24),
+        "sms": timedelta(hours=72),
+        "email": timedelta(days=30),
+        "voice": timedelta(hours=1),
+    }
+    sms = config.channel(Channel.SMS)
+    assert (sms.retention, sms.coalesce_seconds, sms.quiet_hours) == (None, 0, None)
+    assert (sms.max_parts, sms.number_parts) == (5, True)
+
+
+def test_the_built_in_configuration(toml: Path) -> None:
+    config = load_config(None, "example.org")
+    assert config.organisation == "Example"
+    assert list(config.addresses) == [
+        (Channel.SMS, "+15550100"),
+        (Channel.EMAIL, "support@example.org"),
+        (Channel.VOICE, "+15550100"),
+    ]
+    assert {entry.agent for entry in config.addresses.values()} == {"demo"}
+    assert config.addresses[Channel.VOICE, "+15550100"].voice_mode is VoiceMode.WEBHOOK
+    assert config.agents["demo"].definition == DemoAgent()
+    assert read(toml, default_config_text("example.org")) == config
+
+
+SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a = " + "[" * 5000, "F: nested too deeply"),
+        (
+            "[organization]",
+            "F: organization: unknown key; nearest valid name: organisation",
+        ),
+        ("[channels.web]", "F: channels.web: unknown key; valid names: api, email, sms, voice"),
+        (
+            '[channels.sms]\nmaxparts = 2\nidle_ttl = "soon"\nnumber_parts = "perhaps"',
+            'F: channels.sms.idle_ttl: must be a duration like "72h", "30d", "90s" or a number of seconds, '
+            "not 'soon'\n"
+            "F: channels.sms.number_parts: must be true or false, not 'perhaps'\n"
+            "F: channels.sms.maxparts: unknown key; nearest valid name: max_parts",
+        ),
+        (
+            "[channels.sms]\nmax_parts = true",
+            "F: channels.sms.max_parts: must be a number, not True",
+        ),
+        (
+            "[channels.sms]\nidle_ttl = 0",
+            "F: channels.sms.idle_ttl: must be a duration of more than 0 s and at most 3650 days, not 0",
+        ),
+        (
+            '[channels.sms]\nquiet_hours = "21-8"',
+            'F: channels.sms.quiet_hours: must be two different times of the day like "21:00-08:00", '
+            "not '21-8'",
+        ),
+        (
+            "[gateway]\ndatabse_url = 'x'",
+            "F: gateway.databse_url: unknown key; nearest valid name: database_url",
+        ),
+        (
+            '[agents.a]\nkind = "demo"\nurl = "x"',
+            "F: agents.a.url: unknown key; valid names: policies, transfers",
+        ),
+        ("[agents.a]", "F: agents.a.kind: missing; one of demo, http, llm, python"),
+        (
+            '[agents.a]\nkind = "flow"',
+            "F: agents.a.kind: no such kind of agent: 'flow'; one of demo, http, llm, python",
+        ),
+        (
+            '[agents.a]\nkind = "htp"',
+            "F: agents.a.kind: no such kind of agent: 'htp'; nearest valid kind: http",
+        ),
+        ("[agents]\na = 3", "F: agents.a: must be a table, not 3"),
+        (
+            '[agents."a.b\\n"]\nkind = "demo"',
+            "F: agents.'a.b\\n': an agent's name must have 1 to 128 printable characters",
+        ),
+        ('[agents.a]\nkind = "http"', "F: agents.a.url: missing"),
+        (
+            '[agents.a]\nkind = "python"\ntarget = "shop.agent"',
+            "F: agents.a.target: must be package.module:function, not 'shop.agent'",
+        ),
+        (
+            '[agents.a]\nkind = "llm"\nmodel = "test"\n[[agents.a.policies]]\ntoool = "x"\naction = "ask"',
+            "F: agents.a.policies[0].tool: missing\n"
+            "F: agents.a.policies[0].action: must be 'require_approval' or 'block', not 'ask'\n"
+            "F: agents.a.policies[0].toool: unknown key; nearest valid name: tool",
+        ),
+        (
+            '[agents.a]\nkind = "demo"\n[agents.a.transfers.x]\ndestination = "desk"\nmod = "warm"',
+            "F: agents.a.transfers.x.destination: must be a phone number in E.164 or a sip: URI, not 'desk'\n"
+            "F: agents.a.transfers.x.mod: unknown key; nearest valid name: mode",
+        ),
+        (
+            DEMO + '[organisation]\ndefault_agent = "dmeo"',
+            "F: organisation.default_agent: no agent is called 'dmeo'; nearest valid name: demo",
+        ),
+        (DEMO + SMS + 'agent = "x"', "F: addresses[0].agent: no agent is called 'x'"),
+        (SMS, "F: addresses[0].agent: missing, and there is no organisation.default_agent"),
+        (
+            DEMO + SMS + '[[addresses]]\nchannel = "sms"\naddress = "+1 555 0100"',
+            "F: addresses[1].address: sms '+15550100' is there twice",
+        ),
+        (
+            DEMO + '[[addresses]]\nchannel = "voice"\naddress = "12345"',
+            "F: addresses[0].address: must be a phone number in E.164 like +15550100, not '12345'",
+        ),
+        (
+            DEMO + '[[addresses]]\nchannel = "email"\naddress = "a@."',
+            "F: addresses[0].address: must be a mailbox like support@example.org, not 'a@.'",
+        ),
+        (
+            DEMO + '[[addresses]]\nchannel = "fax"\naddress = 5',
+            "F: addresses[0].channel: must be 'sms', 'email' or 'voice', not 'fax'\n"
+            "F: addresses[0].address: must be text, not 5",
+        ),
+        (
+            DEMO + SMS + 'voice_mode = "relay"',
+            "F: addresses[0].voice_mode: belongs to voice addresses only",
+        ),
+    ],
+)
+def test_refusals(toml: Path, text: str, lines: str) -> None:
+    assert refusal(toml, text) == lines
+
+
+def test_a_file_that_is_missing_too_large_or_not_toml(tmp_path: Path, toml: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_config(toml, "localhost")
+    assert str(caught.value) == f"{toml}: cannot be read: No such file or directory"
+    assert refusal(toml, "#" * (MAX_FILE_BYTES + 1)) == "F: larger than 1048576 bytes"
+    assert refusal(toml, "[[").startswith("F: not TOML: ")
+    toml.write_bytes(b"\xff")
+    with pytest.raises(SettingsError) as caught:
+        load_config(toml, "localhost")
+    assert str(caught.value) == f"{toml}: not UTF-8"
+
+
+def test_many_problems_are_cut_short(toml: Path) -> None:
+    lines = refusal(toml, "".join(f"[agents.a{n}]\n" for n in range(200))).splitlines()
+    assert len(lines) == 51
+    assert lines[-1] == "and 150 more"
+
+
+KEYS = st.sampled_from(
+    [
+        "organisation",
+        "addresses",
+        "agents",
+        "channels",
+        "gateway",
+        "kind",
+        "url",
+        "sms",
+        "address",
+        "idle_ttl",
+    ]
+)
+VALUES = st.recursive(
+    st.one_of(
+        st.text(max_size=8).map(lambda text: '"' + text.encode("unicode_escape").decode() + '"'),
+        st.sampled_from(['"demo"', '"sms"', '"+15550100"', "0x" + "f" * 5000, "nan", "1979-05-27", "true"]),
+        st.integers().map(str),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]"),
+        st.dictionaries(KEYS, inner, max_size=3).map(
+            lambda table: "{" + ",".join(f"{key}={value}" for key, value in table.items()) + "}"
+        ),
+    ),
+    max_leaves=8,
+)
+DOCUMENTS = st.one_of(
+    st.text(max_size=200),
+    st.dictionaries(KEYS, VALUES, max_size=4).map(
+        lambda table: "\n".join(f"{key} = {value}" for key, value in table.items())
+    ),
+)
+
+
+@given(document=DOCUMENTS)
+def test_any_text_is_read_or_refused_in_lines(
+    tmp_path_factory: pytest.TempPathFactory, document: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_bytes(document.encode("utf-8", "surrogatepass"))
+    try:
+        load_config(path, "localhost")
+    except SettingsError as error:
+        refused = error.problems
+    else:
+        return
+    assert refused
+    assert all(len(line.splitlines()) == 1 for line in refused)
