@@ -1,0 +1,90 @@
+"""Fixtures every test may ask for: private servers, fresh databases, queue names of one's own."""
+
+import asyncio
+import os
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import pytest
+
+from gateway.bench.private_server import ServiceMissing
+from gateway.bench.services import PrivatePostgres, PrivateRabbit
+from tests.services import Service, absent, execute, find_postgres, find_rabbit, skipped_lines
+
+
+def pytest_configure() -> None:
+    """Take the developer's own settings away: a test sets what it needs."""
+    for name in list(os.environ):
+        if name.startswith(("GATEWAY_", "TWILIO_")):
+            del os.environ[name]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, object, object]:
+    """Say last which tests a missing service cost, and how to get it."""
+    result = yield
+    for line in skipped_lines(str(report.longrepr) for report in terminalreporter.getreports("skipped")):
+        terminalreporter.write_line(line, yellow=True)
+    return result
+
+
+_S = TypeVar("_S", bound=Service)
+
+
+def _lend(name: str, find: Callable[[], _S]) -> Iterator[_S]:
+    try:
+        service = find()
+    except ServiceMissing as missing:
+        absent(name, str(missing))
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[Service]:
+    """The RabbitMQ of this run, shared: use names with `amqp_prefix`, and do not kill it."""
+    yield from _lend("RabbitMQ", find_rabbit)
+
+
+@pytest.fixture(scope="session")
+def rabbit_url(rabbit: Service) -> str:
+    """Where the shared RabbitMQ is: `amqp://…`."""
+    return rabbit.url
+
+
+@pytest.fixture
+def amqp_prefix() -> str:
+    """A prefix for exchanges and queues that no other test uses."""
+    return f"t{uuid4().hex[:8]}."
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Service]:
+    """The PostgreSQL of this run, shared: ask for `postgres_url`, and do not kill it."""
+    yield from _lend("PostgreSQL", find_postgres)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Service) -> Iterator[str]:
+    """A database of this test's own, empty, dropped after it."""
+    name = f"t{uuid4().hex[:8]}"
+    asyncio.run(execute(postgres_server.url, f"CREATE DATABASE {name}"))
+    yield urlunsplit(urlsplit(postgres_server.url)._replace(path=f"/{name}"))
+    asyncio.run(execute(postgres_server.url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def private_rabbit() -> Iterator[PrivateRabbit]:
+    """A RabbitMQ of this test's own, running, to be killed at will; costs some 5 s."""
+    yield from _lend("RabbitMQ", PrivateRabbit)
+
+
+@pytest.fixture
+def private_postgres() -> Iterator[PrivatePostgres]:
+    """A PostgreSQL of this test's own, running, to be killed at will; costs about 1 s."""
+    yield from _lend("PostgreSQL", PrivatePostgres)
