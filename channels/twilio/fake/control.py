@@ -70,6 +70,8 @@ class Control:
         via = fields.pop("via", "")
         try:
             webhook = await self._fake.text(from_, to, body, via=via, **fields)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
         except WebhookUnreachable as error:
             raise web.HTTPBadGateway(text=str(error)) from error
         return answer({"status": webhook.status, "body": webhook.body})

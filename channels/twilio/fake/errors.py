@@ -37,24 +37,27 @@ def not_found(path: str) -> RestError:
     return RestError(20404, f"The requested resource {path} was not found", 404)
 
 
-BAD_TO: Final[Mapping[str, RestError]] = {
-    "+15005550001": RestError(21211, "The 'To' number +15005550001 is not a valid phone number."),
-    "+15005550002": RestError(
-        21612, "The 'To' phone number: +15005550002, is not currently reachable using the 'From' phone number"
+BAD_TO: Final[Mapping[str, tuple[int, str]]] = {
+    "+15005550001": (21211, "The 'To' number +15005550001 is not a valid phone number."),
+    "+15005550002": (
+        21612,
+        "The 'To' phone number: +15005550002, is not currently reachable using the 'From' phone number",
     ),
-    "+15005550003": RestError(
-        21408, "Permission to send an SMS has not been enabled for the region indicated by the 'To' number"
+    "+15005550003": (
+        21408,
+        "Permission to send an SMS has not been enabled for the region indicated by the 'To' number",
     ),
-    "+15005550004": RestError(21610, "Attempt to send to unsubscribed recipient"),
-    "+15005550009": RestError(21614, "'To' number is not a valid mobile number"),
+    "+15005550004": (21610, "Attempt to send to unsubscribed recipient"),
+    "+15005550009": (21614, "'To' number is not a valid mobile number"),
 }
-"""Destinations that are always refused."""
+"""Destinations that are always refused, with code and message."""
 
-BAD_FROM: Final[Mapping[str, RestError]] = {
-    "+15005550001": RestError(21212, "The 'From' number +15005550001 is not a valid phone number"),
-    "+15005550007": RestError(
-        21606, "The 'From' phone number provided (+15005550007) is not a valid message-capable phone number"
+BAD_FROM: Final[Mapping[str, tuple[int, str]]] = {
+    "+15005550001": (21212, "The 'From' number +15005550001 is not a valid phone number"),
+    "+15005550007": (
+        21606,
+        "The 'From' phone number provided (+15005550007) is not a valid message-capable phone number",
     ),
-    "+15005550008": RestError(21611, "This 'From' number has exceeded the maximum number of queued messages"),
+    "+15005550008": (21611, "This 'From' number has exceeded the maximum number of queued messages"),
 }
-"""Senders that are always refused."""
+"""Senders that are always refused, with code and message."""

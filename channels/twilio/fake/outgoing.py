@@ -63,7 +63,7 @@ def _check_to(to: str) -> None:
     if not to:
         raise RestError(21604, "A 'To' phone number is required.")
     if to in BAD_TO:
-        raise BAD_TO[to]
+        raise RestError(*BAD_TO[to])
     if not (to.startswith(_SCHEMES) or _E164.fullmatch(to)):
         raise RestError(21211, f"The 'To' number {to} is not a valid phone number.")
 
@@ -74,7 +74,7 @@ def _check_from(sender: str, service: str | None) -> None:
             raise RestError(21603, "A 'From' phone number is required.")
         return
     if sender in BAD_FROM:
-        raise BAD_FROM[sender]
+        raise RestError(*BAD_FROM[sender])
     if not (sender.startswith(_SCHEMES) or _SENDER.fullmatch(sender)):
         raise RestError(21212, f"The 'From' number {sender} is not a valid phone number.")
 

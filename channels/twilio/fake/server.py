@@ -133,7 +133,8 @@ class FakeTwilio:
         """A person texts one of our numbers; returns what the SMS webhook answered.
 
         `extra` adds form fields or replaces them (the same `MessageSid` twice is a repeated webhook); `via`
-        is a base URL to connect to while the signature is for `webhook_url`. Raises WebhookUnreachable.
+        is a base URL to connect to while the signature is for `webhook_url`. Raises WebhookUnreachable, and
+        ValueError for a NumMedia that is no number.
         """
         body = body[:MAX_BODY_UNITS]
         media = int(extra.get("NumMedia", "0"))
