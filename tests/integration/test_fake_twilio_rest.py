@@ -250,6 +250,7 @@ async def test_callbacks_can_be_doubled_shuffled_and_withheld(
         sent = await send(client, status_callback=url)
         await fake.callbacks.settled()
         assert receiver.statuses(sent.sid) == expected
+        assert fake.messages[-1].status == "delivered"
     fake.faults = Faults()
     fake.callbacks.enabled = False
     sent = await send(client, status_callback=url)

@@ -33,6 +33,8 @@ class Step:
 class _Journey:
     message: Message
     steps: list[Step]
+    """What is still to be reported, in the order it will be."""
+    final: Step
     silent: bool
 
 
@@ -82,12 +84,13 @@ class StatusCallbacks:
             order = self._dice.shuffled(order)
         self._under_way += 1
         self._idle.clear()
-        self._next(_Journey(message, order, silent=self._dice.hits(faults.no_callbacks)))
+        self._next(_Journey(message, order, steps[-1], silent=self._dice.hits(faults.no_callbacks)))
 
     def _next(self, journey: _Journey) -> None:
         if journey.steps:
             asyncio.get_running_loop().call_later(self._delay, self._queue.put_nowait, journey)
             return
+        _take(journey.message, journey.final)  # whatever was reported last
         self._under_way -= 1
         if self._under_way == 0:
             self._idle.set()
