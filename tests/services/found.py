@@ -1,5 +1,6 @@
 """Finds a service for the tests: the environment's, the machine's own, or a container's."""
 
+import gc
 import os
 import time
 import warnings
@@ -106,12 +107,20 @@ def _postgres_container(missing: ServiceMissing) -> Contained:
 
 
 def _require_container_engine(missing: ServiceMissing) -> None:
+    # The client library leaves its sockets to the garbage collector where no engine answers.
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        answers = _container_engine_answers()
+        gc.collect()
+    if not answers:
+        raise ServiceMissing(f"{missing}, and no Docker engine answers") from missing
+
+
+def _container_engine_answers() -> bool:
     import docker  # type: ignore[import-untyped]
 
     try:
-        with warnings.catch_warnings(action="ignore"):
-            engine = docker.from_env(timeout=3)
-            engine.ping()
-            engine.close()
-    except (docker.errors.DockerException, OSError) as error:
-        raise ServiceMissing(f"{missing}, and no Docker engine answers") from error
+        engine = docker.from_env(timeout=3)
+    except (docker.errors.DockerException, OSError):
+        return False
+    engine.close()  # asked for its version above
+    return True
