@@ -1,0 +1,243 @@
+"""What only the SQLite engine has: group commit, one writer, a full disk, other processes on the file."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from gateway.domain.clock import Clock
+from gateway.domain.ports import Tx
+from gateway.store import group_commit
+from gateway.store.engine import StoreUnavailable, open_store
+from gateway.store.queries import Queries, Query
+from tests.integration.store.test_store_engine import count, insert, item, new_id
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from uuid import uuid4
+from gateway.domain.clock import Clock
+from gateway.store.engine import open_store
+from gateway.store.queries import load_queries
+from tests.integration.store.test_store_engine import insert
+
+async def confirm(store):
+    while True:
+        key = str(uuid4())
+        await store.write(insert, key)
+        print(key, flush=True)
+
+async def main(url, folder):
+    async with open_store(url, Clock(), queries=load_queries(Path(folder))) as store:
+        await asyncio.gather(*(confirm(store) for _ in range(20)))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def log_frames(path: Path) -> int:
+    """Commits are counted where they land: each leaves one commit frame (a size, not 0) in the log."""
+    content = path.with_name(path.name + "-wal").read_bytes()
+    page = int.from_bytes(content[8:12], "big")
+    step = page + 24
+    sizes = (content[start + 4 : start + 8] for start in range(32, len(content) - step + 1, step))
+    return sum(size != b"\0\0\0\0" for size in sizes)
+
+
+async def test_concurrent_units_share_a_commit(sqlite_url: str, queries: Queries, tmp_path: Path) -> None:
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        await store.write(insert, new_id())
+        before = log_frames(tmp_path / "store.db")
+        await asyncio.gather(*(store.write(insert, new_id()) for _ in range(200)))
+        commits = log_frames(tmp_path / "store.db") - before
+        assert await store.read(count) == 201
+    assert 1 <= commits <= 20
+
+
+async def test_killed_it_loses_nothing_it_confirmed(sqlite_url: str, queries: Queries) -> None:
+    sql = Path(__file__).parent / "sql" / "queries"
+    confirmed: list[str] = []
+    for _ in range(3):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CHILD, sqlite_url, str(sql), stdout=asyncio.subprocess.PIPE
+        )
+        assert child.stdout is not None
+        confirmed.append((await child.stdout.readline()).decode().strip())
+        await asyncio.sleep(0.15)
+        os.kill(child.pid, signal.SIGKILL)
+        rest = (await child.stdout.read()).decode()
+        confirmed += [line for line in rest.splitlines() if len(line) == 36]
+        await child.wait()
+
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        lost = [key for key in confirmed if await store.read(item, key) is None]
+    assert len(confirmed) > 30
+    assert lost == []
+
+
+async def test_a_unit_may_await_nothing_but_its_tx(sqlite_url: str, queries: Queries) -> None:
+    cleaned: list[str] = []
+
+    async def dawdle(tx: Tx, key: str) -> None:
+        await insert(tx, key)
+        try:
+            await asyncio.sleep(0.01)
+        finally:
+            cleaned.append(key)
+
+    async def stubborn(tx: Tx, key: str) -> None:
+        await insert(tx, key)
+        while True:
+            try:
+                await asyncio.sleep(0)
+            except GeneratorExit:
+                await asyncio.sleep(0)
+
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        key = new_id()
+        with pytest.raises(RuntimeError, match="something other than its Tx"):
+            await store.write(dawdle, key)
+        with pytest.raises(RuntimeError, match="something other than its Tx"):
+            await store.write(stubborn, new_id())
+        assert cleaned == [key]
+        assert await store.read(count) == 0
+        assert await store.write(insert, key) == 1
+
+
+async def test_a_full_disk_fails_the_batch_and_passes(sqlite_url: str, queries: Queries) -> None:
+    async def ask(tx: Tx, query: str) -> None:
+        await tx.all(query)
+
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        await store.write(ask, "cap_pages")
+        big = '{"a": "%s"}' % ("x" * 9000)
+        outcomes = await asyncio.gather(
+            *(store.write(insert, str(uuid4()), 1, big) for _ in range(60)), return_exceptions=True
+        )
+        refused = [outcome for outcome in outcomes if outcome != 1]
+        assert refused
+        assert all(isinstance(o, StoreUnavailable) and not o.outcome_unknown for o in refused)
+        assert await store.read(count) == 60 - len(refused)
+
+        await store.write(ask, "uncap_pages")
+        assert await store.write(insert, str(uuid4()), 1, big) == 1
+
+
+async def test_a_lost_transaction_fails_everybody_in_the_batch(sqlite_url: str, queries: Queries) -> None:
+    """As after SQLITE_FULL or an I/O error that made SQLite roll back by itself."""
+
+    async def lose(tx: Tx) -> None:
+        await tx.run("roll_back")
+
+    more = Queries(queries)
+    more["roll_back"] = Query("roll_back", "", "ROLLBACK", "ROLLBACK", (), frozenset())
+    async with open_store(sqlite_url, Clock(), queries=more) as store:
+        outcomes = await asyncio.gather(
+            store.write(insert, new_id()),
+            store.write(lose),
+            store.write(insert, new_id()),
+            return_exceptions=True,
+        )
+        assert [type(outcome) for outcome in outcomes[:2]] == [StoreUnavailable] * 2
+        assert await store.read(count) == outcomes.count(1)
+        assert await store.write(insert, new_id()) == 1
+
+
+async def test_another_process_may_hold_the_file_for_a_while(
+    sqlite_url: str, queries: Queries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as tool:
+            tool.execute("BEGIN IMMEDIATE")
+            writing = asyncio.create_task(store.write(insert, new_id()))
+            assert await store.read(count) == 0  # the loop goes on, and so do readers
+            assert not writing.done()
+            tool.execute("COMMIT")
+            assert await writing == 1
+
+            monkeypatch.setattr(group_commit, "BUSY_SECONDS", 0.05)
+            tool.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable, match="cannot begin"):
+                await store.write(insert, new_id())
+            tool.execute("COMMIT")
+        assert await store.write(insert, new_id()) == 1
+
+
+async def test_readers_hold_up_neither_writes_nor_the_loop(sqlite_url: str, queries: Queries) -> None:
+    async def slow(tx: Tx) -> int:
+        row = await tx.one("slow_count", n=3_000_000)
+        return int(row["n"]) if row else 0
+
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        reading = [asyncio.create_task(store.read(slow)) for _ in range(3)]
+        await asyncio.sleep(0)
+        written = 0
+        while not reading[0].done():
+            await store.write(insert, new_id())
+            written += 1
+        assert await asyncio.gather(*reading) == [3_000_000] * 3
+    assert written > 5
+
+
+async def test_too_many_waiting_are_refused(
+    sqlite_url: str, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MAX_WAITING", 10)
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        outcomes = await asyncio.gather(
+            *(store.write(insert, new_id()) for _ in range(30)), return_exceptions=True
+        )
+        assert outcomes.count(1) == 10
+        assert sum(isinstance(outcome, StoreUnavailable) for outcome in outcomes) == 20
+
+
+async def test_closing_commits_what_waits_and_refuses_the_rest(sqlite_url: str, queries: Queries) -> None:
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        tasks = [asyncio.create_task(store.write(insert, new_id())) for _ in range(50)]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*tasks) == [1] * 50
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.write(insert, new_id())
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.read(count)
+
+
+async def test_the_clock_is_ours(sqlite_url: str, queries: Queries) -> None:
+    now = [5]
+    async with open_store(sqlite_url, Clock(now=lambda: now[0]), queries=queries) as store:
+        keys = [new_id(), new_id()]
+        await store.write(insert, keys[0])
+        now[0] = 99
+        await store.write(insert, keys[1])
+        rows = [await store.read(item, key) for key in keys]
+    assert [row["at"] for row in rows if row] == [5, 99]
+
+
+async def test_a_folder_that_is_not_there_is_said(tmp_path: Path, queries: Queries) -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be opened"):
+        async with open_store(f"sqlite:///{tmp_path}/no/store.db", Clock(), queries=queries):
+            pass
+
+
+@pytest.mark.parametrize("url", ["sqlite:", "sqlite:///", "sqlite:///:memory:", "mysql://x/y"])
+async def test_other_urls_are_refused(url: str, queries: Queries) -> None:
+    with pytest.raises(ValueError, match="sqlite:///"):
+        async with open_store(url, Clock(), queries=queries):
+            pass
+
+
+async def test_one_write_alone_takes_one_commit(sqlite_url: str, queries: Queries, tmp_path: Path) -> None:
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        await store.write(insert, new_id())
+        before, started = log_frames(tmp_path / "store.db"), time.monotonic()
+        for _ in range(10):
+            await store.write(insert, new_id())
+        assert log_frames(tmp_path / "store.db") - before == 10
+        assert time.monotonic() - started < 5
