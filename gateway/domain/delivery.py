@@ -110,7 +110,6 @@ class Delivery:
     text: str
     state: DeliveryState
     attempt: int
-    due_at: int | None
     sandboxed: bool
     created_at: int
     thread: Thread = field(default_factory=Thread)

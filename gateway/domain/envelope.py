@@ -42,6 +42,8 @@ class Posting:
     exchange: str
     routing_key: str
     body: str
+    attempt: int = 1
+    """How often it has been claimed for publishing."""
 
 
 def partition(conversation_id: str, partitions: int) -> int:

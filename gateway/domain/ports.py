@@ -7,7 +7,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
 from gateway.domain.agent import AgentEvent, TurnRequest
 from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, PartText, Receipt, SendOutcome, Taken
-from gateway.domain.envelope import Envelope
+from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.message import Accepted, Channel, InboundMessage
 from gateway.domain.turn import TurnOutcome
 
@@ -132,6 +132,7 @@ class Consumer:
     queue: str
     consume: Consume
     prefetch: int = 1
+    """Messages worked off at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,30 @@ class ReplyStream(Protocol):
 
     def close(self) -> None:
         """Stop listening."""
+        ...
+
+
+class Outbox(Protocol):
+    """The outbox table, as relays and the embedded bus use it. Every method may raise `Unavailable`."""
+
+    async def claim(self, limit: int, claim_seconds: float) -> Sequence[Posting]:
+        """Rows that are due; they are due again when the claim runs out, unless they are done by then."""
+        ...
+
+    async def done(self, ids: Sequence[str]) -> None:
+        """Delete rows that have been published, or worked off."""
+        ...
+
+    async def postpone(self, posting_id: str, delay_seconds: float) -> None:
+        """Make a row due later."""
+        ...
+
+    async def next_due(self) -> float | None:
+        """Seconds until the next row is due (0 or less: now); None when the outbox is empty."""
+        ...
+
+    async def bury(self, queue: str, reason: str, body: str, headers: Mapping[str, str]) -> None:
+        """Keep an undeliverable or invalid message as a dead letter."""
         ...
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from gateway.domain.agent import TurnRequest
 from gateway.domain.conversation import Conversation, Status
+from gateway.domain.delivery import Thread
 from gateway.domain.errors import ErrorCode
 from gateway.domain.message import JsonObject, ToolCall
 
@@ -65,6 +66,8 @@ class TurnInput:
     seq: int
     kind: InputKind
     reply_to: str | None
+    stream: bool
+    """Whether the listener behind `reply_to` wants deltas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,11 @@ class Claim:
     conversation: Conversation
     inputs: tuple[TurnInput, ...]
     request: TurnRequest
+    thread: Thread
+    """Where a mail reply belongs."""
     started_at: int
+    shown: bool = False
+    """A listener has seen text of an earlier attempt: another's must not follow it."""
 
     @property
     def has_api_input(self) -> bool:
@@ -94,9 +101,9 @@ class Claim:
         return any(i.kind is InputKind.API for i in self.inputs)
 
     @property
-    def listeners(self) -> tuple[tuple[str, str], ...]:
-        """(reply queue, message id) of everybody who waits for this turn."""
-        return tuple((i.reply_to, i.message_id) for i in self.inputs if i.reply_to)
+    def listeners(self) -> tuple[TurnInput, ...]:
+        """The inputs somebody waits for."""
+        return tuple(i for i in self.inputs if i.reply_to)
 
 
 class NotNow(StrEnum):

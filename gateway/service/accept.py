@@ -1,0 +1,277 @@
+"""Accept an inbound message: one unit of work, after which the provider may be told 2xx.
+
+It stores the de-duplication key, the end user, the conversation, the message with its `seq`,
+the pending input and the outbox row that rings the turn workers (rule 1: accepted means durable).
+"""
+
+from dataclasses import dataclass
+
+from gateway.domain.clock import rfc3339
+from gateway.domain.conversation import Origin, Priority, SessionType, Status
+from gateway.domain.envelope import Exchange, partition
+from gateway.domain.identity import KIND_OF_CHANNEL, Address, ContactKind
+from gateway.domain.ids import new_id
+from gateway.domain.message import (
+    Accepted,
+    Author,
+    Channel,
+    InboundMessage,
+    JsonObject,
+    Message,
+    Role,
+    SenderAuth,
+)
+from gateway.domain.ports import Row, Tx
+from gateway.domain.turn import InputKind
+from gateway.service.identify import resolve
+from gateway.service.postings import envelope, post
+from gateway.service.timeline import write_messages
+from gateway.store.records import pack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What configuration says about the address a message came to. Durations in microseconds."""
+
+    organization_id: str
+    agent_id: str
+    revision_id: str
+    idle_ttl: int | None
+    retention: int | None
+    partitions: int
+
+
+async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
+    """Store a message durably, once per provider message id."""
+    message_id = new_id()
+    receipt = {
+        "organization_id": route.organization_id,
+        "provider": message.provider,
+        "provider_message_id": message.provider_message_id,
+    }
+    if await tx.one("receipt_insert", **receipt, message_id=message_id) is None:
+        return await _accepted_before(tx, receipt)
+    end_user = await resolve(
+        tx,
+        route.organization_id,
+        _contact_address(message),
+        verified=message.sender_auth is not SenderAuth.UNVERIFIED,
+        source=message.channel.value,
+    )
+    conversation_id, row = await _join(tx, message, route, end_user.end_user_id)
+    await _store(tx, message, route, message_id, row)
+    status = Status(row["status"])
+    return Accepted(
+        conversation_id=conversation_id,
+        message_id=message_id,
+        end_user_id=row["end_user_id"],
+        duplicate=False,
+        turn_expected=message.role is Role.USER and status.runs_turns,
+    )
+
+
+async def _accepted_before(tx: Tx, receipt: dict[str, str]) -> Accepted:
+    row = await tx.one("receipt_accepted", **receipt)
+    if row is None:
+        raise AssertionError("a receipt that conflicts exists")
+    return Accepted(
+        conversation_id=row["conversation_id"] or "",
+        message_id=row["message_id"],
+        end_user_id=row["end_user_id"] or "",
+        duplicate=True,
+        turn_expected=row["status"] == Status.ACTIVE,
+    )
+
+
+def _contact_address(message: InboundMessage) -> Address:
+    """Unproven mail belongs to a person of its own: never to the one whose address it claims."""
+    kind = KIND_OF_CHANNEL[message.channel]
+    if kind is ContactKind.EMAIL and message.sender_auth is SenderAuth.UNVERIFIED:
+        return Address(kind, f"unverified:{message.sender}")
+    return Address(kind, message.sender)
+
+
+async def _join(tx: Tx, message: InboundMessage, route: Route, end_user_id: str) -> tuple[str, Row]:
+    """The conversation the message belongs to, with the message counted in."""
+    conversation_id, metadata = await _find(tx, message, route, end_user_id)
+    for _ in range(3):
+        if conversation_id is not None:
+            row = await _count(tx, message, conversation_id)
+            if row is not None:
+                return conversation_id, row
+            metadata = {"previous_conversation_id": conversation_id}
+        conversation_id = await _begin(tx, message, route, end_user_id, metadata)
+    raise AssertionError("a conversation begun in this unit is open")
+
+
+def _thread_key(message: InboundMessage, end_user_id: str) -> str | None:
+    """What is unique among open conversations: per number pair on SMS, per call on voice."""
+    if message.channel is Channel.SMS:
+        return f"sms|{message.recipient}|{end_user_id}"
+    if message.thread_key is not None:
+        return f"{message.channel}|{message.thread_key}"
+    return None
+
+
+async def _find(
+    tx: Tx, message: InboundMessage, route: Route, end_user_id: str
+) -> tuple[str | None, JsonObject]:
+    """An open conversation to join, or what to note about the one that went before."""
+    organization_id = route.organization_id
+    key = _thread_key(message, end_user_id)
+    if key is not None:
+        row = await tx.one("conversation_of_thread", organization_id=organization_id, thread_key=key)
+        if row is not None:
+            return row["id"], {}
+        row = await tx.one("conversation_ended_before", organization_id=organization_id, thread_key=key)
+        return None, {"previous_conversation_id": row["id"]} if row is not None else {}
+    return await _find_mail_thread(tx, message, route)
+
+
+async def _find_mail_thread(tx: Tx, message: InboundMessage, route: Route) -> tuple[str | None, JsonObject]:
+    """By signed reply address first, then by Message-IDs; each only if the sender belongs to it."""
+    found: Row | None = None
+    if message.conversation_id is not None:
+        found = await tx.one(
+            "conversation_by_id", organization_id=route.organization_id, id=message.conversation_id
+        )
+    for thread_id in message.thread_ids:
+        if found is not None:
+            break
+        found = await tx.one(
+            "conversation_of_thread_id",
+            organization_id=route.organization_id,
+            our_address=message.recipient,
+            thread_id=thread_id,
+        )
+    if found is None or found["their_address"] != message.sender:
+        return None, {}
+    if message.sender_auth is SenderAuth.UNVERIFIED and not found["unverified"]:
+        return None, {}
+    if found["ended_at"] is not None:
+        return None, {"previous_conversation_id": found["id"]}
+    return found["id"], {}
+
+
+async def _begin(
+    tx: Tx, message: InboundMessage, route: Route, end_user_id: str, metadata: JsonObject
+) -> str:
+    """A new conversation; where another unit began it first, that one."""
+    conversation_id = new_id()
+    key = _thread_key(message, end_user_id)
+    inserted = await tx.one(
+        "conversation_insert",
+        id=conversation_id,
+        organization_id=route.organization_id,
+        end_user_id=end_user_id,
+        channel=message.channel.value,
+        status=Status.ACTIVE.value,
+        session_type=SessionType.LIVE.value,
+        priority=Priority.NORMAL.value,
+        origin=Origin.INBOUND.value,
+        agent_id=route.agent_id,
+        revision_id=route.revision_id,
+        our_address=message.recipient,
+        their_address=message.sender,
+        unverified=message.sender_auth is SenderAuth.UNVERIFIED,
+        thread_key=key,
+        external_session_id=None,
+        subject=message.subject,
+        metadata=pack(metadata),
+        context_variables="{}",
+        idle_ttl=route.idle_ttl,
+        retention=route.retention,
+    )
+    if inserted is not None or key is None:
+        return conversation_id
+    row = await tx.one("conversation_of_thread", organization_id=route.organization_id, thread_key=key)
+    return conversation_id if row is None else str(row["id"])
+
+
+async def _count(tx: Tx, message: InboundMessage, conversation_id: str) -> Row | None:
+    """Take the next `seq`; None when the conversation has ended."""
+    if message.role is Role.USER:
+        return await tx.one("conversation_add_input", id=conversation_id, next_turn_id=new_id())
+    return await tx.one("conversation_add_note", id=conversation_id)
+
+
+async def _store(tx: Tx, message: InboundMessage, route: Route, message_id: str, row: Row) -> None:
+    conversation_id: str = row["id"]
+    seq = row["message_count"] - 1
+    await write_messages(
+        tx,
+        [
+            Message(
+                id=message_id,
+                conversation_id=conversation_id,
+                seq=seq,
+                turn_id=row["next_turn_id"],
+                role=message.role,
+                content=message.text,
+                author=Author.END_USER if message.role is Role.USER else Author.SYSTEM,
+                created_at=message.received_at,
+                metadata=message.metadata,
+                attachments=message.attachments,
+            )
+        ],
+        row["event_count"] - 1,
+    )
+    if message.channel is Channel.EMAIL:
+        await _remember_thread(tx, message, route.organization_id, conversation_id)
+    if message.role is not Role.USER:
+        return
+    await tx.run(
+        "input_insert",
+        message_id=message_id,
+        conversation_id=conversation_id,
+        number=row["last_input"],
+        kind=InputKind.CHANNEL.value,
+        seq=seq,
+        text=None,
+        reply_to=message.reply_to,
+        stream=False,
+        turn_id=row["next_turn_id"],
+    )
+    arrived = envelope(
+        "message.inbound",
+        _inbound(message, message_id, row["end_user_id"], seq),
+        at=message.received_at,
+        organization_id=route.organization_id,
+        conversation_id=conversation_id,
+    )
+    await post(tx, Exchange.INBOUND, str(partition(conversation_id, route.partitions)), arrived)
+
+
+async def _remember_thread(
+    tx: Tx, message: InboundMessage, organization_id: str, conversation_id: str
+) -> None:
+    own = message.metadata.get("message_id")
+    if isinstance(own, str) and own:
+        await tx.run(
+            "thread_id_insert",
+            organization_id=organization_id,
+            our_address=message.recipient,
+            thread_id=own,
+            conversation_id=conversation_id,
+        )
+
+
+def _inbound(message: InboundMessage, message_id: str, end_user_id: str, seq: int) -> JsonObject:
+    """The `message.inbound` body (contract/queues.md)."""
+    return {
+        "message_id": message_id,
+        "seq": seq,
+        "channel": message.channel.value,
+        "provider": message.provider,
+        "provider_message_id": message.provider_message_id,
+        "end_user_id": end_user_id,
+        "from": message.sender,
+        "to": message.recipient,
+        "text": message.text,
+        "attachments": message.attachments,
+        "subject": message.subject,
+        "sender_auth": message.sender_auth.value,
+        "received_at": rfc3339(message.received_at),
+        "session_type": SessionType.LIVE.value,
+        "reply_to": message.reply_to,
+    }

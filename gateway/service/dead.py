@@ -1,0 +1,101 @@
+"""Dead letters: failures kept with their reason, to be looked at, requeued or discarded by a person."""
+
+from dataclasses import dataclass
+
+from gateway.domain.clock import rfc3339
+from gateway.domain.envelope import Envelope
+from gateway.domain.ids import new_id
+from gateway.domain.message import JsonObject
+from gateway.domain.ports import Row, Tx
+from gateway.domain.turn import Claim
+from gateway.store.records import pack, unpack
+
+MAX_BODY = 262_144
+"""Characters of a body that are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A kept failure. `created_at` in µs."""
+
+    id: str
+    organization_id: str | None
+    queue: str
+    reason: str
+    body: str
+    headers: JsonObject
+    conversation_id: str | None
+    created_at: int
+    settled_how: str | None
+
+
+async def bury(
+    tx: Tx,
+    queue: str,
+    reason: str,
+    body: str,
+    *,
+    headers: JsonObject | None = None,
+    envelope: Envelope | None = None,
+) -> str:
+    """Keep a failure; `queue` says where it would go again. Returns its id."""
+    letter_id = new_id()
+    await tx.run(
+        "dead_letter_insert",
+        id=letter_id,
+        organization_id=envelope.organization_id if envelope else None,
+        queue=queue,
+        reason=reason[:1000],
+        body=body[:MAX_BODY].replace("\x00", "\ufffd"),
+        headers=pack(headers or {}),
+        conversation_id=envelope.conversation_id if envelope else None,
+    )
+    return letter_id
+
+
+async def bury_turn(tx: Tx, claim: Claim, reason: str) -> None:
+    """A turn that has used up its attempts: which conversation and which messages were not answered."""
+    body = Envelope.model_construct(
+        v=1,
+        id=claim.turn_id,
+        type="turn.dead",
+        occurred_at=rfc3339(claim.started_at),
+        organization_id=claim.conversation.organization_id,
+        conversation_id=claim.conversation.id,
+        data={
+            "turn_id": claim.turn_id,
+            "attempts": claim.attempt,
+            "inputs": [{"message_id": i.message_id, "seq": i.seq} for i in claim.inputs],
+        },
+    )
+    await bury(tx, "turns", reason, body.model_dump_json(), envelope=body)
+
+
+async def open_letters(tx: Tx, limit: int) -> list[DeadLetter]:
+    """The unsettled ones, oldest first."""
+    return [_letter(row) for row in await tx.all("dead_letters_open", limit=limit)]
+
+
+async def letter(tx: Tx, letter_id: str) -> DeadLetter | None:
+    """One dead letter, whole."""
+    row = await tx.one("dead_letter_by_id", id=letter_id)
+    return None if row is None else _letter(row)
+
+
+async def settle(tx: Tx, letter_id: str, how: str) -> bool:
+    """Mark one as requeued or discarded; False when that happened before."""
+    return bool(await tx.run("dead_letter_settle", id=letter_id, how=how))
+
+
+def _letter(row: Row) -> DeadLetter:
+    return DeadLetter(
+        id=row["id"],
+        organization_id=row["organization_id"],
+        queue=row["queue"],
+        reason=row["reason"],
+        body=row["body"],
+        headers=unpack(row["headers"], {}),
+        conversation_id=row["conversation_id"],
+        created_at=row["created_at"],
+        settled_how=row["settled_how"],
+    )

@@ -1,0 +1,300 @@
+"""Bring replies to people: queue a delivery in its lane, then claim, send, record part by part (rule 4)."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.domain.clock import SECOND
+from gateway.domain.conversation import Conversation
+from gateway.domain.delivery import Delivery, DeliveryState, Part, PartState, PartText, Thread, lane_of
+from gateway.domain.envelope import Exchange
+from gateway.domain.errors import Fenced
+from gateway.domain.ids import new_id
+from gateway.domain.message import Author, Message
+from gateway.domain.ports import Tx
+from gateway.domain.turn import NotNow
+from gateway.service.postings import envelope, post, ring_lane
+from gateway.store.records import delivery_of, pack, part_of
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRef:
+    """The right to send in a lane: whose, and under which fencing number."""
+
+    lane: str
+    worker_id: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneClaim:
+    """A lane held, and the delivery that is next in it."""
+
+    ref: LaneRef
+    delivery: Delivery
+
+
+async def enqueue(tx: Tx, conversation: Conversation, message: Message, thread: Thread, *, at: int) -> None:
+    """Queue a message for delivery on the conversation's channel; nothing to do where it has none."""
+    channel = conversation.channel
+    if not channel.delivers or not conversation.our_address or not conversation.their_address:
+        return
+    lane = lane_of(
+        conversation.organization_id, channel, conversation.our_address, conversation.their_address
+    )
+    row = await tx.one(
+        "lane_queue", lane=lane, channel=channel.value, organization_id=conversation.organization_id
+    )
+    if row is None:
+        raise AssertionError("an upsert returns its row")
+    delivery_id = new_id()
+    await tx.run(
+        "delivery_insert",
+        id=delivery_id,
+        lane=lane,
+        number=row["queued"],
+        organization_id=conversation.organization_id,
+        conversation_id=conversation.id,
+        message_id=message.id,
+        message_seq=message.seq,
+        turn_id=message.turn_id,
+        channel=channel.value,
+        sender=conversation.our_address,
+        recipient=conversation.their_address,
+        text=message.content,
+        thread=pack(thread) if thread.in_reply_to or thread.subject else None,
+        attachments=None,
+        sandboxed=conversation.session_type.sandboxed,
+        by_agent=message.author is Author.AGENT,
+    )
+    outbound = envelope(
+        "message.outbound",
+        {
+            "lane": lane,
+            "delivery_id": delivery_id,
+            "message_id": message.id,
+            "turn_id": message.turn_id,
+            "channel": channel.value,
+            "to": conversation.their_address,
+            "from": conversation.our_address,
+            "text": message.content,
+            "attachments": [],
+            "thread": thread,
+            "intents": [],
+        },
+        at=at,
+        organization_id=conversation.organization_id,
+        conversation_id=conversation.id,
+    )
+    await post(tx, Exchange.OUTBOUND, channel.value, outbound)
+
+
+async def claim_lane(tx: Tx, lane: str, worker_id: str) -> LaneClaim | NotNow:
+    """Take the lane's lease and its next delivery, or say why not."""
+    row = await tx.one("lane_claim", lane=lane, worker_id=worker_id)
+    if row is None:
+        state = await tx.one("lane_claimable", lane=lane)
+        if state is None or state["settled"] >= state["queued"]:
+            return NotNow.ANSWERED
+        return NotNow.LEASED if state["leased"] else NotNow.NOT_DUE
+    ref = LaneRef(lane, worker_id, row["fence"])
+    delivery = await next_delivery(tx, ref)
+    if delivery is None:
+        raise AssertionError("a lane with unsettled deliveries has one")
+    return LaneClaim(ref, delivery)
+
+
+async def next_delivery(tx: Tx, ref: LaneRef) -> Delivery | None:
+    """The lane's oldest unsettled delivery, with its parts."""
+    row = await tx.one("delivery_next", lane=ref.lane)
+    if row is None:
+        return None
+    parts = await tx.all("parts_of_delivery", delivery_id=row["id"])
+    return delivery_of(row, tuple(part_of(p) for p in parts))
+
+
+async def store_parts(tx: Tx, delivery_id: str, texts: Sequence[PartText]) -> tuple[Part, ...]:
+    """Keep how a reply was cut, before the first part is sent: a retry sends the same."""
+    parts = tuple(
+        Part(
+            delivery_id=delivery_id,
+            index=index,
+            text=text.text,
+            hash=hashlib.sha256(text.text.encode()).hexdigest(),
+            encoding=text.encoding,
+            segments=text.segments,
+        )
+        for index, text in enumerate(texts)
+    )
+    await tx.many(
+        "part_insert",
+        [
+            {
+                "delivery_id": p.delivery_id,
+                "number": p.index,
+                "text": p.text,
+                "hash": p.hash,
+                "encoding": p.encoding,
+                "segments": p.segments,
+            }
+            for p in parts
+        ],
+    )
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class PartClaim:
+    """An attempt that is committed: the provider may be called now."""
+
+    attempt: int
+    claimed_at: int
+
+
+async def claim_part(
+    tx: Tx, ref: LaneRef, part: Part, provider: str, texts: Sequence[PartText] = ()
+) -> PartClaim | None:
+    """Commit an attempt before the provider is called; with `texts`, store the parts first.
+
+    None when the delivery was canceled meanwhile. Raises Fenced when the lane is another's.
+    """
+    if texts:
+        await store_parts(tx, part.delivery_id, texts)
+        await tx.run("delivery_state", id=part.delivery_id, state="sending", error_code=None)
+    row = await tx.one(
+        "part_claim",
+        delivery_id=part.delivery_id,
+        number=part.index,
+        provider=provider,
+        lane=ref.lane,
+        fence=ref.fence,
+        worker_id=ref.worker_id,
+    )
+    if row is not None:
+        return PartClaim(row["attempt"], row["claimed_at"])
+    await _check(tx, ref)
+    return None
+
+
+async def _check(tx: Tx, ref: LaneRef) -> None:
+    """Raise Fenced unless the lane is still held under this number."""
+    if await tx.one("lane_held", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id) is None:
+        raise Fenced(ref.lane)
+
+
+async def settle_part(tx: Tx, part: Part, state: PartState, provider_message_id: str | None) -> None:
+    """Record that the provider has the part; needs no lease, since it is a fact about the world."""
+    await tx.run(
+        "part_settle",
+        delivery_id=part.delivery_id,
+        number=part.index,
+        state=state.value,
+        rank=state.rank,
+        provider_message_id=provider_message_id,
+        error_code=None,
+    )
+
+
+async def settle_delivery(
+    tx: Tx,
+    ref: LaneRef,
+    delivery: Delivery,
+    state: DeliveryState,
+    *,
+    error_code: str | None = None,
+) -> Delivery | None:
+    """The delivery is over as far as sending goes; the lane's next one, or None and the lane is free."""
+    row = await tx.one("delivery_settle", id=delivery.id, state=state.value, error_code=error_code)
+    if row is None:
+        raise Fenced(ref.lane)
+    if state in (DeliveryState.FAILED, DeliveryState.CANCELED):
+        await tx.run("parts_cancel", delivery_id=delivery.id)
+    await tx.run(
+        "message_delivery_status",
+        conversation_id=delivery.conversation_id,
+        seq=delivery.message_seq,
+        delivery_status=await _status_of(tx, delivery, DeliveryState(row["state"])),
+    )
+    lane = await tx.one("lane_settle", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id)
+    if lane is None:
+        raise Fenced(ref.lane)
+    return None if lane["lease_owner"] is None else await next_delivery(tx, ref)
+
+
+_SHOWN = {
+    DeliveryState.CANCELED: DeliveryState.FAILED,
+}
+"""`delivery_status` has no word for a canceled reply: it did not arrive."""
+
+
+async def _status_of(tx: Tx, delivery: Delivery, state: DeliveryState) -> str:
+    """The message's delivery status: the worst of the parts, where receipts came before the end."""
+    if state is not DeliveryState.SENT:
+        return _SHOWN.get(state, state).value
+    parts = await tx.all("parts_of_delivery", delivery_id=delivery.id)
+    return worst([PartState(p["state"]) for p in parts]).value
+
+
+_BADNESS = (
+    (PartState.FAILED, DeliveryState.FAILED),
+    (PartState.CANCELED, DeliveryState.FAILED),
+    (PartState.UNKNOWN, DeliveryState.UNKNOWN),
+    (PartState.PENDING, DeliveryState.SENDING),
+    (PartState.SENDING, DeliveryState.SENDING),
+    (PartState.ACCEPTED, DeliveryState.SENT),
+    (PartState.SENT, DeliveryState.SENT),
+    (PartState.SANDBOXED, DeliveryState.SANDBOXED),
+    (PartState.DELIVERED, DeliveryState.DELIVERED),
+)
+
+
+def worst(states: Sequence[PartState]) -> DeliveryState:
+    """A message's delivery status from those of its parts."""
+    present = set(states)
+    return next((shown for state, shown in _BADNESS if state in present), DeliveryState.PENDING)
+
+
+async def postpone_part(
+    tx: Tx, ref: LaneRef, part: Part, state: PartState, *, error_code: str | None, delay_seconds: float
+) -> None:
+    """Refused for now, or unknown: let the lane go until it is to be tried, or looked up."""
+    await tx.run(
+        "part_reset",
+        delivery_id=part.delivery_id,
+        number=part.index,
+        state=state.value,
+        rank=state.rank,
+        error_code=error_code,
+    )
+    await postpone_lane(tx, ref, delay_seconds)
+
+
+async def postpone_lane(tx: Tx, ref: LaneRef, delay_seconds: float) -> None:
+    """Let the lane go, not to be taken before the delay is over. Raises Fenced."""
+    changed = await tx.run(
+        "lane_postpone",
+        lane=ref.lane,
+        fence=ref.fence,
+        worker_id=ref.worker_id,
+        delay=int(delay_seconds * SECOND),
+    )
+    if not changed:
+        raise Fenced(ref.lane)
+
+
+async def release_lane(tx: Tx, ref: LaneRef) -> None:
+    """Let the lane go at once."""
+    await tx.run("lane_release", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id)
+
+
+async def cancel_unsent(tx: Tx, conversation: Conversation, *, at: int) -> None:
+    """What the agent said and has not left yet never will; the lanes are rung to settle it."""
+    rows = await tx.all("deliveries_cancel", conversation_id=conversation.id)
+    for lane in sorted({row["lane"] for row in rows}):
+        await ring_lane(
+            tx,
+            organization_id=conversation.organization_id,
+            channel=conversation.channel.value,
+            lane=lane,
+            at=at,
+        )

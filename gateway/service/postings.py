@@ -1,0 +1,48 @@
+"""What a unit of work puts on the queues: outbox rows, written in its own transaction."""
+
+from gateway.domain.clock import rfc3339
+from gateway.domain.envelope import Envelope, Exchange, partition
+from gateway.domain.ids import new_id
+from gateway.domain.message import JsonObject
+from gateway.domain.ports import Tx, Wake
+
+
+def envelope(
+    kind: str, data: JsonObject, *, at: int, organization_id: str, conversation_id: str | None
+) -> Envelope:
+    """A new envelope; `at` in microseconds."""
+    return Envelope.model_construct(
+        v=1,
+        id=new_id(),
+        type=kind,
+        occurred_at=rfc3339(at),
+        organization_id=organization_id,
+        conversation_id=conversation_id,
+        data=data,
+    )
+
+
+async def post(tx: Tx, exchange: Exchange, routing_key: str, message: Envelope) -> None:
+    """Put an envelope into the outbox; it leaves after the commit."""
+    await tx.run(
+        "outbox_insert",
+        id=message.id,
+        exchange=exchange.value,
+        routing_key=routing_key,
+        body=message.model_dump_json(),
+    )
+    tx.after_commit(Wake.OUTBOX)
+
+
+async def ring_turns(tx: Tx, *, organization_id: str, conversation_id: str, partitions: int, at: int) -> None:
+    """Ring a conversation's bell without new input: it may run turns again, or a timer found it due."""
+    bell = envelope("turn.due", {}, at=at, organization_id=organization_id, conversation_id=conversation_id)
+    await post(tx, Exchange.INBOUND, str(partition(conversation_id, partitions)), bell)
+
+
+async def ring_lane(tx: Tx, *, organization_id: str, channel: str, lane: str, at: int) -> None:
+    """Ring a lane's bell: a delivery in it is due."""
+    bell = envelope(
+        "delivery.due", {"lane": lane}, at=at, organization_id=organization_id, conversation_id=None
+    )
+    await post(tx, Exchange.OUTBOUND, channel, bell)

@@ -1,0 +1,198 @@
+"""Commit what a turn produced, in one transaction and under the fencing number; or record that it failed."""
+
+from dataclasses import dataclass
+
+from gateway.domain.clock import SECOND
+from gateway.domain.conversation import Cause, Status, move
+from gateway.domain.errors import ErrorCode, Fenced
+from gateway.domain.ids import new_id
+from gateway.domain.message import Author, Message, Role
+from gateway.domain.ports import Row, Tx
+from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnState
+from gateway.service.approve import park
+from gateway.service.close import conversation_ended
+from gateway.service.dead import bury_turn
+from gateway.service.deliver import enqueue
+from gateway.service.handoff import open_handoff
+from gateway.service.timeline import write_event, write_messages
+from gateway.store.records import pack
+
+_NEXT: dict[Path, tuple[Status, Cause]] = {
+    Path.HANDOFF: (Status.WAITING_FOR_HUMAN, Cause.HANDOFF),
+    Path.APPROVAL: (Status.AWAITING_APPROVAL, Cause.POLICY),
+    Path.CLOSED_BY_AGENT: (Status.CLOSED, Cause.CLOSE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A committed turn."""
+
+    session_status: Status
+    message_seqs: tuple[int, ...]
+    more: bool
+    """The lease is still held: something is pending."""
+
+
+async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Finished:
+    """Commit a turn: messages, record, status, deliveries and doorbells. Raises Fenced."""
+    before = claim.conversation.status
+    status = move(before, *_NEXT[reply.path]) if reply.path in _NEXT else before
+    parked = reply.path is Path.APPROVAL
+    contents = _contents(reply)
+    answered = 0 if parked else await _settle_inputs(tx, claim)
+    row = await _commit(tx, claim, status, answered=answered, added=len(contents), moved=status is not before)
+    first = row["message_count"] - len(contents)
+    messages = [
+        _message(claim, reply, first + offset, content, newest=offset == len(contents) - 1)
+        for offset, content in enumerate(contents)
+    ]
+    await write_messages(
+        tx,
+        messages,
+        row["event_count"] - len(contents) - (status is not before),
+        agent_id=claim.conversation.assigned_agent_id,
+    )
+    seqs = tuple(sorted({i.seq for i in claim.inputs} | {m.seq for m in messages}))
+    if parked:
+        await park(tx, claim, reply, seqs)
+    else:
+        await _record(tx, claim, reply, status, seqs)
+    for message in messages:
+        if message.role is Role.ASSISTANT:
+            await enqueue(tx, claim.conversation, message, claim.thread, at=row["updated_at"])
+    if status is not before:
+        await _follow(tx, claim, reply, status, row, partitions)
+    return Finished(status, seqs, more=row["lease_owner"] is not None)
+
+
+async def _follow(tx: Tx, claim: Claim, reply: Reply, status: Status, row: Row, partitions: int) -> None:
+    """What a new status brings with it."""
+    await write_event(
+        tx,
+        claim.conversation.id,
+        row["event_count"] - 1,
+        "status",
+        {"session_status": status.value, "previous": claim.conversation.status.value},
+    )
+    if status is Status.WAITING_FOR_HUMAN:
+        await open_handoff(tx, claim, reply, up_to_seq=row["message_count"] - 1)
+    if status.terminal:
+        await conversation_ended(
+            tx, claim.conversation, reason=reply.end_reason, at=row["updated_at"], partitions=partitions
+        )
+
+
+async def _settle_inputs(tx: Tx, claim: Claim) -> int:
+    return await tx.run("inputs_done", conversation_id=claim.conversation.id, turn_id=claim.turn_id)
+
+
+async def _commit(tx: Tx, claim: Claim, status: Status, *, answered: int, added: int, moved: bool) -> Row:
+    row = await tx.one(
+        "conversation_finish_turn",
+        id=claim.conversation.id,
+        worker_id=claim.lease.worker_id,
+        fence=claim.lease.fence,
+        turn_id=claim.turn_id,
+        added=added,
+        events=added + moved,
+        answered=answered,
+        status=status.value,
+        closed=status is Status.CLOSED,
+        parked=status is Status.AWAITING_APPROVAL,
+    )
+    if row is None:
+        raise Fenced(claim.turn_id)
+    return row
+
+
+def _contents(reply: Reply) -> list[tuple[Role, str]]:
+    """The rows a reply becomes: the agent's messages, and a notice where control goes to a person."""
+    contents = [(Role.ASSISTANT, m.text) for m in reply.messages if m.text or m.tool_calls]
+    if reply.path is Path.HANDOFF:
+        reason = f": {reply.handoff_reason}" if reply.handoff_reason else ""
+        contents.append((Role.SYSTEM, f"The conversation was handed to a person{reason}"))
+    return contents
+
+
+def _message(claim: Claim, reply: Reply, seq: int, content: tuple[Role, str], *, newest: bool) -> Message:
+    role, text = content
+    spoken = role is Role.ASSISTANT
+    calls = tuple(c for m in reply.messages if m.text == text for c in m.tool_calls) if spoken else ()
+    return Message(
+        id=new_id(),
+        conversation_id=claim.conversation.id,
+        seq=seq,
+        turn_id=claim.turn_id,
+        role=role,
+        content=text,
+        author=Author.AGENT if spoken else Author.SYSTEM,
+        created_at=0,
+        tool_calls=calls,
+        model_used=reply.model_used if spoken else None,
+        input_tokens=reply.input_tokens if spoken and newest else None,
+        output_tokens=reply.output_tokens if spoken and newest else None,
+        latency_ms=reply.latency_ms if spoken else None,
+        delivery_status="pending" if spoken and claim.conversation.channel.delivers else None,
+        evidence=reply.evidence if spoken else (),
+    )
+
+
+async def _record(tx: Tx, claim: Claim, reply: Reply, status: Status, seqs: tuple[int, ...]) -> None:
+    await tx.run(
+        "turn_finish",
+        id=claim.turn_id,
+        state=TurnState.DONE.value,
+        path=reply.path.value,
+        decision_source=DECISION_SOURCE[reply.path],
+        text=reply.text,
+        message_seqs=pack(seqs),
+        session_status=status.value,
+        ttft_ms=reply.ttft_ms,
+        evidence=pack(reply.evidence) if reply.evidence else None,
+        intents=pack(reply.intents) if reply.intents else None,
+        error=None,
+        error_message=None,
+    )
+
+
+async def postpone_turn(tx: Tx, claim: Claim, delay_seconds: int) -> None:
+    """The attempt failed and will be repeated with the same turn id: let the lease go until then."""
+    changed = await tx.run(
+        "conversation_postpone_turn",
+        id=claim.conversation.id,
+        worker_id=claim.lease.worker_id,
+        fence=claim.lease.fence,
+        delay=delay_seconds * SECOND,
+    )
+    if not changed:
+        raise Fenced(claim.turn_id)
+
+
+async def fail_turn(tx: Tx, claim: Claim, error: ErrorCode, reason: str) -> Finished:
+    """The turn is over without an answer: its input stays in the transcript, and the next turn may run.
+
+    A turn that nobody waits for and that has used up its attempts becomes a dead letter.
+    """
+    answered = await _settle_inputs(tx, claim)
+    row = await _commit(tx, claim, claim.conversation.status, answered=answered, added=0, moved=False)
+    seqs = tuple(i.seq for i in claim.inputs)
+    state = TurnState.FAILED if claim.has_api_input else TurnState.DEAD
+    await tx.run(
+        "turn_finish",
+        id=claim.turn_id,
+        state=state.value,
+        path=None,
+        decision_source=None,
+        text="",
+        message_seqs=pack(seqs),
+        session_status=claim.conversation.status.value,
+        ttft_ms=None,
+        evidence=None,
+        intents=None,
+        error=error.value,
+        error_message=reason,
+    )
+    if state is TurnState.DEAD:
+        await bury_turn(tx, claim, reason)
+    return Finished(claim.conversation.status, seqs, more=row["lease_owner"] is not None)

@@ -1,0 +1,177 @@
+-- name: conversation_insert
+-- No row when an open conversation of the same thread, or external session, came first.
+INSERT INTO conversations (
+    id, organization_id, end_user_id, channel, status, session_type, priority, origin,
+    assistant_id, assigned_agent_id, pinned_revision_id, our_address, their_address, unverified, thread_key,
+    external_session_id, subject, metadata, context_variables,
+    started_at, created_at, updated_at, idle_ttl, ttl_expires_at, retention
+) VALUES (
+    :id, :organization_id, :end_user_id, :channel, :status, :session_type, :priority, :origin,
+    :agent_id, :agent_id, :revision_id, :our_address, :their_address, :unverified, :thread_key,
+    :external_session_id, :subject, :metadata, :context_variables,
+    {now}, {now}, {now}, :idle_ttl, {now} + :idle_ttl, :retention
+)
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- name: conversation_by_id
+SELECT * FROM conversations WHERE organization_id = :organization_id AND id = :id
+
+-- name: conversation_of_any
+-- For workers, which serve every organisation.
+SELECT * FROM conversations WHERE id = :id
+
+-- name: conversation_lock @sqlite
+SELECT * FROM conversations WHERE organization_id = :organization_id AND id = :id
+
+-- name: conversation_lock @postgres
+SELECT * FROM conversations WHERE organization_id = :organization_id AND id = :id FOR UPDATE
+
+-- name: conversation_of_thread
+SELECT id FROM conversations
+WHERE organization_id = :organization_id AND thread_key = :thread_key AND ended_at IS NULL
+
+-- name: conversation_of_external_session
+SELECT * FROM conversations
+WHERE organization_id = :organization_id AND end_user_id = :end_user_id
+  AND external_session_id = :external_session_id AND ended_at IS NULL
+
+-- name: conversation_ended_before
+SELECT id FROM conversations
+WHERE organization_id = :organization_id AND thread_key = :thread_key AND ended_at IS NOT NULL
+ORDER BY ended_at DESC LIMIT 1
+
+-- name: conversation_add_input
+-- A message of the end user arrives. Refused (no row) when the conversation has ended.
+UPDATE conversations SET
+    message_count = message_count + 1,
+    event_count = event_count + 1,
+    last_input = last_input + 1,
+    rung_at = {now},
+    next_turn_id = COALESCE(next_turn_id, :next_turn_id),
+    first_message_at = COALESCE(first_message_at, {now}),
+    last_message_at = {now},
+    updated_at = {now},
+    ttl_expires_at = {now} + idle_ttl
+WHERE id = :id AND ended_at IS NULL
+RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id
+
+-- name: conversation_add_waiting_input
+-- An API input of an active conversation: it gets its seq when its turn starts.
+UPDATE conversations SET
+    last_input = last_input + 1,
+    rung_at = {now},
+    updated_at = {now},
+    ttl_expires_at = {now} + idle_ttl
+WHERE id = :id AND status = 'active'
+RETURNING last_input
+
+-- name: conversation_add_message
+-- A message that nobody has to answer: a notice, an event, an operator's reply, an agent's first word.
+UPDATE conversations SET
+    message_count = message_count + 1,
+    event_count = event_count + 1,
+    first_message_at = COALESCE(first_message_at, {now}),
+    last_message_at = {now},
+    updated_at = {now},
+    ttl_expires_at = {now} + idle_ttl
+WHERE id = :id
+RETURNING message_count, event_count, status, end_user_id, updated_at
+
+-- name: conversation_add_note
+-- The same for something that came from outside: refused (no row) when the conversation has ended.
+UPDATE conversations SET
+    message_count = message_count + 1,
+    event_count = event_count + 1,
+    last_message_at = {now},
+    updated_at = {now}
+WHERE id = :id AND ended_at IS NULL
+RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id
+
+-- name: conversation_add_event
+UPDATE conversations SET event_count = event_count + 1, updated_at = {now} WHERE id = :id RETURNING event_count
+
+-- name: conversation_move @sqlite
+-- One move of the status table: `sources` are the statuses it may start from. Raises the fencing
+-- number, so that a turn that was running cannot commit.
+UPDATE conversations SET
+    status = :status,
+    fence = fence + 1,
+    lease_owner = NULL,
+    event_count = event_count + 1,
+    updated_at = {now},
+    ended_at = CASE WHEN :terminal THEN {now} ELSE ended_at END,
+    closed_at = CASE WHEN :closed THEN {now} ELSE closed_at END,
+    retention_expires_at = CASE WHEN :terminal THEN {now} + retention ELSE retention_expires_at END
+WHERE id = :id AND status IN (SELECT value FROM json_each(:sources))
+RETURNING id, status, event_count, turn_id, answered, last_input, updated_at
+
+-- name: conversation_move @postgres
+-- One move of the status table: `sources` are the statuses it may start from. Raises the fencing
+-- number, so that a turn that was running cannot commit.
+UPDATE conversations SET
+    status = :status,
+    fence = fence + 1,
+    lease_owner = NULL,
+    event_count = event_count + 1,
+    updated_at = {now},
+    ended_at = CASE WHEN :terminal::boolean THEN {now} ELSE ended_at END,
+    closed_at = CASE WHEN :closed::boolean THEN {now} ELSE closed_at END,
+    retention_expires_at = CASE WHEN :terminal::boolean THEN {now} + retention ELSE retention_expires_at END
+WHERE id = :id AND status = ANY(:sources)
+RETURNING id, status, event_count, turn_id, answered, last_input, updated_at
+
+-- name: timeline_insert
+INSERT INTO timeline (conversation_id, number, kind, body, at)
+VALUES (:conversation_id, :number, :kind, :body, {now})
+
+-- name: thread_id_insert
+INSERT INTO thread_ids (organization_id, our_address, thread_id, conversation_id, created_at)
+VALUES (:organization_id, :our_address, :thread_id, :conversation_id, {now})
+ON CONFLICT DO NOTHING
+
+-- name: conversation_of_thread_id
+SELECT c.id, c.their_address, c.unverified, c.ended_at
+FROM thread_ids t JOIN conversations c ON c.id = t.conversation_id
+WHERE t.organization_id = :organization_id AND t.our_address = :our_address AND t.thread_id = :thread_id
+
+-- name: conversation_purge
+UPDATE conversations SET archived_at = {now}, updated_at = {now}, summary = NULL, metadata = '{}',
+    context_variables = '{}', subject = NULL
+WHERE id = :id
+
+-- name: messages_purge
+DELETE FROM messages WHERE conversation_id = :id
+
+-- name: turns_purge
+DELETE FROM turns WHERE conversation_id = :id
+
+-- name: timeline_purge
+DELETE FROM timeline WHERE conversation_id = :id
+
+-- name: deliveries_purge
+DELETE FROM deliveries WHERE conversation_id = :id AND settled_at IS NOT NULL
+
+-- name: parts_purge
+DELETE FROM parts WHERE delivery_id IN (
+    SELECT id FROM deliveries WHERE conversation_id = :id AND settled_at IS NOT NULL)
+
+-- name: thread_ids_purge
+DELETE FROM thread_ids WHERE conversation_id = :id
+
+-- name: conversation_delete
+DELETE FROM conversations WHERE id = :id
+
+-- name: conversation_insert_after
+-- The conversation that follows one which ended with messages unanswered.
+INSERT INTO conversations (
+    id, organization_id, end_user_id, channel, status, session_type, priority, origin,
+    assistant_id, assigned_agent_id, pinned_revision_id, our_address, their_address, unverified,
+    thread_key, subject, metadata, context_variables,
+    started_at, created_at, updated_at, idle_ttl, ttl_expires_at, retention
+)
+SELECT :id, organization_id, end_user_id, channel, 'active', session_type, priority, 'inbound',
+    assistant_id, assistant_id, pinned_revision_id, our_address, their_address, unverified,
+    thread_key, subject, :metadata, '{}',
+    {now}, {now}, {now}, idle_ttl, {now} + idle_ttl, retention
+FROM conversations WHERE id = :previous

@@ -1,0 +1,150 @@
+-- name: lane_queue
+-- A delivery joins its lane; the lane's counter is its place.
+INSERT INTO lanes (id, channel, organization_id, queued, rung_at)
+VALUES (:lane, :channel, :organization_id, 1, {now})
+ON CONFLICT (id) DO UPDATE SET queued = lanes.queued + 1, rung_at = {now}
+RETURNING queued
+
+-- name: delivery_insert
+INSERT INTO deliveries (
+    id, lane, number, organization_id, conversation_id, message_id, message_seq, turn_id, channel,
+    sender, recipient, text, thread, attachments, sandboxed, by_agent, state, created_at, updated_at
+) VALUES (
+    :id, :lane, :number, :organization_id, :conversation_id, :message_id, :message_seq, :turn_id, :channel,
+    :sender, :recipient, :text, :thread, :attachments, :sandboxed, :by_agent, 'pending', {now}, {now}
+)
+
+-- name: lane_claim
+UPDATE lanes SET lease_owner = :worker_id, fence = fence + 1
+WHERE id = :lane AND settled < queued AND (due_at IS NULL OR due_at <= {now})
+  AND (lease_owner IS NULL OR NOT EXISTS (
+        SELECT 1 FROM workers w WHERE w.id = lanes.lease_owner AND w.expires_at > {now}))
+RETURNING fence
+
+-- name: lane_claimable
+SELECT settled, queued, due_at - {now} AS wait,
+    (lease_owner IS NOT NULL AND EXISTS (
+        SELECT 1 FROM workers w WHERE w.id = lanes.lease_owner AND w.expires_at > {now})) AS leased
+FROM lanes WHERE id = :lane
+
+-- name: delivery_next
+SELECT * FROM deliveries WHERE lane = :lane AND settled_at IS NULL ORDER BY number LIMIT 1
+
+-- name: parts_of_delivery
+SELECT * FROM parts WHERE delivery_id = :delivery_id ORDER BY number
+
+-- name: part_insert
+INSERT INTO parts (delivery_id, number, text, hash, encoding, segments, state, updated_at)
+VALUES (:delivery_id, :number, :text, :hash, :encoding, :segments, 'pending', {now})
+
+-- name: part_claim
+-- The attempt is committed before the provider is called. Refused when the lease is lost, or the
+-- delivery was canceled meanwhile.
+UPDATE parts SET state = 'sending', rank = 1, attempt = attempt + 1, claimed_at = {now},
+    provider = :provider, updated_at = {now}
+WHERE delivery_id = :delivery_id AND number = :number AND state IN ('pending', 'sending', 'unknown')
+  AND EXISTS (SELECT 1 FROM lanes l WHERE l.id = :lane AND l.fence = :fence AND l.lease_owner = :worker_id)
+  AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id = :delivery_id AND d.state <> 'canceled')
+RETURNING attempt, claimed_at
+
+-- name: part_settle
+-- What the provider answered. A receipt that came first is never undone.
+UPDATE parts SET
+    state = CASE WHEN rank < :rank THEN :state ELSE state END,
+    rank = CASE WHEN rank < :rank THEN :rank ELSE rank END,
+    provider_message_id = COALESCE(provider_message_id, :provider_message_id),
+    error_code = :error_code,
+    updated_at = {now}
+WHERE delivery_id = :delivery_id AND number = :number
+RETURNING state, rank
+
+-- name: part_reset
+-- Refused for now, or unknown: to be tried again, or looked up.
+UPDATE parts SET state = :state, rank = :rank, error_code = :error_code, updated_at = {now}
+WHERE delivery_id = :delivery_id AND number = :number AND rank <= 1
+
+-- name: parts_cancel
+UPDATE parts SET state = 'canceled', rank = 5, updated_at = {now}
+WHERE delivery_id = :delivery_id AND state = 'pending'
+
+-- name: delivery_state
+UPDATE deliveries SET state = :state, error_code = :error_code, updated_at = {now}
+WHERE id = :id AND state <> 'canceled'
+
+-- name: delivery_settle
+UPDATE deliveries SET state = CASE WHEN state = 'canceled' THEN state ELSE :state END,
+    error_code = :error_code, settled_at = {now}, updated_at = {now}
+WHERE id = :id AND settled_at IS NULL
+RETURNING state
+
+-- name: lane_settle
+-- One delivery less; the lease goes when it was the last. Refused when the lease is lost.
+UPDATE lanes SET settled = settled + 1, due_at = NULL, rung_at = NULL,
+    lease_owner = CASE WHEN settled + 1 >= queued THEN NULL ELSE lease_owner END
+WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
+RETURNING lease_owner
+
+-- name: lane_postpone
+UPDATE lanes SET lease_owner = NULL, due_at = {now} + :delay, rung_at = NULL
+WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
+
+-- name: lane_release
+UPDATE lanes SET lease_owner = NULL
+WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
+
+-- name: part_by_reference
+SELECT p.*, d.conversation_id, d.message_seq, d.state AS delivery_state, d.settled_at, d.organization_id
+FROM parts p JOIN deliveries d ON d.id = p.delivery_id
+WHERE p.delivery_id = :delivery_id AND p.number = :number
+
+-- name: part_by_provider
+SELECT p.*, d.conversation_id, d.message_seq, d.state AS delivery_state, d.settled_at, d.organization_id
+FROM parts p JOIN deliveries d ON d.id = p.delivery_id
+WHERE p.provider = :provider AND p.provider_message_id = :provider_message_id
+
+-- name: part_receipt
+-- A receipt: only upwards, but for delivered after failed.
+UPDATE parts SET state = :state, rank = :rank, raw_status = :raw_status, error_code = :error_code,
+    provider = :provider, provider_message_id = COALESCE(provider_message_id, :provider_message_id),
+    updated_at = {now}
+WHERE delivery_id = :delivery_id AND number = :number AND rank < :rank
+RETURNING rank
+
+-- name: parts_bound @sqlite
+SELECT provider_message_id FROM parts
+WHERE provider = :provider AND provider_message_id IN (SELECT value FROM json_each(:ids))
+
+-- name: parts_bound @postgres
+SELECT provider_message_id FROM parts
+WHERE provider = :provider AND provider_message_id = ANY(:ids)
+
+-- name: deliveries_cancel
+-- A take-over or a close: what the agent said and has not left stays here.
+UPDATE deliveries SET state = 'canceled', updated_at = {now}
+WHERE conversation_id = :conversation_id AND by_agent AND settled_at IS NULL
+RETURNING lane, message_seq
+
+-- name: lanes_due @sqlite
+UPDATE lanes SET rung_at = {now}
+WHERE id IN (
+    SELECT l.id FROM lanes l
+    WHERE l.settled < l.queued AND (l.rung_at IS NULL OR l.rung_at < {now} - :every)
+      AND (l.due_at IS NULL OR l.due_at <= {now})
+      AND (l.lease_owner IS NULL OR NOT EXISTS (
+            SELECT 1 FROM workers w WHERE w.id = l.lease_owner AND w.expires_at > {now}))
+    LIMIT 200)
+RETURNING id, channel, organization_id
+
+-- name: lanes_due @postgres
+UPDATE lanes SET rung_at = {now}
+WHERE id IN (
+    SELECT l.id FROM lanes l
+    WHERE l.settled < l.queued AND (l.rung_at IS NULL OR l.rung_at < {now} - :every)
+      AND (l.due_at IS NULL OR l.due_at <= {now})
+      AND (l.lease_owner IS NULL OR NOT EXISTS (
+            SELECT 1 FROM workers w WHERE w.id = l.lease_owner AND w.expires_at > {now}))
+    LIMIT 200 FOR UPDATE SKIP LOCKED)
+RETURNING id, channel, organization_id
+
+-- name: lane_held
+SELECT id FROM lanes WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id

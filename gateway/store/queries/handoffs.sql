@@ -1,0 +1,45 @@
+-- name: handoff_insert
+INSERT INTO handoffs (id, organization_id, conversation_id, turn_id, reason, static_text, status, source,
+    packet, created_at)
+VALUES (:id, :organization_id, :conversation_id, :turn_id, :reason, :static_text, :status, :source,
+    :packet, {now})
+
+-- name: handoff_open
+SELECT * FROM handoffs WHERE conversation_id = :conversation_id AND resolved_at IS NULL
+
+-- name: handoff_assign
+UPDATE handoffs SET status = :status, assignee = :assignee WHERE id = :id AND resolved_at IS NULL
+
+-- name: handoff_close
+UPDATE handoffs SET status = :status, resolved_at = {now} WHERE id = :id AND resolved_at IS NULL
+
+-- name: handoffs_cancel
+UPDATE handoffs SET status = 'cancelled', resolved_at = {now}
+WHERE conversation_id = :conversation_id AND resolved_at IS NULL
+
+-- name: approval_insert
+INSERT INTO approvals (id, organization_id, conversation_id, turn_id, subject_kind, subject_ref, payload,
+    approver_role, status, suspend_message, safe_message, on_reject, timeout_at, created_at)
+VALUES (:id, :organization_id, :conversation_id, :turn_id, 'tool_call', :subject_ref, :payload,
+    :approver_role, 'pending', :suspend_message, :safe_message, :on_reject, {now} + :timeout, {now})
+
+-- name: approval_by_id
+SELECT * FROM approvals WHERE organization_id = :organization_id AND id = :id
+
+-- name: approval_of_turn
+SELECT * FROM approvals WHERE turn_id = :turn_id ORDER BY created_at DESC LIMIT 1
+
+-- name: approval_decide
+-- Exactly one decision wins.
+UPDATE approvals SET status = :status, decision = :decision, decided_by = :decided_by, note = :note,
+    decided_at = {now}
+WHERE id = :id AND status = 'pending'
+RETURNING turn_id
+
+-- name: approvals_cancel
+UPDATE approvals SET status = 'cancelled', decided_at = {now}
+WHERE conversation_id = :conversation_id AND status = 'pending'
+
+-- name: approvals_overdue
+SELECT id, organization_id, conversation_id FROM approvals
+WHERE status = 'pending' AND timeout_at <= {now} ORDER BY timeout_at LIMIT 100

@@ -1,0 +1,65 @@
+-- name: organisation_insert
+-- Declared by configuration; its id is made from its name.
+INSERT INTO organisations (id, name, created_at) VALUES (:id, :name, {now}) ON CONFLICT DO NOTHING
+
+-- name: receipt_insert
+-- The de-duplication key of a provider's message; no row when it was there before.
+INSERT INTO receipts (organization_id, provider, provider_message_id, message_id, received_at)
+VALUES (:organization_id, :provider, :provider_message_id, :message_id, {now})
+ON CONFLICT DO NOTHING
+RETURNING message_id
+
+-- name: receipt_accepted
+-- What an earlier delivery of the same provider message became.
+SELECT r.message_id, m.conversation_id, m.turn_id, c.end_user_id, c.status
+FROM receipts r
+LEFT JOIN messages m ON m.id = r.message_id
+LEFT JOIN conversations c ON c.id = m.conversation_id
+WHERE r.organization_id = :organization_id AND r.provider = :provider
+  AND r.provider_message_id = :provider_message_id
+
+-- name: contact_end_user
+SELECT c.end_user_id, u.merged_into
+FROM contacts c JOIN end_users u ON u.id = c.end_user_id
+WHERE c.organization_id = :organization_id AND c.kind = :kind AND c.value = :value
+
+-- name: contact_insert
+-- One end user per address, however many ask at once: the loser of a race inserts nothing.
+INSERT INTO contacts (organization_id, kind, value, end_user_id, verified, source, created_at)
+VALUES (:organization_id, :kind, :value, :end_user_id, :verified, :source, {now})
+ON CONFLICT DO NOTHING
+RETURNING end_user_id
+
+-- name: end_user_insert
+INSERT INTO end_users (id, organization_id, profile, created_at)
+VALUES (:id, :organization_id, '{}', {now})
+
+-- name: end_user_by_id
+SELECT id, profile, created_at, merged_into, erased_at
+FROM end_users WHERE organization_id = :organization_id AND id = :id
+
+-- name: contacts_of_end_user
+SELECT kind, value, verified, source, created_at FROM contacts
+WHERE end_user_id = :end_user_id AND organization_id = :organization_id
+ORDER BY created_at, kind, value LIMIT 200
+
+-- name: contact_of_kind
+-- Where a person is written to on a channel: the address attached first.
+SELECT value FROM contacts
+WHERE end_user_id = :end_user_id AND organization_id = :organization_id AND kind = :kind
+ORDER BY created_at, value LIMIT 1
+
+-- name: api_key_by_hash
+SELECT id, organization_id, name, role, approver_roles FROM api_keys
+WHERE key_hash = :key_hash AND revoked_at IS NULL
+
+-- name: api_key_insert
+INSERT INTO api_keys (id, organization_id, name, role, key_hash, approver_roles, created_at)
+VALUES (:id, :organization_id, :name, :role, :key_hash, :approver_roles, {now})
+
+-- name: api_keys_all
+SELECT id, organization_id, name, role, approver_roles, created_at, revoked_at FROM api_keys
+ORDER BY created_at LIMIT 1000
+
+-- name: api_key_revoke
+UPDATE api_keys SET revoked_at = {now} WHERE id = :id AND revoked_at IS NULL

@@ -1,0 +1,23 @@
+-- name: message_insert
+INSERT INTO messages (
+    conversation_id, seq, id, turn_id, role, content, authored_by, agent_id, created_at,
+    tool_calls, model_used, input_tokens, output_tokens, latency_ms, delivery_status,
+    metadata, evidence, attachments
+) VALUES (
+    :conversation_id, :seq, :id, :turn_id, :role, :content, :authored_by, :agent_id, {now},
+    :tool_calls, :model_used, :input_tokens, :output_tokens, :latency_ms, :delivery_status,
+    :metadata, :evidence, :attachments
+)
+
+-- name: messages_recent
+-- The newest `limit` messages before `before`, newest first.
+SELECT * FROM messages WHERE conversation_id = :conversation_id AND seq < :before
+ORDER BY seq DESC LIMIT :limit
+
+-- name: messages_since
+SELECT * FROM messages WHERE conversation_id = :conversation_id AND seq > :since
+ORDER BY seq LIMIT :limit
+
+-- name: message_delivery_status
+UPDATE messages SET delivery_status = :delivery_status
+WHERE conversation_id = :conversation_id AND seq = :seq

@@ -1,0 +1,221 @@
+-- name: input_insert
+INSERT INTO inputs (message_id, conversation_id, number, kind, seq, text, reply_to, stream, turn_id, accepted_at)
+VALUES (:message_id, :conversation_id, :number, :kind, :seq, :text, :reply_to, :stream, :turn_id, {now})
+
+-- name: inputs_next
+-- The inputs of the turn that is next: the one whose first input arrived first.
+SELECT message_id, number, kind, seq, text, reply_to, stream, turn_id FROM inputs
+WHERE conversation_id = :conversation_id AND turn_id = (
+    SELECT turn_id FROM inputs WHERE conversation_id = :conversation_id ORDER BY number LIMIT 1)
+ORDER BY number LIMIT 200
+
+-- name: inputs_of_turn
+SELECT message_id, number, kind, seq, text, reply_to, stream, turn_id FROM inputs
+WHERE conversation_id = :conversation_id AND turn_id = :turn_id
+ORDER BY number LIMIT 200
+
+-- name: input_start
+-- An API input becomes a message when its turn starts.
+UPDATE inputs SET seq = :seq WHERE message_id = :message_id
+
+-- name: inputs_done
+DELETE FROM inputs WHERE conversation_id = :conversation_id AND turn_id = :turn_id
+
+-- name: input_withdraw
+-- A request that waited too long for its place takes its input back, unless its turn has begun.
+DELETE FROM inputs WHERE message_id = :message_id AND seq IS NULL RETURNING conversation_id
+
+-- name: input_listener
+-- Somebody waits for this input from now on (again, or elsewhere).
+UPDATE inputs SET reply_to = :reply_to, stream = :stream WHERE message_id = :message_id
+
+-- name: input_by_message
+SELECT i.message_id, i.conversation_id, i.turn_id, i.seq, c.status
+FROM inputs i JOIN conversations c ON c.id = i.conversation_id
+WHERE i.message_id = :message_id
+
+-- name: inputs_left
+-- What is pending when a conversation ends, taken by a turn or not.
+SELECT m.*
+FROM inputs i JOIN messages m ON m.id = i.message_id
+WHERE i.conversation_id = :conversation_id
+ORDER BY i.number LIMIT 200
+
+-- name: inputs_drop
+DELETE FROM inputs WHERE conversation_id = :conversation_id
+
+-- name: conversation_uncount_input
+UPDATE conversations SET last_input = last_input - 1, updated_at = {now} WHERE id = :id
+
+-- name: conversation_claim
+-- The lease: free, or its owner is dead by the database's clock. Taking it raises the fencing number.
+UPDATE conversations SET lease_owner = :worker_id, fence = fence + 1
+WHERE id = :id AND status = 'active' AND answered < last_input
+  AND (turn_due_at IS NULL OR turn_due_at <= {now})
+  AND (lease_owner IS NULL OR NOT EXISTS (
+        SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now}))
+RETURNING *
+
+-- name: conversation_still
+-- The next claim of a worker that keeps its lease after a turn.
+SELECT * FROM conversations
+WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
+  AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
+
+-- name: conversation_claimable
+SELECT status, answered, last_input, turn_due_at, turn_due_at > {now} AS waits,
+    (lease_owner IS NOT NULL AND EXISTS (
+        SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now})) AS leased
+FROM conversations WHERE id = :id
+
+-- name: conversation_start_turn
+-- Bind the lease's conversation to its turn; `taken` API inputs become messages now.
+UPDATE conversations SET
+    turn_id = :turn_id,
+    next_turn_id = CASE WHEN next_turn_id = :turn_id THEN NULL ELSE next_turn_id END,
+    message_count = message_count + :taken,
+    event_count = event_count + :taken,
+    first_message_at = COALESCE(first_message_at, {now}),
+    last_message_at = {now},
+    updated_at = {now}
+WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
+RETURNING message_count, event_count
+
+-- name: turn_insert
+INSERT INTO turns (
+    id, organization_id, conversation_id, state, attempt, fence, agent_id, message_seqs, started_at
+) VALUES (
+    :id, :organization_id, :conversation_id, 'running', 1, :fence, :agent_id, '[]', {now}
+)
+RETURNING started_at
+
+-- name: turn_again
+-- One more attempt, counted before it begins.
+UPDATE turns SET attempt = attempt + 1, fence = :fence WHERE id = :id RETURNING *
+
+-- name: turn_by_id
+SELECT * FROM turns WHERE id = :id
+
+-- name: turn_shown
+-- A listener has shown something of this attempt: it must never see another's.
+UPDATE turns SET shown = TRUE WHERE id = :id AND fence = :fence
+
+-- name: turn_of_message
+-- The turn that answers a message, whether it runs or is over.
+SELECT t.*, c.status AS conversation_status
+FROM messages m
+JOIN turns t ON t.id = m.turn_id
+JOIN conversations c ON c.id = m.conversation_id
+WHERE m.id = :message_id
+
+-- name: turn_finish
+UPDATE turns SET
+    state = :state, path = :path, decision_source = :decision_source, text = :text,
+    message_seqs = :message_seqs, session_status = :session_status, ttft_ms = :ttft_ms,
+    evidence = :evidence, intents = :intents, error = :error, error_message = :error_message,
+    finished_at = {now}
+WHERE id = :id AND finished_at IS NULL
+
+-- name: turn_park
+-- The turn waits for a decision; what its agent needs to go on is kept.
+UPDATE turns SET state = 'parked', path = 'approval', decision_source = 'policy', text = :text,
+    message_seqs = :message_seqs, session_status = 'awaiting_approval', agent_state = :agent_state
+WHERE id = :id AND finished_at IS NULL
+
+-- name: conversation_finish_turn @sqlite
+-- Commit a turn under its fencing number; the lease goes when nothing more is pending.
+UPDATE conversations SET
+    message_count = message_count + :added,
+    event_count = event_count + :events,
+    answered = answered + :answered,
+    status = :status,
+    turn_id = CASE WHEN :parked THEN turn_id END,
+    turn_due_at = NULL,
+    rung_at = NULL,
+    last_message_at = {now},
+    updated_at = {now},
+    ttl_expires_at = {now} + idle_ttl,
+    ended_at = CASE WHEN :closed THEN {now} ELSE ended_at END,
+    closed_at = CASE WHEN :closed THEN {now} ELSE closed_at END,
+    retention_expires_at = CASE WHEN :closed THEN {now} + retention ELSE retention_expires_at END,
+    lease_owner = CASE WHEN answered + :answered >= last_input OR :status <> 'active'
+                       THEN NULL ELSE lease_owner END
+WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :turn_id
+RETURNING message_count, event_count, lease_owner, updated_at
+
+-- name: conversation_finish_turn @postgres
+UPDATE conversations SET
+    message_count = message_count + :added,
+    event_count = event_count + :events,
+    answered = answered + :answered,
+    status = :status::text,
+    turn_id = CASE WHEN :parked::boolean THEN turn_id END,
+    turn_due_at = NULL,
+    rung_at = NULL,
+    last_message_at = {now},
+    updated_at = {now},
+    ttl_expires_at = {now} + idle_ttl,
+    ended_at = CASE WHEN :closed::boolean THEN {now} ELSE ended_at END,
+    closed_at = CASE WHEN :closed::boolean THEN {now} ELSE closed_at END,
+    retention_expires_at = CASE WHEN :closed::boolean THEN {now} + retention ELSE retention_expires_at END,
+    lease_owner = CASE WHEN answered + :answered >= last_input OR :status::text <> 'active'
+                       THEN NULL ELSE lease_owner END
+WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :turn_id
+RETURNING message_count, event_count, lease_owner, updated_at
+
+-- name: conversation_postpone_turn
+-- The attempt failed and will be repeated: let go until then.
+UPDATE conversations SET lease_owner = NULL, turn_due_at = {now} + :delay, rung_at = NULL
+WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
+
+-- name: conversation_release
+-- Let go without an outcome (a drain, a lease about to run out).
+UPDATE conversations SET lease_owner = NULL
+WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
+
+-- name: turns_due @sqlite
+-- Conversations with pending input that nobody works on and whose bell is old: ring again.
+UPDATE conversations SET rung_at = {now}
+WHERE id IN (
+    SELECT c.id FROM conversations c
+    WHERE c.answered < c.last_input AND c.status = 'active'
+      AND (c.rung_at IS NULL OR c.rung_at < {now} - :every)
+      AND (c.turn_due_at IS NULL OR c.turn_due_at <= {now})
+      AND (c.lease_owner IS NULL OR NOT EXISTS (
+            SELECT 1 FROM workers w WHERE w.id = c.lease_owner AND w.expires_at > {now}))
+    LIMIT 200)
+RETURNING id, organization_id
+
+-- name: turns_due @postgres
+UPDATE conversations SET rung_at = {now}
+WHERE id IN (
+    SELECT c.id FROM conversations c
+    WHERE c.answered < c.last_input AND c.status = 'active'
+      AND (c.rung_at IS NULL OR c.rung_at < {now} - :every)
+      AND (c.turn_due_at IS NULL OR c.turn_due_at <= {now})
+      AND (c.lease_owner IS NULL OR NOT EXISTS (
+            SELECT 1 FROM workers w WHERE w.id = c.lease_owner AND w.expires_at > {now}))
+    LIMIT 200 FOR UPDATE SKIP LOCKED)
+RETURNING id, organization_id
+
+-- name: turn_abandon
+UPDATE turns SET state = :state, session_status = :session_status, finished_at = {now}
+WHERE id = :id AND finished_at IS NULL
+
+-- name: conversation_forget_turn
+UPDATE conversations SET turn_id = NULL, turn_due_at = NULL,
+    next_turn_id = COALESCE(next_turn_id, :next_turn_id)
+WHERE id = :id
+RETURNING next_turn_id
+
+-- name: inputs_regroup
+UPDATE inputs SET turn_id = :later, kind = 'channel'
+WHERE conversation_id = :conversation_id AND turn_id = :turn_id
+
+-- name: messages_regroup
+UPDATE messages SET turn_id = :later
+WHERE conversation_id = :conversation_id AND turn_id = :turn_id AND role = 'user'
+
+-- name: conversation_drop_inputs
+-- A conversation that has ended owes no answers.
+UPDATE conversations SET answered = last_input, next_turn_id = NULL, turn_id = NULL WHERE id = :id
