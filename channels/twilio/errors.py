@@ -1,4 +1,4 @@
-"""What Twilio's codes and statuses mean for a part. Data: Twilio changes them and warns against relying on them.
+"""What Twilio's codes and statuses mean for a part: data, because Twilio changes them now and then.
 
 Source: https://www.twilio.com/docs/api/errors and
 https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
@@ -65,7 +65,6 @@ _BY_HTTP_STATUS: Final = {
     401: Failure.CONFIGURATION,
     403: Failure.CONFIGURATION,
     404: Failure.CONFIGURATION,
-    429: Failure.TRANSIENT,
 }
 
 PART_STATES: Final[Mapping[str, PartState]] = MappingProxyType(
@@ -85,8 +84,10 @@ PART_STATES: Final[Mapping[str, PartState]] = MappingProxyType(
 """Twilio's MessageStatus → the part's state."""
 
 
-def failure_of(http_status: int, code: int | None) -> Failure:
+def failure_of(http_status: int, code: int) -> Failure:
     """Why a request with this answer was refused; an unknown code in another 4xx is permanent."""
+    if http_status == 429:
+        return Failure.TRANSIENT
     if code in FAILURES:
         return FAILURES[code]
     if 300 <= http_status < 400:

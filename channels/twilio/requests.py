@@ -13,6 +13,8 @@ from channels.webhooks import FormFields, invalid, read_form, signed_url, unprov
 from gateway.domain.message import JsonObject
 
 PROVIDER = "twilio"
+SMS_STATUS_PATH = "/webhooks/twilio/sms/status"
+"""Named by the sender, answered by the routes."""
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 MAX_ADDRESS = 255
 _SID = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -52,10 +54,10 @@ class TwilioForm:
 
 async def proven_form(request: Request, public_url: str, twilio: TwilioCredentials) -> TwilioForm:
     """The request's parameters; WebhookRefused with 403 unless Twilio made it for our account."""
+    fields = await read_form(request)
     signature = request.headers.get("x-twilio-signature", "")
     if not signature:
         raise unproven(PROVIDER, "no_signature")
-    fields = await read_form(request)
     if not verify(twilio.auth_tokens, signed_url(public_url, request), fields, signature):
         raise unproven(PROVIDER, "bad_signature")
     form = TwilioForm(fields, dict(reversed(fields)))

@@ -1,0 +1,244 @@
+"""Twilio's REST API through the official client, with an HTTP client of our own underneath.
+
+The official HTTP clients have no time-out, and the asynchronous one posts again after a 503. Ours limits each
+phase, never retries, and notes how far a request got, which tells a message that was not sent from one whose
+outcome is unknown. Importing this module imports the vendor's SDK (0.4 s): do it where it is needed.
+"""
+
+import logging
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import aiohttp
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from channels.twilio.credentials import TwilioCredentials
+from channels.twilio.errors import RETRY_AFTER_SECONDS, failure_of
+from gateway.domain.clock import SECOND
+from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, SendOutcome, Taken
+
+CONNECT_SECONDS = 5.0
+"""For a connection, from the pool or new; a request that has none by then was not sent."""
+LIST_SECONDS = 10.0
+LIST_LIMIT = 50
+"""How many messages a look for a lost one covers: the newest of one pair of numbers."""
+MAX_ANSWER_BYTES = 4_194_304
+NOT_SENT = "not_sent"
+"""Our code for a request of which nothing was written."""
+_UNREADABLE = (TwilioException, ValueError, KeyError, TypeError, AttributeError)
+"""What the official client raises for an answer that is not what it expects."""
+_MAX_RETRY_AFTER = 3600.0
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """How far one request got: the official client has no room to pass this through."""
+
+    timeout: float
+    written: bool = False
+    status: int = 0
+    retry_after: float | None = None
+
+
+_EXCHANGE: ContextVar[_Exchange] = ContextVar("twilio_exchange")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A message to send."""
+
+    to: str
+    sender: str
+    body: str
+    status_callback: str
+    validity_seconds: int
+    """After so long in Twilio's queue it is dropped, rather than sent late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentMessage:
+    """A message as Twilio lists it."""
+
+    sid: str
+    body: str
+    direction: str
+    created_at: int
+    """Microseconds since the epoch, UTC; Twilio rounds to whole seconds."""
+
+
+class PhasedHttpClient(AsyncHttpClient):
+    """The official client's transport on aiohttp. One request is one attempt."""
+
+    def __init__(self, connections: int) -> None:
+        super().__init__(logging.getLogger(__name__), True)
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def request(  # type: ignore[override]  # noqa: PLR0913 -- as the official asynchronous one
+        self,
+        method: str,
+        uri: str,
+        params: Mapping[str, str] | None = None,
+        data: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        allow_redirects: bool = False,
+    ) -> Response:
+        """One HTTP request. Nothing is logged: URLs and bodies are personal."""
+        exchange = _EXCHANGE.get()
+        limit = timeout or exchange.timeout
+        async with self._opened().request(
+            method,
+            uri,
+            params=params,
+            data=data,
+            headers={**(headers or {}), **_authorization(auth)},
+            allow_redirects=allow_redirects,
+            timeout=aiohttp.ClientTimeout(total=limit, connect=min(CONNECT_SECONDS, limit)),
+            trace_request_ctx=exchange,
+        ) as response:
+            exchange.status = response.status
+            exchange.retry_after = _seconds(response.headers.get("Retry-After"))
+            raw = await response.content.read(MAX_ANSWER_BYTES)
+            while not response.content.at_eof():
+                if len(raw) >= MAX_ANSWER_BYTES:
+                    raise aiohttp.ClientPayloadError("the answer is too large")
+                raw += await response.content.read(MAX_ANSWER_BYTES)
+            return Response(response.status, raw.decode("utf-8", "replace"), response.headers)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            trace = aiohttp.TraceConfig()
+            # Fires before the first byte goes out, so `written` errs towards "unknown".
+            trace.on_request_headers_sent.append(_note_written)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[trace],
+            )
+        return self._session
+
+
+@dataclass(slots=True)
+class TwilioRest:
+    """The REST calls the gateway makes. One per process; close it when done."""
+
+    credentials: TwilioCredentials
+    connections: int = 64
+    """Concurrent requests; Twilio answers 429 when an account has too many."""
+    _http: PhasedHttpClient = field(init=False, repr=False)
+    _client: Client = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError without an account."""
+        if not self.credentials.account_sid:
+            raise ValueError("sending needs an account sid")
+        self._http = PhasedHttpClient(self.connections)
+        # The environment is not for the SDK to read: settings are read in one place.
+        self._client = Client(  # type: ignore[no-untyped-call]
+            self.credentials.account_sid,
+            self.credentials.auth_tokens[0],
+            http_client=self._http,
+            environment={"TWILIO_EDGE": "", "TWILIO_REGION": ""},
+        )
+        self._client.api.base_url = self.credentials.api_url
+
+    async def create_message(self, message: NewMessage, timeout: float) -> SendOutcome:
+        """Send one message within `timeout` seconds; never raises for Twilio's faults."""
+        exchange = _Exchange(timeout)
+        _EXCHANGE.set(exchange)
+        try:
+            created = await self._client.messages.create_async(
+                to=message.to,
+                from_=message.sender,
+                body=message.body,
+                status_callback=message.status_callback,
+                validity_period=message.validity_seconds,
+                smart_encoded=False,
+            )
+        except (TwilioRestException, TwilioServiceException) as error:
+            return _refused(exchange, error.code)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            return _broken(error, exchange)
+        except _UNREADABLE:
+            return _refused(exchange, None)
+        return Taken(created.sid) if created.sid else OutcomeUnknown("unreadable_answer")
+
+    async def list_messages(self, to: str, sender: str) -> Sequence[SentMessage] | OutcomeUnknown:
+        """The newest messages between two numbers; OutcomeUnknown where Twilio does not answer."""
+        _EXCHANGE.set(_Exchange(LIST_SECONDS))
+        try:
+            listed = await self._client.messages.list_async(
+                to=to, from_=sender, page_size=LIST_LIMIT, limit=LIST_LIMIT
+            )
+            return [
+                SentMessage(
+                    sid=one.sid,
+                    body=one.body or "",
+                    direction=str(one.direction),
+                    created_at=int(one.date_created.timestamp()) * SECOND,
+                )
+                for one in listed
+                if one.sid and one.date_created
+            ]
+        except (TwilioRestException, TwilioServiceException) as error:
+            return OutcomeUnknown(f"http_{error.status}")
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            return OutcomeUnknown(type(error).__name__)
+        except _UNREADABLE:
+            return OutcomeUnknown("unreadable_answer")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+
+def _refused(exchange: _Exchange, code: object) -> SendOutcome:
+    """What an answer that names no message says about it; `code` is what its JSON says, whatever that is."""
+    status = exchange.status
+    if status < 300:
+        return OutcomeUnknown("unreadable_answer")
+    if status == 408 or status >= 500:
+        return OutcomeUnknown(f"http_{status}")
+    known = code if isinstance(code, int) else status
+    retry_after = RETRY_AFTER_SECONDS.get(known, exchange.retry_after)
+    return Refused(failure_of(status, known), "20429" if status == 429 else str(known), retry_after)
+
+
+def _broken(error: Exception, exchange: _Exchange) -> SendOutcome:
+    """What a failed connection says about the message: not sent only where nothing was written."""
+    if exchange.written:
+        return OutcomeUnknown(type(error).__name__)
+    return Refused(Failure.TRANSIENT, NOT_SENT)
+
+
+async def _note_written(
+    _session: aiohttp.ClientSession, context: SimpleNamespace, _sent: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    context.trace_request_ctx.written = True
+
+
+def _authorization(auth: tuple[str, str] | None) -> dict[str, str]:
+    if auth is None:
+        return {}
+    return {"Authorization": f"Basic {b64encode(':'.join(auth).encode()).decode()}"}
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """A Retry-After in seconds, bounded; a date is not worth reading."""
+    if retry_after is None or not retry_after.isdecimal():
+        return None
+    return min(float(retry_after), _MAX_RETRY_AFTER)

@@ -1,0 +1,108 @@
+"""What happens in a Twilio call, as messages: start, what is said or pressed, a transfer's outcome, end.
+
+Every message of a call has the call's SID as `thread_key` and an id made of the SID and its place in the
+call, so that a webhook delivered twice is one message. Events carry `metadata["voice_event"]` in the form of
+the queue contract's `voice.event`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from channels.twilio.addresses import canonical_sender, is_withheld
+from channels.twilio.requests import PROVIDER, TwilioForm
+from channels.voice.steps import Step
+from gateway.domain.message import Channel, InboundMessage, Role, SenderAuth
+
+FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+"""CallStatus values after which nothing follows."""
+TRANSFERRED = frozenset({"completed", "answered"})
+"""DialCallStatus values that say that the two were connected."""
+_REASONS = {"no-answer": "no_answer", "busy": "busy", "failed": "bridge_error", "canceled": "no_answer"}
+_SPOKEN = ("Digits", "SpeechResult", "UnstableSpeechResult", "StableSpeechResult")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One webhook of a call. WebhookRefused with 422 where a parameter that must be there is not."""
+
+    form: TwilioForm
+    received_at: int
+
+    @property
+    def sid(self) -> str:
+        """The call's id."""
+        return self.form.sid("CallSid")
+
+    @property
+    def over(self) -> bool:
+        """Whether this reports the end of the call."""
+        return self.form.text("CallStatus") in FINAL_STATUSES
+
+    @property
+    def dial_status(self) -> str:
+        """What became of a `<Dial>`; "" where this is not its callback."""
+        return self.form.text("DialCallStatus")
+
+    def heard(self, step: Step) -> str:
+        """What the caller pressed, behind the prefix, or said; "" for silence. Keys come before speech."""
+        digits = self.form.text("Digits").strip()
+        if digits:
+            return ((step.digits.prefix if step.digits else None) or "") + digits
+        return self.form.text("SpeechResult").strip()
+
+    def input_id(self, n: int) -> str:
+        """The id of input number `n`."""
+        return f"{self.sid}:{n}"
+
+    def input(self, step: Step) -> InboundMessage:
+        """What the caller said or pressed, as a message."""
+        return self._message(self.input_id(step.n), self.heard(step), Role.USER, {})
+
+    def started(self) -> InboundMessage:
+        """The call has come in."""
+        event = {"kind": "call.started", "host_id": PROVIDER, "call_id": self.sid, "direction": "inbound"}
+        return self._event("start", "Call started.", event)
+
+    def ended(self, reason: str) -> InboundMessage:
+        """The call is over."""
+        event = {"kind": "call.ended", "call_id": self.sid, "reason": reason}
+        return self._event("end", "Call ended.", event)
+
+    def transfer_outcome(self, step: Step, intent_id: str | None) -> InboundMessage:
+        """How the transfer that input number `step.n` led to has ended."""
+        done = self.dial_status in TRANSFERRED
+        reason = None if done else step.reason or _REASONS.get(self.dial_status, "bridge_error")
+        event = {
+            "kind": "intent.outcome",
+            "intent_id": intent_id,
+            "call_id": self.sid,
+            "attempt": 1,
+            "destination_index": 0,
+            "state": "transferred" if done else "failed",
+            "reason": reason,
+            "method_used": "bridge",
+        }
+        text = "Call transferred." if done else f"Call transfer failed: {reason}."
+        return self._event(f"{step.n}:dialed", text, event)
+
+    def _event(self, place: str, text: str, event: dict[str, Any]) -> InboundMessage:
+        return self._message(f"{self.sid}:{place}", text, Role.SYSTEM_EVENT, {"voice_event": event})
+
+    def _message(self, message_id: str, text: str, role: Role, event: dict[str, Any]) -> InboundMessage:
+        sender = self.form.address("From")
+        withheld = is_withheld(sender)
+        # A SIP or client name is the caller's own claim; a number is what the carrier says.
+        proven = sender.startswith("+") and not withheld
+        return InboundMessage(
+            channel=Channel.VOICE,
+            provider=PROVIDER,
+            provider_message_id=message_id,
+            sender=f"anonymous:{self.sid}" if withheld else canonical_sender(sender),
+            recipient=self.form.address("To"),
+            text=text,
+            received_at=self.received_at,
+            sender_auth=SenderAuth.VERIFIED if proven else SenderAuth.UNVERIFIED,
+            thread_key=self.sid,
+            role=role,
+            metadata=self.form.metadata(*_SPOKEN) | event,
+        )

@@ -1,0 +1,203 @@
+"""What a call does after a turn: the outcome and its intents as verbs. Pure.
+
+A host that cannot do exactly what an intent asks for does the nearest thing, and the rendering names what was
+replaced (`downgrades`), so that it can be recorded.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from channels.voice.steps import Links, Step
+from channels.voice.texts import CallTexts
+from channels.voice.twiml import destination_kind, document, gather_downgrades
+from channels.voice.verbs import Dial, Gather, HangUp, Redirect, Say, Verb
+from gateway.domain.conversation import Status
+from gateway.domain.intent import (
+    CallTransferIntent,
+    DtmfInputSpec,
+    IntentKind,
+    OnFailure,
+    TransferMode,
+    WarmTransfer,
+    resolve_digits,
+)
+from gateway.domain.turn import Path, TurnOutcome, TurnState
+
+HOLD_SECONDS = 20
+"""How long a caller on hold is listened to before the next reassurance."""
+INVALID_DESTINATION = "invalid_destination"
+MAX_FILE = 1_048_576
+_WAITING = frozenset({Status.WAITING_FOR_HUMAN, Status.AWAITING_APPROVAL, Status.PAUSED})
+_LATER_HOSTS = frozenset({"jambonz", "relay"})
+
+
+class CannotRender(ValueError):
+    """One line that says why there is nothing to show."""
+
+
+class _IntentFile(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    kind: IntentKind
+    payload: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """Verbs for a call, and the names of what the host cannot do exactly."""
+
+    verbs: tuple[Verb, ...]
+    downgrades: tuple[str, ...] = ()
+
+    @property
+    def twiml(self) -> str:
+        """The verbs as a TwiML document."""
+        return document(self.verbs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the intents of an outcome ask for."""
+
+    transfer: CallTransferIntent | None = None
+    transfer_id: str | None = None
+    digits: DtmfInputSpec | None = None
+    hang_up: bool = False
+    invalid: tuple[str, ...] = ()
+    """Kinds of intents that could not be read."""
+
+
+def wishes_of(intents: Iterable[Mapping[str, Any]]) -> Wishes:
+    """The last transfer and the last digit request among stored intents."""
+    transfer: CallTransferIntent | None = None
+    transfer_id: str | None = None
+    digits: DtmfInputSpec | None = None
+    hang_up = False
+    invalid: list[str] = []
+    for intent in intents:
+        kind, payload = intent.get("kind"), intent.get("payload")
+        try:
+            if kind == IntentKind.TRANSFER:
+                transfer = CallTransferIntent.model_validate(payload)
+                transfer_id = intent.get("intent_id")
+            elif kind == IntentKind.COLLECT_DTMF:
+                digits = DtmfInputSpec.model_validate(payload)
+            hang_up = hang_up or kind == IntentKind.HANG_UP
+        except ValidationError:
+            invalid.append(str(kind))
+    return Wishes(
+        transfer=transfer, transfer_id=transfer_id, digits=digits, hang_up=hang_up, invalid=tuple(invalid)
+    )
+
+
+def is_waiting(outcome: TurnOutcome) -> bool:
+    """Whether a person has to act before the agent answers again."""
+    return outcome.path is Path.QUEUED or outcome.session_status in _WAITING
+
+
+def render_outcome(outcome: TurnOutcome, links: Links, n: int, texts: CallTexts) -> Rendering:
+    """What the caller hears after input number `n` was answered with `outcome`."""
+    wishes = wishes_of(outcome.intents)
+    said = (Say(outcome.text),) if outcome.text.strip() else ()
+    if outcome.ended or wishes.hang_up:
+        return Rendering((*(said or (Say(texts.goodbye),)), HangUp()))
+    if outcome.error is not None or outcome.state in (TurnState.FAILED, TurnState.DEAD):
+        return listen(links, n + 1, texts.apology)
+    if wishes.transfer is not None:
+        return _after(said, render_transfer(wishes.transfer, links, n))
+    if is_waiting(outcome):
+        return hold(links, Step(n=n + 1, holds=1), *said, *_hold_line(outcome, texts))
+    if outcome.state is TurnState.SUPERSEDED:
+        return listen(links, n + 1, texts.apology)
+    return _collect(wishes.digits, said, links, n + 1)
+
+
+def render_transfer(intent: CallTransferIntent, links: Links, n: int) -> Rendering:
+    """A transfer asked for by input number `n`; a warm one becomes cold: a document cannot brief anybody."""
+    said = (Say(intent.connecting_text),) if intent.connecting_text else ()
+    downgrades = ("mode",) if intent.mode is TransferMode.WARM else ()
+    if destination_kind(intent.destination) is None:
+        # The way back from a failed transfer is the same whether or not anybody was called.
+        failed = Redirect(links.dialed(Step(n=n, reason=INVALID_DESTINATION)))
+        return Rendering((failed,), downgrades)
+    dial = Dial(
+        destination=intent.destination,
+        action=links.dialed(Step(n=n)),
+        timeout_seconds=(intent.warm or WarmTransfer()).max_dial_seconds,
+    )
+    return Rendering((*said, dial), downgrades)
+
+
+def render_transfer_failed(wishes: Wishes, links: Links, n: int) -> Rendering:
+    """What the caller hears when the transfer that input number `n` led to has reached nobody."""
+    intent = wishes.transfer
+    text = ((intent.warm if intent else None) or WarmTransfer()).failure_text
+    action = intent.failure_action if intent else OnFailure.RETURN_TO_AGENT
+    if action is OnFailure.HANGUP:
+        return Rendering((Say(text), HangUp()))
+    downgrades = () if action is OnFailure.RETURN_TO_AGENT else ("on_failure",)
+    return Rendering(listen(links, n + 1, text).verbs, downgrades)
+
+
+def listen(links: Links, n: int, text: str) -> Rendering:
+    """Say a line and wait for input number `n`."""
+    return Rendering((Gather(action=links.input(Step(n=n)), prompts=(Say(text),)),))
+
+
+def hold(links: Links, step: Step, *said: Say) -> Rendering:
+    """Keep the caller on the line; what they say meanwhile is taken."""
+    return Rendering((Gather(action=links.input(step), prompts=said, timeout_seconds=HOLD_SECONDS),))
+
+
+def render_file(host: str, raw: bytes, links: Links | None = None) -> str:
+    """What a host is sent for the intent `{"kind", "payload"}` in a file; raises CannotRender."""
+    if host in _LATER_HOSTS:
+        raise CannotRender(f"the host {host} is not supported yet; twilio is")
+    if host != "twilio":
+        raise CannotRender("the hosts are twilio, jambonz and relay")
+    if len(raw) > MAX_FILE:
+        raise CannotRender(f"the file is larger than {MAX_FILE} bytes")
+    try:
+        intent = _IntentFile.model_validate(json.loads(raw))
+        return _render_intent(intent, links or Links()).twiml
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise CannotRender(f"{place or 'intent'}: {first['msg']}") from None
+    except (ValueError, RecursionError):
+        raise CannotRender("the file is not JSON") from None
+
+
+def _render_intent(intent: _IntentFile, links: Links) -> Rendering:
+    match intent.kind:
+        case IntentKind.SAY:
+            return Rendering((Say(str(intent.payload.get("text", ""))),))
+        case IntentKind.COLLECT_DTMF:
+            spec, _ = resolve_digits(DtmfInputSpec.model_validate(intent.payload), DtmfInputSpec())
+            return _collect(spec, (), links, 1)
+        case IntentKind.TRANSFER:
+            return render_transfer(CallTransferIntent.model_validate(intent.payload), links, 1)
+        case IntentKind.HANG_UP:
+            return Rendering((HangUp(),))
+        case IntentKind.CANCEL:
+            # TwiML is an answer to a request: it cannot reach a verb that already runs.
+            return Rendering(())
+
+
+def _collect(spec: DtmfInputSpec | None, said: tuple[Say, ...], links: Links, n: int) -> Rendering:
+    digits = None if spec is None or spec.expects_input is False else spec
+    gather = Gather(action=links.input(Step(n=n, digits=digits)), prompts=said, digits=digits)
+    return Rendering((gather,), tuple(gather_downgrades(digits)) if digits else ())
+
+
+def _hold_line(outcome: TurnOutcome, texts: CallTexts) -> tuple[Say, ...]:
+    """An approval's own holding line is enough."""
+    return () if outcome.path is Path.APPROVAL and outcome.text else (Say(texts.hold),)
+
+
+def _after(said: tuple[Say, ...], rendering: Rendering) -> Rendering:
+    return Rendering((*said, *rendering.verbs), rendering.downgrades)

@@ -1,0 +1,185 @@
+"""The webhooks of calls in TwiML mode: Twilio asks what to do next, each time with what has happened.
+
+Twilio waits 15 s for an answer, so a turn is waited for 10 s and then asked for again behind a filler. No
+state is kept here: see `channels.voice.steps`.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from channels.contract import Ingress
+from channels.twilio.credentials import TwilioCredentials
+from channels.twilio.requests import PROVIDER, proven_form, twiml
+from channels.voice import steps
+from channels.voice.calls import TRANSFERRED, Call
+from channels.voice.render import (
+    Rendering,
+    Wishes,
+    hold,
+    is_waiting,
+    listen,
+    render_outcome,
+    render_transfer_failed,
+    wishes_of,
+)
+from channels.voice.steps import Links, Step
+from channels.voice.texts import CallTexts
+from channels.voice.verbs import Gather, HangUp, Pause, Redirect, Say
+from channels.webhooks import invalid, webhook
+from gateway.domain.errors import GatewayError
+from gateway.domain.turn import Path, TurnOutcome
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 10.0
+"""For a turn, in one request."""
+MAX_POLLS = 6
+"""With the first wait: 70 s, which is longer than a turn may take."""
+MAX_SILENCES = 2
+"""Reminders before the gateway hangs up."""
+MAX_HOLDS = 30
+"""Silent rounds on hold before the gateway hangs up: ten minutes."""
+MAX_REPORTS = 5
+"""Tries to record a failed transfer while the database is away."""
+
+
+def voice_routes(ingress: Ingress, twilio: TwilioCredentials, texts: CallTexts | None = None) -> list[Route]:
+    """The webhooks under /webhooks/twilio/voice, to be mounted on the public surface."""
+    calls = _TwimlCalls(ingress, Links(ingress.public_url), texts or CallTexts())
+
+    def route(path: str, answer: Callable[[Call, Step], Awaitable[Rendering]]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            form = await proven_form(request, ingress.public_url, twilio)
+            try:
+                step = Step.parse(request.query_params)
+            except ValueError as error:
+                raise invalid(f"This URL is not one of this gateway's: {error}.") from None
+            call = Call(form, ingress.clock.now())
+            rendering = await answer(call, step)
+            for name in rendering.downgrades:
+                _note("capability_downgrade", call, field=name)
+            return twiml(rendering.twiml)
+
+        return Route(path, webhook(endpoint), methods=["POST"])
+
+    return [
+        route(steps.START_PATH, calls.start),
+        route(steps.INPUT_PATH, calls.input),
+        route(steps.WAIT_PATH, calls.wait),
+        route(steps.DIALED_PATH, calls.dialed),
+        route(steps.STATUS_PATH, calls.status),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _TwimlCalls:
+    """What each webhook answers."""
+
+    ingress: Ingress
+    links: Links
+    texts: CallTexts
+
+    async def start(self, call: Call, step: Step) -> Rendering:
+        """A call comes in: it must be stored before it is answered (UnknownAddress, Unavailable)."""
+        await self.ingress.accept(call.started())
+        return listen(self.links, 1, self.texts.greeting)
+
+    async def input(self, call: Call, step: Step) -> Rendering:
+        """The caller has said or pressed something, or nothing."""
+        if not call.heard(step):
+            return await (self._held(call, step) if step.holds else self._silence(call, step))
+        try:
+            outcome = await self.ingress.dialogue.ask(call.input(step), WAIT_SECONDS)
+        except GatewayError as error:
+            return self._failed(call, step, error)
+        return self._answered(call, step, outcome)
+
+    async def wait(self, call: Call, step: Step) -> Rendering:
+        """A turn was not ready the last time."""
+        try:
+            outcome = await self.ingress.dialogue.outcome(PROVIDER, call.input_id(step.n), WAIT_SECONDS)
+        except GatewayError as error:
+            return self._failed(call, step, error)
+        return self._answered(call, step, outcome)
+
+    async def dialed(self, call: Call, step: Step) -> Rendering:
+        """A transfer is over: whoever was reached has hung up, or nobody was reached."""
+        wishes = await self._wishes(call, step)
+        report = call.transfer_outcome(step, wishes.transfer_id)
+        if call.dial_status in TRANSFERRED:
+            await self.ingress.dialogue.end(report)
+            return Rendering((HangUp(),))
+        try:
+            await self.ingress.accept(report)
+        except GatewayError as error:
+            _note("transfer_report_failed", call, code=error.code.value)
+            if step.tries >= MAX_REPORTS:
+                return Rendering((Say(self.texts.goodbye), HangUp()))
+            reason = report.metadata["voice_event"]["reason"]
+            again = replace(step, tries=step.tries + 1, reason=reason)
+            return Rendering((Pause(1), Redirect(self.links.dialed(again))))
+        return render_transfer_failed(wishes, self.links, step.n)
+
+    async def status(self, call: Call, step: Step) -> Rendering:
+        """Twilio reports the call's progress; its end closes the conversation (Unavailable)."""
+        if call.over:
+            await self.ingress.dialogue.end(call.ended(call.form.text("CallStatus")))
+        return Rendering(())
+
+    def _answered(self, call: Call, step: Step, outcome: TurnOutcome | None) -> Rendering:
+        if outcome is not None:
+            for kind in wishes_of(outcome.intents).invalid:
+                _note("intent_invalid", call, kind=kind)
+            return render_outcome(outcome, self.links, step.n, self.texts)
+        if step.tries >= MAX_POLLS:
+            return listen(self.links, step.n + 1, self.texts.apology)
+        again = Redirect(self.links.wait(Step(n=step.n, tries=step.tries + 1)))
+        return Rendering((Say(self.texts.filler), again) if step.tries == 0 else (Pause(1), again))
+
+    async def _silence(self, call: Call, step: Step) -> Rendering:
+        if step.silences >= MAX_SILENCES:
+            await self.ingress.dialogue.end(call.ended("silence"))
+            return Rendering((Say(self.texts.goodbye), HangUp()))
+        again = replace(step, silences=step.silences + 1)
+        prompt = (Say(self.texts.reminder),)
+        return Rendering((Gather(action=self.links.input(again), prompts=prompt, digits=step.digits),))
+
+    async def _held(self, call: Call, step: Step) -> Rendering:
+        """On hold, and nothing was said: what was asked last may have been answered meanwhile."""
+        answered = step.n - 1
+        outcome = await self._outcome(call, answered)
+        if outcome is not None and not is_waiting(outcome):
+            if outcome.path is Path.HANDOFF and not outcome.ended:
+                return listen(self.links, step.n, self.texts.reminder)
+            return render_outcome(outcome, self.links, answered, self.texts)
+        if step.holds >= MAX_HOLDS:
+            await self.ingress.dialogue.end(call.ended("hold_timeout"))
+            return Rendering((Say(self.texts.goodbye), HangUp()))
+        return hold(self.links, replace(step, holds=step.holds + 1), Say(self.texts.reassurance))
+
+    def _failed(self, call: Call, step: Step, error: GatewayError) -> Rendering:
+        """The caller is asked again under the next number: this input may or may not have been stored."""
+        _note("input_failed", call, code=error.code.value)
+        return listen(self.links, step.n + 1, self.texts.apology)
+
+    async def _wishes(self, call: Call, step: Step) -> Wishes:
+        outcome = await self._outcome(call, step.n)
+        return wishes_of(outcome.intents) if outcome else Wishes()
+
+    async def _outcome(self, call: Call, n: int) -> TurnOutcome | None:
+        try:
+            return await self.ingress.dialogue.outcome(PROVIDER, call.input_id(n), 0)
+        except GatewayError as error:
+            _note("outcome_unread", call, code=error.code.value)
+            return None
+
+
+def _note(what: str, call: Call, **fields: str) -> None:
+    """A line in the log, with nothing of what was said or pressed."""
+    extra = {"action": f"voice.{what}", "call_sid": call.sid, **fields}
+    log.warning("voice %s", what.replace("_", " "), extra=extra)

@@ -1,0 +1,117 @@
+"""Where a TwiML call stands, carried in the URLs that its documents name.
+
+The webhooks keep no state: a callback's URL, which Twilio's signature covers, says which input comes next and
+how digits are read. A repeated callback therefore has the same input number, which de-duplicates it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from gateway.domain.intent import INTER_DIGIT_TIMEOUT_MS, MAX_DIGITS, TERMINATORS, DtmfInputSpec
+
+START_PATH = "/webhooks/twilio/voice"
+INPUT_PATH = f"{START_PATH}/input"
+WAIT_PATH = f"{START_PATH}/wait"
+DIALED_PATH = f"{START_PATH}/dialed"
+STATUS_PATH = f"{START_PATH}/status"
+
+MAX_PREFIX = 500
+"""Characters of a digit prefix; a URL has its limits."""
+_COUNT = re.compile(r"[0-9]{1,5}")
+_REASON = re.compile(r"[a-z_]{1,32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One place in a call."""
+
+    n: int
+    """The number of the input: the next one at `input`, the one being answered elsewhere."""
+    silences: int = 0
+    """How often in a row nothing was said."""
+    holds: int = 0
+    """How often in a row the caller was asked to hold; 0 when a turn is expected."""
+    tries: int = 0
+    """How often this URL was fetched already."""
+    digits: DtmfInputSpec | None = None
+    """How the next input's digits are collected."""
+    reason: str = ""
+    """Why a transfer failed, where no callback says it."""
+
+    def query(self) -> str:
+        """The URL's query."""
+        spec = self.digits or DtmfInputSpec()
+        values = {
+            "n": self.n,
+            "s": self.silences or None,
+            "h": self.holds or None,
+            "k": self.tries or None,
+            "r": self.reason or None,
+            "dm": spec.max_digits,
+            "df": spec.termination_digit,
+            "di": spec.inter_digit_timeout_ms,
+            "dp": spec.prefix and spec.prefix[:MAX_PREFIX],
+        }
+        return urlencode({name: value for name, value in values.items() if value is not None})
+
+    @classmethod
+    def parse(cls, query: Mapping[str, str]) -> "Step":
+        """The step of a query; ValueError where it is not one of ours."""
+        reason = query.get("r", "")
+        if reason and not _REASON.fullmatch(reason):
+            raise ValueError("r is not a reason")
+        return cls(
+            n=_count(query, "n"),
+            silences=_count(query, "s"),
+            holds=_count(query, "h"),
+            tries=_count(query, "k"),
+            digits=_digits(query),
+            reason=reason,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The URLs of a call's webhooks, below the public URL of the gateway."""
+
+    public_url: str = ""
+
+    def input(self, step: Step) -> str:
+        """Where what the caller says goes."""
+        return f"{self.public_url}{INPUT_PATH}?{step.query()}"
+
+    def wait(self, step: Step) -> str:
+        """Where a turn that takes long is asked for again."""
+        return f"{self.public_url}{WAIT_PATH}?{step.query()}"
+
+    def dialed(self, step: Step) -> str:
+        """Where the end of a transfer goes."""
+        return f"{self.public_url}{DIALED_PATH}?{step.query()}"
+
+
+def _count(query: Mapping[str, str], name: str) -> int:
+    text = query.get(name, "0")
+    if not _COUNT.fullmatch(text):
+        raise ValueError(f"{name} is not a count")
+    return int(text)
+
+
+def _digits(query: Mapping[str, str]) -> DtmfInputSpec | None:
+    if not {"dm", "df", "di", "dp"} & query.keys():
+        return None
+    terminator = query.get("df")
+    if terminator and terminator not in TERMINATORS:
+        raise ValueError("df is not a key")
+    return DtmfInputSpec(
+        expects_input=True,
+        max_digits=_bounded(query, "dm", MAX_DIGITS),
+        termination_digit=terminator,
+        inter_digit_timeout_ms=_bounded(query, "di", INTER_DIGIT_TIMEOUT_MS),
+        prefix=query.get("dp", "")[:MAX_PREFIX] or None,
+    )
+
+
+def _bounded(query: Mapping[str, str], name: str, bounds: tuple[int, int]) -> int | None:
+    return max(bounds[0], min(bounds[1], _count(query, name))) if name in query else None

@@ -1,0 +1,144 @@
+"""Verbs as TwiML, through the official builder; whatever the text, the document stays valid and small.
+
+Source: https://www.twilio.com/docs/voice/twiml. Limits of Twilio that are kept here: 4 096 characters in one
+`<Say>`, 64 KB in a document, whole seconds in time-outs, `0-9#*` as a finish key.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Any
+
+from twilio.twiml import voice_response
+
+from channels.voice.verbs import Dial, Gather, HangUp, Pause, Redirect, Say, Verb
+from gateway.domain.intent import DtmfInputSpec
+
+_twiml: Any = voice_response
+"""The builder has no annotations."""
+
+SAY_CHARACTERS = 4_000
+SPOKEN_CHARACTERS = 10_000
+"""All texts of one document: ten minutes of speech, and under 64 KB even if every character is escaped."""
+DEFAULT_FINISH_KEY = "#"
+_FINISH_KEYS = frozenset("0123456789#*")
+_DIAL_SECONDS = (5, 600)
+_UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\x7f-\x9f]")
+"""What XML 1.0 §2.2 does not allow, and control characters that it does."""
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_SIP = re.compile(r"sips?:[^\s@<>\"]{1,128}@[^\s@<>\"]{1,200}")
+
+
+class Destination(StrEnum):
+    """What can be dialled."""
+
+    NUMBER = "number"
+    SIP = "sip"
+
+
+def destination_kind(destination: str) -> Destination | None:
+    """How this is dialled, or None where it is neither a number in E.164 nor a SIP URI."""
+    if _NUMBER.fullmatch(destination):
+        return Destination.NUMBER
+    return Destination.SIP if _SIP.fullmatch(destination) else None
+
+
+def document(verbs: Sequence[Verb]) -> str:
+    """The TwiML document. Text beyond SPOKEN_CHARACTERS is left out. ValueError for an undialable Dial."""
+    response = _twiml.VoiceResponse()
+    budget = _Budget(SPOKEN_CHARACTERS)
+    for verb in verbs:
+        for element in _elements(verb, budget):
+            response.append(element)
+    return str(response)
+
+
+def gather_downgrades(spec: DtmfInputSpec) -> list[str]:
+    """The fields of a spec that TwiML cannot render exactly; each is replaced by the nearest it can."""
+    downgrades = []
+    if (spec.inter_digit_timeout_ms or 0) % 1000:
+        downgrades.append("inter_digit_timeout_ms")
+    if spec.termination_digit and spec.termination_digit not in _FINISH_KEYS:
+        downgrades.append("termination_digit")
+    return downgrades
+
+
+class _Budget:
+    """How many characters may still be spoken in this document."""
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+
+    def take(self, text: str) -> Iterator[str]:
+        """The text in pieces that fit one `<Say>` each, cut at white space where there is some."""
+        text = _UNSPEAKABLE.sub(" ", text).strip()[: self._left].rstrip()
+        self._left -= len(text)
+        while text:
+            cut = len(text)
+            if cut > SAY_CHARACTERS:
+                cut = max(text.rfind(" ", 1, SAY_CHARACTERS), text.rfind("\n", 1, SAY_CHARACTERS))
+                cut = cut if cut > 0 else SAY_CHARACTERS
+            yield text[:cut]
+            text = text[cut:].lstrip()
+
+
+def _elements(verb: Verb, budget: _Budget) -> Iterator[Any]:
+    match verb:
+        case Say(text):
+            yield from (_twiml.Say(piece) for piece in budget.take(text))
+        case Gather():
+            yield _gather(verb, budget)
+        case Dial():
+            yield _dial(verb)
+        case Redirect(url):
+            yield _twiml.Redirect(url, method="POST")
+        case Pause(seconds):
+            yield _twiml.Pause(length=seconds)
+        case HangUp():
+            yield _twiml.Hangup()
+
+
+def _gather(verb: Gather, budget: _Budget) -> Any:
+    spec = verb.digits or DtmfInputSpec()
+    timeout = verb.timeout_seconds
+    if spec.inter_digit_timeout_ms is not None:
+        timeout = max(1, math.ceil(spec.inter_digit_timeout_ms / 1000))
+    element = _twiml.Gather(
+        input="dtmf speech",
+        action=verb.action,
+        method="POST",
+        timeout=timeout,
+        speech_timeout="auto",
+        num_digits=spec.max_digits,
+        finish_on_key=_finish_key(spec.termination_digit),
+        action_on_empty_result=True,
+    )
+    for prompt in verb.prompts:
+        for spoken in _elements(prompt, budget):
+            element.append(spoken)
+    return element
+
+
+def _finish_key(termination_digit: str | None) -> str:
+    if termination_digit is None:
+        return DEFAULT_FINISH_KEY
+    return termination_digit if termination_digit in _FINISH_KEYS else ""
+
+
+def _dial(verb: Dial) -> Any:
+    kind = destination_kind(verb.destination)
+    if kind is None:
+        raise ValueError("a call can be connected to a number in E.164 or a sip: URI")
+    low, high = _DIAL_SECONDS
+    element = _twiml.Dial(
+        action=verb.action,
+        method="POST",
+        answer_on_bridge=True,
+        timeout=max(low, min(high, verb.timeout_seconds)),
+    )
+    if kind is Destination.SIP:
+        element.sip(verb.destination)
+    else:
+        element.number(verb.destination)
+    return element

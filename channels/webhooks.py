@@ -1,0 +1,135 @@
+"""What all provider webhooks share: reading a bounded request, refusing it, finding the URL that was signed.
+
+Bare Starlette on purpose: a webhook needs nothing of FastAPI and pays a third less CPU without it.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import parse_qsl
+
+from prometheus_client import Counter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from channels.contract import MAX_BODY, MAX_FIELDS
+from gateway.domain.errors import ErrorCode, GatewayError
+
+log = logging.getLogger(__name__)
+
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+RETRY_AFTER_SECONDS: Final = 2
+"""What a provider is told when we are unavailable; most have a schedule of their own."""
+
+REFUSED = Counter(
+    "gateway_webhooks_refused",
+    "Webhook requests refused because their sender was not proven.",
+    ["provider", "reason"],
+)
+
+FormFields = tuple[tuple[str, str], ...]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class WebhookRefused(Exception):
+    """A request that is answered with an error: its status, its code of the closed set and one sentence."""
+
+    def __init__(self, status: int, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def malformed(message: str) -> WebhookRefused:
+    """400: the request cannot be read."""
+    return WebhookRefused(400, ErrorCode.VALIDATION_ERROR, message)
+
+
+def invalid(message: str) -> WebhookRefused:
+    """422: the request can be read, but lacks what we need."""
+    return WebhookRefused(422, ErrorCode.VALIDATION_ERROR, message)
+
+
+def unproven(provider: str, reason: str) -> WebhookRefused:
+    """403 that gives no hint: the reason, one of a few fixed words, goes to the log and the metric only."""
+    REFUSED.labels(provider, reason).inc()
+    log.warning(
+        "webhook refused", extra={"action": "webhook.refused", "provider": provider, "reason": reason}
+    )
+    return WebhookRefused(403, ErrorCode.FORBIDDEN, "This request is not accepted.")
+
+
+async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
+    """The body, at most `limit` bytes; raises WebhookRefused with 413, or 400 where the sender went away."""
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdecimal():
+        raise malformed("The Content-Length is not a number.")
+    if int(announced) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise malformed("The request ended before its body was complete.") from None
+    return b"".join(chunks)
+
+
+async def read_form(request: Request, limit: int = MAX_BODY) -> FormFields:
+    """The fields of a form in order, blank ones and repeated names too.
+
+    Raises WebhookRefused: 413 for a large body; 400 for another content type, more than MAX_FIELDS fields
+    and text that is not UTF-8. A `%` without two hex digits stands for itself (WHATWG URL §5.1).
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != FORM_TYPE:
+        raise malformed(f"The Content-Type must be {FORM_TYPE}.")
+    body = await read_body(request, limit)
+    if body.count(b"&") >= MAX_FIELDS:
+        raise malformed(f"A form has at most {MAX_FIELDS} fields.")
+    try:
+        return tuple(parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError:
+        raise malformed("The form is not UTF-8.") from None
+
+
+def signed_url(public_url: str, request: Request) -> str:
+    """The URL as the provider called it: our public one with the raw path and query of this request."""
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    query: bytes = request.scope["query_string"]
+    return f"{public_url}{path.decode('latin-1')}{'?' if query else ''}{query.decode('latin-1')}"
+
+
+def webhook(endpoint: Endpoint) -> Endpoint:
+    """An endpoint whose refusals are answered in the error form of the HTTP API.
+
+    `Unavailable` becomes 503 with Retry-After, so that the provider delivers the request again.
+    """
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except WebhookRefused as refused:
+            return _error(refused.status, refused.code, refused.message)
+        except GatewayError as error:
+            return _error(error.status, error.code, error.message)
+
+    return answered
+
+
+def _too_large(limit: int) -> WebhookRefused:
+    return WebhookRefused(413, ErrorCode.PAYLOAD_TOO_LARGE, f"The body is larger than {limit} bytes.")
+
+
+def _error(status: int, code: ErrorCode, message: str) -> Response:
+    headers: dict[str, str] = {}
+    if status == 413:
+        headers["connection"] = "close"  # else the server would read the rest
+    elif status == 503:
+        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    return JSONResponse({"error": code.value, "message": message}, status, headers)
