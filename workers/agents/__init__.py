@@ -1,1 +1,1 @@
-"""The kinds of agents: each turns a request into a stream of agent events."""
+"""The agents that answer turns, each behind `gateway.domain.ports.Agent`: demo, over HTTP, in Python."""

@@ -1,0 +1,39 @@
+"""Turns to put to agents in tests."""
+
+from typing import Literal
+
+from gateway.domain.agent import AgentIdentity, ApprovalDecision, HistoryMessage, TurnRequest
+
+
+def turn_of(
+    *texts: str,
+    channel: str = "api",
+    role: str = "user",
+    decision: Literal["approve", "reject"] | None = None,
+    tool_call_id: str = "refund-turn-1",
+) -> TurnRequest:
+    """A turn that answers all `texts`, after one earlier exchange."""
+    earlier = [_message(0, "user", "I want a refund, bye"), _message(1, "assistant", "You said: that")]
+    asked = [_message(seq, role, text) for seq, text in enumerate(texts, start=2)]
+    approval = decision and ApprovalDecision(
+        approval_id="approval-1", tool_call_id=tool_call_id, decision=decision, note="fine"
+    )
+    return TurnRequest(
+        turn_id="turn-1",
+        conversation_id="conversation-1",
+        end_user_id="user-1",
+        channel=channel,
+        session_type="live",
+        context_variables={"plan": "gold"},
+        agent=AgentIdentity(id="agent-1", revision_id="revision-1"),
+        messages=[*earlier, *asked],
+        input=[message.seq for message in asked],
+        approval=approval,
+    )
+
+
+def _message(seq: int, role: str, text: str) -> HistoryMessage:
+    author = "agent" if role == "assistant" else "end_user"
+    return HistoryMessage(
+        seq=seq, role=role, content=text, authored_by=author, created_at="2026-01-01T00:00:00.000000Z"
+    )

@@ -1,0 +1,64 @@
+"""The agents that a configuration declares, ready to answer."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from gateway import settings
+from gateway.domain.intent import CallTransferIntent
+from gateway.domain.ports import Agent
+from gateway.domain.reply import ServedAgent
+from gateway.domain.transfers import Transfers
+from gateway.settings.addresses import parse_destination
+from gateway.settings.agents import AgentDefinition
+from workers.agents.demo import DemoAgent
+from workers.agents.http import HttpAgent, HttpAgents
+from workers.agents.python import PythonAgent
+
+Catalogue = Mapping[str, ServedAgent]
+"""Agents by their id."""
+
+
+def build_agents(config: settings.GatewayConfig, http: HttpAgents) -> Catalogue:
+    """All agents of a configuration; SettingsError with every one that cannot be used.
+
+    `http` need not be open yet, and may be shared by the catalogues before and after a reload.
+    """
+    catalogue: dict[str, ServedAgent] = {}
+    problems: list[str] = []
+    for agent in config.agents.values():
+        try:
+            catalogue[agent.id] = ServedAgent(
+                _agent_of(agent.definition, http), _transfers_of(agent.definition)
+            )
+        except settings.SettingsError as error:
+            problems += [f"agents.{agent.slug}: {problem}" for problem in error.problems]
+    if problems:
+        raise settings.SettingsError(problems)
+    return MappingProxyType(catalogue)
+
+
+def _agent_of(definition: AgentDefinition, http: HttpAgents) -> Agent:
+    match definition:
+        case settings.DemoAgent():
+            return DemoAgent(tuple(definition.transfers))
+        case settings.HttpAgent():
+            return HttpAgent(str(definition.url), http)
+        case settings.PythonAgent():
+            return PythonAgent(definition.target)
+        case _:
+            raise settings.SettingsError([f'kind = "{definition.kind}" arrives with a later version'])
+
+
+def _transfers_of(definition: AgentDefinition) -> Transfers:
+    """Labels for all; raw destinations where the agent is code of the operator's own."""
+    labels = {
+        label: CallTransferIntent(
+            destination=transfer.destination,
+            mode=transfer.mode,
+            label=label,
+            warm_destinations=list(transfer.warm_destinations),
+        )
+        for label, transfer in definition.transfers.items()
+    }
+    trusted = isinstance(definition, settings.HttpAgent | settings.PythonAgent)
+    return Transfers(labels, raw=parse_destination if trusted else None)
