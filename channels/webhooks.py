@@ -127,9 +127,7 @@ def _too_large(limit: int) -> WebhookRefused:
 
 
 def _error(status: int, code: ErrorCode, message: str) -> Response:
-    headers: dict[str, str] = {}
-    if status == 413:
-        headers["connection"] = "close"  # else the server would read the rest
-    elif status == 503:
-        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    # No "Connection: close" on a 413: the reset would reach the sender before the answer. The server
+    # discards what is still coming.
+    headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if status == 503 else None
     return JSONResponse({"error": code.value, "message": message}, status, headers)

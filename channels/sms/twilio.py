@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
-from channels.twilio.addresses import provider_address
 from channels.sms.parts import Bound, RulesOf, sms_parts
+from channels.twilio.addresses import provider_address
 from channels.twilio.client import NewMessage, SentMessage, TwilioRest
 from channels.twilio.requests import PROVIDER, SMS_STATUS_PATH
 from gateway.domain.clock import SECOND, Clock
