@@ -179,7 +179,8 @@ class TwilioRest:
 
     async def list_messages(self, to: str, sender: str) -> Sequence[SentMessage] | OutcomeUnknown:
         """The newest messages between two numbers; OutcomeUnknown where Twilio does not answer."""
-        _EXCHANGE.set(_Exchange(LIST_SECONDS))
+        exchange = _Exchange(LIST_SECONDS)
+        _EXCHANGE.set(exchange)
         try:
             listed = await self._client.messages.list_async(
                 to=to, from_=sender, page_size=LIST_LIMIT, limit=LIST_LIMIT
@@ -194,12 +195,10 @@ class TwilioRest:
                 for one in listed
                 if one.sid and one.date_created
             ]
-        except (TwilioRestException, TwilioServiceException) as error:
-            return OutcomeUnknown(f"http_{error.status}")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return OutcomeUnknown(type(error).__name__)
         except _UNREADABLE:
-            return OutcomeUnknown("unreadable_answer")
+            return OutcomeUnknown("unreadable_answer" if exchange.status < 300 else f"http_{exchange.status}")
 
     async def close(self) -> None:
         """Close the connections."""
