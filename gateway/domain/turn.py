@@ -170,7 +170,6 @@ class TurnOutcome:
     started_at: int
     evidence: tuple[JsonObject, ...] = ()
     intents: tuple[JsonObject, ...] = ()
-    evidence_message_id: str | None = None
     error: ErrorCode | None = None
     error_message: str | None = None
     fence: int = 0

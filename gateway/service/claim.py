@@ -7,12 +7,19 @@ turn id is answered together, and a turn that starts over answers the same input
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.domain.agent import AgentIdentity, HistoryAttachment, HistoryMessage, TurnRequest
+from gateway.domain.agent import (
+    AgentIdentity,
+    ApprovalDecision,
+    HistoryAttachment,
+    HistoryMessage,
+    TurnRequest,
+)
 from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Status
 from gateway.domain.message import Author, Message, Role
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import Claim, InputKind, LeaseRef, NotNow, TurnInput
+from gateway.service.approve import decision_of
 from gateway.service.threads import thread_position
 from gateway.service.timeline import write_messages
 from gateway.store.records import conversation_of, message_of
@@ -107,7 +114,7 @@ async def _take_again(tx: Tx, row: Row, lease: LeaseRef) -> Claim:
         row["message_count"],
         shown=bool(turn["shown"]),
     )
-    return await _claim(tx, row, lease, taken)
+    return await _claim(tx, row, lease, taken, await decision_of(tx, turn["id"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +162,9 @@ async def _start_inputs(tx: Tx, row: Row, inputs: Sequence[Row], counted: Row) -
     return {message.id: message.seq for message in messages}
 
 
-async def _claim(tx: Tx, row: Row, lease: LeaseRef, taken: _Taken) -> Claim:
+async def _claim(
+    tx: Tx, row: Row, lease: LeaseRef, taken: _Taken, approval: ApprovalDecision | None = None
+) -> Claim:
     conversation = conversation_of(row)
     rows = await tx.all(
         "messages_recent",
@@ -188,7 +197,7 @@ async def _claim(tx: Tx, row: Row, lease: LeaseRef, taken: _Taken) -> Claim:
             truncated=truncated,
             input=seqs,
             memory=[],
-            approval=None,
+            approval=approval,
         ),
         thread=thread_position(conversation, [m for m in history if m.seq in set(seqs)]),
         started_at=taken.started_at,

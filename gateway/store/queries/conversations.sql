@@ -64,7 +64,7 @@ UPDATE conversations SET
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl
 WHERE id = :id AND status = 'active'
-RETURNING last_input
+RETURNING last_input, updated_at
 
 -- name: conversation_add_message
 -- A message that nobody has to answer: a notice, an event, an operator's reply, an agent's first word.
@@ -89,7 +89,8 @@ WHERE id = :id AND ended_at IS NULL
 RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id
 
 -- name: conversation_add_event
-UPDATE conversations SET event_count = event_count + 1, updated_at = {now} WHERE id = :id RETURNING event_count
+UPDATE conversations SET event_count = event_count + 1, updated_at = {now} WHERE id = :id
+RETURNING event_count, updated_at
 
 -- name: conversation_move @sqlite
 -- One move of the status table: `sources` are the statuses it may start from. Raises the fencing

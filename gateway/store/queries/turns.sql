@@ -30,7 +30,7 @@ DELETE FROM inputs WHERE message_id = :message_id AND seq IS NULL RETURNING conv
 UPDATE inputs SET reply_to = :reply_to, stream = :stream WHERE message_id = :message_id
 
 -- name: input_by_message
-SELECT i.message_id, i.conversation_id, i.turn_id, i.seq, c.status
+SELECT i.message_id, i.conversation_id, i.turn_id, i.seq, i.accepted_at, c.status
 FROM inputs i JOIN conversations c ON c.id = i.conversation_id
 WHERE i.message_id = :message_id
 
@@ -91,7 +91,7 @@ RETURNING started_at
 
 -- name: turn_again
 -- One more attempt, counted before it begins.
-UPDATE turns SET attempt = attempt + 1, fence = :fence WHERE id = :id RETURNING *
+UPDATE turns SET attempt = attempt + 1, fence = :fence, state = 'running' WHERE id = :id RETURNING *
 
 -- name: turn_by_id
 SELECT * FROM turns WHERE id = :id

@@ -1,0 +1,357 @@
+"""Conversations by API: create, read, put in a turn's input, and see how its turn goes."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.domain.clock import rfc3339
+from gateway.domain.conversation import Conversation, Origin, Priority, SessionType, Status
+from gateway.domain.envelope import Exchange, partition
+from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.identity import KIND_OF_CHANNEL
+from gateway.domain.ids import new_id
+from gateway.domain.message import Author, Channel, JsonObject, Message, Role, SenderAuth
+from gateway.domain.ports import Row, Tx
+from gateway.domain.turn import InputKind, Path, TurnOutcome, TurnState
+from gateway.service.accept import Route
+from gateway.service.postings import envelope, post
+from gateway.service.timeline import write_messages
+from gateway.store.records import conversation_of, message_of, outcome_of, pack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewConversation:
+    """A request for a conversation, its agent and addresses already looked up."""
+
+    end_user_id: str
+    channel: Channel
+    our_address: str | None
+    session_type: SessionType
+    priority: Priority
+    origin: Origin | None
+    external_session_id: str | None
+    subject: str | None
+    metadata: JsonObject
+    context_variables: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiInput:
+    """What a client says, and how it waits for the answer."""
+
+    message_id: str
+    text: str
+    reply_to: str | None
+    """The transient reply queue of the process that waits."""
+    stream: bool
+    """Whether deltas are wanted."""
+    for_update: bool
+    """Refuse instead of waiting when a turn runs or waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """An API input that is stored."""
+
+    conversation: Conversation
+    message_id: str
+    turn_id: str
+    queued_seq: int | None
+    """Its seq where the status runs no turns now (path `queued`); None where its turn is awaited."""
+
+
+class Progress(StrEnum):
+    """Where an input is while no turn row tells."""
+
+    WAITING = "waiting"
+    """Its turn has not begun."""
+    GONE = "gone"
+    """It was withdrawn, or its conversation ended before its turn."""
+
+
+async def create(tx: Tx, new: NewConversation, route: Route) -> tuple[Conversation, bool]:
+    """Create a conversation, or return the open one of the same external session or number pair."""
+    organization_id = route.organization_id
+    if await tx.one("end_user_by_id", organization_id=organization_id, id=new.end_user_id) is None:
+        raise GatewayError(ErrorCode.END_USER_NOT_FOUND, "there is no such end user; resolve one first")
+    theirs = await _their_address(tx, new, organization_id)
+    key = f"sms|{new.our_address}|{new.end_user_id}" if new.channel is Channel.SMS else None
+    conversation_id = new_id()
+    inserted = await tx.one(
+        "conversation_insert",
+        id=conversation_id,
+        organization_id=organization_id,
+        end_user_id=new.end_user_id,
+        channel=new.channel.value,
+        status=Status.ACTIVE.value,
+        session_type=new.session_type.value,
+        priority=new.priority.value,
+        origin=new.origin.value if new.origin else None,
+        agent_id=route.agent_id,
+        revision_id=route.revision_id,
+        our_address=new.our_address,
+        their_address=theirs,
+        unverified=False,
+        thread_key=key,
+        external_session_id=new.external_session_id,
+        subject=new.subject,
+        metadata=pack(new.metadata),
+        context_variables=pack(new.context_variables),
+        idle_ttl=route.idle_ttl,
+        retention=route.retention,
+    )
+    if inserted is not None:
+        return await _known(tx, organization_id, conversation_id), True
+    return await _open_one(tx, new, organization_id, key), False
+
+
+async def _their_address(tx: Tx, new: NewConversation, organization_id: str) -> str | None:
+    if not new.channel.delivers:
+        return None
+    row = await tx.one(
+        "contact_of_kind",
+        organization_id=organization_id,
+        end_user_id=new.end_user_id,
+        kind=KIND_OF_CHANNEL[new.channel].value,
+    )
+    if row is None or new.our_address is None:
+        raise GatewayError(
+            ErrorCode.NO_ADDRESS, f"this end user, or this gateway, has no {new.channel} address"
+        )
+    return str(row["value"])
+
+
+async def _open_one(tx: Tx, new: NewConversation, organization_id: str, key: str | None) -> Conversation:
+    """The open conversation that stood in the way of a new one."""
+    row: Row | None = None
+    if new.external_session_id is not None:
+        row = await tx.one(
+            "conversation_of_external_session",
+            organization_id=organization_id,
+            end_user_id=new.end_user_id,
+            external_session_id=new.external_session_id,
+        )
+    if row is None and key is not None:
+        found = await tx.one("conversation_of_thread", organization_id=organization_id, thread_key=key)
+        if found is not None:
+            return await _known(tx, organization_id, found["id"])
+    if row is None:
+        raise GatewayError(ErrorCode.UNAVAILABLE, "the conversation ended meanwhile; try again")
+    return conversation_of(row)
+
+
+async def _known(tx: Tx, organization_id: str, conversation_id: str) -> Conversation:
+    found = await conversation(tx, organization_id, conversation_id)
+    if found is None:
+        raise AssertionError("the conversation was read in this unit")
+    return found
+
+
+async def conversation(tx: Tx, organization_id: str, conversation_id: str) -> Conversation | None:
+    """One conversation; None where the organisation has no such one."""
+    row = await tx.one("conversation_by_id", organization_id=organization_id, id=conversation_id)
+    return None if row is None else conversation_of(row)
+
+
+async def messages_since(tx: Tx, conversation_id: str, since: int, limit: int) -> list[Message]:
+    """Messages after a seq, ascending."""
+    rows = await tx.all("messages_since", conversation_id=conversation_id, since=since, limit=limit)
+    return [message_of(row) for row in rows]
+
+
+async def newest_messages(tx: Tx, conversation: Conversation, limit: int) -> list[Message]:
+    """The last messages, ascending."""
+    rows = await tx.all(
+        "messages_recent",
+        conversation_id=conversation.id,
+        before=conversation.message_count,
+        limit=limit,
+    )
+    return [message_of(row) for row in reversed(rows)]
+
+
+async def submit(
+    tx: Tx, organization_id: str, conversation_id: str, said: ApiInput, partitions: int
+) -> Submitted:
+    """Store an API input: a turn of its own where turns run, queued with the rest where they do not."""
+    row = await tx.one("conversation_lock", organization_id=organization_id, id=conversation_id)
+    if row is None:
+        raise GatewayError(ErrorCode.NOT_FOUND, "there is no such conversation")
+    conversation = conversation_of(row)
+    if conversation.status.terminal:
+        raise GatewayError(ErrorCode.CONVERSATION_CLOSED, f"the conversation is {conversation.status}")
+    if said.for_update and row["answered"] < row["last_input"]:
+        raise GatewayError(ErrorCode.TURN_IN_PROGRESS, "a turn runs or waits in this conversation")
+    if conversation.channel is Channel.VOICE:
+        await _need_live_call(tx, conversation)
+    if not conversation.status.runs_turns:
+        return await _queue(tx, conversation, said)
+    turn_id = new_id()
+    counted = await tx.one("conversation_add_waiting_input", id=conversation_id)
+    if counted is None:
+        raise AssertionError("the conversation was locked in this unit")
+    await tx.run(
+        "input_insert",
+        message_id=said.message_id,
+        conversation_id=conversation_id,
+        number=counted["last_input"],
+        kind=InputKind.API.value,
+        seq=None,
+        text=said.text,
+        reply_to=said.reply_to,
+        stream=said.stream,
+        turn_id=turn_id,
+    )
+    arrived = envelope(
+        "message.inbound",
+        _inbound(conversation, said, counted["updated_at"]),
+        at=counted["updated_at"],
+        organization_id=organization_id,
+        conversation_id=conversation_id,
+    )
+    await post(tx, Exchange.INBOUND, str(partition(conversation_id, partitions)), arrived)
+    return Submitted(
+        conversation=conversation,
+        message_id=said.message_id,
+        turn_id=turn_id,
+        queued_seq=None,
+    )
+
+
+async def _need_live_call(tx: Tx, conversation: Conversation) -> None:
+    call = await tx.one("call_live", conversation_id=conversation.id)
+    if call is None:
+        raise GatewayError(ErrorCode.NO_LIVE_CALL, "the call of this conversation is over")
+
+
+async def _queue(tx: Tx, conversation: Conversation, said: ApiInput) -> Submitted:
+    """A person or a decision has the conversation: stored, and answered when it is active again."""
+    counted = await tx.one("conversation_add_input", id=conversation.id, next_turn_id=new_id())
+    if counted is None:
+        raise AssertionError("the conversation was locked in this unit")
+    seq = counted["message_count"] - 1
+    message = Message(
+        id=said.message_id,
+        conversation_id=conversation.id,
+        seq=seq,
+        turn_id=counted["next_turn_id"],
+        role=Role.USER,
+        content=said.text,
+        author=Author.END_USER,
+        created_at=0,
+    )
+    await write_messages(tx, [message], counted["event_count"] - 1)
+    await tx.run(
+        "input_insert",
+        message_id=message.id,
+        conversation_id=conversation.id,
+        number=counted["last_input"],
+        kind=InputKind.CHANNEL.value,
+        seq=seq,
+        text=None,
+        reply_to=None,
+        stream=False,
+        turn_id=counted["next_turn_id"],
+    )
+    return Submitted(
+        conversation=conversation,
+        message_id=message.id,
+        turn_id=counted["next_turn_id"],
+        queued_seq=seq,
+    )
+
+
+def _inbound(conversation: Conversation, said: ApiInput, at: int) -> JsonObject:
+    """The `message.inbound` body of an API input: its seq comes when its turn starts."""
+    return {
+        "message_id": said.message_id,
+        "seq": None,
+        "channel": conversation.channel.value,
+        "provider": "api",
+        "provider_message_id": said.message_id,
+        "end_user_id": conversation.end_user_id,
+        "from": conversation.their_address or conversation.end_user_id,
+        "to": conversation.our_address or "",
+        "text": said.text,
+        "attachments": [],
+        "subject": None,
+        "sender_auth": SenderAuth.VERIFIED.value,
+        "received_at": rfc3339(at),
+        "session_type": conversation.session_type.value,
+        "reply_to": said.reply_to,
+    }
+
+
+async def progress(tx: Tx, conversation_id: str, message_id: str) -> TurnOutcome | Progress:
+    """How the turn of an input goes: its row, or that it has none yet, or never will."""
+    row = await tx.one("turn_of_message", message_id=message_id)
+    if row is not None:
+        return outcome_of(row, Status(row["conversation_status"]))
+    waiting = await tx.one("input_by_message", message_id=message_id)
+    if waiting is None:
+        return Progress.GONE
+    status = Status(waiting["status"])
+    if status.runs_turns or waiting["seq"] is None:
+        return Progress.WAITING
+    return _queued_outcome(
+        waiting["conversation_id"], waiting["turn_id"], waiting["seq"], status, waiting["accepted_at"]
+    )
+
+
+def queued(submitted: Submitted) -> TurnOutcome | None:
+    """The answer to an input that was queued; None where its turn is to be awaited."""
+    if submitted.queued_seq is None:
+        return None
+    conversation = submitted.conversation
+    return _queued_outcome(
+        conversation.id,
+        submitted.turn_id,
+        submitted.queued_seq,
+        conversation.status,
+        conversation.updated_at,
+    )
+
+
+def _queued_outcome(conversation_id: str, turn_id: str, seq: int, status: Status, at: int) -> TurnOutcome:
+    """Path `queued`: a person or a decision has the conversation, and a later turn will answer."""
+    return TurnOutcome(
+        turn_id=turn_id,
+        conversation_id=conversation_id,
+        state=TurnState.DONE,
+        path=Path.QUEUED,
+        decision_source="policy" if status is Status.AWAITING_APPROVAL else "operator",
+        text="",
+        agent_id=None,
+        message_seqs=(seq,),
+        session_status=status,
+        ttft_ms=None,
+        started_at=at,
+    )
+
+
+async def withdraw(tx: Tx, message_id: str) -> bool:
+    """Take an input back whose turn has not begun; False when it has."""
+    row = await tx.one("input_withdraw", message_id=message_id)
+    if row is None:
+        return False
+    await tx.run("conversation_uncount_input", id=row["conversation_id"])
+    return True
+
+
+async def listen_again(tx: Tx, message_id: str, reply_to: str | None, *, stream: bool) -> None:
+    """The listener has a new reply queue, or another process took up the wait."""
+    await tx.run("input_listener", message_id=message_id, reply_to=reply_to, stream=stream)
+
+
+async def message_of_receipt(
+    tx: Tx, organization_id: str, provider: str, provider_message_id: str
+) -> tuple[str, str] | None:
+    """(conversation, message) that a provider's message became."""
+    row = await tx.one(
+        "receipt_accepted",
+        organization_id=organization_id,
+        provider=provider,
+        provider_message_id=provider_message_id,
+    )
+    if row is None or row["conversation_id"] is None:
+        return None
+    return row["conversation_id"], row["message_id"]
