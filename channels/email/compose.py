@@ -1,0 +1,65 @@
+"""A reply as the bytes of a mail: threaded, marked as automatic, and safe against injected headers.
+
+The same delivery always gives the same mail, Message-ID and Date included: sent twice, it shows once.
+"""
+
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime
+
+from channels.email.charset import clean, one_line
+from channels.email.thread import ThreadMarks, references, reply_subject
+from gateway.domain.clock import SECOND
+from gateway.domain.delivery import Delivery
+
+MAX_LINE = 900
+"""Bytes of a line we write; RFC 5322 §2.1.1 allows 998. Short lines would have long message ids encoded."""
+MAX_SUBJECT = 800
+
+_POLICY = SMTP.clone(max_line_length=MAX_LINE, cte_type="7bit")
+_POLICY_UTF8 = SMTPUTF8.clone(max_line_length=MAX_LINE, cte_type="7bit")
+
+
+def compose(delivery: Delivery, text: str, marks: ThreadMarks) -> bytes:
+    """The mail for a delivery, with CRLF line ends.
+
+    Where an address is not ASCII, its headers are UTF-8 (RFC 6532) and the relay must offer SMTPUTF8.
+    Raises ValueError where an address cannot stand in a header.
+    """
+    thread = delivery.thread
+    is_ascii = (delivery.sender + delivery.recipient).isascii()
+    mail = EmailMessage(_POLICY if is_ascii else _POLICY_UTF8)
+    mail["From"] = _address(delivery.sender)
+    mail["To"] = _address(delivery.recipient)
+    mail["Subject"] = _subject(thread.subject, is_reply=thread.in_reply_to is not None)
+    mail["Date"] = format_datetime(datetime.fromtimestamp(delivery.created_at // SECOND, UTC))
+    mail["Message-ID"] = marks.message_id(delivery.conversation_id, delivery.message_id)
+    earlier = references(thread.references, thread.in_reply_to)
+    if thread.in_reply_to in earlier:
+        mail["In-Reply-To"] = thread.in_reply_to
+    if earlier:
+        mail["References"] = " ".join(earlier)
+    mail["Reply-To"] = marks.reply_address(delivery.conversation_id, delivery.sender, delivery.created_at)
+    mail["Auto-Submitted"] = "auto-replied"
+    mail["X-Auto-Response-Suppress"] = "All"
+    mail["X-Loop"] = marks.domain
+    body = clean(text).rstrip("\n") + "\n"
+    mail.set_content(body, cte="7bit" if _fits(body) else "quoted-printable")
+    return mail.as_bytes()
+
+
+def _subject(subject: str | None, *, is_reply: bool) -> str:
+    text = one_line(subject or "")[:MAX_SUBJECT]
+    return reply_subject(text) if is_reply else text
+
+
+def _address(mailbox: str) -> str:
+    if one_line(mailbox) != mailbox or any(mark in mailbox for mark in ' ,;:<>()"'):
+        raise ValueError("this address cannot stand in a header")
+    return mailbox
+
+
+def _fits(body: str) -> bool:
+    """Whether the text may travel as it is."""
+    return body.isascii() and all(len(line) <= MAX_LINE for line in body.split("\n"))

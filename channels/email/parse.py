@@ -1,0 +1,250 @@
+"""Raw mail to what the gateway needs of it. Never raises, whatever the bytes, and takes linear time.
+
+The text is chosen as a mail program would show it, the new text told from the history (`trim`), the sender
+taken only from a From header that plainly holds one mailbox.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+
+from channels.email.charset import decode, one_line
+from channels.email.html_text import html_to_text
+from channels.email.kind import MailKind, kind_of
+from channels.email.mailboxes import read_mailboxes
+from channels.email.mime import MAX_HEADER, Entity, read_mail
+from channels.email.thread import made_id, read_ids
+from channels.email.trim import trim
+from gateway.domain.clock import SECOND
+from gateway.domain.message import JsonObject
+
+MAX_RAW = 31_457_280
+"""Bytes of a mail that is looked into (30 MB); of a longer one only the headers are read."""
+MAX_TEXT = 200_000
+"""Characters of a mail's text; the rest is left in the raw mail."""
+MAX_HTML = 1_000_000
+"""Characters of HTML that are turned into text."""
+MAX_SUBJECT = 1_000
+MAX_NAME = 120
+"""Characters of an attachment's name."""
+_THIN = 5
+"""A plain text with less than one fifth of the HTML's is taken for a stub."""
+_FORBIDDEN_IN_NAMES = re.compile(r'[<>:"|?*\\/]')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailAttachment:
+    """A file in a mail, described; `sha256` names its content."""
+
+    name: str | None
+    """Safe as a file name: no folders, no control characters, no leading dot."""
+    media_type: str
+    size: int
+    sha256: str
+    inline: bool
+    """It belongs into the text (an image with a Content-ID)."""
+
+    def described(self) -> JsonObject:
+        """The same as JSON."""
+        return {
+            "name": self.name,
+            "media_type": self.media_type,
+            "size": self.size,
+            "sha256": self.sha256,
+            "inline": self.inline,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedMail:
+    """A mail, read. Everything in it is the sender's claim."""
+
+    subject: str
+    sender: str | None
+    """The canonical mailbox of From; None unless there is plainly one."""
+    from_count: int
+    recipients: tuple[str, ...]
+    """To and Cc, canonical. Where a mail goes is decided by its envelope, not by these."""
+    message_id: str
+    """`<id>`; made from the mail's hash where it has none."""
+    in_reply_to: str | None
+    references: tuple[str, ...]
+    """Oldest first, at most 50."""
+    date: int | None
+    """µs since the epoch."""
+    text: str
+    """The new text."""
+    full_text: str
+    quoted_text: str
+    attachments: tuple[MailAttachment, ...]
+    kind: MailKind
+    forwarded: bool
+    hops: int
+    """How many servers say they passed it on (Received)."""
+    loop_marks: tuple[str, ...]
+    """What X-Loop says: who has sent this mail on before."""
+    body_hash: str
+    """sha256 of sender and body, which stays the same when a server repeats the mail."""
+
+    @property
+    def thread_ids(self) -> tuple[str, ...]:
+        """The ids this mail answers, the likeliest first."""
+        answered = (self.in_reply_to,) if self.in_reply_to else ()
+        return tuple(dict.fromkeys((*answered, *reversed(self.references))))
+
+
+def parse_mail(raw: bytes, mail_from: str | None = None) -> ParsedMail:
+    """Read a mail. `mail_from` is its envelope's sender, where known: the empty one marks a report."""
+    try:
+        return _parsed(raw, mail_from)
+    except Exception:  # a mail that defeats the reader is kept and shown to an operator, never refused
+        return _unparseable(raw)
+
+
+def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
+    complete = len(raw) <= MAX_RAW
+    mail = read_mail(raw if complete else raw[: 2 * MAX_TEXT])
+    headers = mail.headers
+    subject = headers.text("subject")[:MAX_SUBJECT]
+    senders = [box for value in headers.all("from") for box in read_mailboxes(value)]
+    plain = all(len(value) < MAX_HEADER - 3 for value in headers.all("from")) and headers.complete
+    sender = senders[0] if len(senders) == 1 and plain else None
+    full_text = _text_of(mail).strip("\n")[:MAX_TEXT]
+    trimmed = trim(full_text, subject)
+    ids = read_ids(headers.get("message-id"))
+    answered = read_ids(headers.get("in-reply-to"))
+    return ParsedMail(
+        subject=subject,
+        sender=sender,
+        from_count=len(senders),
+        recipients=_recipients(mail),
+        message_id=ids[0] if ids else made_id(raw),
+        in_reply_to=answered[0] if answered else None,
+        references=read_ids(headers.get("references")),
+        date=_moment(headers.get("date")),
+        text=trimmed.new_text,
+        full_text=full_text,
+        quoted_text=trimmed.quoted_text,
+        attachments=tuple(_attachments(mail)),
+        kind=kind_of(mail, sender, subject, mail_from)
+        if complete and headers.complete
+        else MailKind.UNPARSEABLE,
+        forwarded=trimmed.forwarded,
+        hops=len(headers.all("received")),
+        loop_marks=tuple(headers.all("x-loop")),
+        body_hash=_body_hash(sender, raw, mail.start),
+    )
+
+
+def _unparseable(raw: bytes) -> ParsedMail:
+    return ParsedMail(
+        subject="",
+        sender=None,
+        from_count=0,
+        recipients=(),
+        message_id=made_id(raw),
+        in_reply_to=None,
+        references=(),
+        date=None,
+        text="",
+        full_text=decode(raw[:MAX_TEXT]),
+        quoted_text="",
+        attachments=(),
+        kind=MailKind.UNPARSEABLE,
+        forwarded=False,
+        hops=0,
+        loop_marks=(),
+        body_hash=_body_hash(None, raw, 0),
+    )
+
+
+def _body_hash(sender: str | None, raw: bytes, start: int) -> str:
+    digest = sha256((sender or "").encode("utf-8", "replace") + b"\0")
+    digest.update(memoryview(raw)[start:])
+    return digest.hexdigest()
+
+
+def _recipients(mail: Entity) -> tuple[str, ...]:
+    values = [*mail.headers.all("to"), *mail.headers.all("cc")]
+    boxes = (box for value in values[:10] for box in read_mailboxes(value))
+    return tuple(dict.fromkeys(box for box in boxes if box))
+
+
+def _moment(date: str) -> int | None:
+    try:
+        moment = parsedate_to_datetime(date[:200])
+        return int(moment.timestamp()) * SECOND
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        return None
+
+
+def _text_of(entity: Entity) -> str:
+    plain, rich = _readings(entity)
+    return _chosen(plain, rich)
+
+
+def _readings(entity: Entity) -> tuple[str, str]:
+    """(plain text, text of HTML) of a part; a multipart is plain unless it holds alternatives."""
+    if not entity.children:
+        return _leaf(entity)
+    if entity.media_type == "multipart/alternative":
+        readings = [_readings(child) for child in entity.children]
+        plain = next((plain for plain, _ in readings if plain.strip()), "")
+        rich = next((rich for _, rich in reversed(readings) if rich.strip()), "")
+        return plain, rich
+    readings = [_readings(child) for child in entity.children]
+    if not any(plain.strip() for plain, _ in readings):
+        return "", "\n".join(rich for _, rich in readings if rich)
+    return "\n".join(filter(None, (_chosen(plain, rich).strip("\n") for plain, rich in readings))), ""
+
+
+def _leaf(entity: Entity) -> tuple[str, str]:
+    if _is_attachment(entity):
+        return "", ""
+    if entity.media_type == "text/html":
+        return "", html_to_text(entity.text(MAX_HTML))[:MAX_TEXT]
+    return entity.text(MAX_TEXT), ""
+
+
+def _chosen(plain: str, rich: str) -> str:
+    """Plain text, unless it is missing or a stub ("your program cannot show this")."""
+    return rich if len(plain.strip()) * _THIN < len(rich.strip()) else plain
+
+
+def _is_attachment(entity: Entity) -> bool:
+    return entity.is_file or entity.media_type not in ("text/plain", "text/html", "text/enriched")
+
+
+def _attachments(mail: Entity) -> Iterator[MailAttachment]:
+    for entity in _leaves(mail):
+        if not _is_attachment(entity) or entity.media_type == "text/x-amp-html":
+            continue
+        content = entity.content()
+        yield MailAttachment(
+            name=safe_name(entity.name),
+            media_type=entity.media_type,
+            size=len(content),
+            sha256=sha256(content).hexdigest(),
+            inline=entity.disposition.main != "attachment" and bool(entity.headers.get("content-id")),
+        )
+
+
+def _leaves(entity: Entity) -> Iterator[Entity]:
+    if not entity.children:
+        yield entity
+    for child in entity.children:
+        yield from _leaves(child)
+
+
+def safe_name(name: str | None) -> str | None:
+    """A file name without folders, reserved and control characters; None where nothing is left."""
+    if name is None:
+        return None
+    last = one_line(name.replace("\\", "/").rpartition("/")[2])
+    kept = _FORBIDDEN_IN_NAMES.sub("_", last).strip(". ")
+    stem, dot, suffix = kept.rpartition(".")
+    if len(kept) > MAX_NAME and dot and len(suffix) <= 10:
+        return f"{stem[: MAX_NAME - 1 - len(suffix)]}.{suffix}"
+    return kept[:MAX_NAME] or None

@@ -1,0 +1,223 @@
+"""One SMTP session, hardened: what aiosmtpd leaves open is closed here.
+
+Source: reference/email.md, section 5. Bounded are the bytes of a mail (and of all mails being received), the
+connections (in all and per address), the idle time and the whole time of a session. A line may be of any
+length, as a mail's bytes are bounded. Only CRLF . CRLF ends a mail, and one with a bare CR or LF is refused:
+another server might read it as two (CVE-2023-51764 and its kin).
+"""
+
+import asyncio
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiosmtpd.smtp import MISSING, SMTP, syntax
+
+TRY_LATER = "451 4.3.0 Not now, try again later"
+SHUTTING_DOWN = "421 4.3.2 Shutting down, try again later"
+_TOO_MUCH = "552 5.3.4 Too much mail data"
+_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """What one server grants."""
+
+    mail_bytes: int = 31_457_280
+    held_bytes: int = 268_435_456
+    """Of all mails that are being received together; beyond it a mail is put off (451)."""
+    connections: int = 1_000
+    connections_per_address: int = 50
+    unlimited_addresses: frozenset[str] = frozenset({"127.0.0.1", "::1"})
+    """Peers without the limit per address: a mail server in front brings everybody's mail."""
+    recipients: int = 100
+    idle_seconds: float = 300.0
+    session_seconds: float = 600.0
+    work_seconds: float = 20.0
+    """For reading and storing a mail, before the client is told to come back."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """Who is in, and how much they hold."""
+
+    limits: SessionLimits
+    sessions: set["MailSession"] = field(default_factory=set)
+    draining: bool = False
+    _per_address: Counter[str] = field(default_factory=Counter)
+    _held: int = 0
+
+    def admit(self, session: "MailSession", address: str) -> str | None:
+        """None when let in, else the reply that turns it away."""
+        limits = self.limits
+        if self.draining:
+            return SHUTTING_DOWN
+        if len(self.sessions) >= limits.connections:
+            return "421 4.3.2 Too many connections, try again later"
+        limited = address not in limits.unlimited_addresses
+        if limited and self._per_address[address] >= limits.connections_per_address:
+            return "421 4.7.0 Too many connections from your address, try again later"
+        self.sessions.add(session)
+        self._per_address[address] += 1
+        return None
+
+    def leave(self, session: "MailSession", address: str) -> None:
+        """The session is over."""
+        self.sessions.discard(session)
+        self._per_address[address] -= 1
+        if not self._per_address[address]:
+            del self._per_address[address]
+
+    def hold(self, size: int) -> bool:
+        """Whether so many more bytes may be held."""
+        if self._held + size > self.limits.held_bytes:
+            return False
+        self._held += size
+        return True
+
+    def release(self, size: int) -> None:
+        """So many bytes are no longer held."""
+        self._held -= size
+
+
+class MailSession(SMTP):
+    """A session of the gateway's mail ingress."""
+
+    line_length_limit = 131_072
+
+    def __init__(self, hooks: object, gate: Gate, hostname: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._gate = gate
+        self._received = 0
+        self._address = ""
+        self._expiry: asyncio.TimerHandle | None = None
+        super().__init__(
+            hooks,
+            data_size_limit=gate.limits.mail_bytes,
+            enable_SMTPUTF8=True,
+            hostname=hostname,
+            ident="ESMTP",
+            timeout=gate.limits.idle_seconds,
+            loop=loop,
+        )
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether a mail is on its way in."""
+        return self.envelope is not None and self.envelope.mail_from is not None
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """What serves this session."""
+        return self._handler_coroutine
+
+    def dismiss(self, reply: str) -> None:
+        """Say why, and end the session."""
+        transport = self.transport
+        if isinstance(transport, asyncio.WriteTransport) and not transport.is_closing():
+            transport.write(reply.encode("ascii") + b"\r\n")
+            transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the peer in, or turn it away."""
+        assert isinstance(transport, asyncio.Transport)
+        peer = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if peer else ""
+        refusal = self._gate.admit(self, self._address)
+        if refusal is not None:
+            transport.set_protocol(asyncio.Protocol())
+            transport.write(refusal.encode("ascii") + b"\r\n")
+            transport.close()
+            return
+        seconds = self._gate.limits.session_seconds
+        self._expiry = self.loop.call_later(seconds, self.dismiss, "421 4.4.2 This session took too long")
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The session is over."""
+        self._gate.leave(self, self._address)
+        if self._expiry is not None:
+            self._expiry.cancel()
+        super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Count before anything is kept: a peer that goes on beyond every limit is cut off."""
+        self._received += len(data)
+        if self._received > self._gate.limits.mail_bytes * 11 // 10 + self.line_length_limit:
+            self.dismiss(_TOO_MUCH)
+        else:
+            super().data_received(data)
+
+    def _set_post_data_state(self) -> None:
+        self._received = 0
+        super()._set_post_data_state()  # type: ignore[no-untyped-call]
+
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802 -- aiosmtpd names the commands
+        """Take a mail in and hand it to the DATA hook, whose reply is the client's."""
+        if await self.check_helo_needed():
+            return
+        assert self.envelope is not None
+        if not self.envelope.rcpt_tos:
+            await self.push("503 5.5.1 Need RCPT first")
+            return
+        if arg:
+            await self.push("501 5.5.4 Syntax: DATA")
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        try:
+            await self.push(await self._receive())
+        finally:
+            self._set_post_data_state()
+        if self._gate.draining:
+            self.dismiss(SHUTTING_DOWN)
+
+    async def _receive(self) -> str:
+        """The reply to a mail, which is read to its end whatever becomes of it (RFC 5321 §4.2.5)."""
+        body = bytearray()
+        held = 0
+        try:
+            refusal = await self._read_into(body)
+            if refusal is None and _BARE.search(body):
+                refusal = "550 5.6.0 Bare CR or LF in the mail"
+            if refusal is not None:
+                return refusal
+            assert self.envelope is not None
+            held = len(body)
+            self.envelope.content = bytes(body)
+            body.clear()
+            reply: Any = await self._call_handler_hook("DATA")
+            return TRY_LATER if reply is MISSING else str(reply)
+        finally:
+            self._gate.release(held or len(body))
+
+    async def _read_into(self, body: bytearray) -> str | None:
+        refusal: str | None = None
+        at_line_start = True
+        while True:
+            try:
+                piece = await self._reader.readuntil(b"\r\n")
+                ended = True
+            except asyncio.LimitOverrunError as overrun:
+                piece = await self._reader.read(overrun.consumed)
+                ended = False
+            if at_line_start and piece == b".\r\n":
+                return refusal
+            if at_line_start and piece.startswith(b"."):
+                piece = piece[1:]  # RFC 5321 §4.5.2
+            at_line_start = ended
+            if refusal is None:
+                refusal = self._keep(body, piece)
+
+    def _keep(self, body: bytearray, piece: bytes) -> str | None:
+        """Append a piece, or drop all and say why."""
+        if len(body) + len(piece) > self._gate.limits.mail_bytes:
+            refusal = _TOO_MUCH
+        elif not self._gate.hold(len(piece)):
+            refusal = "451 4.3.1 Too much mail at once, try again later"
+        else:
+            body += piece
+            return None
+        self._gate.release(len(body))
+        body.clear()
+        return refusal
