@@ -31,6 +31,8 @@ LIST_LIMIT = 50
 MAX_ANSWER_BYTES = 4_194_304
 NOT_SENT = "not_sent"
 """Our code for a request of which nothing was written."""
+NOT_SENDABLE = "not_sendable"
+"""Our code for a message that cannot be made into a request, such as one with lone surrogates."""
 _UNREADABLE = (TwilioException, ValueError, KeyError, TypeError, AttributeError)
 """What the official client raises for an answer that is not what it expects."""
 _MAX_RETRY_AFTER = 3600.0
@@ -148,7 +150,7 @@ class TwilioRest:
             raise ValueError("sending needs an account sid")
         self._http = PhasedHttpClient(self.connections)
         # The environment is not for the SDK to read: settings are read in one place.
-        self._client = Client(  # type: ignore[no-untyped-call]
+        self._client = Client(
             self.credentials.account_sid,
             self.credentials.auth_tokens[0],
             http_client=self._http,
@@ -208,6 +210,8 @@ class TwilioRest:
 def _refused(exchange: _Exchange, code: object) -> SendOutcome:
     """What an answer that names no message says about it; `code` is what its JSON says, whatever that is."""
     status = exchange.status
+    if not exchange.written:
+        return Refused(Failure.PERMANENT, NOT_SENDABLE)
     if status < 300:
         return OutcomeUnknown("unreadable_answer")
     if status == 408 or status >= 500:

@@ -54,7 +54,8 @@ class Step:
             "di": spec.inter_digit_timeout_ms,
             "dp": spec.prefix and spec.prefix[:MAX_PREFIX],
         }
-        return urlencode({name: value for name, value in values.items() if value is not None})
+        given = {name: value for name, value in values.items() if value is not None}
+        return urlencode(given, errors="replace")
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "Step":

@@ -227,6 +227,11 @@ async def test_line_ends_and_outer_space_do_not_hide_a_message(bench: Bench) -> 
     assert isinstance(await bench.sender.find(delivery(), part("One\ntwo \u00e9")), Taken)
 
 
+async def test_a_text_that_is_not_unicode_is_refused_for_good(bench: Bench) -> None:
+    refused = Refused(Failure.PERMANENT, "not_sendable")
+    assert await bench.sender.send(delivery(), part("\ud83d"), 5) == refused
+
+
 async def test_nobody_there_means_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
