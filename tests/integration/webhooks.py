@@ -87,7 +87,7 @@ class Core:
 def outcome(
     text: str = "",
     *,
-    path: Path = Path.SINGLE,
+    path: Path | None = Path.SINGLE,
     status: Status = Status.ACTIVE,
     state: TurnState = TurnState.DONE,
     intents: Sequence[dict[str, object]] = (),
