@@ -197,10 +197,14 @@ class ReplyDraft:
         line = (event.suspend_message or "").strip()
         return self._speech.say(line or (HOLDING_LINE if self._speech.silent else ""))
 
-    def _fold_handoff(self, event: HandoffRequested, _values: JsonObject) -> None:
+    def _fold_handoff(self, event: HandoffRequested, _values: JsonObject) -> str:
+        """Control goes to a person; the static text is said where the agent has said nothing itself."""
         self._decide(Path.HANDOFF)
         self._handoff_reason = event.reason
         self._handoff_text = event.static_text
+        self._speech.end_message()
+        line = (event.static_text or "").strip()
+        return self._speech.say(line) if line and self._speech.silent else ""
 
     def _fold_call_transfer(self, event: CallTransferRequested, _values: JsonObject) -> None:
         """A transfer; without a live call, a handoff that says where the call was to go."""

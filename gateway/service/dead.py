@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.domain.clock import rfc3339
+from gateway.domain.delivery import Delivery, Part, Refused
 from gateway.domain.envelope import Envelope
 from gateway.domain.ids import new_id
 from gateway.domain.message import JsonObject
@@ -69,6 +70,27 @@ async def bury_turn(tx: Tx, claim: Claim, reason: str) -> None:
         },
     )
     await bury(tx, "turns", reason, body.model_dump_json(), envelope=body)
+
+
+async def bury_delivery(tx: Tx, delivery: Delivery, part: Part, refused: Refused) -> None:
+    """A delivery that failed for good: which message, and what the provider said."""
+    body = Envelope.model_construct(
+        v=1,
+        id=delivery.id,
+        type="delivery.dead",
+        occurred_at=rfc3339(delivery.created_at),
+        organization_id=delivery.organization_id,
+        conversation_id=delivery.conversation_id,
+        data={
+            "delivery_id": delivery.id,
+            "message_id": delivery.message_id,
+            "part": part.index,
+            "failure": refused.failure.value,
+            "code": refused.code,
+        },
+    )
+    reason = f"{refused.failure}: {refused.code}"
+    await bury(tx, f"deliveries.{delivery.channel}", reason, body.model_dump_json(), envelope=body)
 
 
 async def open_letters(tx: Tx, limit: int) -> list[DeadLetter]:

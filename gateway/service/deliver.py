@@ -6,13 +6,23 @@ from dataclasses import dataclass
 
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Conversation
-from gateway.domain.delivery import Delivery, DeliveryState, Part, PartState, PartText, Thread, lane_of
+from gateway.domain.delivery import (
+    Delivery,
+    DeliveryState,
+    Part,
+    PartState,
+    PartText,
+    Refused,
+    Thread,
+    lane_of,
+)
 from gateway.domain.envelope import Exchange
 from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message
 from gateway.domain.ports import Tx
 from gateway.domain.turn import NotNow
+from gateway.service.dead import bury_delivery
 from gateway.service.postings import envelope, post, ring_lane
 from gateway.store.records import delivery_of, pack, part_of
 
@@ -182,17 +192,41 @@ async def _check(tx: Tx, ref: LaneRef) -> None:
         raise Fenced(ref.lane)
 
 
-async def settle_part(tx: Tx, part: Part, state: PartState, provider_message_id: str | None) -> None:
+async def settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> None:
     """Record that the provider has the part; needs no lease, since it is a fact about the world."""
     await tx.run(
         "part_settle",
         delivery_id=part.delivery_id,
         number=part.index,
-        state=state.value,
-        rank=state.rank,
+        state=PartState.ACCEPTED.value,
+        rank=PartState.ACCEPTED.rank,
         provider_message_id=provider_message_id,
         error_code=None,
     )
+
+
+async def settle_part_and_delivery(
+    tx: Tx, ref: LaneRef, delivery: Delivery, part: Part, provider_message_id: str
+) -> Delivery | None:
+    """The last part is taken: the delivery is over too; the lane's next one, if any."""
+    await settle_part(tx, part, provider_message_id)
+    return await settle_delivery(tx, ref, delivery, DeliveryState.SENT)
+
+
+async def fail_delivery(
+    tx: Tx, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused
+) -> Delivery | None:
+    """A part will never be taken: the rest of the delivery is canceled, and kept as a dead letter."""
+    await tx.run(
+        "part_reset",
+        delivery_id=part.delivery_id,
+        number=part.index,
+        state=PartState.FAILED.value,
+        rank=PartState.FAILED.rank,
+        error_code=refused.code,
+    )
+    await bury_delivery(tx, delivery, part, refused)
+    return await settle_delivery(tx, ref, delivery, DeliveryState.FAILED, error_code=refused.code)
 
 
 async def settle_delivery(

@@ -6,7 +6,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Cause, Status, move
 from gateway.domain.errors import ErrorCode, Fenced
 from gateway.domain.ids import new_id
-from gateway.domain.message import Author, Message, Role
+from gateway.domain.message import Author, Message, Role, ToolCall
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnState
 from gateway.service.approve import park
@@ -44,7 +44,7 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
     row = await _commit(tx, claim, status, answered=answered, added=len(contents), moved=status is not before)
     first = row["message_count"] - len(contents)
     messages = [
-        _message(claim, reply, first + offset, content, newest=offset == len(contents) - 1)
+        _message(claim, reply, first + offset, content, newest=offset == len(reply.messages) - 1)
         for offset, content in enumerate(contents)
     ]
     await write_messages(
@@ -59,7 +59,7 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
     else:
         await _record(tx, claim, reply, status, seqs)
     for message in messages:
-        if message.role is Role.ASSISTANT:
+        if message.delivery_status is not None:
             await enqueue(tx, claim.conversation, message, claim.thread, at=row["updated_at"])
     if status is not before:
         await _follow(tx, claim, reply, status, row, partitions)
@@ -106,34 +106,42 @@ async def _commit(tx: Tx, claim: Claim, status: Status, *, answered: int, added:
     return row
 
 
-def _contents(reply: Reply) -> list[tuple[Role, str]]:
-    """The rows a reply becomes: the agent's messages, and a notice where control goes to a person."""
-    contents = [(Role.ASSISTANT, m.text) for m in reply.messages if m.text or m.tool_calls]
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """A row a reply becomes."""
+
+    role: Role
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+def _contents(reply: Reply) -> list[_Content]:
+    """The agent's messages, and a notice where control goes to a person."""
+    contents = [_Content(Role.ASSISTANT, m.text, m.tool_calls) for m in reply.messages]
     if reply.path is Path.HANDOFF:
         reason = f": {reply.handoff_reason}" if reply.handoff_reason else ""
-        contents.append((Role.SYSTEM, f"The conversation was handed to a person{reason}"))
+        contents.append(_Content(Role.SYSTEM, f"The conversation was handed to a person{reason}"))
     return contents
 
 
-def _message(claim: Claim, reply: Reply, seq: int, content: tuple[Role, str], *, newest: bool) -> Message:
-    role, text = content
-    spoken = role is Role.ASSISTANT
-    calls = tuple(c for m in reply.messages if m.text == text for c in m.tool_calls) if spoken else ()
+def _message(claim: Claim, reply: Reply, seq: int, content: _Content, *, newest: bool) -> Message:
+    spoken = content.role is Role.ASSISTANT
+    delivered = spoken and bool(content.text) and claim.conversation.channel.delivers
     return Message(
         id=new_id(),
         conversation_id=claim.conversation.id,
         seq=seq,
         turn_id=claim.turn_id,
-        role=role,
-        content=text,
+        role=content.role,
+        content=content.text,
         author=Author.AGENT if spoken else Author.SYSTEM,
         created_at=0,
-        tool_calls=calls,
+        tool_calls=content.tool_calls,
         model_used=reply.model_used if spoken else None,
-        input_tokens=reply.input_tokens if spoken and newest else None,
-        output_tokens=reply.output_tokens if spoken and newest else None,
+        input_tokens=reply.input_tokens if newest else None,
+        output_tokens=reply.output_tokens if newest else None,
         latency_ms=reply.latency_ms if spoken else None,
-        delivery_status="pending" if spoken and claim.conversation.channel.delivers else None,
+        delivery_status="pending" if delivered else None,
         evidence=reply.evidence if spoken else (),
     )
 
@@ -157,13 +165,16 @@ async def _record(tx: Tx, claim: Claim, reply: Reply, status: Status, seqs: tupl
 
 
 async def postpone_turn(tx: Tx, claim: Claim, delay_seconds: int) -> None:
-    """The attempt failed and will be repeated with the same turn id: let the lease go until then."""
+    """The attempt failed and will be repeated with the same turn id: let the lease go until then.
+
+    Due half a second early, so that the doorbell's retry finds it due.
+    """
     changed = await tx.run(
         "conversation_postpone_turn",
         id=claim.conversation.id,
         worker_id=claim.lease.worker_id,
         fence=claim.lease.fence,
-        delay=delay_seconds * SECOND,
+        delay=delay_seconds * SECOND - SECOND // 2,
     )
     if not changed:
         raise Fenced(claim.turn_id)

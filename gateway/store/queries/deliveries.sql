@@ -17,7 +17,7 @@ INSERT INTO deliveries (
 -- name: lane_claim
 UPDATE lanes SET lease_owner = :worker_id, fence = fence + 1
 WHERE id = :lane AND settled < queued AND (due_at IS NULL OR due_at <= {now})
-  AND (lease_owner IS NULL OR NOT EXISTS (
+  AND (lease_owner IS NULL OR lease_owner = :worker_id OR NOT EXISTS (
         SELECT 1 FROM workers w WHERE w.id = lanes.lease_owner AND w.expires_at > {now}))
 RETURNING fence
 

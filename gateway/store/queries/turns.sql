@@ -52,7 +52,7 @@ UPDATE conversations SET last_input = last_input - 1, updated_at = {now} WHERE i
 UPDATE conversations SET lease_owner = :worker_id, fence = fence + 1
 WHERE id = :id AND status = 'active' AND answered < last_input
   AND (turn_due_at IS NULL OR turn_due_at <= {now})
-  AND (lease_owner IS NULL OR NOT EXISTS (
+  AND (lease_owner IS NULL OR lease_owner = :worker_id OR NOT EXISTS (
         SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now}))
 RETURNING *
 

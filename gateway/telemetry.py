@@ -1,0 +1,19 @@
+"""What the gateway counts, for `/metrics`; labels are closed vocabularies, never addresses or texts."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+ACCEPTED = Counter("gateway_accepted_total", "Inbound messages stored", ["channel", "result"])
+TURNS = Counter("gateway_turns_total", "Turns by how they ended", ["channel", "outcome"])
+TURN_SECONDS = Histogram("gateway_turn_seconds", "From claim to commit", ["channel"], buckets=_SECONDS)
+SENDS = Counter("gateway_sends_total", "Attempts to hand a part to a provider", ["channel", "outcome"])
+REPEATED = Counter(
+    "gateway_sends_repeated_total",
+    "Parts sent again after an outcome that could not be learnt: possibly twice",
+    ["channel"],
+)
+RECEIPTS = Counter("gateway_receipts_total", "What providers reported later", ["provider", "state"])
+RELAYED = Counter("gateway_relayed_total", "Outbox rows published", ["result"])
+BURIED = Counter("gateway_dead_letters_total", "Dead letters written", ["queue"])
+OUTBOX_DEPTH = Gauge("gateway_outbox_rows", "Rows waiting in the outbox, as last looked at")

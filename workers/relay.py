@@ -1,0 +1,110 @@
+"""The relay: publishes outbox rows, confirmed, and deletes them. Any number may run at once.
+
+Rows are claimed by expiry and never by a watermark over ids: a unit that commits late is not missed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from gateway.bus.publishing import PublishResult
+
+from gateway.domain.envelope import Posting
+from gateway.domain.errors import Unavailable
+from gateway.domain.ports import Outbox
+from gateway.telemetry import RELAYED
+
+_BATCH = 200
+_CLAIM_SECONDS = 30.0
+_IDLE_SECONDS = 2.0
+"""How long a relay sleeps when nothing rings; a lost ring costs no more."""
+_PAUSE_SECONDS = 1.0
+"""After a failure of the broker or the database."""
+
+_log = logging.getLogger(__name__)
+
+
+class Publisher(Protocol):
+    """What publishes: the RabbitMQ bus."""
+
+    async def publish(self, postings: Sequence[Posting]) -> Sequence[PublishResult]:
+        """One result a posting, in order."""
+        ...
+
+
+class Relay:
+    """One loop from the outbox table to the broker."""
+
+    def __init__(self, outbox: Outbox, publisher: Publisher) -> None:
+        self._outbox = outbox
+        self._publisher = publisher
+        self._rung = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """Rows were committed."""
+        self._rung.set()
+
+    async def start(self) -> None:
+        """Begin to publish."""
+        self._task = asyncio.create_task(self._run(), name="relay")
+
+    async def stop(self) -> None:
+        """Finish the batch in hand, or leave it to the rows' next claim."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            self._rung.clear()
+            try:
+                moved = await self._batch()
+            except Unavailable as error:
+                _log.warning(
+                    "the outbox cannot be read",
+                    extra={"action": "relay.unavailable", "reason": error.message},
+                )
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            if not moved:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._rung.wait(), _IDLE_SECONDS)
+
+    async def _batch(self) -> int:
+        """Publish what is due; how many rows were looked at."""
+        postings = await self._outbox.claim(_BATCH, _CLAIM_SECONDS)
+        if not postings:
+            return 0
+        results = await self._publisher.publish(postings)
+        done: list[str] = []
+        failed: list[str] = []
+        for posting, result in zip(postings, results, strict=True):
+            RELAYED.labels(result.value).inc()
+            if result is PublishResult.FAILED:
+                failed.append(posting.id)
+                continue
+            if result is PublishResult.RETURNED:
+                await self._park(posting)
+            done.append(posting.id)
+        if done:
+            await self._outbox.done(done)
+        if failed:
+            await self._give_back(failed)
+        return len(postings)
+
+    async def _park(self, posting: Posting) -> None:
+        """No queue takes it: kept, with where it was to go."""
+        await self._outbox.bury(
+            f"{posting.exchange}:{posting.routing_key}", "unroutable: no queue is bound", posting.body, {}
+        )
+
+    async def _give_back(self, ids: Sequence[str]) -> None:
+        """The broker is away: the rows stay, due again shortly."""
+        _log.warning("the broker takes nothing", extra={"action": "relay.broker_away", "rows": len(ids)})
+        for posting_id in ids:
+            await self._outbox.postpone(posting_id, 0)
+        await asyncio.sleep(_PAUSE_SECONDS)

@@ -1,0 +1,75 @@
+"""Timers: what is due and nobody rang for, found in the database; any number of workers may look.
+
+Each firing is a conditional update in the transaction of its effect, so it happens once.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gateway.service.expire import due_lanes, due_turns, expire_idle, forget, overdue_approvals
+
+from gateway.domain.clock import SECOND
+from gateway.domain.errors import Unavailable
+from gateway.domain.ports import Store
+
+RING_AGAIN_SECONDS = 15
+"""How old a bell must be before it is rung again."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Something to look for, and how often (seconds)."""
+
+    name: str
+    every: float
+    look: Callable[[], Awaitable[object]]
+
+
+def timers(store: Store, partitions: int) -> Sequence[Timer]:
+    """All timers of the gateway."""
+    return (
+        Timer("turns", 5, lambda: store.write(due_turns, RING_AGAIN_SECONDS * SECOND, partitions)),
+        Timer("lanes", 5, lambda: store.write(due_lanes, RING_AGAIN_SECONDS * SECOND)),
+        Timer("approvals", 1, lambda: store.write(overdue_approvals, partitions)),
+        Timer("idle", 30, lambda: store.write(expire_idle, partitions)),
+        Timer("age", 600, lambda: store.write(forget)),
+    )
+
+
+class Timers:
+    """Runs timers until stopped; one that fails looks again later."""
+
+    def __init__(self, wanted: Sequence[Timer]) -> None:
+        self._wanted = wanted
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to look."""
+        self._tasks = [
+            asyncio.create_task(self._run(timer), name=f"timer {timer.name}") for timer in self._wanted
+        ]
+
+    async def stop(self) -> None:
+        """Stop looking."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self, timer: Timer) -> None:
+        while True:
+            await asyncio.sleep(timer.every * random.uniform(0.8, 1.0))  # noqa: S311 - spreads workers
+            try:
+                await timer.look()
+            except Unavailable as error:
+                _log.warning(
+                    "a timer could not look",
+                    extra={"action": "timer.failed", "timer": timer.name, "reason": error.message},
+                )

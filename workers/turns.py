@@ -1,0 +1,210 @@
+"""Turn workers: a doorbell rings, the lease is taken, all pending input is answered in order.
+
+The agent runs outside any transaction; its deltas go straight to whoever listens. What it says
+is committed under the fencing number, so that a worker that was too slow commits nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+
+from gateway.domain.agent import AgentFailed
+from gateway.domain.delivery import ATTEMPTS, backoff
+from gateway.domain.envelope import Envelope
+from gateway.domain.errors import ErrorCode, Fenced, Unavailable
+from gateway.domain.ports import DONE, Replies, ReplyFrame, RetryStep, Store, Tx, Verdict, dead, retry
+from gateway.domain.reply import ReplyDraft, ServedAgent
+from gateway.domain.turn import Claim, NotNow, Reply
+from gateway.service.claim import claim_turn, next_turn, release
+from gateway.service.respond import Finished, fail_turn, finish_turn, postpone_turn
+from gateway.telemetry import TURN_SECONDS, TURNS
+from workers.liveness import Liveness
+
+KINDS = frozenset({"message.inbound", "turn.due"})
+
+_STEP = {step.seconds: step for step in RetryStep}
+_VERDICTS = {
+    NotNow.ANSWERED: DONE,
+    NotNow.NO_TURNS: DONE,
+    NotNow.LEASED: retry(RetryStep.S5, "another worker has the conversation"),
+    NotNow.NOT_DUE: retry(RetryStep.S5, "a retry is scheduled"),
+}
+_log = logging.getLogger(__name__)
+
+
+class _AgainLaterError(Exception):
+    """The turn's attempt failed; it is due again after a step."""
+
+    def __init__(self, step: RetryStep) -> None:
+        self.step = step
+
+
+async def mark_shown(tx: Tx, turn_id: str, fence: int) -> None:
+    """Note that a listener has been shown something of this attempt."""
+    await tx.run("turn_shown", id=turn_id, fence=fence)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLimits:
+    """What bounds and places a turn."""
+
+    turn_timeout: float
+    """Seconds an agent may take."""
+    partitions: int
+    """Turn queues."""
+
+
+class TurnWorker:
+    """Consumes the turn queues."""
+
+    def __init__(
+        self,
+        store: Store,
+        replies: Replies,
+        agents: Callable[[str], ServedAgent | None],
+        liveness: Liveness,
+        limits: TurnLimits,
+    ) -> None:
+        """`agents`: by agent id."""
+        self._store = store
+        self._replies = replies
+        self._agents = agents
+        self._liveness = liveness
+        self._clock = liveness.clock
+        self._turn_timeout = limits.turn_timeout
+        self._partitions = limits.partitions
+        self._running: set[str] = set()
+        self._notes: set[asyncio.Task[None]] = set()
+
+    async def consume(self, envelope: Envelope) -> Verdict:
+        """Answer everything that is pending in the conversation that rings."""
+        conversation_id = envelope.conversation_id
+        if envelope.type not in KINDS or conversation_id is None:
+            return dead(f"not a doorbell of a conversation: type {envelope.type!r}")
+        if conversation_id in self._running:
+            return _VERDICTS[NotNow.LEASED]
+        self._running.add(conversation_id)
+        try:
+            return await self._answer(conversation_id)
+        except Fenced:
+            return retry(RetryStep.S5, "the lease was lost")
+        finally:
+            self._running.discard(conversation_id)
+
+    async def _answer(self, conversation_id: str) -> Verdict:
+        self._liveness.check()
+        claim = await self._store.write(claim_turn, conversation_id, self._liveness.worker_id)
+        while isinstance(claim, Claim):
+            try:
+                more = await self._run(claim)
+            except _AgainLaterError as later:
+                return retry(later.step, "the agent failed")
+            claim = await self._next(claim) if more else NotNow.ANSWERED
+        return _VERDICTS[claim]
+
+    async def _next(self, claim: Claim) -> Claim | NotNow:
+        self._liveness.check()
+        return await self._store.write(next_turn, claim.lease)
+
+    async def _run(self, claim: Claim) -> bool:
+        """One turn; whether more is pending under the lease that is still held."""
+        channel = claim.conversation.channel.value
+        try:
+            with TURN_SECONDS.labels(channel).time():
+                finished = await self._finish(claim)
+        except asyncio.CancelledError:
+            with suppress(Unavailable):
+                await asyncio.shield(self._store.write(release, claim.lease))
+            raise
+        except Fenced:
+            TURNS.labels(channel, "superseded").inc()
+            await self._tell(claim)
+            raise
+        await self._tell(claim)
+        return finished.more
+
+    async def _finish(self, claim: Claim) -> Finished:
+        if claim.shown and claim.has_api_input:
+            reason = "the reply was interrupted after part of it was shown"
+            return await self._fail(claim, ErrorCode.TURN_INTERRUPTED, reason)
+        if claim.attempt > ATTEMPTS:
+            return await self._fail(claim, ErrorCode.AGENT_FAILED, "given up after five attempts")
+        try:
+            reply = await self._ask(claim)
+        except TimeoutError:
+            reason = f"the agent did not answer within {self._turn_timeout:.0f} s"
+            return await self._failed(claim, ErrorCode.TURN_TIMEOUT, reason)
+        except AgentFailed as failure:
+            return await self._failed(claim, ErrorCode.AGENT_FAILED, failure.reason)
+        self._liveness.check()
+        finished = await self._store.write(finish_turn, claim, reply, self._partitions)
+        TURNS.labels(claim.conversation.channel.value, reply.path.value).inc()
+        return finished
+
+    async def _ask(self, claim: Claim) -> Reply:
+        """Run the agent and show its deltas as they come. Raises AgentFailed, TimeoutError, Fenced."""
+        served = self._agents(claim.conversation.assigned_agent_id)
+        if served is None:
+            raise AgentFailed("the conversation's agent is not configured any more")
+        started = self._clock.monotonic()
+        draft = ReplyDraft(claim.conversation.channel, served.transfers, started_at=started)
+        shown = 0
+        async with asyncio.timeout(self._turn_timeout):
+            async with aclosing(served.agent.answer(claim.request)) as events:  # type: ignore[type-var]
+                async for event in events:
+                    self._liveness.check()
+                    text = draft.add(event, at=self._clock.monotonic())
+                    if text:
+                        await self._show(claim, shown, text)
+                        shown += 1
+        return draft.finish()
+
+    async def _show(self, claim: Claim, number: int, text: str) -> None:
+        for listener in claim.listeners:
+            if listener.stream and listener.reply_to is not None:
+                if number == 0:
+                    self._note_shown(claim)
+                frame = ReplyFrame(listener.message_id, claim.turn_id, claim.lease.fence, number, text)
+                await self._replies.send(listener.reply_to, frame)
+
+    def _note_shown(self, claim: Claim) -> None:
+        """Recorded beside the stream: deltas never wait for the database."""
+        note = asyncio.create_task(self._store_shown(claim))
+        self._notes.add(note)
+        note.add_done_callback(self._notes.discard)
+
+    async def _store_shown(self, claim: Claim) -> None:
+        with suppress(Unavailable):
+            await self._store.write(mark_shown, claim.turn_id, claim.lease.fence)
+
+    async def _tell(self, claim: Claim) -> None:
+        """The turn row is worth reading now."""
+        for listener in claim.listeners:
+            if listener.reply_to is not None:
+                frame = ReplyFrame(listener.message_id, claim.turn_id, claim.lease.fence, -1, final=True)
+                await self._replies.send(listener.reply_to, frame)
+
+    async def _failed(self, claim: Claim, error: ErrorCode, reason: str) -> Finished:
+        """Nobody repeats a failed API turn; the others are tried again, with the same turn id."""
+        _log.warning(
+            "an agent failed",
+            extra={
+                "action": "turn.failed",
+                "turn_id": claim.turn_id,
+                "attempt": claim.attempt,
+                "error": error.value,
+                "reason": reason,
+            },
+        )
+        if claim.has_api_input or claim.attempt >= ATTEMPTS:
+            return await self._fail(claim, error, reason)
+        delay = backoff(claim.attempt)
+        await self._store.write(postpone_turn, claim, delay)
+        TURNS.labels(claim.conversation.channel.value, "retried").inc()
+        raise _AgainLaterError(_STEP[delay])
+
+    async def _fail(self, claim: Claim, error: ErrorCode, reason: str) -> Finished:
+        TURNS.labels(claim.conversation.channel.value, error.value).inc()
+        return await self._store.write(fail_turn, claim, error, reason)
