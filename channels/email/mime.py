@@ -138,13 +138,10 @@ def _entity(raw: bytes, start: int, end: int, default: str, budget: _Budget, dep
     disposition = structured(headers.get("content-disposition"))
     entity = Entity(raw, headers, body, end, media_type, value.parameters, disposition)
     boundary = value.parameters.get("boundary", "").rstrip()
-    if media_type.startswith("multipart/"):
-        if boundary and depth < MAX_DEPTH:
-            inner = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
-            for part_start, part_end in _parts(raw, body, end, boundary, budget):
-                entity.children.append(_entity(raw, part_start, part_end, inner, budget, depth + 1))
-        if not entity.children:
-            entity.media_type = "text/plain"
+    if media_type.startswith("multipart/") and boundary and depth < MAX_DEPTH:
+        inner = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
+        for part_start, part_end in _parts(raw, body, end, boundary, budget):
+            entity.children.append(_entity(raw, part_start, part_end, inner, budget, depth + 1))
     return entity
 
 

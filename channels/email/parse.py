@@ -214,7 +214,9 @@ def _chosen(plain: str, rich: str) -> str:
 
 
 def _is_attachment(entity: Entity) -> bool:
-    return entity.is_file or entity.media_type not in ("text/plain", "text/html", "text/enriched")
+    """A multipart without parts is read as the text it may be."""
+    readable = entity.media_type in ("text/plain", "text/html", "text/enriched")
+    return entity.is_file or not (readable or entity.media_type.startswith("multipart/"))
 
 
 def _attachments(mail: Entity) -> Iterator[MailAttachment]:

@@ -48,14 +48,14 @@ _FORWARDED = re.compile(
     re.IGNORECASE,
 )
 _FORWARD_SUBJECT = re.compile(r"\s{0,9}(?:fwd?|wg|tr|rv|enc|i|doorst|vs|пересл)\s?:", re.IGNORECASE)
-_FROM_KEY = "from|von|de|da|van|från|fra|od|от|lähettäjä|kimden|发件人|差出人"
-_OTHER_KEY = (
-    "sent|date|to|cc|bcc|subject|reply-to|importance|gesendet|datum|an|betreff|kopie|envoyé|à|objet|enviado|fecha|para|asunto"
-    "|data|assunto|inviato|oggetto|a|verzonden|aan|onderwerp|skickat|till|ämne|sendt|til|emne|wysłano|do|temat"
-    "|отправлено|дата|кому|тема|copie|lähetetty|vastaanottaja|aihe|发送时间|收件人|主题|日時|宛先|件名"
+_FROM_KEYS = frozenset("from|von|de|da|van|från|fra|od|от|lähettäjä|kimden|发件人|差出人".split("|"))  # noqa: SIM905
+_KEYS = _FROM_KEYS | frozenset(
+    "sent|date|to|cc|bcc|subject|reply-to|importance|gesendet|datum|an|betreff|kopie|envoyé|à|objet|copie"  # noqa: SIM905
+    "|enviado|fecha|para|asunto|data|assunto|inviato|oggetto|a|verzonden|aan|onderwerp|skickat|till|ämne|sendt"
+    "|til|emne|wysłano|do|temat|отправлено|дата|кому|тема|lähetetty|vastaanottaja|aihe"
+    "|发送时间|收件人|主题|日時|宛先|件名".split("|")
 )
-_FROM_LINE = re.compile(rf"[\s>*_]{{0,6}}(?:{_FROM_KEY})\s?\*?\s?[:：]", re.IGNORECASE)
-_KEY_LINE = re.compile(rf"[\s>*_]{{0,6}}((?:{_FROM_KEY}|{_OTHER_KEY}))\s?\*?\s?[:：]", re.IGNORECASE)
+"""What mail programs call the headers of a mail they quote."""
 _RULE = re.compile(r"\s{0,9}[_=*-]{5,200}\s{0,9}")
 _MOBILE = re.compile(
     r"\s{0,3}(?:sent from (?:my|mail for|outlook|yahoo)\b|get outlook for\b|von meinem .{1,30} gesendet"
@@ -104,54 +104,63 @@ def _find_marker(lines: list[str]) -> int | None:
 
 def _find_cut(lines: list[str]) -> int | None:
     """The first line of the history, by its header; None where no header is known."""
+    keys = [_header_key(line) for line in lines]
+    seen: dict[int, int] = {}
     for i, line in enumerate(lines):
         if len(line) > _LONG_LINE or _QUOTED.match(line):
             continue
         if _ORIGINAL.fullmatch(line) or _FORWARDED.fullmatch(line):
             return i
-        if _FROM_LINE.match(line) and _is_header_block(lines, i):
+        if keys[i] in _FROM_KEYS and _is_header_block(keys[i : i + 7]):
             return i - 1 if i and _RULE.fullmatch(lines[i - 1]) else i
         if line.rstrip().endswith((":", "：")):
-            start = _reply_header_start(lines, i)
+            start = _reply_header_start(lines, i, seen)
             if start is not None:
                 return start
     return None
 
 
-def _is_header_block(lines: list[str], at: int) -> bool:
+def _header_key(line: str) -> str:
+    """The name before a line's colon, if it is that of a header; else nothing."""
+    name, colon, _ = line[:40].replace("：", ":").partition(":")
+    key = name.strip("> \t\xa0*_").lower() if colon else ""
+    return key if key in _KEYS else ""
+
+
+def _is_header_block(keys: list[str]) -> bool:
     """Three different known keys within seven lines, as Outlook writes them."""
-    keys = {match[1].lower() for line in lines[at : at + 7] if (match := _KEY_LINE.match(line[:_LONG_LINE]))}
-    return len(keys) >= 3
+    return len({key for key in keys if key}) >= 3
 
 
-def _reply_header_start(lines: list[str], end: int) -> int | None:
+def _reply_header_start(lines: list[str], end: int, seen: dict[int, int]) -> int | None:
     """Where the reply header begins that ends with line `end`, if it is one."""
     found: int | None = None
-    joined = ""
+    signs = 0
     for start in range(end, max(-1, end - _HEADER_LINES), -1):
-        line = lines[start].strip()
-        if not line or len(line) > _LONG_LINE or _QUOTED.match(lines[start]):
+        line = lines[start]
+        if not line.strip() or len(line) > _LONG_LINE or _QUOTED.match(line):
             break
-        joined = f"{line} {joined}"
-        if found is None and _is_reply_header(joined):
+        if start not in seen:
+            seen[start] = _signs(line)
+        signs |= seen[start]
+        if found is None and signs.bit_count() >= 2:
             found = start
-        if found is not None and _OPENER.match(line):
+        if found is not None and _OPENER.match(line.strip()):
             return start
     return found
 
 
-def _is_reply_header(text: str) -> bool:
-    address = _ADDRESS.search(text) is not None
-    verb = _VERB.search(text) is not None
-    dated = any(pattern.search(text) for pattern in (_YEAR, _SHORT_DATE, _TIME))
-    return (dated and (address or verb)) or (address and verb)
+def _signs(line: str) -> int:
+    """What of a reply header a line holds, a bit each: a date, an address, a verb such as "wrote"."""
+    dated = any(pattern.search(line) for pattern in (_YEAR, _SHORT_DATE, _TIME))
+    return dated | bool(_ADDRESS.search(line)) << 1 | bool(_VERB.search(line)) << 2
 
 
 def _is_forward(lines: list[str], cut: int, subject: str) -> bool:
     if _FORWARDED.fullmatch(lines[cut]):
         return True
-    block = _FROM_LINE.match(lines[cut]) or _RULE.fullmatch(lines[cut]) or _ORIGINAL.fullmatch(lines[cut])
-    return block is not None and _FORWARD_SUBJECT.match(subject) is not None
+    block = _header_key(lines[cut]) or _RULE.fullmatch(lines[cut]) or _ORIGINAL.fullmatch(lines[cut])
+    return bool(block) and _FORWARD_SUBJECT.match(subject) is not None
 
 
 def _divided(lines: list[str], cut: int | None) -> tuple[list[str], list[str]]:

@@ -1,0 +1,113 @@
+"""The mails we write: threaded, the same each time, and closed to injected headers."""
+
+from dataclasses import replace
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels.email.compose import compose
+from channels.email.thread import ThreadMarks
+from gateway.domain.delivery import Delivery, DeliveryState, Thread
+from gateway.domain.message import Channel
+
+MARKS = ThreadMarks("example.org", (b"secret",))
+DELIVERY = Delivery(
+    id="0192f000-0000-7000-8000-000000000001",
+    lane="lane",
+    number=1,
+    organization_id="0192f000-0000-7000-8000-000000000002",
+    conversation_id="0192f000-0000-7000-8000-000000000003",
+    message_id="0192f000-0000-7000-8000-000000000004",
+    message_seq=1,
+    turn_id=None,
+    channel=Channel.EMAIL,
+    sender="support@example.org",
+    recipient="ana@example.com",
+    text="Hello",
+    state=DeliveryState.PENDING,
+    attempt=0,
+    sandboxed=False,
+    created_at=1_795_424_400_000_000,
+    thread=Thread(subject="Rechnung für März", in_reply_to="<B@x>", references=("<a@x>",)),
+)
+
+
+def read(raw: bytes) -> EmailMessage:
+    return message_from_bytes(raw, policy=SMTP)
+
+
+def test_a_reply() -> None:
+    raw = compose(DELIVERY, "Grüße\nAna", MARKS)
+    mail = read(raw)
+    assert mail["From"] == "support@example.org"
+    assert mail["To"] == "ana@example.com"
+    assert mail["Subject"] == "Re: Rechnung für März"
+    assert mail["Date"] == "Mon, 23 Nov 2026 09:00:00 +0000"
+    assert mail["Message-ID"] == MARKS.message_id(DELIVERY.conversation_id, DELIVERY.message_id)
+    assert mail["In-Reply-To"] == "<B@x>"
+    assert mail["References"] == "<a@x> <B@x>"
+    assert MARKS.read_reply_address(mail["Reply-To"], DELIVERY.created_at) == DELIVERY.conversation_id
+    assert mail["Auto-Submitted"] == "auto-replied"
+    assert mail["X-Auto-Response-Suppress"] == "All"
+    assert mail["X-Loop"] == "example.org"
+    assert mail.get_content() == "Grüße\r\nAna\r\n"
+    assert raw == compose(DELIVERY, "Grüße\nAna", MARKS)
+    raw.decode("ascii")
+
+
+def test_a_first_mail_is_no_reply() -> None:
+    mail = read(compose(replace(DELIVERY, thread=Thread(subject="News")), "Hello", MARKS))
+    assert (mail["Subject"], mail["In-Reply-To"], mail["References"]) == ("News", None, None)
+
+
+def test_long_ids_are_written_as_they_are() -> None:
+    ids = tuple(f"<{i}{'x' * 400}@example.org>" for i in range(30))
+    raw = compose(
+        replace(DELIVERY, thread=Thread(subject="S", in_reply_to=ids[-1], references=ids)), "x", MARKS
+    )
+    assert b"=?" not in raw.partition(b"\r\n\r\n")[0]
+    assert str(read(raw)["References"]).split()[-1] == ids[-1]
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
+def test_addresses_beyond_ascii_are_utf_8() -> None:
+    mail = read(compose(replace(DELIVERY, recipient="josé@example.com"), "x", MARKS))
+    assert mail["To"] == "josé@example.com"
+
+
+@pytest.mark.parametrize(
+    "recipient", ["a@x.org,b@x.org", "a@x.org\r\nBcc: b@x.org", "a b@x.org", "<a@x.org>"]
+)
+def test_what_is_no_address_is_refused(recipient: str) -> None:
+    with pytest.raises(ValueError, match="cannot stand in a header"):
+        compose(replace(DELIVERY, recipient=recipient), "x", MARKS)
+
+
+ANY_TEXT = st.text(max_size=300) | st.sampled_from(
+    ["x\r\nBcc: y@x.org", "x\nBcc: y", "\x00", "\ud800", "\u2028y"]
+)
+
+
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT)
+def test_no_text_adds_a_header(subject: str, answered: str, reference: str, text: str) -> None:
+    thread = Thread(subject=subject, in_reply_to=answered, references=(reference,))
+    head = compose(replace(DELIVERY, thread=thread), text, MARKS).partition(b"\r\n\r\n")[0]
+    names = {
+        line.partition(b":")[0].lower() for line in head.split(b"\r\n") if not line.startswith((b" ", b"\t"))
+    }
+    assert names <= {
+        b"from", b"to", b"subject", b"date", b"message-id", b"in-reply-to", b"references", b"reply-to",
+        b"auto-submitted", b"x-auto-response-suppress", b"x-loop", b"mime-version",
+        b"content-type", b"content-transfer-encoding",
+    }  # fmt: skip
+
+
+@given(ANY_TEXT)
+def test_the_text_arrives(text: str) -> None:
+    sent = text.replace("\r\n", "\n").replace("\r", "\n")
+    if sent.isprintable() and sent.isascii():
+        assert read(compose(DELIVERY, text, MARKS)).get_content() == sent + "\r\n"

@@ -1,0 +1,104 @@
+"""The new text: general rules, nothing of the sender's own lost, and linear time."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels.email.trim import REPLY_MARKER, trim
+
+CUT = {
+    "gmail": "Yes.\n\nOn Mon, Nov 23, 2026 at 9:00 AM Support <s@example.org> wrote:\n> Really?\n>\n> S",
+    "wrapped header": "Yes.\n\nOn Mon, Nov 23, 2026 at 9:00 AM Support\n<s@example.org>\nwrote:\n> Really?",
+    "german": "Yes.\n\nAm 23.11.2026 um 09:00 schrieb Support <s@example.org>:\n> Wirklich?",
+    "french": "Yes.\n\nLe lun. 23 nov. 2026 à 09:00, Support <s@example.org> a écrit :\n> Vraiment ?",
+    "spanish": "Yes.\n\nEl lun, 23 nov 2026 a las 9:00, Support (<s@example.org>) escribió:\n> ¿De veras?",
+    "unmarked quote": "Yes.\n\nOn Mon, Nov 23, 2026 at 9:00 AM Support <s@example.org> wrote:\nReally?\nS",
+    "no header": "Yes.\n\n> Really?\n> S",
+    "outlook": "Yes.\n\n__________\nFrom: S <s@x.org>\nSent: Monday\nTo: A\nSubject: X\n\nReally?",
+    "outlook german": "Yes.\n\nVon: S\nGesendet: Montag\nAn: A\nBetreff: X\n\nWirklich?",
+    "original message": "Yes.\n\n-----Original Message-----\nFrom: S\nReally?",
+    "own marker": f"Yes.\n\nבתאריך\n> {REPLY_MARKER}\n> Really?",
+    "signature": "Yes.\n-- \nAna\nExample Ltd",
+    "telephone": "Yes.\n\nSent from my iPhone",
+    "bottom posting": "On Mon, 23 Nov 2026, S wrote:\n> Really?\n\nYes.",
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_history_is_cut(name: str) -> None:
+    new = trim(CUT[name]).new_text
+    assert new.removesuffix("\n\nבתאריך") == "Yes."
+
+
+KEPT = {
+    "inline reply": "Hi,\n> first?\nyes\n> second?\nno",
+    "sentence with colon": "On Monday we met. Then he wrote this:\nbuy milk",
+    "list": "I need:\n- milk\n- eggs",
+    "own from": "From: the start\nwe knew it.",
+    "telephone sentence": "Hi\n\nSent from my desk, it is easier than from a telephone.",
+    "code": "This fails:\n\nif a > b:\n    x",
+    "only a quote": "> Really?",
+    "dashes": "a\n-----\nb",
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_own_text_is_kept(name: str) -> None:
+    assert trim(KEPT[name]).new_text == KEPT[name]
+
+
+def test_a_forward_is_kept_whole() -> None:
+    text = "See below.\n\n-------- Forwarded message -------\nFrom: A\nDate: Mon\nSubject: S\nTo: B\n\nHello"
+    assert trim(text) == trim(text, "Fwd: S")
+    assert trim(text).forwarded
+    assert trim(text).new_text == text
+
+
+def test_an_outlook_block_is_a_forward_by_its_subject() -> None:
+    text = "See below.\n\nFrom: A\nSent: Monday\nTo: B\nSubject: S\n\nHello"
+    assert trim(text, "FW: S").forwarded
+    assert not trim(text, "RE: S").forwarded
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " " * 200_000,
+        "On " * 66_000,
+        "On Thursday:\n" * 16_000,
+        ">" * 200_000,
+        "<" * 200_000,
+        "-" * 200_000,
+        "From:\n" * 33_000,
+        "a@b.c 2026 :\n" * 15_000,
+        "> a\nb\n" * 33_000,
+        "--\n" * 66_000,
+        "wrote:" * 33_000,
+        ("x" * 999 + ":\n") * 200,
+        "1" * 200_000,
+        "(a@" * 66_000,
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_200_kb_of_anything_takes_little_time(text: str) -> None:
+    began = time.process_time()
+    trim(text)
+    assert time.process_time() - began < 0.5
+
+
+LINES = st.sampled_from(
+    (
+        "|> q|own|-- |From: a|Sent: b|To: c|On 2026-11-23 a@b.c wrote:|---- Original Message ----|>> q"
+        f"|Sent from my iPhone|________|{REPLY_MARKER}"
+    ).split("|")
+)
+
+
+@given(st.lists(LINES, max_size=30))
+def test_what_is_new_was_there_and_is_never_empty(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    trimmed = trim(text)
+    assert trimmed.new_text in "\n".join(line.rstrip() for line in lines) or trimmed.new_text in text
+    assert bool(trimmed.new_text.strip()) == bool(text.strip())
