@@ -1,19 +1,32 @@
 """Which adapter sends for which channel through which provider: an explicit table.
 
-A vendor's SDK is imported when its adapter is built, and only then.
+A vendor's library is imported when its adapter is built, and only then. A channel that has no sender needs
+none here: its replies stay in the console's outbox.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from channels.sms.parts import Bound, RulesOf
-from channels.sms.sandbox import SandboxSms
 from channels.twilio.credentials import TwilioCredentials
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
 from gateway.domain.ports import Sender
+
+if TYPE_CHECKING:
+    from channels.email.pool import RelayAddress
+    from channels.email.thread import ThreadMarks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailEgress:
+    """What mail is sent with."""
+
+    relay: "RelayAddress"
+    marks: "ThreadMarks"
+    """Makes Message-IDs and reply addresses; its domain is also our name in EHLO."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +41,7 @@ class Egress:
     bound: Bound
     """Which provider message ids belong to parts already."""
     twilio: TwilioCredentials | None = None
+    mail: MailEgress | None = None
 
 
 class ChannelSender(Sender, Protocol):
@@ -56,14 +70,19 @@ def _twilio_sms(egress: Egress) -> ChannelSender:
     )
 
 
-def _sandbox_sms(egress: Egress) -> ChannelSender:
-    return SandboxSms(egress.rules_of)
+def _smtp_email(egress: Egress) -> ChannelSender:
+    from channels.email.pool import SmtpPool
+    from channels.email.relay import SmtpRelay
+
+    if egress.mail is None:
+        raise ValueError("sending mail needs a relay")
+    return SmtpRelay(SmtpPool(egress.mail.relay, egress.mail.marks.domain), egress.mail.marks)
 
 
 SENDERS: Mapping[tuple[Channel, str], Build] = MappingProxyType(
     {
         (Channel.SMS, "twilio"): _twilio_sms,
-        (Channel.SMS, "sandbox"): _sandbox_sms,
+        (Channel.EMAIL, "smtp"): _smtp_email,
     }
 )
 """(channel, provider) → how its sender is built; ValueError where what it needs is missing."""

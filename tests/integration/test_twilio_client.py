@@ -9,7 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from channels.registry import SENDERS, ChannelSender, Egress
+from channels.email.pool import RelayAddress
+from channels.email.thread import ThreadMarks
+from channels.registry import SENDERS, ChannelSender, Egress, MailEgress
+from channels.sms.chunks import Limits
 from channels.sms.parts import PartRules
 from channels.twilio.client import NewMessage, TwilioRest
 from channels.twilio.credentials import TwilioCredentials
@@ -32,7 +35,13 @@ ACCOUNT = "AC" + "0" * 32
 TOKEN = "token-of-this-test"
 OURS = "+15550100"
 THEIRS = "+15550123"
+SHORT = "72345"
 CLOCK = Clock()
+
+
+def rules_of(ours: str) -> PartRules:
+    """One of our numbers sends single segments only."""
+    return PartRules(limits=Limits(max_segments=1)) if ours == SHORT else PartRules()
 
 
 @dataclass
@@ -61,7 +70,7 @@ def sender_for(url: str, bindings: Bindings, *, token: str = TOKEN) -> ChannelSe
     egress = Egress(
         public_url="http://gateway.test/base",
         clock=CLOCK,
-        rules_of=lambda _: PartRules(),
+        rules_of=rules_of,
         bound=bindings,
         twilio=twilio,
     )
@@ -128,9 +137,9 @@ async def test_a_part_is_sent_once_and_says_where_its_receipts_go(bench: Bench) 
 
 
 async def test_short_codes_are_sent_to_in_twilios_spelling(bench: Bench) -> None:
-    outcome = await bench.sender.send(delivery(sender="72345", to="whatsapp:+15550123"), part(), 5)
+    outcome = await bench.sender.send(delivery(sender=SHORT, to="whatsapp:+15550123"), part(), 5)
     assert isinstance(outcome, Taken)
-    assert (bench.fake.messages[0].to, bench.fake.messages[0].from_) == ("whatsapp:+15550123", "72345")
+    assert (bench.fake.messages[0].to, bench.fake.messages[0].from_) == ("whatsapp:+15550123", SHORT)
 
 
 @pytest.mark.parametrize(
@@ -302,27 +311,31 @@ async def test_sending_needs_an_account() -> None:
         TwilioRest(TwilioCredentials(account_sid=None, auth_tokens=("t",)))
 
 
-async def test_nothing_is_sent_from_the_sandbox() -> None:
-    egress = Egress(
-        public_url="http://g", clock=CLOCK, rules_of=lambda _: PartRules(), bound=Bindings(), twilio=None
-    )
-    sandbox = SENDERS[Channel.SMS, "sandbox"](egress)
-    parts = sandbox.split(delivery("**Hi** there. " * 200))
-    assert len(parts) > 1
-    assert all("*" not in one.text for one in parts)
-    assert isinstance(await sandbox.send(delivery(), part(), 1), Refused)
-    assert await sandbox.find(delivery(), part()) is None
-    with pytest.raises(ValueError, match="credentials"):
-        SENDERS[Channel.SMS, "twilio"](egress)
-
-
-async def test_both_senders_cut_alike(bench: Bench) -> None:
-    egress = Egress(
-        public_url="http://g", clock=CLOCK, rules_of=lambda _: PartRules(), bound=Bindings(), twilio=None
-    )
-    long = delivery("A sentence with € in it. " * 100)
-    assert bench.sender.split(long) == SENDERS[Channel.SMS, "sandbox"](egress).split(long)
+async def test_a_reply_is_cut_by_the_rules_of_our_number(bench: Bench) -> None:
+    texts = [one.text for one in bench.sender.split(delivery("**A sentence** with € in it. " * 40))]
+    assert len(texts) == 2
+    assert not any("*" in text for text in texts)
+    assert bench.sender.split(delivery("**A sentence** with € in it. " * 40, sender=SHORT))[0].segments == 1
     assert bench.sender.split(delivery(" \n ")) == []
+
+
+def test_a_sender_is_not_built_without_what_it_needs() -> None:
+    egress = Egress(public_url="http://g", clock=CLOCK, rules_of=rules_of, bound=Bindings())
+    assert set(SENDERS) == {(Channel.SMS, "twilio"), (Channel.EMAIL, "smtp")}
+    for build in SENDERS.values():
+        with pytest.raises(ValueError, match="needs"):
+            build(egress)
+
+
+async def test_mail_goes_through_the_relay() -> None:
+    mail = MailEgress(
+        relay=RelayAddress.from_url("smtp://127.0.0.1:25"),
+        marks=ThreadMarks(domain="example.org", secrets=(b"s" * 32,)),
+    )
+    egress = Egress(public_url="http://g", clock=CLOCK, rules_of=rules_of, bound=Bindings(), mail=mail)
+    sender = SENDERS[Channel.EMAIL, "smtp"](egress)
+    assert sender.provider == "smtp"
+    await sender.close()
 
 
 async def test_the_client_reads_nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,8 @@ async def line() -> AsyncIterator[Line]:
 
 def transfer(**payload: object) -> TurnOutcome:
     """An outcome that transfers the call."""
-    intent = {"intent_id": "i-1", "kind": "transfer", "payload": {"destination": "+15550111"} | payload}
+    filled = {"destination": "+15550111"} | payload
+    intent: dict[str, object] = {"intent_id": "i-1", "kind": "transfer", "payload": filled}
     return outcome("Sure.", path=Path.HANDOFF, status=Status.WAITING_FOR_HUMAN, intents=[intent])
 
 
