@@ -48,8 +48,8 @@ class TwilioForm:
 
     def metadata(self, *spoken_for: str) -> JsonObject:
         """All parameters as Twilio sent them, less those that the message itself carries."""
-        kept = {k: v.replace("\x00", "") for k, v in self.first.items() if k not in spoken_for}
-        return {"provider": {k.replace("\x00", ""): v for k, v in kept.items()}}
+        kept = ((name, value) for name, value in self.first.items() if name not in spoken_for)
+        return {"provider": {name.replace("\x00", ""): value.replace("\x00", "") for name, value in kept}}
 
 
 async def proven_form(request: Request, public_url: str, twilio: TwilioCredentials) -> TwilioForm:
