@@ -1,1 +1,3 @@
 """Channel Gateway: the core. Only the composition root (`app`, `cli`) sees channels and workers."""
+
+__version__ = "0.1.0"

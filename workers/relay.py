@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from gateway.bus.publishing import PublishResult
-
+from gateway.bus.publisher import PublishResult
 from gateway.domain.envelope import Posting
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Outbox

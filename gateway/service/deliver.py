@@ -332,3 +332,9 @@ async def cancel_unsent(tx: Tx, conversation: Conversation, *, at: int) -> None:
             lane=lane,
             at=at,
         )
+
+
+async def bound_ids(tx: Tx, provider: str, ids: Sequence[str]) -> set[str]:
+    """Which of these provider message ids belong to parts already."""
+    rows = await tx.all("parts_bound", provider=provider, ids=list(ids))
+    return {row["provider_message_id"] for row in rows}

@@ -7,6 +7,13 @@ CREATE TABLE organisations (
     created_at bigint NOT NULL
 );
 
+-- Made once by the first process that needs one, and shared by all.
+CREATE TABLE secrets (
+    name text PRIMARY KEY,
+    value text NOT NULL,
+    created_at bigint NOT NULL
+);
+
 CREATE TABLE api_keys (
     id uuid PRIMARY KEY,
     organization_id uuid NOT NULL REFERENCES organisations (id),
@@ -144,6 +151,7 @@ CREATE TABLE thread_ids (
     created_at bigint NOT NULL,
     PRIMARY KEY (organization_id, our_address, thread_id)
 );
+CREATE INDEX thread_ids_of_conversation ON thread_ids (conversation_id);
 
 -- Input that no finished turn has answered yet. Kind `api` waits for its seq until its turn starts.
 CREATE TABLE inputs (
@@ -320,6 +328,7 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_pending ON approvals (timeout_at) WHERE status = 'pending';
 CREATE INDEX approvals_oldest ON approvals (organization_id, created_at, id);
 CREATE INDEX approvals_of_conversation ON approvals (conversation_id);
+CREATE INDEX approvals_of_turn ON approvals (turn_id, created_at);
 
 CREATE TABLE dead_letters (
     id uuid PRIMARY KEY,

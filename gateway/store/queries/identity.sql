@@ -63,3 +63,9 @@ ORDER BY created_at LIMIT 1000
 
 -- name: api_key_revoke
 UPDATE api_keys SET revoked_at = {now} WHERE id = :id AND revoked_at IS NULL
+
+-- name: secret_insert
+INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, {now}) ON CONFLICT DO NOTHING
+
+-- name: secret_by_name
+SELECT value FROM secrets WHERE name = :name

@@ -1,0 +1,359 @@
+"""The composition root: one process of any roles, started in order and stopped in reverse.
+
+Nothing outside this module and its neighbours `channel_ports`, `cli` and `commands` knows which
+store, bus, channels and workers a process has.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from channels.contract import Ingress
+from channels.email.thread import ThreadMarks
+from gateway import __version__
+from gateway.api.application import ApiDeps, Surface, build_api
+from gateway.bus.embedded import EmbeddedBus
+from gateway.bus.rabbit import RabbitBus
+from gateway.bus.topology import Topology
+from gateway.channel_ports import mail_ingress, senders, webhook_routes
+from gateway.domain.clock import Clock
+from gateway.domain.errors import Unavailable
+from gateway.domain.ports import Bus, Consume, Consumer, Store, Tx, Wake
+from gateway.domain.reply import ServedAgent
+from gateway.http_server import HttpServer
+from gateway.service.ask import Dialogues, Waiting
+from gateway.service.ingress import Acceptance, Receipts
+from gateway.service.outbox import StoredOutbox
+from gateway.service.secret import shared_secret
+from gateway.settings import GatewayConfig, Settings, SettingsError, load_config
+from gateway.store.engine import open_store
+from gateway.store.lock import DataFolderLocked, lock_data_folder
+from gateway.store.migrate import migrate, schema_is_current
+from workers.agents.catalogue import Catalogue, build_agents
+from workers.agents.http import HttpAgents
+from workers.deliveries import DeliveryWorker
+from workers.liveness import Liveness
+from workers.relay import Relay
+from workers.timers import Timers, timers
+from workers.turns import TurnLimits, TurnWorker
+
+_log = logging.getLogger(__name__)
+
+DELIVERY_CHANNELS = ("sms", "email", "voice")
+
+
+class Role(StrEnum):
+    """What a process does."""
+
+    SERVE = "serve"
+    SMTP = "smtp"
+    TURNS = "turns"
+    DELIVERIES = "deliveries"
+    RELAY = "relay"
+    TIMERS = "timers"
+    WEBHOOKS = "webhooks"
+    VOICE = "voice"
+
+
+WORKER_ROLES = frozenset(Role) - {Role.SERVE, Role.SMTP}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One process: its roles and how it serves them."""
+
+    roles: frozenset[Role]
+    surface: Surface = Surface.ALL
+    concurrency: int = 64
+    """Queue messages worked off at once, over all queues."""
+    migrate: bool = False
+    """Bring the schema up to date at the start; else an old schema stops it."""
+    announce: Callable[[str], None] | None = None
+    """Told the ready line."""
+
+
+class StartRefused(Exception):
+    """The process cannot start; the message says what to do, in one line."""
+
+
+class _Configured:
+    """The configuration in force and the agents it declares; replaced together on a reload."""
+
+    def __init__(self, config: GatewayConfig, http_agents: HttpAgents) -> None:
+        self._http_agents = http_agents
+        self.config = config
+        self._agents: Catalogue = build_agents(config, http_agents)
+
+    def current(self) -> GatewayConfig:
+        """The configuration in force."""
+        return self.config
+
+    def agent(self, agent_id: str) -> ServedAgent | None:
+        """An agent by id."""
+        return self._agents.get(agent_id)
+
+    def replace(self, config: GatewayConfig) -> None:
+        """Take a new configuration, or raise SettingsError and keep the old one."""
+        if config.organization_id != self.config.organization_id:
+            raise SettingsError(["organisation.name: cannot change while the gateway runs; restart it"])
+        self._agents = build_agents(config, self._http_agents)
+        self.config = config
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """A running process."""
+
+    settings: Settings
+    store: Store
+    bus: Bus
+    http: HttpServer | None
+    smtp_port: int | None
+    configured: _Configured
+
+    @property
+    def http_url(self) -> str:
+        """Where HTTP is served. Raises RuntimeError in a process that serves none."""
+        if self.http is None:
+            raise RuntimeError("this process serves no HTTP")
+        return f"http://{self.settings.host}:{self.http.port}"
+
+    @property
+    def smtp_url(self) -> str | None:
+        """Where mail is taken."""
+        return None if self.smtp_port is None else f"smtp://{self.settings.smtp_host}:{self.smtp_port}"
+
+    @property
+    def ready_line(self) -> str:
+        """What a script waits for."""
+        places = [place for place in (self.http and self.http_url, self.smtp_url) if place]
+        return " ".join(("ready", *places))
+
+    def reload(self) -> None:
+        """Read gateway.toml again; one that is not valid changes nothing."""
+        try:
+            self.configured.replace(load_config(self.settings.config_path, self.settings.mail_domain))
+        except SettingsError as error:
+            _log.error("gateway.toml was not taken", extra={"action": "reload.refused", "reason": str(error)})
+            return
+        _log.info("gateway.toml was read again", extra={"action": "reload.done"})
+
+
+async def run(settings: Settings, plan: Plan) -> None:
+    """Run a process until SIGTERM or SIGINT, then drain. A second signal ends it at once.
+
+    Raises StartRefused when it cannot start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            raise SystemExit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    async with running(settings, plan) as app:
+        loop.add_signal_handler(signal.SIGHUP, app.reload)
+        if plan.announce is not None:
+            plan.announce(app.ready_line)
+        await stop.wait()
+        _log.info("draining", extra={"action": "drain.begin"})
+
+
+@asynccontextmanager
+async def running(settings: Settings, plan: Plan, clock: Clock | None = None) -> AsyncIterator[App]:
+    """A process that runs as long as the block does. Raises StartRefused when it cannot start."""
+    clock = clock or Clock()
+    async with AsyncExitStack() as stack:
+        try:
+            app = await _Start(settings, plan, clock, stack).app()
+        except (Unavailable, OSError, DataFolderLocked, SettingsError) as error:
+            raise StartRefused(str(error)) from error
+        yield app
+
+
+class _Start:
+    """Starts the parts of one process in order; the exit stack stops them in reverse."""
+
+    def __init__(self, settings: Settings, plan: Plan, clock: Clock, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._clock = clock
+        self._stack = stack
+
+    async def app(self) -> App:
+        """Store, bus, workers, then the doors: nothing is let in before somebody can work it off."""
+        settings = self._settings
+        store = await self._open_store()
+        outbox = StoredOutbox(store)
+        bus = self._make_bus(outbox)
+        http_agents = HttpAgents(
+            settings.agent_secret.get_secret_value() if settings.agent_secret else None, self._clock
+        )
+        await self._stack.enter_async_context(http_agents)
+        configured = _Configured(settings.config, http_agents)
+        await store.write(_register, configured.config)
+        marks = ThreadMarks(settings.mail_domain, (await store.write(shared_secret, "mail"),))
+        self._stack.push_async_callback(bus.stop)
+        consumers = await self._start_workers(store, bus, configured, marks)
+        await bus.start(consumers)
+        self._stack.push_async_callback(bus.drain, settings.drain_seconds)
+        await self._start_loops(store, bus, outbox)
+        http = await self._start_http(store, bus, configured)
+        smtp_port = await self._start_smtp(store, bus, configured, marks)
+        return App(
+            settings=settings,
+            store=store,
+            bus=bus,
+            http=http,
+            smtp_port=smtp_port,
+            configured=configured,
+        )
+
+    async def _open_store(self) -> Store:
+        settings = self._settings
+        url = settings.database_url.get_secret_value()
+        if settings.sqlite_path is not None:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+            self._stack.enter_context(lock_data_folder(settings.data_dir))
+        if self._plan.migrate:
+            await migrate(url)
+        elif not await schema_is_current(url):
+            raise StartRefused("the database schema is not up to date; run: gateway migrate")
+        store = await self._stack.enter_async_context(open_store(url, self._clock))
+        if settings.embedded:
+            await store.write(_clear_predecessor)
+        return store
+
+    def _make_bus(self, outbox: StoredOutbox) -> EmbeddedBus | RabbitBus:
+        settings = self._settings
+        if settings.amqp_url is None:
+            return EmbeddedBus(outbox, self._clock, settings.partitions)
+        topology = Topology(settings.amqp_prefix, settings.partitions)
+        return RabbitBus(settings.amqp_url.get_secret_value(), topology, outbox, self._clock)
+
+    async def _start_workers(
+        self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks
+    ) -> list[Consumer]:
+        """The consumers of this process; its liveness row comes first and goes last."""
+        roles = self._plan.roles
+        if not roles & {Role.TURNS, Role.DELIVERIES, Role.VOICE}:
+            return []
+        liveness = Liveness(store, self._clock, roles=" ".join(sorted(roles)))
+        await liveness.start()
+        self._stack.push_async_callback(liveness.stop)
+        settings = self._settings
+        wanted: list[tuple[str, Consume]] = []
+        if Role.TURNS in roles:
+            limits = TurnLimits(settings.turn_timeout_seconds, settings.partitions)
+            turns = TurnWorker(store, bus.replies, configured.agent, liveness, limits)
+            wanted += [(f"turns.{n}", turns.consume) for n in range(settings.partitions)]
+        if Role.DELIVERIES in roles:
+            outgoing = senders(settings, configured.current, store, self._clock, marks)
+            self._stack.push_async_callback(outgoing.close)
+            deliveries = DeliveryWorker(store, outgoing.by_channel, liveness)
+            wanted += [(f"deliveries.{channel}", deliveries.consume) for channel in DELIVERY_CHANNELS]
+        return _shared_out(wanted, self._plan.concurrency)
+
+    async def _start_loops(self, store: Store, bus: EmbeddedBus | RabbitBus, outbox: StoredOutbox) -> None:
+        roles = self._plan.roles
+        if isinstance(bus, EmbeddedBus):
+            store.on_wake(Wake.OUTBOX, bus.wake)
+        elif Role.RELAY in roles:
+            relay = Relay(outbox, bus)
+            store.on_wake(Wake.OUTBOX, relay.wake)
+            await relay.start()
+            self._stack.push_async_callback(relay.stop)
+        if Role.TIMERS in roles:
+            looking = Timers(timers(store, self._settings.partitions))
+            await looking.start()
+            self._stack.push_async_callback(looking.stop)
+
+    def _ingress(self, store: Store, bus: Bus, configured: _Configured) -> Ingress:
+        settings = self._settings
+        acceptance = Acceptance(store, configured.current, settings.partitions)
+        waiting = self._waiting(store, bus)
+        return Ingress(
+            accept=acceptance,
+            receive=Receipts(store),
+            dialogue=Dialogues(
+                store,
+                acceptance,
+                waiting,
+                organization_id=configured.config.organization_id,
+                partitions=settings.partitions,
+            ),
+            public_url=settings.public_url,
+            clock=self._clock,
+        )
+
+    def _waiting(self, store: Store, bus: Bus) -> Waiting:
+        return Waiting(
+            store,
+            bus.replies,
+            self._clock,
+            turn_timeout=self._settings.turn_timeout_seconds,
+            partitions=self._settings.partitions,
+        )
+
+    async def _start_http(self, store: Store, bus: Bus, configured: _Configured) -> HttpServer | None:
+        if Role.SERVE not in self._plan.roles:
+            return None
+        settings = self._settings
+        api = build_api(
+            ApiDeps(
+                store=store,
+                waiting=self._waiting(store, bus),
+                config=configured.current,
+                partitions=settings.partitions,
+                api_keys=settings.api_keys,
+                clock=self._clock,
+                surface=self._plan.surface,
+                webhook_routes=webhook_routes(settings, self._ingress(store, bus, configured)),
+                checks={"bus": bus.check},
+                version=__version__,
+            )
+        )
+        server = HttpServer(api, settings.host, settings.port)
+        await server.start()
+        self._stack.push_async_callback(server.stop, settings.drain_seconds)
+        return server
+
+    async def _start_smtp(
+        self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks
+    ) -> int | None:
+        if Role.SMTP not in self._plan.roles:
+            return None
+        settings = self._settings
+        server = mail_ingress(settings, self._ingress(store, bus, configured), marks)
+        _, port = await server.start(settings.smtp_host, settings.smtp_port)
+        self._stack.push_async_callback(server.stop, settings.drain_seconds)
+        return port
+
+
+def _shared_out(wanted: list[tuple[str, Consume]], concurrency: int) -> list[Consumer]:
+    """Prefetch over all queues sums to the concurrency, but for at least one each."""
+    if not wanted:
+        return []
+    share, more = divmod(concurrency, len(wanted))
+    return [
+        Consumer(queue, consume, max(1, share + (number < more)))
+        for number, (queue, consume) in enumerate(wanted)
+    ]
+
+
+async def _clear_predecessor(tx: Tx) -> None:
+    """An embedded start: whoever held leases and claims here is dead."""
+    await tx.run("workers_clear")
+    await tx.run("outbox_reset")
+
+
+async def _register(tx: Tx, config: GatewayConfig) -> None:
+    await tx.run("organisation_insert", id=config.organization_id, name=config.organisation)

@@ -1,0 +1,56 @@
+"""The ports that channel adapters are handed, over the store: accept a message, apply a receipt."""
+
+from collections.abc import Callable
+from gateway.domain.delivery import Receipt
+from gateway.domain.errors import GatewayError, UnknownAddress
+from gateway.domain.message import Accepted, Channel, InboundMessage
+from gateway.domain.ports import Store
+from gateway.service.accept import accept
+from gateway.service.receive import receive
+from gateway.service.routes import route_of
+from gateway.settings import GatewayConfig
+from gateway.telemetry import ACCEPTED, RECEIPTS
+
+
+class Acceptance:
+    """The `Accept` port: routes a message to the agent of its address and stores it."""
+
+    def __init__(self, store: Store, config: Callable[[], GatewayConfig], partitions: int) -> None:
+        self._store = store
+        self._config = config
+        self._partitions = partitions
+
+    async def __call__(self, message: InboundMessage) -> Accepted:
+        """Raises UnknownAddress, or Unavailable (retryable; nothing was stored)."""
+        config = self._config()
+        address = config.address(message.channel, message.recipient)
+        agent = config.agent(address.agent) if address is not None else None
+        if address is None or agent is None:
+            ACCEPTED.labels(message.channel.value, "unknown_address").inc()
+            raise UnknownAddress(message.channel)
+        values = config.channel(message.channel, message.recipient)
+        try:
+            accepted = await self._store.write(
+                accept, message, route_of(config, agent, values, self._partitions)
+            )
+        except GatewayError as error:
+            ACCEPTED.labels(message.channel.value, error.code.value).inc()
+            raise
+        ACCEPTED.labels(message.channel.value, "duplicate" if accepted.duplicate else "new").inc()
+        return accepted
+
+    def serves(self, channel: Channel, address: str) -> bool:
+        """Whether this canonical address is one of ours."""
+        return self._config().address(channel, address) is not None
+
+
+class Receipts:
+    """The `ApplyReceipt` port."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def __call__(self, receipt: Receipt) -> None:
+        """Idempotent and order-safe."""
+        await self._store.write(receive, receipt)
+        RECEIPTS.labels(receipt.provider, receipt.state.value).inc()
