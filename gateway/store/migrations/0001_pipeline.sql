@@ -373,3 +373,4 @@ CREATE TABLE calls (
     PRIMARY KEY (provider, call_id)
 );
 CREATE INDEX calls_of_conversation ON calls (conversation_id);
+CREATE INDEX calls_by_id ON calls (call_id);

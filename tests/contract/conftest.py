@@ -1,0 +1,88 @@
+"""One suite for both databases: an empty store with the schema, and a clock that tests move."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import pytest
+
+from gateway.domain.clock import SECOND, Clock
+from gateway.domain.ports import Store, Tx, Wake
+from gateway.store.engine import open_store
+from gateway.store.migrate import migrate
+from gateway.store.queries import Queries, load_queries
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TEST_QUERIES = Path(__file__).parent / "queries"
+
+
+def all_queries() -> Queries:
+    """The package's queries and those with which tests look into tables."""
+    return Queries({**load_queries(), **load_queries(TEST_QUERIES)})
+
+
+class MovableStore:
+    """A store whose database clock tests move: SQLite's is injected, PostgreSQL's is set per transaction."""
+
+    def __init__(self, store: Store, moment: list[int]) -> None:
+        self._store = store
+        self._moment = moment
+        self._offset = 0
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for the database."""
+        self._moment[0] += int(seconds * SECOND)
+        self._offset += int(seconds * SECOND)
+
+    async def write(
+        self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit at the moved time."""
+
+        async def moved(tx: Tx) -> T:
+            await tx.one("test_clock", offset=str(self._offset))
+            return await unit(tx, *args, **kwargs)
+
+        return await self._store.write(moved)
+
+    async def read(
+        self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit that only reads, at the moved time."""
+
+        async def moved(tx: Tx) -> T:
+            await tx.one("test_clock", offset=str(self._offset))
+            return await unit(tx, *args, **kwargs)
+
+        return await self._store.read(moved)
+
+    def on_wake(self, wake: Wake, callback: Callable[[], None]) -> None:
+        """As the store's."""
+        self._store.on_wake(wake, callback)
+
+
+@asynccontextmanager
+async def movable(url: str) -> AsyncIterator[MovableStore]:
+    """Open the store at `url`, which gets its schema first."""
+    await migrate(url)
+    moment = [1_700_000_000 * SECOND]
+    async with open_store(url, Clock(now=lambda: moment[0]), queries=all_queries()) as opened:
+        yield MovableStore(opened, moment)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind, one after the other."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/gateway.db"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[MovableStore]:
+    """An open store with the schema and nothing in it."""
+    async with movable(database_url) as opened:
+        yield opened

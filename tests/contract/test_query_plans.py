@@ -1,0 +1,137 @@
+"""No hot query reads a whole table that grows, on either database."""
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from gateway.store.migrate import migrate
+from gateway.store.queries import load_queries
+
+QUERIES = load_queries()
+
+NOT_HOT = {
+    "outbox_depth": "counts the outbox, for the metrics",
+    "outbox_reset": "once, at an embedded start",
+}
+
+SMALL = {"workers", "organisations", "api_keys"}
+"""Tables that do not grow with the traffic."""
+
+IN_ORDER = {
+    "approvals_pending",
+    "conversations_pending",
+    "lanes_pending",
+    "outbox_due",
+    "dead_letters_open",
+}
+"""Indices a query may walk from an end: partial ones that hold only what is pending, or up to a LIMIT."""
+
+
+def _sqlite_scans(details: list[str]) -> list[str]:
+    """The lines of SQLite's plan that read a table whole."""
+    scans = []
+    for detail in details:
+        match = re.match(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", detail)
+        # json_each is the caller's own list
+        if match is not None and match[1] not in {*SMALL, "json_each"} and match[2] not in IN_ORDER:
+            scans.append(detail)
+    return scans
+
+
+def _postgres_scans(node: dict[str, Any]) -> list[str]:
+    """The nodes of PostgreSQL's plan that read a table whole."""
+    scans = [scan for child in node.get("Plans", ()) for scan in _postgres_scans(child)]
+    kind, table, index = node["Node Type"], node.get("Relation Name"), node.get("Index Name")
+    whole = kind == "Seq Scan" or (
+        kind.endswith(("Index Scan", "Index Only Scan")) and "Index Cond" not in node
+    )
+    if whole and table not in SMALL and index not in IN_ORDER:
+        scans.append(f"{kind} of {table or index}")
+    return scans
+
+
+async def test_sqlite_scans_no_table_that_grows(tmp_path: Path) -> None:
+    await migrate(f"sqlite:///{tmp_path}/gateway.db")
+    scans = {}
+    with closing(sqlite3.connect(tmp_path / "gateway.db")) as connection:
+        connection.create_function("now_us", 0, lambda: 0)
+        for query in QUERIES.values():
+            text = f"EXPLAIN QUERY PLAN {query.sqlite}"
+            plan = connection.execute(text, dict.fromkeys(query.parameters)).fetchall()
+            found = _sqlite_scans([row[-1] for row in plan])
+            if found and query.name not in NOT_HOT:
+                scans[query.name] = found
+    assert scans == {}
+
+
+_SOME = {
+    "uuid": "gen_random_uuid()",
+    "bigint": "n",
+    "text": "md5(n::text)",
+    "jsonb": "'{}'::jsonb",
+    "boolean": "n % 2 = 0",
+}
+"""A value per row for each type of column."""
+
+
+def _value(column: Any) -> str:
+    if column["column_name"] == "status" and column["data_type"] == "text":
+        return "'pending'"
+    some = _SOME[column["data_type"]]
+    return f"CASE WHEN n % 2 = 0 THEN {some} END" if column["maybe"] else some
+
+
+async def _fill(connection: Any) -> None:
+    """Put rows into every table that grows, so that the planner has something to avoid."""
+    columns = await connection.fetch(
+        "SELECT table_name, column_name, data_type, is_nullable = 'YES' AS maybe"
+        " FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position"
+    )
+    for table in sorted({c["table_name"] for c in columns} - SMALL - {"alembic_version"}):
+        mine = [c for c in columns if c["table_name"] == table]
+        names = ", ".join(c["column_name"] for c in mine)
+        values = ", ".join(_value(c) for c in mine)
+        await connection.execute(
+            f"INSERT INTO {table} ({names}) SELECT {values} FROM generate_series(1, 2000) n"
+        )
+    await connection.execute("ANALYZE")
+
+
+async def test_postgres_scans_no_table_that_grows(postgres_url: str) -> None:
+    await migrate(postgres_url)
+    scans = {}
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        await _fill(connection)
+        # a small table is cheapest read whole: what is left then could be read in no other way
+        await connection.execute(
+            "SET enable_seqscan = off; SET enable_mergejoin = off; SET enable_hashjoin = off;"
+            "SET plan_cache_mode = force_generic_plan"
+        )
+        for query in QUERIES.values():
+            await connection.execute(f"PREPARE hot AS {query.postgres}")
+            arguments = ", ".join(["NULL"] * len(query.order))
+            execute = f"EXECUTE hot({arguments})" if arguments else "EXECUTE hot"
+            plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {execute}"))
+            await connection.execute("DEALLOCATE hot")
+            found = _postgres_scans(plan[0]["Plan"])
+            if found and query.name not in NOT_HOT:
+                scans[query.name] = found
+    finally:
+        await connection.close()
+    assert scans == {}
+
+
+def test_a_whole_read_is_noticed(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "any.db")) as connection:
+        connection.execute("CREATE TABLE grows (a PRIMARY KEY, b)")
+        plan = connection.execute("EXPLAIN QUERY PLAN SELECT * FROM grows WHERE b = 1").fetchall()
+    assert _sqlite_scans([row[-1] for row in plan])
+    assert _postgres_scans(
+        {"Node Type": "Limit", "Plans": [{"Node Type": "Seq Scan", "Relation Name": "grows"}]}
+    )
