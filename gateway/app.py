@@ -40,6 +40,7 @@ from workers.liveness import Liveness
 from workers.relay import Relay
 from workers.timers import Timers, timers
 from workers.turns import TurnLimits, TurnWorker
+from workers.voice import VoiceWorker
 
 _log = logging.getLogger(__name__)
 
@@ -260,7 +261,19 @@ class _Start:
             self._stack.push_async_callback(outgoing.close)
             deliveries = DeliveryWorker(store, outgoing.by_channel, liveness)
             wanted += [(f"deliveries.{channel}", deliveries.consume) for channel in DELIVERY_CHANNELS]
+        if Role.VOICE in roles:
+            wanted.append(("voice.events", self._voice_worker(store, bus, configured).consume))
         return _shared_out(wanted, self._plan.concurrency)
+
+    def _voice_worker(self, store: Store, bus: Bus, configured: _Configured) -> VoiceWorker:
+        ingress = self._ingress(store, bus, configured)
+        return VoiceWorker(
+            store,
+            ingress.accept,
+            ingress.dialogue,
+            self._clock,
+            configured.config.organization_id,
+        )
 
     async def _start_loops(self, store: Store, bus: EmbeddedBus | RabbitBus, outbox: StoredOutbox) -> None:
         roles = self._plan.roles

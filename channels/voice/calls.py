@@ -60,7 +60,7 @@ class Call:
 
     def started(self) -> InboundMessage:
         """The call has come in."""
-        event = {"kind": "call.started", "host_id": PROVIDER, "call_id": self.sid, "direction": "inbound"}
+        event = {"kind": "call.started", "call_id": self.sid, "direction": "inbound"}
         return self._event("start", "Call started.", event)
 
     def ended(self, reason: str) -> InboundMessage:

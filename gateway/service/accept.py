@@ -23,6 +23,7 @@ from gateway.domain.message import (
 )
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import InputKind
+from gateway.service.calls import apply_voice_event
 from gateway.service.identify import resolve
 from gateway.service.postings import envelope, post
 from gateway.service.timeline import write_messages
@@ -60,6 +61,10 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
     )
     conversation_id, row = await _join(tx, message, route, end_user.end_user_id)
     await _store(tx, message, route, message_id, row)
+    event = message.metadata.get("voice_event")
+    if event is not None and message.role is Role.SYSTEM_EVENT:
+        known = await conversation_row(tx, route.organization_id, conversation_id)
+        await apply_voice_event(tx, message, known, event, route.partitions)
     status = Status(row["status"])
     return Accepted(
         conversation_id=conversation_id,
@@ -68,6 +73,14 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         duplicate=False,
         turn_expected=message.role is Role.USER and status.runs_turns,
     )
+
+
+async def conversation_row(tx: Tx, organization_id: str, conversation_id: str) -> Row:
+    """The conversation, held until the unit ends."""
+    row = await tx.one("conversation_lock", organization_id=organization_id, id=conversation_id)
+    if row is None:
+        raise AssertionError("the conversation was joined in this unit")
+    return row
 
 
 async def _accepted_before(tx: Tx, receipt: dict[str, str]) -> Accepted:

@@ -1,6 +1,7 @@
 """The ports that channel adapters are handed, over the store: accept a message, apply a receipt."""
 
 from collections.abc import Callable
+
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.message import Accepted, Channel, InboundMessage

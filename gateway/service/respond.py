@@ -8,8 +8,9 @@ from gateway.domain.errors import ErrorCode, Fenced
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message, Role, ToolCall
 from gateway.domain.ports import Row, Tx
-from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnState
+from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnOutcome, TurnState
 from gateway.service.approve import park
+from gateway.service.calls import tell_host
 from gateway.service.close import conversation_ended
 from gateway.service.dead import bury_turn
 from gateway.service.deliver import enqueue
@@ -58,6 +59,8 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
         await park(tx, claim, reply, seqs)
     else:
         await _record(tx, claim, reply, status, seqs)
+        outcome = _outcome(claim, reply, status, seqs)
+        await tell_host(tx, claim.conversation, outcome, row["updated_at"])
     for message in messages:
         if message.delivery_status is not None:
             await enqueue(tx, claim.conversation, message, claim.thread, at=row["updated_at"])
@@ -161,6 +164,24 @@ async def _record(tx: Tx, claim: Claim, reply: Reply, status: Status, seqs: tupl
         intents=pack(reply.intents) if reply.intents else None,
         error=None,
         error_message=None,
+    )
+
+
+def _outcome(claim: Claim, reply: Reply, status: Status, seqs: tuple[int, ...]) -> TurnOutcome:
+    return TurnOutcome(
+        turn_id=claim.turn_id,
+        conversation_id=claim.conversation.id,
+        state=TurnState.DONE,
+        path=reply.path,
+        decision_source=DECISION_SOURCE[reply.path],
+        text=reply.text,
+        agent_id=claim.conversation.assigned_agent_id,
+        message_seqs=seqs,
+        session_status=status,
+        ttft_ms=reply.ttft_ms,
+        started_at=claim.started_at,
+        evidence=reply.evidence,
+        intents=reply.intents,
     )
 
 

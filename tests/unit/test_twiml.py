@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.voice.intents import voice_intents
+from gateway.domain.voice import voice_intents
 from channels.voice.render import CannotRender, Rendering, render_file, render_outcome, wishes_of
 from channels.voice.steps import MAX_PREFIX, Links, Step
 from channels.voice.texts import CallTexts

@@ -20,3 +20,10 @@ RETURNING conversation_id, organization_id
 -- Events of a host are numbered per call; an old number is a repetition.
 UPDATE calls SET last_seq = :seq WHERE provider = :provider AND call_id = :call_id AND last_seq < :seq
 RETURNING call_id
+
+-- name: call_announced
+-- A call that is still up, by the id its host gave it.
+SELECT k.host_id, c.their_address, c.our_address
+FROM calls k JOIN conversations c ON c.id = k.conversation_id
+WHERE k.call_id = :call_id AND k.ended_at IS NULL
+ORDER BY k.started_at DESC LIMIT 1

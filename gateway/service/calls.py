@@ -1,0 +1,104 @@
+"""Phone calls as conversations: what a call's events change, and what a host is told after a turn."""
+
+from gateway.domain.clock import rfc3339
+from gateway.domain.conversation import Cause, Conversation, Status
+from gateway.domain.envelope import Exchange
+from gateway.domain.handoff import HandoffStatus
+from gateway.domain.intent import IntentKind
+from gateway.domain.message import Channel, InboundMessage, JsonObject
+from gateway.domain.ports import Row, Tx
+from gateway.domain.turn import TurnOutcome
+from gateway.domain.voice import voice_intents
+from gateway.service.postings import envelope, post, ring_turns
+from gateway.service.status import move_status
+from gateway.store.records import conversation_of, pack
+
+_PROVEN = frozenset({"transferred", "transfer_presumed"})
+
+
+async def apply_voice_event(
+    tx: Tx, message: InboundMessage, row: Row, event: JsonObject, partitions: int
+) -> None:
+    """What an event of a call means for its conversation; kinds that change nothing are only recorded."""
+    if event.get("kind") == "call.started":
+        await _remember(tx, message.provider, row, event)
+    elif event.get("kind") == "intent.outcome":
+        await _transfer_ended(tx, conversation_of(row), str(event.get("state")), partitions)
+
+
+async def _remember(tx: Tx, provider: str, row: Row, event: JsonObject) -> None:
+    """The host that holds the call, so that intents find it; calls over webhooks have none."""
+    await tx.run(
+        "call_insert",
+        provider=provider,
+        call_id=event["call_id"],
+        organization_id=row["organization_id"],
+        conversation_id=row["id"],
+        host_id=event.get("host_id"),
+        transport=event.get("transport"),
+        capabilities=pack(event.get("capabilities") or []),
+    )
+
+
+async def _transfer_ended(tx: Tx, conversation: Conversation, state: str, partitions: int) -> None:
+    """Proven: the call is with the person. Anything else: the agent has the caller back."""
+    if conversation.status is not Status.WAITING_FOR_HUMAN:
+        return
+    handoff = await tx.one("handoff_open", conversation_id=conversation.id)
+    if state in _PROVEN:
+        await move_status(tx, conversation, Status.TRANSFERRED, Cause.TRANSFER_PROVEN)
+        ended = HandoffStatus.RESOLVED
+    else:
+        moved = await move_status(tx, conversation, Status.ACTIVE, Cause.RETURN)
+        ended = HandoffStatus.CANCELLED
+        if moved["answered"] < moved["last_input"]:
+            await ring_turns(
+                tx,
+                organization_id=conversation.organization_id,
+                conversation_id=conversation.id,
+                partitions=partitions,
+                at=moved["updated_at"],
+            )
+    if handoff is not None:
+        await tx.run("handoff_close", id=handoff["id"], status=ended.value)
+
+
+async def tell_host(tx: Tx, conversation: Conversation, outcome: TurnOutcome, at: int) -> None:
+    """After a turn of a call that a queue host holds: what it has to say and do, in order.
+
+    Calls over webhooks have their answer on the webhook; they have no host on the queues.
+    """
+    if conversation.channel is not Channel.VOICE:
+        return
+    call = await tx.one("call_live", conversation_id=conversation.id)
+    if call is None or call["host_id"] is None:
+        return
+    for intent in voice_intents(outcome, call["call_id"], at):
+        key = call["host_id"] + (".say" if intent.kind is IntentKind.SAY else "")
+        told = envelope(
+            "voice.intent",
+            intent.model_dump(mode="json"),
+            at=at,
+            organization_id=conversation.organization_id,
+            conversation_id=conversation.id,
+        )
+        await post(tx, Exchange.VOICE, key, told)
+
+
+async def answer_host(
+    tx: Tx, host_id: str, kind: str, data: JsonObject, *, at: int, organization_id: str
+) -> None:
+    """`call.accepted` or `call.refused`, to the host that announced the call."""
+    told = envelope(
+        "voice.event",
+        {"kind": kind, **data, "at": rfc3339(at)},
+        at=at,
+        organization_id=organization_id,
+        conversation_id=data.get("conversation_id"),
+    )
+    await post(tx, Exchange.VOICE, host_id, told)
+
+
+async def end_call(tx: Tx, provider: str, call_id: str) -> None:
+    """The host has let the call go."""
+    await tx.one("call_end", provider=provider, call_id=call_id)
