@@ -1,0 +1,77 @@
+"""What becomes of a message, alike on both buses: decoded, handed to its consumer, judged."""
+
+import logging
+import traceback
+
+from pydantic import ValidationError
+
+from gateway.domain.envelope import Envelope
+from gateway.domain.errors import Unavailable
+from gateway.domain.ports import Ack, Consumer, RetryStep, Verdict, dead, retry
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 1_048_576
+"""Bytes of a message; a larger one is a dead letter."""
+MAX_ATTEMPTS = 50
+"""How often a message may ask to be tried again."""
+
+
+async def judge(consumer: Consumer, body: bytes, attempt: int) -> Verdict:
+    """Decode a message, have it worked off and say what becomes of it. `attempt` is 1 the first time."""
+    envelope = _decode(body)
+    if isinstance(envelope, Verdict):
+        return envelope
+    verdict = await _consume(consumer, envelope)
+    if verdict.ack is Ack.RETRY and attempt >= MAX_ATTEMPTS:
+        return dead(f"given up after {attempt} attempts: {verdict.reason or 'no reason given'}")
+    return verdict
+
+
+def _decode(body: bytes) -> Envelope | Verdict:
+    if len(body) > MAX_BODY:
+        return dead(f"larger than {MAX_BODY} bytes")
+    try:
+        return Envelope.model_validate_json(body)
+    except ValidationError as error:
+        return dead(f"not a valid envelope: {_faults(error)}")
+
+
+async def _consume(consumer: Consumer, envelope: Envelope) -> Verdict:
+    try:
+        return await consumer.consume(envelope)
+    except ValidationError as error:
+        return dead(f"not a valid {envelope.type[:100]}: {_faults(error)}")
+    except Unavailable as error:
+        logger.warning(
+            "a message waits for what is away",
+            extra={"action": "message_postponed", "queue": consumer.queue, "reason": error.message},
+        )
+        return retry(RetryStep.S5, error.message)
+    except Exception as error:
+        # The text of an exception may quote what a person wrote: only its kind and its place are told.
+        logger.error(
+            "a consumer failed",
+            extra={
+                "action": "consumer_failed",
+                "queue": consumer.queue,
+                "message_id": envelope.id,
+                "error": type(error).__name__,
+                "at": _place(error),
+            },
+        )
+        return retry(RetryStep.S5, f"{type(error).__name__} at {_place(error)}")
+
+
+def _faults(error: ValidationError) -> str:
+    """Which fields are wrong and how, without what they hold."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        f"{'.'.join(str(part)[:50] for part in fault['loc']) or 'body'}: {fault['type']}"
+        for fault in faults[:5]
+    )
+
+
+def _place(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))

@@ -1,0 +1,213 @@
+"""Where the bus suite runs: each kind of bus on a real store, with ways to put messages in and to look."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import aio_pika
+
+from gateway.bus.embedded import EmbeddedBus
+from gateway.bus.publisher import PublishResult
+from gateway.bus.rabbit import RabbitBus
+from gateway.bus.topology import EXCHANGES, Topology
+from gateway.domain.clock import Clock
+from gateway.domain.envelope import Envelope, Posting
+from gateway.domain.ids import new_id
+from gateway.domain.ports import Bus, Consumer, RetryStep, Row, Tx, Wake
+from gateway.service.outbox import StoredOutbox
+from gateway.store.migrate import migrate
+from gateway.store.queries import load_queries
+from gateway.store.sqlite import SqliteStore
+
+PARTITIONS = 2
+STEP_SECONDS: Mapping[RetryStep, float] = dict.fromkeys(RetryStep, 0.3)
+SECONDS = 20.0
+"""How long a test waits for what must happen."""
+
+
+def envelope(text: str = "", kind: str = "message.inbound") -> Envelope:
+    """A valid message."""
+    return Envelope(id=new_id(), type=kind, occurred_at="2026-01-01T00:00:00Z", data={"text": text})
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    give_up = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < give_up, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter, as far as the tests look."""
+
+    queue: str
+    reason: str
+    body: str
+
+
+async def _letters(tx: Tx) -> Sequence[Row]:
+    return await tx.all("dead_letters_open", limit=100)
+
+
+async def letters_in(store: SqliteStore) -> list[Letter]:
+    """The dead letters kept so far."""
+    return [Letter(row["queue"], row["reason"], row["body"]) for row in await store.read(_letters)]
+
+
+async def the_letter(store: SqliteStore) -> Letter:
+    """Wait for a dead letter; there must be no other."""
+    give_up = time.monotonic() + SECONDS
+    while not (letters := await letters_in(store)):
+        assert time.monotonic() < give_up, "no dead letter in time"
+        await asyncio.sleep(0.02)
+    (letter,) = letters
+    return letter
+
+
+class MovedClock:
+    """The real time, plus what a test adds."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        return time.time_ns() // 1000 + self.ahead
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path, clock: MovedClock) -> AsyncIterator[SqliteStore]:
+    """A store on a file, with its schema."""
+    await migrate(f"sqlite:///{path}")
+    async with SqliteStore(path, clock=Clock(now=clock.now), queries=load_queries()) as store:
+        yield store
+
+
+class Place(Protocol):
+    """One kind of bus, and its surroundings."""
+
+    store: SqliteStore
+
+    async def open(self, *consumers: Consumer) -> Bus:
+        """A bus that consumes; stopped at the end of the test."""
+
+    async def put(self, body: str, exchange: str = "inbound", routing_key: str = "0") -> None:
+        """Publish a body."""
+
+    async def is_unroutable(self, exchange: str, routing_key: str) -> bool:
+        """Publish where nothing is bound, and say whether that was noticed."""
+
+    async def left(self, queue: str) -> int:
+        """How many messages a queue still holds that nobody works on, or has to be told about."""
+
+
+class EmbeddedPlace:
+    """The outbox of a SQLite file."""
+
+    def __init__(self, store: SqliteStore, clock: MovedClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.buses: list[EmbeddedBus] = []
+
+    async def open(self, *consumers: Consumer) -> Bus:
+        bus = EmbeddedBus(StoredOutbox(self.store), Clock(), PARTITIONS, step_seconds=STEP_SECONDS)
+        self.store.on_wake(Wake.OUTBOX, bus.wake)
+        self.buses.append(bus)
+        await bus.start(consumers)
+        return bus
+
+    async def put(self, body: str, exchange: str = "inbound", routing_key: str = "0") -> None:
+        await self.store.write(_insert, Posting(new_id(), exchange, routing_key, body))
+
+    async def is_unroutable(self, exchange: str, routing_key: str) -> bool:
+        await self.open()
+        await self.put(envelope().model_dump_json(), exchange, routing_key)
+        letter = await the_letter(self.store)
+        return (letter.queue, letter.reason) == (f"{exchange}/{routing_key}", "no queue takes it")
+
+    async def left(self, queue: str) -> int:
+        return await self.store.read(_depth)
+
+    async def close(self) -> None:
+        for bus in self.buses:
+            await bus.stop()
+
+
+async def _insert(tx: Tx, posting: Posting) -> None:
+    await tx.run(
+        "outbox_insert",
+        id=posting.id,
+        exchange=posting.exchange,
+        routing_key=posting.routing_key,
+        body=posting.body,
+    )
+    tx.after_commit(Wake.OUTBOX)
+
+
+async def _depth(tx: Tx) -> int:
+    row = await tx.one("outbox_depth")
+    assert row is not None
+    return int(row["depth"])
+
+
+class RabbitPlace:
+    """A RabbitMQ, under a prefix of this test's own."""
+
+    def __init__(self, store: SqliteStore, url: str, prefix: str) -> None:
+        self.store = store
+        self.url = url
+        self.topology = Topology(prefix, PARTITIONS, STEP_SECONDS)
+        self.buses: list[RabbitBus] = []
+
+    async def open(self, *consumers: Consumer) -> RabbitBus:
+        bus = RabbitBus(
+            self.url,
+            self.topology.prefix,
+            PARTITIONS,
+            StoredOutbox(self.store),
+            Clock(),
+            step_seconds=STEP_SECONDS,
+        )
+        self.buses.append(bus)
+        await bus.start(consumers)
+        return bus
+
+    async def put(self, body: str, exchange: str = "inbound", routing_key: str = "0") -> None:
+        bus = self.buses[0] if self.buses else await self.open()
+        (result,) = await bus.publish([Posting(new_id(), exchange, routing_key, body)])
+        assert result is PublishResult.PUBLISHED
+
+    async def is_unroutable(self, exchange: str, routing_key: str) -> bool:
+        bus = await self.open()
+        results = await bus.publish(
+            [
+                Posting(new_id(), exchange, routing_key, envelope().model_dump_json()),
+                Posting(new_id(), "inbound", "1", envelope().model_dump_json()),
+            ]
+        )
+        return results == [PublishResult.RETURNED, PublishResult.PUBLISHED]
+
+    async def left(self, queue: str) -> int:
+        async with await aio_pika.connect(self.url) as connection:
+            channel = await connection.channel()
+            declared = await channel.declare_queue(self.topology.name(queue), passive=True)
+            return declared.declaration_result.message_count or 0
+
+    async def close(self) -> None:
+        for bus in self.buses:
+            await bus.stop()
+
+    async def remove(self) -> None:
+        """Take this test's queues and exchanges away from a broker that others use."""
+        async with await aio_pika.connect(self.url) as connection:
+            channel = await connection.channel()
+            for queue in self.topology.queues(["webhooks"]):
+                await channel.queue_delete(queue.name)
+            for exchange in EXCHANGES:
+                await channel.exchange_delete(self.topology.name(exchange))
