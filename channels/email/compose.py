@@ -40,7 +40,9 @@ def compose(delivery: Delivery, text: str, marks: ThreadMarks) -> bytes:
         mail["In-Reply-To"] = thread.in_reply_to
     if earlier:
         mail["References"] = " ".join(earlier)
-    mail["Reply-To"] = marks.reply_address(delivery.conversation_id, delivery.sender, delivery.created_at)
+    mail["Reply-To"] = marks.reply_address(
+        delivery.conversation_id, delivery.sender, delivery.recipient, delivery.created_at
+    )
     mail["Auto-Submitted"] = "auto-replied"
     mail["X-Auto-Response-Suppress"] = "All"
     mail["X-Loop"] = marks.domain

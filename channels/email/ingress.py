@@ -1,12 +1,13 @@
 """Mail in over SMTP: whom it is for, who sent it, and that it is stored before the client hears 250.
 
-No relaying: a recipient is one of our mailboxes or a reply address of ours. Every failure of ours is a 451,
-so that the sending server keeps the mail. RFC 5321; reference/email.md, sections 3 to 5.
+No relaying: a recipient is one of our mailboxes, with or without a subaddress such as a reply token. Every
+failure of ours is a 451, so that the sending server keeps the mail. RFC 5321; reference/email.md, sections 3
+to 5.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -38,9 +39,9 @@ class Recipient:
     """Whom a mail is for."""
 
     mailbox: str
-    """Our mailbox, canonical and without subaddress; the reply address itself where its name is not ours."""
+    """Our mailbox, canonical and without subaddress."""
     conversation_id: str | None
-    """What a valid reply token names."""
+    """What a reply token names that was mailed to this sender."""
 
 
 class MailIngress:
@@ -102,17 +103,14 @@ class _Intake:
     def close(self) -> None:
         self._readers.shutdown(wait=False, cancel_futures=True)
 
-    def recipient(self, address: str) -> Recipient | None:
-        """Whom mail to this address is for; None when it is not ours. Subaddresses are (RFC 5233)."""
-        mailbox = canonical(address)
-        if mailbox is None:
-            return None
-        conversation_id = self._marks.read_reply_address(mailbox, self._ingress.clock.now())
+    def mailbox_of(self, address: str) -> str | None:
+        """Our mailbox that mail to this address goes to, subaddress or not (RFC 5233); None: not ours."""
+        mailbox = canonical(address) or ""
         local, _, domain = mailbox.rpartition("@")
-        for candidate in (mailbox, f"{local.partition('+')[0]}@{domain}"):
+        for candidate in (mailbox, f"{local.rpartition('+')[0]}@{domain}"):
             if self._ingress.accept.serves(Channel.EMAIL, candidate):
-                return Recipient(candidate, conversation_id)
-        return Recipient(mailbox, conversation_id) if conversation_id else None
+                return candidate
+        return None
 
     async def take_in(self, raw: bytes, mail_from: str, addresses: Sequence[str]) -> str:
         """The reply to a mail. Raises Unavailable where it could not be stored now."""
@@ -124,7 +122,7 @@ class _Intake:
         if sender is None:
             return "550 5.6.0 This mail names no sender"
         accepted: list[Accepted] = []
-        for recipient in _merged(filter(None, map(self.recipient, addresses))):
+        for recipient in self._recipients(addresses, mail.sender):
             try:
                 accepted.append(await self._ingress.accept(self._message(mail, sender, recipient)))
             except UnknownAddress:
@@ -132,6 +130,17 @@ class _Intake:
         if not accepted:
             return "550 5.1.1 No such mailbox here"
         return f"250 2.0.0 accepted as {accepted[0].message_id}"
+
+    def _recipients(self, addresses: Sequence[str], sender: str | None) -> list[Recipient]:
+        """One a mailbox, and with the conversation that one of its addresses names for the sender."""
+        named: dict[str, str | None] = {}
+        now = self._ingress.clock.now()
+        for address in addresses:
+            mailbox = self.mailbox_of(address)
+            if mailbox is not None:
+                found = self._marks.read_reply_address(address, sender, now) if sender else None
+                named[mailbox] = named.get(mailbox) or found
+        return [Recipient(mailbox, conversation_id) for mailbox, conversation_id in named.items()]
 
     def _message(self, mail: ParsedMail, sender: str, recipient: Recipient) -> InboundMessage:
         kind = self._kind(mail)
@@ -162,7 +171,7 @@ class _Intake:
         return MailKind.AUTO_REPLY if ours and mail.kind is MailKind.HUMAN else mail.kind
 
     def _sender_auth(self, mail: ParsedMail, recipient: Recipient) -> SenderAuth:
-        """How sure the sender is. `accept` compares it with whom the reply token's conversation is with."""
+        """How sure the sender is: a reply token counts where a From header alone does not."""
         if mail.sender is None:
             return SenderAuth.UNVERIFIED
         if self._unproven is SenderAuth.UNVERIFIED and recipient.conversation_id is not None:
@@ -200,7 +209,7 @@ class _Hooks:
         """Only our own addresses, and not too many."""
         if len(envelope.rcpt_tos) >= self._gate.limits.recipients:
             return "452 4.5.3 Too many recipients"
-        if self.intake.recipient(address) is None:
+        if self.intake.mailbox_of(address) is None:
             return "550 5.1.1 No such mailbox here"
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
@@ -229,18 +238,9 @@ class _Hooks:
         return TRY_LATER
 
 
-def _merged(recipients: Iterable[Recipient]) -> list[Recipient]:
-    """One recipient a mailbox, the one with a reply token where there is one."""
-    by_mailbox: dict[str, Recipient] = {}
-    for recipient in recipients:
-        known = by_mailbox.get(recipient.mailbox)
-        if known is None or known.conversation_id is None:
-            by_mailbox[recipient.mailbox] = recipient
-    return list(by_mailbox.values())
-
-
 def _metadata(mail: ParsedMail, kind: MailKind, auth: SenderAuth) -> JsonObject:
     return {
+        "subject": mail.subject or None,
         "message_id": mail.message_id,
         "in_reply_to": mail.in_reply_to,
         "references": list(mail.references),

@@ -48,26 +48,30 @@ class ThreadMarks:
     domain: str
     secrets: tuple[bytes, ...]
 
-    def reply_address(self, conversation_id: str, ours: str, made_at: int) -> str:
-        """The address at which an answer finds its conversation: `ours` with the token as subaddress.
+    def reply_address(self, conversation_id: str, ours: str, theirs: str, made_at: int) -> str:
+        """Where an answer of `theirs` finds its conversation: the address `ours` with a token as subaddress.
 
-        The name `reply` stands in for a local part that would exceed 64 characters (RFC 5321 §4.5.3.1.1).
+        The token counts for mail from `theirs` only, so that it proves the address it was mailed to and no
+        other. It is `ours` alone where the local part would exceed 64 characters (RFC 5321 §4.5.3.1.1).
         """
         local, _, domain = ours.rpartition("@")
         body = UUID(conversation_id).bytes + ((made_at + REPLY_ADDRESS_LIFE) // SECOND).to_bytes(4, "big")
-        token = _base32(body + _mac(self.secrets[0], _ADDRESS_TAG + body))
-        if len(local) + 1 + _TOKEN_LENGTH > _LOCAL_MAX or not local.isascii():
-            local = "reply"
+        token = _base32(body + _mac(self.secrets[0], _signed(body, theirs)))
+        if len(local.encode()) + 1 + len(token) > _LOCAL_MAX:
+            return ours
         return f"{local}+{token}@{domain}"
 
-    def read_reply_address(self, mailbox: str, now: int) -> str | None:
-        """The conversation an address of ours names; None when it names none, is forged or has expired."""
+    def read_reply_address(self, mailbox: str, sender: str, now: int) -> str | None:
+        """The conversation an address of ours names for this sender.
+
+        None when it names none, is forged, has expired, or was mailed to somebody else.
+        """
         token = mailbox.rpartition("@")[0].rpartition("+")[2]
         content = _unbase32(token) if len(token) == _TOKEN_LENGTH else None
         if content is None:
             return None
         body, mac = content[:-_MAC_BYTES], content[-_MAC_BYTES:]
-        if not self._proven(_ADDRESS_TAG + body, mac) or int.from_bytes(body[16:], "big") * SECOND < now:
+        if not self._proven(_signed(body, sender), mac) or int.from_bytes(body[16:], "big") * SECOND < now:
             return None
         return str(UUID(bytes=body[:16]))
 
@@ -139,6 +143,11 @@ def _is_sendable(id_: str) -> bool:
         and " " not in id_
         and not id_.endswith(f"@{MADE_DOMAIN}>")
     )
+
+
+def _signed(body: bytes, theirs: str) -> bytes:
+    """What the MAC of a reply address covers: conversation and expiry, and whom it was mailed to."""
+    return _ADDRESS_TAG + body + theirs.lower().encode("utf-8", "replace")
 
 
 def _mac(secret: bytes, body: bytes) -> bytes:

@@ -50,7 +50,8 @@ def test_a_reply() -> None:
     assert mail["Message-ID"] == MARKS.message_id(DELIVERY.conversation_id, DELIVERY.message_id)
     assert mail["In-Reply-To"] == "<B@x>"
     assert mail["References"] == "<a@x> <B@x>"
-    assert MARKS.read_reply_address(mail["Reply-To"], DELIVERY.created_at) == DELIVERY.conversation_id
+    named = MARKS.read_reply_address(mail["Reply-To"], "ana@example.com", DELIVERY.created_at)
+    assert named == DELIVERY.conversation_id
     assert mail["Auto-Submitted"] == "auto-replied"
     assert mail["X-Auto-Response-Suppress"] == "All"
     assert mail["X-Loop"] == "example.org"

@@ -17,34 +17,47 @@ from gateway.domain.ids import new_id
 MARKS = ThreadMarks("mail.example.org", (b"new secret", b"old secret"))
 OLD = ThreadMarks("mail.example.org", (b"old secret",))
 STRANGER = ThreadMarks("mail.example.org", (b"another",))
+ANA = "ana@example.com"
 NOW = 1_795_424_400_000_000
 
 
-@given(st.uuids().map(str), st.sampled_from(["support@example.org", "a-very-long-local-part@example.org"]))
-def test_a_reply_address_names_its_conversation(conversation_id: str, ours: str) -> None:
-    address = MARKS.reply_address(conversation_id, ours, NOW)
+@given(
+    st.uuids().map(str),
+    st.sampled_from(["support@example.org", "us+eu@example.org", "fifteen-letters@example.org"]),
+)
+def test_a_reply_address_names_its_conversation_to_whom_it_was_mailed(
+    conversation_id: str, ours: str
+) -> None:
+    address = MARKS.reply_address(conversation_id, ours, ANA, NOW)
     assert len(address.rpartition("@")[0]) <= 64
+    assert address.startswith(ours.partition("@")[0] + "+")
     assert address.endswith("@example.org")
     assert address == address.lower()
-    assert MARKS.read_reply_address(address, NOW) == conversation_id
-    assert MARKS.read_reply_address(address.upper(), NOW) == conversation_id
+    assert MARKS.read_reply_address(address, ANA, NOW) == conversation_id
+    assert MARKS.read_reply_address(address.upper(), ANA, NOW) == conversation_id
+    assert MARKS.read_reply_address(address, "eve@example.com", NOW) is None
+
+
+def test_a_long_local_part_has_no_room_for_a_token() -> None:
+    ours = "sixteen--letters@example.org"
+    assert MARKS.reply_address(new_id(), ours, ANA, NOW) == ours
 
 
 def test_a_reply_address_made_with_the_old_secret_still_counts() -> None:
     conversation_id = new_id()
-    assert (
-        MARKS.read_reply_address(OLD.reply_address(conversation_id, "s@x.org", NOW), NOW) == conversation_id
-    )
+    address = OLD.reply_address(conversation_id, "s@x.org", ANA, NOW)
+    assert MARKS.read_reply_address(address, ANA, NOW) == conversation_id
 
 
 def test_forged_changed_and_expired_reply_addresses_name_nothing() -> None:
-    address = MARKS.reply_address(new_id(), "s@x.org", NOW)
+    address = MARKS.reply_address(new_id(), "s@x.org", ANA, NOW)
     local, _, domain = address.rpartition("@")
     changed = local[:-5] + ("a" if local[-5] != "a" else "b") + local[-4:]
-    assert MARKS.read_reply_address(STRANGER.reply_address(new_id(), "s@x.org", NOW), NOW) is None
-    assert MARKS.read_reply_address(f"{changed}@{domain}", NOW) is None
-    assert MARKS.read_reply_address(address, NOW + REPLY_ADDRESS_LIFE + 1) is None
-    assert MARKS.read_reply_address("s@x.org", NOW) is None
+    forged = STRANGER.reply_address(new_id(), "s@x.org", ANA, NOW)
+    assert MARKS.read_reply_address(forged, ANA, NOW) is None
+    assert MARKS.read_reply_address(f"{changed}@{domain}", ANA, NOW) is None
+    assert MARKS.read_reply_address(address, ANA, NOW + REPLY_ADDRESS_LIFE + 1) is None
+    assert MARKS.read_reply_address("s@x.org", ANA, NOW) is None
 
 
 @given(st.uuids().map(str), st.uuids().map(str))
@@ -59,7 +72,7 @@ def test_a_message_id_of_ours_names_its_conversation(conversation_id: str, messa
 
 @given(st.text(max_size=120))
 def test_any_text_is_asked_for_marks(text: str) -> None:
-    assert MARKS.read_reply_address(text, NOW) is None
+    assert MARKS.read_reply_address(text, ANA, NOW) is None
     assert MARKS.conversation_of_message_id(text) is None
     assert all(id_.startswith("<") and id_.endswith(">") for id_ in read_ids(text))
 
