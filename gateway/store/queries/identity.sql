@@ -50,7 +50,7 @@ WHERE end_user_id = :end_user_id AND organization_id = :organization_id AND kind
 ORDER BY created_at, value LIMIT 1
 
 -- name: api_key_by_hash
-SELECT id, organization_id, name, role, approver_roles FROM api_keys
+SELECT id, organization_id, name, role, approver_roles, created_at FROM api_keys
 WHERE key_hash = :key_hash AND revoked_at IS NULL
 
 -- name: api_key_insert

@@ -1,0 +1,67 @@
+"""What configuration says about where a conversation goes: the agent that answers, and how long it lives."""
+
+from datetime import timedelta
+
+from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.message import Channel
+from gateway.service.accept import Route
+from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def route_of(config: GatewayConfig, agent: AgentConfig, values: ChannelConfig, partitions: int) -> Route:
+    """The route of a conversation with `agent`, under the values in force where it takes place."""
+    return Route(
+        organization_id=config.organization_id,
+        agent_id=agent.id,
+        revision_id=agent.revision_id,
+        idle_ttl=values.idle_ttl // _MICROSECOND,
+        retention=None if values.retention is None else values.retention // _MICROSECOND,
+        partitions=partitions,
+    )
+
+
+def agent_for(config: GatewayConfig, assistant: str | None, address: AddressConfig | None) -> AgentConfig:
+    """The agent asked for (by id or slug), else that of the address, else the default one.
+
+    Raises GatewayError: `agent_not_found`, `no_default_agent`.
+    """
+    if assistant is not None:
+        asked = config.agent(assistant)
+        if asked is None:
+            raise GatewayError(
+                ErrorCode.AGENT_NOT_FOUND, "there is no such agent; GET /v1/agents lists those there are"
+            )
+        return asked
+    found = config.agent(address.agent) if address is not None else config.default_agent()
+    if found is None:
+        raise GatewayError(
+            ErrorCode.NO_DEFAULT_AGENT,
+            "no agent is the default; name one in assistant_id, or set default_agent in gateway.toml",
+        )
+    return found
+
+
+def our_address(
+    config: GatewayConfig, channel: Channel, wanted: str | None, assistant: str | None
+) -> AddressConfig | None:
+    """The address that speaks on a channel that delivers: the one wanted, else the first of the agent's.
+
+    None where the channel needs none, or this gateway has none there. Raises GatewayError `no_address`
+    for an address that is not one of ours.
+    """
+    if not channel.delivers:
+        return None
+    if wanted is not None:
+        found = config.address(channel, wanted)
+        if found is None:
+            raise GatewayError(
+                ErrorCode.NO_ADDRESS, f"this is no {channel} address of this gateway; see gateway.toml"
+            )
+        return found
+    ours = config.addresses_of(channel)
+    agent = config.agent(assistant) if assistant is not None else config.default_agent()
+    return next(
+        (entry for entry in ours if agent is not None and entry.agent == agent.slug), next(iter(ours), None)
+    )
