@@ -193,6 +193,7 @@ async def _refuse(tx: Tx, conversation: Conversation, approval: Row, partitions:
         error=None,
         error_message=None,
     )
+    await tx.run("inputs_done", conversation_id=conversation.id, turn_id=approval["turn_id"])
     moved = await move_status(tx, conversation, Status.CLOSED, Cause.DECISION)
     await conversation_ended(
         tx, conversation, reason="approval rejected", at=moved["updated_at"], partitions=partitions

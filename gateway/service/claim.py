@@ -37,11 +37,14 @@ async def claim_turn(tx: Tx, conversation_id: str, worker_id: str) -> Claim | No
 
 
 async def next_turn(tx: Tx, lease: LeaseRef) -> Claim | NotNow:
-    """Look once more: what arrived meanwhile, under the lease that is still held."""
+    """Look once more: what arrived meanwhile, under the lease that is still held; else let it go."""
     row = await tx.one(
         "conversation_still", id=lease.conversation_id, worker_id=lease.worker_id, fence=lease.fence
     )
-    return NotNow.ANSWERED if row is None else await _take(tx, row, lease.worker_id)
+    if row is None:
+        await release(tx, lease)  # the pending input was withdrawn
+        return NotNow.ANSWERED
+    return await _take(tx, row, lease.worker_id)
 
 
 async def release(tx: Tx, lease: LeaseRef) -> None:
@@ -206,14 +209,14 @@ async def _claim(
 
 
 def _history_message(message: Message) -> HistoryMessage:
-    return HistoryMessage.model_construct(
+    return HistoryMessage(
         seq=message.seq,
         role=message.role.value,
         content=message.content,
         authored_by=message.author.value,
         created_at=rfc3339(message.created_at),
-        attachments=[
+        attachments=tuple(
             HistoryAttachment(id=a.id, media_type=a.media_type, size=a.size, name=a.name, url=a.url)
             for a in message.attachments
-        ],
+        ),
     )

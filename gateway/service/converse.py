@@ -330,10 +330,16 @@ def _queued_outcome(conversation_id: str, turn_id: str, seq: int, status: Status
 
 async def withdraw(tx: Tx, message_id: str) -> bool:
     """Take an input back whose turn has not begun; False when it has."""
-    row = await tx.one("input_withdraw", message_id=message_id)
-    if row is None:
+    waiting = await tx.one("input_by_message", message_id=message_id)
+    if waiting is None:
         return False
-    await tx.run("conversation_uncount_input", id=row["conversation_id"])
+    # the conversation first, as everywhere: its turn cannot begin while the input is taken out
+    await tx.one(
+        "conversation_lock", organization_id=waiting["organization_id"], id=waiting["conversation_id"]
+    )
+    if not await tx.run("input_withdraw", message_id=message_id):
+        return False
+    await tx.run("conversation_settle_input", id=waiting["conversation_id"])
     return True
 
 

@@ -1,5 +1,6 @@
 """Commit what a turn produced, in one transaction and under the fencing number; or record that it failed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.domain.clock import SECOND
@@ -16,7 +17,7 @@ from gateway.service.dead import bury_turn
 from gateway.service.deliver import enqueue
 from gateway.service.handoff import open_handoff
 from gateway.service.timeline import write_event, write_messages
-from gateway.store.records import pack
+from gateway.store.records import pack, unpack
 
 _NEXT: dict[Path, tuple[Status, Cause]] = {
     Path.HANDOFF: (Status.WAITING_FOR_HUMAN, Cause.HANDOFF),
@@ -41,8 +42,9 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
     status = move(before, *_NEXT[reply.path]) if reply.path in _NEXT else before
     parked = reply.path is Path.APPROVAL
     contents = _contents(reply)
-    answered = 0 if parked else await _settle_inputs(tx, claim)
-    row = await _commit(tx, claim, status, answered=answered, added=len(contents), moved=status is not before)
+    row = await _commit(tx, claim, status, added=len(contents), moved=status is not before)
+    if not parked:
+        await _settle_inputs(tx, claim)
     first = row["message_count"] - len(contents)
     messages = [
         _message(claim, reply, first + offset, content, newest=offset == len(reply.messages) - 1)
@@ -54,7 +56,7 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
         row["event_count"] - len(contents) - (status is not before),
         agent_id=claim.conversation.assigned_agent_id,
     )
-    seqs = tuple(sorted({i.seq for i in claim.inputs} | {m.seq for m in messages}))
+    seqs = await _seqs(tx, claim, messages)
     if parked:
         await park(tx, claim, reply, seqs)
     else:
@@ -86,11 +88,21 @@ async def _follow(tx: Tx, claim: Claim, reply: Reply, status: Status, row: Row, 
         )
 
 
-async def _settle_inputs(tx: Tx, claim: Claim) -> int:
-    return await tx.run("inputs_done", conversation_id=claim.conversation.id, turn_id=claim.turn_id)
+async def _seqs(tx: Tx, claim: Claim, written: Sequence[Message] = ()) -> tuple[int, ...]:
+    """Every message of the turn: its input, what it wrote before it was parked, what it wrote now."""
+    seqs = {i.seq for i in claim.inputs} | {m.seq for m in written}
+    if claim.request.approval is not None:
+        row = await tx.one("turn_by_id", id=claim.turn_id)
+        seqs |= set(unpack(row["message_seqs"], [])) if row is not None else set()
+    return tuple(sorted(seqs))
 
 
-async def _commit(tx: Tx, claim: Claim, status: Status, *, answered: int, added: int, moved: bool) -> Row:
+async def _settle_inputs(tx: Tx, claim: Claim) -> None:
+    await tx.run("inputs_done", conversation_id=claim.conversation.id, turn_id=claim.turn_id)
+
+
+async def _commit(tx: Tx, claim: Claim, status: Status, *, added: int, moved: bool) -> Row:
+    """Count the turn's messages and answered inputs. Comes first: it locks the conversation."""
     row = await tx.one(
         "conversation_finish_turn",
         id=claim.conversation.id,
@@ -99,7 +111,6 @@ async def _commit(tx: Tx, claim: Claim, status: Status, *, answered: int, added:
         turn_id=claim.turn_id,
         added=added,
         events=added + moved,
-        answered=answered,
         status=status.value,
         closed=status is Status.CLOSED,
         parked=status is Status.AWAITING_APPROVAL,
@@ -206,9 +217,9 @@ async def fail_turn(tx: Tx, claim: Claim, error: ErrorCode, reason: str) -> Fini
 
     A turn that nobody waits for and that has used up its attempts becomes a dead letter.
     """
-    answered = await _settle_inputs(tx, claim)
-    row = await _commit(tx, claim, claim.conversation.status, answered=answered, added=0, moved=False)
-    seqs = tuple(i.seq for i in claim.inputs)
+    row = await _commit(tx, claim, claim.conversation.status, added=0, moved=False)
+    await _settle_inputs(tx, claim)
+    seqs = await _seqs(tx, claim)
     state = TurnState.FAILED if claim.has_api_input else TurnState.DEAD
     await tx.run(
         "turn_finish",

@@ -37,8 +37,8 @@ def _sqlite_scans(details: list[str]) -> list[str]:
     scans = []
     for detail in details:
         match = re.match(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", detail)
-        # json_each is the caller's own list
-        if match is not None and match[1] not in {*SMALL, "json_each"} and match[2] not in IN_ORDER:
+        # json_each is the caller's own list, done the single row of a count
+        if match is not None and match[1] not in {*SMALL, "json_each", "done"} and match[2] not in IN_ORDER:
             scans.append(detail)
     return scans
 

@@ -23,14 +23,14 @@ DELETE FROM inputs WHERE conversation_id = :conversation_id AND turn_id = :turn_
 
 -- name: input_withdraw
 -- A request that waited too long for its place takes its input back, unless its turn has begun.
-DELETE FROM inputs WHERE message_id = :message_id AND seq IS NULL RETURNING conversation_id
+DELETE FROM inputs WHERE message_id = :message_id AND seq IS NULL
 
 -- name: input_listener
 -- Somebody waits for this input from now on (again, or elsewhere).
 UPDATE inputs SET reply_to = :reply_to, stream = :stream WHERE message_id = :message_id
 
 -- name: input_by_message
-SELECT i.message_id, i.conversation_id, i.turn_id, i.seq, i.accepted_at, c.status
+SELECT i.message_id, i.conversation_id, i.turn_id, i.seq, i.accepted_at, c.status, c.organization_id
 FROM inputs i JOIN conversations c ON c.id = i.conversation_id
 WHERE i.message_id = :message_id
 
@@ -44,8 +44,9 @@ ORDER BY i.number LIMIT 200
 -- name: inputs_drop
 DELETE FROM inputs WHERE conversation_id = :conversation_id
 
--- name: conversation_uncount_input
-UPDATE conversations SET last_input = last_input - 1, updated_at = {now} WHERE id = :id
+-- name: conversation_settle_input
+-- One input less to answer. `last_input` only rises: it numbers inputs, and two must not share a number.
+UPDATE conversations SET answered = answered + 1, updated_at = {now} WHERE id = :id
 
 -- name: conversation_claim
 -- The lease: free, or its owner is dead by the database's clock. Taking it raises the fencing number.
@@ -75,8 +76,8 @@ UPDATE conversations SET
     next_turn_id = CASE WHEN next_turn_id = :turn_id THEN NULL ELSE next_turn_id END,
     message_count = message_count + :taken,
     event_count = event_count + :taken,
-    first_message_at = COALESCE(first_message_at, {now}),
-    last_message_at = {now},
+    first_message_at = CASE WHEN :taken > 0 THEN COALESCE(first_message_at, {now}) ELSE first_message_at END,
+    last_message_at = CASE WHEN :taken > 0 THEN {now} ELSE last_message_at END,
     updated_at = {now}
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
 RETURNING message_count, event_count
@@ -123,23 +124,26 @@ UPDATE turns SET state = 'parked', path = 'approval', decision_source = 'policy'
 WHERE id = :id AND finished_at IS NULL
 
 -- name: conversation_finish_turn @sqlite
--- Commit a turn under its fencing number; the lease goes when nothing more is pending.
+-- Commit a turn under its fencing number; the lease goes when nothing more is pending. The answered
+-- inputs are counted here and deleted after: the conversation's row is what every unit locks first.
 UPDATE conversations SET
     message_count = message_count + :added,
     event_count = event_count + :events,
-    answered = answered + :answered,
+    answered = answered + done.inputs,
     status = :status,
     turn_id = CASE WHEN :parked THEN turn_id END,
     turn_due_at = NULL,
     rung_at = NULL,
-    last_message_at = {now},
+    last_message_at = CASE WHEN :added > 0 THEN {now} ELSE last_message_at END,
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl,
     ended_at = CASE WHEN :closed THEN {now} ELSE ended_at END,
     closed_at = CASE WHEN :closed THEN {now} ELSE closed_at END,
     retention_expires_at = CASE WHEN :closed THEN {now} + retention ELSE retention_expires_at END,
-    lease_owner = CASE WHEN answered + :answered >= last_input OR :status <> 'active'
+    lease_owner = CASE WHEN answered + done.inputs >= last_input OR :status <> 'active'
                        THEN NULL ELSE lease_owner END
+FROM (SELECT COUNT(*) AS inputs FROM inputs
+      WHERE conversation_id = :id AND turn_id = :turn_id AND NOT :parked) AS done
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :turn_id
 RETURNING message_count, event_count, lease_owner, updated_at
 
@@ -147,19 +151,21 @@ RETURNING message_count, event_count, lease_owner, updated_at
 UPDATE conversations SET
     message_count = message_count + :added,
     event_count = event_count + :events,
-    answered = answered + :answered,
+    answered = answered + done.inputs,
     status = :status::text,
     turn_id = CASE WHEN :parked::boolean THEN turn_id END,
     turn_due_at = NULL,
     rung_at = NULL,
-    last_message_at = {now},
+    last_message_at = CASE WHEN :added > 0 THEN {now} ELSE last_message_at END,
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl,
     ended_at = CASE WHEN :closed::boolean THEN {now} ELSE ended_at END,
     closed_at = CASE WHEN :closed::boolean THEN {now} ELSE closed_at END,
     retention_expires_at = CASE WHEN :closed::boolean THEN {now} + retention ELSE retention_expires_at END,
-    lease_owner = CASE WHEN answered + :answered >= last_input OR :status::text <> 'active'
+    lease_owner = CASE WHEN answered + done.inputs >= last_input OR :status::text <> 'active'
                        THEN NULL ELSE lease_owner END
+FROM (SELECT COUNT(*) AS inputs FROM inputs
+      WHERE conversation_id = :id AND turn_id = :turn_id AND NOT :parked::boolean) AS done
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :turn_id
 RETURNING message_count, event_count, lease_owner, updated_at
 
