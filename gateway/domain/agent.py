@@ -4,6 +4,7 @@ The same models serve agents over HTTP (`protocol: 1`, one event a line) and in 
 (`async def function(turn: TurnRequest) -> AsyncIterator[AgentEvent]`); see contract/runtime.md.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -25,7 +26,8 @@ class AgentIdentity(_Wire):
     revision_id: str
 
 
-class HistoryAttachment(_Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryAttachment:
     """A file of a message, as an agent sees it."""
 
     id: str
@@ -35,15 +37,19 @@ class HistoryAttachment(_Wire):
     url: str
 
 
-class HistoryMessage(_Wire):
-    """One earlier message; on voice, an interrupted reply is the part that was heard."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryMessage:
+    """One earlier message; on voice, an interrupted reply is the part that was heard.
+
+    A plain dataclass: a turn makes up to fifty, from rows that need no validation.
+    """
 
     seq: int
     role: str
     content: str
     authored_by: str
     created_at: str
-    attachments: list[HistoryAttachment] = Field(default_factory=list)
+    attachments: tuple[HistoryAttachment, ...] = ()
 
 
 class ApprovalDecision(_Wire):

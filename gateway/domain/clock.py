@@ -21,8 +21,8 @@ class Clock:
 
 def rfc3339(microseconds: int) -> str:
     """A stored time as RFC 3339 text in UTC with `Z`."""
-    moment = datetime.fromtimestamp(microseconds // SECOND, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{microseconds % SECOND:06d}Z"
+    seconds, fraction = divmod(microseconds, SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{fraction:06d}Z"
 
 
 def from_rfc3339(text: str) -> int:

@@ -80,7 +80,10 @@ class _Block:
 
 def bind_sqlite(params: Mapping[str, Param]) -> Mapping[str, Param]:
     """Return the parameters as SQLite takes them: lists as JSON text, the rest untouched."""
-    if not any(isinstance(value, list | tuple) for value in params.values()):
+    for value in params.values():
+        if value.__class__ is list or value.__class__ is tuple:
+            break
+    else:
         return params
     return {
         name: json.dumps(value) if isinstance(value, list | tuple) else value

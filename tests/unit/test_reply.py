@@ -141,7 +141,7 @@ def test_a_handoff() -> None:
     reply = fold(HI, HANDOFF)
     assert (reply.path, reply.text) == (Path.HANDOFF, "Hi")
     assert (reply.handoff_reason, reply.handoff_text) == ("asked", "A person will write to you.")
-    assert fold(HANDOFF).messages == ()
+    assert fold(HANDOFF).text == "A person will write to you.", "said where the agent has said nothing"
 
 
 def test_an_end() -> None:
