@@ -304,6 +304,7 @@ CREATE TABLE handoffs (
 );
 CREATE UNIQUE INDEX handoffs_open ON handoffs (conversation_id) WHERE resolved_at IS NULL;
 CREATE INDEX handoffs_newest ON handoffs (organization_id, created_at DESC, id DESC);
+CREATE INDEX handoffs_of_conversation ON handoffs (conversation_id);
 
 CREATE TABLE approvals (
     id uuid PRIMARY KEY,
@@ -349,14 +350,16 @@ CREATE TABLE idempotency_keys (
     route text NOT NULL,
     key text NOT NULL,
     body_hash text NOT NULL,
-    -- The message or conversation the first request created, so that a retry resumes it.
-    subject_id uuid NOT NULL,
+    -- The message the first request put in, so that a retry resumes it.
+    message_id uuid,
+    conversation_id uuid,
     status bigint,
     answer text,
     expires_at bigint NOT NULL,
     PRIMARY KEY (organization_id, route, key)
 );
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (expires_at);
+CREATE INDEX idempotency_keys_of_conversation ON idempotency_keys (conversation_id);
 
 -- Calls that a voice host has announced.
 CREATE TABLE calls (

@@ -43,3 +43,40 @@ WHERE conversation_id = :conversation_id AND status = 'pending'
 -- name: approvals_overdue
 SELECT id, organization_id, conversation_id FROM approvals
 WHERE status = 'pending' AND timeout_at <= {now} ORDER BY timeout_at LIMIT 100
+
+-- name: handoff_by_id
+SELECT * FROM handoffs WHERE organization_id = :organization_id AND id = :id
+
+-- name: handoffs_page @sqlite
+-- Newest first, after a position.
+SELECT * FROM handoffs
+WHERE organization_id = :organization_id AND (created_at, id) < (:before_at, :before_id)
+  AND status IN (SELECT value FROM json_each(:statuses))
+ORDER BY created_at DESC, id DESC LIMIT :limit
+
+-- name: handoffs_page @postgres
+-- Newest first, after a position.
+SELECT * FROM handoffs
+WHERE organization_id = :organization_id AND (created_at, id) < (:before_at, :before_id)
+  AND status = ANY(:statuses)
+ORDER BY created_at DESC, id DESC LIMIT :limit
+
+-- name: approvals_page @sqlite
+-- Oldest first, after a position.
+SELECT * FROM approvals
+WHERE organization_id = :organization_id AND (created_at, id) > (:after_at, :after_id)
+  AND status IN (SELECT value FROM json_each(:statuses))
+ORDER BY created_at, id LIMIT :limit
+
+-- name: approvals_page @postgres
+-- Oldest first, after a position.
+SELECT * FROM approvals
+WHERE organization_id = :organization_id AND (created_at, id) > (:after_at, :after_id)
+  AND status = ANY(:statuses)
+ORDER BY created_at, id LIMIT :limit
+
+-- name: handoffs_purge
+DELETE FROM handoffs WHERE conversation_id = :conversation_id
+
+-- name: approvals_purge
+DELETE FROM approvals WHERE conversation_id = :conversation_id

@@ -21,3 +21,16 @@ ORDER BY seq LIMIT :limit
 -- name: message_delivery_status
 UPDATE messages SET delivery_status = :delivery_status
 WHERE conversation_id = :conversation_id AND seq = :seq
+
+-- name: message_position
+-- Where a message stands, and the turn it belongs to.
+SELECT conversation_id, seq, turn_id FROM messages WHERE id = :id
+
+-- name: message_join_turn
+UPDATE messages SET turn_id = :turn_id WHERE id = :id
+
+-- name: message_last_said
+-- The message that ends a turn's reply.
+SELECT id, created_at FROM messages
+WHERE conversation_id = :conversation_id AND turn_id = :turn_id AND role = 'assistant'
+ORDER BY seq DESC LIMIT 1
