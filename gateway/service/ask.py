@@ -5,14 +5,14 @@ truth and is read on every wake, on reconnect and every second, so that a lost f
 a second. What has been shown of one attempt is never followed by text of another.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from gateway.domain.clock import Clock
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import new_id
 from gateway.domain.message import InboundMessage
-from gateway.domain.ports import Accept, Replies, ReplyFrame, ReplyStream, Store
+from gateway.domain.ports import Accept, Replies, ReplyFrame, ReplyStream, Store, Tx
 from gateway.domain.turn import TurnOutcome, TurnState
 from gateway.service.close import close
 from gateway.service.converse import (
@@ -30,6 +30,23 @@ _LOOK_EVERY = 1.0
 """Seconds between two looks at the turn row while nothing arrives."""
 _GRACE = 20.0
 """Seconds a turn may overstay its time-out before its waiter gives up: a dead worker's turn starts over."""
+
+
+Put = Callable[[Tx, str, str, ApiInput, int], Awaitable[Submitted]]
+"""The unit that stores an input, as `converse.submit` does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What somebody says in a conversation, to be answered on the same connection."""
+
+    organization_id: str
+    conversation_id: str
+    text: str
+    for_update: bool = False
+    """Refuse instead of waiting when a turn runs or waits."""
+    message_id: str | None = None
+    """Of a message that is asked again; None: a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,68 +73,59 @@ class Waiting:
         """Where the replies to this process go."""
         return self._replies.address
 
-    async def turn(
-        self,
-        organization_id: str,
-        conversation_id: str,
-        text: str,
-        *,
-        for_update: bool = False,
-        message_id: str | None = None,
-    ) -> TurnOutcome:
+    @property
+    def turn_timeout(self) -> float:
+        """Seconds a turn may take."""
+        return self._turn_timeout
+
+    async def turn(self, question: Question, put: Put = submit) -> TurnOutcome:
         """Run one turn and answer it whole. Raises GatewayError for every way it can fail."""
-        said = self._said(text, message_id, for_update=for_update, stream=False)
+        said = self._said(question, stream=False)
         stream = self._replies.listen(said.message_id)
         try:
-            submitted = await self._submit(organization_id, conversation_id, said)
+            submitted = await self._submit(question, said, put)
             waits = queued(submitted)
             if waits is not None:
                 return waits
-            async for piece in self._follow(conversation_id, said.message_id, stream):
+            async for piece in self._follow(question.conversation_id, said.message_id, stream):
                 if isinstance(piece, TurnOutcome):
                     return piece
         finally:
             stream.close()
         raise AssertionError("following a turn ends with its outcome or an error")
 
-    async def stream(
-        self,
-        organization_id: str,
-        conversation_id: str,
-        text: str,
-        *,
-        for_update: bool = False,
-        message_id: str | None = None,
-    ) -> AsyncIterator[Said | TurnOutcome]:
+    async def stream(self, question: Question, put: Put = submit) -> AsyncIterator[Said | TurnOutcome]:
         """Run one turn and show it as it is made; the outcome comes last.
 
         The first `anext` submits: what it raises was wrong before the turn started.
         """
-        said = self._said(text, message_id, for_update=for_update, stream=True)
+        said = self._said(question, stream=True)
         stream = self._replies.listen(said.message_id)
         try:
-            submitted = await self._submit(organization_id, conversation_id, said)
+            submitted = await self._submit(question, said, put)
             waits = queued(submitted)
             if waits is not None:
                 yield waits
                 return
             yield Said("")
-            async for piece in self._follow(conversation_id, said.message_id, stream):
+            async for piece in self._follow(question.conversation_id, said.message_id, stream):
                 yield piece
         finally:
             stream.close()
 
-    def _said(self, text: str, message_id: str | None, *, for_update: bool, stream: bool) -> ApiInput:
+    def _said(self, question: Question, *, stream: bool) -> ApiInput:
         return ApiInput(
-            message_id=message_id or new_id(),
-            text=text,
+            message_id=question.message_id or new_id(),
+            text=question.text,
             reply_to=self._replies.address,
             stream=stream,
-            for_update=for_update,
+            for_update=question.for_update,
         )
 
-    async def _submit(self, organization_id: str, conversation_id: str, said: ApiInput) -> Submitted:
-        return await self._store.write(submit, organization_id, conversation_id, said, self._partitions)
+    async def _submit(self, question: Question, said: ApiInput, put: Put) -> Submitted:
+        return await self._store.write(
+            put, question.organization_id, question.conversation_id, said, self._partitions
+        )
 
     async def _follow(
         self, conversation_id: str, message_id: str, stream: ReplyStream
