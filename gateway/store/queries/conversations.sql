@@ -163,6 +163,23 @@ DELETE FROM thread_ids WHERE conversation_id = :id
 -- name: conversation_delete
 DELETE FROM conversations WHERE id = :id
 
+-- name: conversations_idle
+-- Open for longer than they may be without a word. What waits for a decision does not expire, nor
+-- what the agent still owes an answer.
+SELECT id, organization_id FROM conversations
+WHERE ttl_expires_at <= {now} AND ended_at IS NULL AND status <> 'awaiting_approval'
+  AND (status <> 'active' OR answered >= last_input)
+ORDER BY ttl_expires_at LIMIT 50
+
+-- name: conversation_lock_idle @sqlite
+SELECT * FROM conversations WHERE id = :id AND ttl_expires_at <= {now} AND ended_at IS NULL
+  AND status <> 'awaiting_approval' AND (status <> 'active' OR answered >= last_input)
+
+-- name: conversation_lock_idle @postgres
+SELECT * FROM conversations WHERE id = :id AND ttl_expires_at <= {now} AND ended_at IS NULL
+  AND status <> 'awaiting_approval' AND (status <> 'active' OR answered >= last_input)
+FOR UPDATE SKIP LOCKED
+
 -- name: conversation_insert_after
 -- The conversation that follows one which ended with messages unanswered.
 INSERT INTO conversations (
@@ -228,3 +245,14 @@ ORDER BY created_at DESC, id DESC LIMIT :limit
 -- name: conversation_look
 -- What a poll that is held open looks at again and again.
 SELECT status, message_count FROM conversations WHERE organization_id = :organization_id AND id = :id
+
+-- name: conversation_add_input_again
+-- A message whose turn failed is asked again: it has its seq already.
+UPDATE conversations SET
+    last_input = last_input + 1,
+    rung_at = {now},
+    next_turn_id = CASE WHEN status = 'active' THEN next_turn_id ELSE COALESCE(next_turn_id, :next_turn_id) END,
+    updated_at = {now},
+    ttl_expires_at = {now} + idle_ttl
+WHERE id = :id AND ended_at IS NULL
+RETURNING status, last_input, next_turn_id, updated_at
