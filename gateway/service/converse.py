@@ -179,6 +179,10 @@ async def submit(
     conversation = conversation_of(row)
     if conversation.status.terminal:
         raise GatewayError(ErrorCode.CONVERSATION_CLOSED, f"the conversation is {conversation.status}")
+    if conversation.session_type is SessionType.SIMULATION:
+        raise GatewayError(
+            ErrorCode.SIMULATION_READ_ONLY, "a simulation replays its script and takes no turns"
+        )
     if said.for_update and row["answered"] < row["last_input"]:
         raise GatewayError(ErrorCode.TURN_IN_PROGRESS, "a turn runs or waits in this conversation")
     if conversation.channel is Channel.VOICE:
@@ -203,7 +207,7 @@ async def submit(
     )
     arrived = envelope(
         "message.inbound",
-        _inbound(conversation, said, counted["updated_at"]),
+        inbound_of_api(conversation, said, counted["updated_at"]),
         at=counted["updated_at"],
         organization_id=organization_id,
         conversation_id=conversation_id,
@@ -260,11 +264,13 @@ async def _queue(tx: Tx, conversation: Conversation, said: ApiInput) -> Submitte
     )
 
 
-def _inbound(conversation: Conversation, said: ApiInput, at: int) -> JsonObject:
-    """The `message.inbound` body of an API input: its seq comes when its turn starts."""
+def inbound_of_api(
+    conversation: Conversation, said: ApiInput, at: int, *, seq: int | None = None
+) -> JsonObject:
+    """The `message.inbound` body of an API input: its seq comes when its turn starts, unless it has one."""
     return {
         "message_id": said.message_id,
-        "seq": None,
+        "seq": seq,
         "channel": conversation.channel.value,
         "provider": "api",
         "provider_message_id": said.message_id,
