@@ -1,5 +1,7 @@
 """The end of a conversation: what follows from it once, and closing by request."""
 
+from dataclasses import dataclass
+
 from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Cause, Conversation, Status
 from gateway.domain.envelope import Exchange
@@ -15,6 +17,33 @@ from gateway.service.timeline import write_messages
 from gateway.store.records import conversation_of, message_of, pack
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a conversation ends."""
+
+    status: Status
+    cause: Cause
+    reason: str | None
+
+
+async def end(tx: Tx, conversation: Conversation, ending: Ending, partitions: int) -> None:
+    """End an open conversation that this unit has locked: nothing that runs, waits or is unsent goes on."""
+    moved = await move_status(tx, conversation, ending.status, ending.cause)
+    if moved["turn_id"] is not None:
+        await tx.run(
+            "turn_abandon",
+            id=moved["turn_id"],
+            state=TurnState.SUPERSEDED.value,
+            session_status=ending.status.value,
+        )
+    await tx.run("handoffs_cancel", conversation_id=conversation.id)
+    await tx.run("approvals_cancel", conversation_id=conversation.id)
+    await cancel_unsent(tx, conversation, at=moved["updated_at"])
+    await conversation_ended(
+        tx, conversation, reason=ending.reason, at=moved["updated_at"], partitions=partitions
+    )
+
+
 async def close(
     tx: Tx, organization_id: str, conversation_id: str, reason: str | None, partitions: int
 ) -> Conversation:
@@ -25,18 +54,7 @@ async def close(
     conversation = conversation_of(row)
     if conversation.status.terminal:
         return conversation
-    moved = await move_status(tx, conversation, Status.CLOSED, Cause.CLOSE)
-    if moved["turn_id"] is not None:
-        await tx.run(
-            "turn_abandon",
-            id=moved["turn_id"],
-            state=TurnState.SUPERSEDED.value,
-            session_status=Status.CLOSED.value,
-        )
-    await tx.run("handoffs_cancel", conversation_id=conversation.id)
-    await tx.run("approvals_cancel", conversation_id=conversation.id)
-    await cancel_unsent(tx, conversation, at=moved["updated_at"])
-    await conversation_ended(tx, conversation, reason=reason, at=moved["updated_at"], partitions=partitions)
+    await end(tx, conversation, Ending(Status.CLOSED, Cause.CLOSE, reason), partitions)
     closed = await tx.one("conversation_by_id", organization_id=organization_id, id=conversation_id)
     if closed is None:
         raise AssertionError("the conversation was locked in this unit")

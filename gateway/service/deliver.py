@@ -22,6 +22,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message
 from gateway.domain.ports import Tx
 from gateway.domain.turn import NotNow
+from gateway.service.arrival import tell_arrival
 from gateway.service.dead import bury_delivery
 from gateway.service.postings import envelope, post, ring_lane
 from gateway.store.records import delivery_of, pack, part_of
@@ -166,7 +167,8 @@ async def claim_part(
 ) -> PartClaim | None:
     """Commit an attempt before the provider is called; with `texts`, store the parts first.
 
-    None when the delivery was canceled meanwhile. Raises Fenced when the lane is another's.
+    None when there is nothing to send: the delivery was canceled, or the provider has the part.
+    Raises Fenced when the lane is another's.
     """
     if texts:
         await store_parts(tx, part.delivery_id, texts)
@@ -237,55 +239,28 @@ async def settle_delivery(
     *,
     error_code: str | None = None,
 ) -> Delivery | None:
-    """The delivery is over as far as sending goes; the lane's next one, or None and the lane is free."""
+    """The delivery is over as far as sending goes; the lane's next one, or None and the lane is free.
+
+    A part may also refuse its claim because a receipt has shown meanwhile that the provider has it:
+    what nobody canceled is not settled as canceled, but given back as it is now.
+    """
+    if state is DeliveryState.CANCELED and not await _canceled(tx, delivery):
+        return await next_delivery(tx, ref)
     row = await tx.one("delivery_settle", id=delivery.id, state=state.value, error_code=error_code)
     if row is None:
         raise Fenced(ref.lane)
     if state in (DeliveryState.FAILED, DeliveryState.CANCELED):
         await tx.run("parts_cancel", delivery_id=delivery.id)
-    await tx.run(
-        "message_delivery_status",
-        conversation_id=delivery.conversation_id,
-        seq=delivery.message_seq,
-        delivery_status=await _status_of(tx, delivery, DeliveryState(row["state"])),
-    )
+    await tell_arrival(tx, row)
     lane = await tx.one("lane_settle", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id)
     if lane is None:
         raise Fenced(ref.lane)
     return None if lane["lease_owner"] is None else await next_delivery(tx, ref)
 
 
-_SHOWN = {
-    DeliveryState.CANCELED: DeliveryState.FAILED,
-}
-"""`delivery_status` has no word for a canceled reply: it did not arrive."""
-
-
-async def _status_of(tx: Tx, delivery: Delivery, state: DeliveryState) -> str:
-    """The message's delivery status: the worst of the parts, where receipts came before the end."""
-    if state is not DeliveryState.SENT:
-        return _SHOWN.get(state, state).value
-    parts = await tx.all("parts_of_delivery", delivery_id=delivery.id)
-    return worst([PartState(p["state"]) for p in parts]).value
-
-
-_BADNESS = (
-    (PartState.FAILED, DeliveryState.FAILED),
-    (PartState.CANCELED, DeliveryState.FAILED),
-    (PartState.UNKNOWN, DeliveryState.UNKNOWN),
-    (PartState.PENDING, DeliveryState.SENDING),
-    (PartState.SENDING, DeliveryState.SENDING),
-    (PartState.ACCEPTED, DeliveryState.SENT),
-    (PartState.SENT, DeliveryState.SENT),
-    (PartState.SANDBOXED, DeliveryState.SANDBOXED),
-    (PartState.DELIVERED, DeliveryState.DELIVERED),
-)
-
-
-def worst(states: Sequence[PartState]) -> DeliveryState:
-    """A message's delivery status from those of its parts."""
-    present = set(states)
-    return next((shown for state, shown in _BADNESS if state in present), DeliveryState.PENDING)
+async def _canceled(tx: Tx, delivery: Delivery) -> bool:
+    row = await tx.one("delivery_lock", id=delivery.id)
+    return row is not None and row["state"] == DeliveryState.CANCELED
 
 
 async def postpone_part(

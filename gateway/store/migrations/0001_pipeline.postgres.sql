@@ -1,7 +1,9 @@
 -- What only PostgreSQL needs: the database's clock, and a bell when the outbox has something.
 
-CREATE FUNCTION gateway_now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
-    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+-- Of the statement's start, and STABLE: only so may an index be searched by it. A statement that waits
+-- for a lock takes a lease for longer alive than it is, never for dead.
+CREATE FUNCTION gateway_now() RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
          + coalesce(nullif(current_setting('gateway.clock_offset_us', true), ''), '0')::bigint
 $$;
 

@@ -34,8 +34,10 @@ SELECT * FROM deliveries WHERE lane = :lane AND settled_at IS NULL ORDER BY numb
 SELECT * FROM parts WHERE delivery_id = :delivery_id ORDER BY number
 
 -- name: part_insert
+-- How a reply was cut is decided once: who comes second, having lost the lane, changes nothing.
 INSERT INTO parts (delivery_id, number, text, hash, encoding, segments, state, updated_at)
 VALUES (:delivery_id, :number, :text, :hash, :encoding, :segments, 'pending', {now})
+ON CONFLICT DO NOTHING
 
 -- name: part_claim
 -- The attempt is committed before the provider is called. Refused when the lease is lost, or the
@@ -53,7 +55,7 @@ UPDATE parts SET
     state = CASE WHEN rank < :rank THEN :state ELSE state END,
     rank = CASE WHEN rank < :rank THEN :rank ELSE rank END,
     provider_message_id = COALESCE(provider_message_id, :provider_message_id),
-    error_code = :error_code,
+    error_code = CASE WHEN rank < :rank THEN :error_code ELSE error_code END,
     updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number
 RETURNING state, rank
@@ -72,10 +74,18 @@ UPDATE deliveries SET state = :state, error_code = :error_code, updated_at = {no
 WHERE id = :id AND state <> 'canceled'
 
 -- name: delivery_settle
-UPDATE deliveries SET state = CASE WHEN state = 'canceled' THEN state ELSE :state END,
+-- A reply that was canceled while its last part was on its way has left.
+UPDATE deliveries SET state = CASE WHEN state = 'canceled' AND :state <> 'sent' THEN state ELSE :state END,
     error_code = :error_code, settled_at = {now}, updated_at = {now}
 WHERE id = :id AND settled_at IS NULL
-RETURNING state
+RETURNING *
+
+-- name: delivery_lock @sqlite
+SELECT * FROM deliveries WHERE id = :id
+
+-- name: delivery_lock @postgres
+-- Settling and receipts read the parts together: one after the other.
+SELECT * FROM deliveries WHERE id = :id FOR UPDATE
 
 -- name: lane_settle
 -- One delivery less; the lease goes when it was the last. Refused when the lease is lost.
@@ -93,14 +103,11 @@ UPDATE lanes SET lease_owner = NULL
 WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
 
 -- name: part_by_reference
-SELECT p.*, d.conversation_id, d.message_seq, d.state AS delivery_state, d.settled_at, d.organization_id
-FROM parts p JOIN deliveries d ON d.id = p.delivery_id
-WHERE p.delivery_id = :delivery_id AND p.number = :number
+SELECT * FROM parts WHERE delivery_id = :delivery_id AND number = :number
 
 -- name: part_by_provider
-SELECT p.*, d.conversation_id, d.message_seq, d.state AS delivery_state, d.settled_at, d.organization_id
-FROM parts p JOIN deliveries d ON d.id = p.delivery_id
-WHERE p.provider = :provider AND p.provider_message_id = :provider_message_id
+SELECT delivery_id, number FROM parts
+WHERE provider = :provider AND provider_message_id = :provider_message_id
 
 -- name: part_receipt
 -- A receipt: only upwards, but for delivered after failed.
@@ -133,7 +140,7 @@ WHERE id IN (
       AND (l.lease_owner IS NULL OR NOT EXISTS (
             SELECT 1 FROM workers w WHERE w.id = l.lease_owner AND w.expires_at > {now}))
     LIMIT 200)
-RETURNING id, channel, organization_id
+RETURNING id, channel, organization_id, rung_at
 
 -- name: lanes_due @postgres
 UPDATE lanes SET rung_at = {now}
@@ -144,7 +151,7 @@ WHERE id IN (
       AND (l.lease_owner IS NULL OR NOT EXISTS (
             SELECT 1 FROM workers w WHERE w.id = l.lease_owner AND w.expires_at > {now}))
     LIMIT 200 FOR UPDATE SKIP LOCKED)
-RETURNING id, channel, organization_id
+RETURNING id, channel, organization_id, rung_at
 
 -- name: lane_held
 SELECT id FROM lanes WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id

@@ -69,3 +69,19 @@ INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, {now}) ON C
 
 -- name: secret_by_name
 SELECT value FROM secrets WHERE name = :name
+
+-- name: receipts_forget @sqlite
+DELETE FROM receipts WHERE rowid IN (
+    SELECT rowid FROM receipts WHERE received_at < {now} - :age ORDER BY received_at LIMIT 200)
+
+-- name: receipts_forget @postgres
+DELETE FROM receipts WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM receipts WHERE received_at < {now} - :age ORDER BY received_at LIMIT 200))
+
+-- name: idempotency_keys_forget @sqlite
+DELETE FROM idempotency_keys WHERE rowid IN (
+    SELECT rowid FROM idempotency_keys WHERE expires_at < {now} ORDER BY expires_at LIMIT 200)
+
+-- name: idempotency_keys_forget @postgres
+DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM idempotency_keys WHERE expires_at < {now} ORDER BY expires_at LIMIT 200))

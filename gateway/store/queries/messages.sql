@@ -19,8 +19,10 @@ SELECT * FROM messages WHERE conversation_id = :conversation_id AND seq > :since
 ORDER BY seq LIMIT :limit
 
 -- name: message_delivery_status
+-- No row where it has stood so already.
 UPDATE messages SET delivery_status = :delivery_status
 WHERE conversation_id = :conversation_id AND seq = :seq
+  AND COALESCE(delivery_status, '') <> :delivery_status
 
 -- name: message_position
 -- Where a message stands, and the turn it belongs to.

@@ -190,7 +190,7 @@ WHERE id IN (
       AND (c.lease_owner IS NULL OR NOT EXISTS (
             SELECT 1 FROM workers w WHERE w.id = c.lease_owner AND w.expires_at > {now}))
     LIMIT 200)
-RETURNING id, organization_id
+RETURNING id, organization_id, rung_at
 
 -- name: turns_due @postgres
 UPDATE conversations SET rung_at = {now}
@@ -202,7 +202,7 @@ WHERE id IN (
       AND (c.lease_owner IS NULL OR NOT EXISTS (
             SELECT 1 FROM workers w WHERE w.id = c.lease_owner AND w.expires_at > {now}))
     LIMIT 200 FOR UPDATE SKIP LOCKED)
-RETURNING id, organization_id
+RETURNING id, organization_id, rung_at
 
 -- name: turn_abandon
 UPDATE turns SET state = :state, session_status = :session_status, finished_at = {now}

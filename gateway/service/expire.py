@@ -1,0 +1,83 @@
+"""What time brings about: bells rung again, overdue approvals, idle conversations, old rows.
+
+Each fires by a conditional update in the transaction of its effect, and takes a bounded number of
+rows at once; what is left is found the next time.
+"""
+
+from gateway.domain.clock import SECOND
+from gateway.domain.conversation import Cause, Status
+from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.ports import Tx
+from gateway.service.approve import Decision, Resolution, resolve_approval
+from gateway.service.close import Ending, end
+from gateway.service.postings import ring_lane, ring_turns
+from gateway.store.records import conversation_of
+
+_DAY = 24 * 3600 * SECOND
+RECEIPTS_KEPT = 30 * _DAY
+"""How long a provider's message is known as a duplicate, µs."""
+WORKERS_KEPT = _DAY
+"""How long the row of a dead worker is kept, µs."""
+
+
+async def due_turns(tx: Tx, every: int, partitions: int) -> int:
+    """Ring for conversations with input that nobody works on and a bell older than `every` µs; how many."""
+    rows = await tx.all("turns_due", every=every)
+    for row in rows:
+        await ring_turns(
+            tx,
+            organization_id=row["organization_id"],
+            conversation_id=row["id"],
+            partitions=partitions,
+            at=row["rung_at"],
+        )
+    return len(rows)
+
+
+async def due_lanes(tx: Tx, every: int) -> int:
+    """Ring for lanes with deliveries that nobody sends and a bell older than `every` µs; how many."""
+    rows = await tx.all("lanes_due", every=every)
+    for row in rows:
+        await ring_lane(
+            tx,
+            organization_id=row["organization_id"],
+            channel=row["channel"],
+            lane=row["id"],
+            at=row["rung_at"],
+        )
+    return len(rows)
+
+
+async def overdue_approvals(tx: Tx, partitions: int) -> int:
+    """Decide what nobody has decided in time; how many."""
+    decided = 0
+    for row in await tx.all("approvals_overdue"):
+        timeout = Resolution(decision=Decision.TIMEOUT, decided_by=Decision.TIMEOUT.value)
+        try:
+            await resolve_approval(tx, row["organization_id"], row["id"], timeout, partitions)
+        except GatewayError as error:
+            if error.code is not ErrorCode.ALREADY_RESOLVED:
+                raise
+        else:
+            decided += 1
+    return decided
+
+
+async def expire_idle(tx: Tx, partitions: int) -> int:
+    """Expire conversations that have been silent for too long; how many."""
+    expired = 0
+    for found in await tx.all("conversations_idle"):
+        row = await tx.one("conversation_lock_idle", id=found["id"])
+        if row is not None:
+            await end(tx, conversation_of(row), Ending(Status.EXPIRED, Cause.IDLE, "idle"), partitions)
+            expired += 1
+    return expired
+
+
+async def forget(tx: Tx) -> int:
+    """Delete what has served its purpose: old receipts, idempotency keys, dead workers; how many rows."""
+    return (
+        await tx.run("receipts_forget", age=RECEIPTS_KEPT)
+        + await tx.run("idempotency_keys_forget")
+        + await tx.run("workers_expired", age=WORKERS_KEPT)
+    )
