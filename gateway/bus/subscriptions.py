@@ -38,6 +38,7 @@ class Subscriptions:
             apply_types=False,
         )
         self._channels: dict[str, Channel] = {}
+        self._queues: list[tuple[RabbitQueue, QueueDeclaration]] = []
         self._working: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -48,8 +49,12 @@ class Subscriptions:
         if queue.name in self._channels:
             raise ValueError(f"{queue.name} has two consumers")
         channel = self._channels[queue.name] = Channel(prefetch_count=prefetch)
+        declared = RabbitQueue(
+            queue.name, QueueType.QUORUM, arguments=cast(QuorumQueueArgs, dict(queue.arguments))
+        )
+        self._queues.append((declared, queue))
         subscriber = self._broker.subscriber(
-            RabbitQueue(queue.name, QueueType.QUORUM, arguments=cast(QuorumQueueArgs, queue.arguments)),
+            declared,
             channel=channel,
             ack_policy=AckPolicy.MANUAL,
             decoder=_undecoded,
@@ -69,6 +74,12 @@ class Subscriptions:
     async def start(self) -> None:
         """Connect, however long that takes, and consume. Raises when the broker refuses that."""
         await self._broker.start()
+        for declared, queue in self._queues:
+            # Bound here too, so that a queue somebody deletes comes back complete: aio-pika declares, binds
+            # and consumes again what it knows of. FastStream itself knows one binding a queue.
+            robust = await self._broker.declare_queue(declared)
+            for binding in queue.bindings:
+                await robust.bind(binding.exchange, binding.routing_key)
 
     async def missing(self) -> list[str]:
         """The queues nobody of this process consumes now. Waits while there is no connection."""
