@@ -1,6 +1,7 @@
 """Dead letters: failures kept with their reason, to be looked at, requeued or discarded by a person."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from gateway.domain.clock import rfc3339
 from gateway.domain.delivery import Delivery, Part, Refused
@@ -93,9 +94,24 @@ async def bury_delivery(tx: Tx, delivery: Delivery, part: Part, refused: Refused
     await bury(tx, f"deliveries.{delivery.channel}", reason, body.model_dump_json(), envelope=body)
 
 
-async def open_letters(tx: Tx, limit: int) -> list[DeadLetter]:
-    """The unsettled ones, oldest first."""
-    return [_letter(row) for row in await tx.all("dead_letters_open", limit=limit)]
+async def open_letters(tx: Tx, limit: int, after: DeadLetter | None = None) -> list[DeadLetter]:
+    """A page of the unsettled ones, oldest first; `after`: the last one of the page before."""
+    rows = await tx.all(
+        "dead_letters_open",
+        created_at=after.created_at if after else 0,
+        id=after.id if after else _id_like("", "0"),
+        limit=limit,
+    )
+    return [_letter(row) for row in rows]
+
+
+async def letters_like(tx: Tx, prefix: str) -> list[str]:
+    """The ids that begin with `prefix` (hexadecimal digits and dashes), two at most.
+
+    Raises ValueError for a prefix that begins no id.
+    """
+    rows = await tx.all("dead_letters_between", first=_id_like(prefix, "0"), last=_id_like(prefix, "f"))
+    return [row["id"] for row in rows]
 
 
 async def letter(tx: Tx, letter_id: str) -> DeadLetter | None:
@@ -107,6 +123,11 @@ async def letter(tx: Tx, letter_id: str) -> DeadLetter | None:
 async def settle(tx: Tx, letter_id: str, how: str) -> bool:
     """Mark one as requeued or discarded; False when that happened before."""
     return bool(await tx.run("dead_letter_settle", id=letter_id, how=how))
+
+
+def _id_like(prefix: str, digit: str) -> str:
+    """The id that begins with a prefix and goes on with one digit. ValueError for what begins no id."""
+    return str(UUID(prefix.replace("-", "").ljust(32, digit)))
 
 
 def _letter(row: Row) -> DeadLetter:

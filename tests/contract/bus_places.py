@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,8 @@ from gateway.bus.topology import EXCHANGES, Topology
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.ids import new_id
-from gateway.domain.ports import Bus, Consumer, RetryStep, Row, Tx, Wake
+from gateway.domain.ports import Bus, Consumer, RetryStep, Tx, Wake
+from gateway.service.dead import open_letters
 from gateway.service.outbox import StoredOutbox
 from gateway.store.migrate import migrate
 from gateway.store.queries import load_queries
@@ -51,13 +52,10 @@ class Letter:
     body: str
 
 
-async def _letters(tx: Tx) -> Sequence[Row]:
-    return await tx.all("dead_letters_open", limit=100)
-
-
 async def letters_in(store: SqliteStore) -> list[Letter]:
     """The dead letters kept so far."""
-    return [Letter(row["queue"], row["reason"], row["body"]) for row in await store.read(_letters)]
+    letters = await store.read(open_letters, 100)
+    return [Letter(letter.queue, letter.reason, letter.body) for letter in letters]
 
 
 async def the_letter(store: SqliteStore) -> Letter:

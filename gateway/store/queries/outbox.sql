@@ -32,19 +32,3 @@ SELECT MIN(due_at) - {now} AS wait FROM outbox
 
 -- name: outbox_depth
 SELECT COUNT(*) AS depth FROM outbox
-
--- name: dead_letter_insert
-INSERT INTO dead_letters (id, organization_id, queue, reason, body, headers, conversation_id, created_at)
-VALUES (:id, :organization_id, :queue, :reason, :body, :headers, :conversation_id, {now})
-ON CONFLICT DO NOTHING
-
--- name: dead_letters_open
-SELECT id, organization_id, queue, reason, body, conversation_id, created_at FROM dead_letters
-WHERE settled_at IS NULL ORDER BY created_at, id LIMIT :limit
-
--- name: dead_letter_by_id
-SELECT id, organization_id, queue, reason, body, headers, conversation_id, created_at, settled_at, settled_how
-FROM dead_letters WHERE id = :id
-
--- name: dead_letter_settle
-UPDATE dead_letters SET settled_at = {now}, settled_how = :how WHERE id = :id AND settled_at IS NULL
