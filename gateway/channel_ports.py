@@ -27,7 +27,9 @@ def twilio_credentials(settings: Settings) -> TwilioCredentials | None:
     tokens = tuple(token.get_secret_value() for token in settings.twilio_auth_tokens)
     if not tokens:
         return None
-    return TwilioCredentials(settings.twilio_account_sid, tokens, settings.twilio_api_url)
+    return TwilioCredentials(
+        account_sid=settings.twilio_account_sid, auth_tokens=tokens, api_url=settings.twilio_api_url
+    )
 
 
 def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[Route]:
