@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass, replace
 
-from gateway.domain.conversation import Cause, Conversation, Status
+from gateway.domain.conversation import Cause, Conversation, SessionType, Status
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.handoff import Handoff, HandoffSource, HandoffStatus
 from gateway.domain.ids import new_id
-from gateway.domain.message import Author, JsonObject, Message, Role
+from gateway.domain.message import Author, JsonObject, Message
 from gateway.domain.ports import Tx
 from gateway.domain.turn import Claim, Reply
-from gateway.service.deliver import cancel_unsent, enqueue
+from gateway.service.deliver import cancel_unsent
 from gateway.service.postings import ring_turns
+from gateway.service.speak import speak
 from gateway.service.status import move_status, supersede_turn
-from gateway.service.threads import newest_thread
-from gateway.service.timeline import write_event, write_messages
+from gateway.service.timeline import write_event
 from gateway.store.records import conversation_of, handoff_of, pack
 
 
@@ -101,11 +101,17 @@ async def human_turn(
     if row is None:
         raise GatewayError(ErrorCode.NOT_FOUND, "there is no such conversation")
     conversation = conversation_of(row)
+    if conversation.session_type is SessionType.SIMULATION:
+        raise GatewayError(
+            ErrorCode.SIMULATION_READ_ONLY, "a simulation replays its script and takes no turns"
+        )
     if turn.take_over and conversation.status is Status.ACTIVE:
         handoff = await _take_over(tx, conversation, operator)
     else:
         handoff = await _held(tx, conversation, operator)
-    message = await _say(tx, conversation, turn.content) if turn.content is not None else None
+    message = None
+    if turn.content is not None:
+        message = await speak(tx, conversation, turn.content, Author.HUMAN_OPERATOR)
     status = Status.WAITING_FOR_HUMAN
     if turn.return_control:
         status = await _give_back(tx, conversation, handoff, partitions)
@@ -164,26 +170,6 @@ async def _take_over(tx: Tx, conversation: Conversation, operator: Operator) -> 
     if row is None:
         raise AssertionError(f"handoff {handoff_id} was stored in this unit")
     return handoff_of(row)
-
-
-async def _say(tx: Tx, conversation: Conversation, content: str) -> Message:
-    row = await tx.one("conversation_add_message", id=conversation.id)
-    if row is None:
-        raise AssertionError("the conversation was locked in this unit")
-    message = Message(
-        id=new_id(),
-        conversation_id=conversation.id,
-        seq=row["message_count"] - 1,
-        turn_id=None,
-        role=Role.ASSISTANT,
-        content=content,
-        author=Author.HUMAN_OPERATOR,
-        created_at=row["updated_at"],
-        delivery_status="pending" if conversation.channel.delivers else None,
-    )
-    await write_messages(tx, [message], row["event_count"] - 1)
-    await enqueue(tx, conversation, message, await newest_thread(tx, conversation), at=row["updated_at"])
-    return message
 
 
 async def _give_back(tx: Tx, conversation: Conversation, handoff: Handoff, partitions: int) -> Status:

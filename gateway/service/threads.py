@@ -14,8 +14,10 @@ _LOOK_BACK = 20
 
 def thread_position(conversation: Conversation, mails: Sequence[Message]) -> Thread:
     """Answer the last of `mails`: its id, and the ids it named before it (RFC 5322 §3.6.4)."""
-    if conversation.channel is not Channel.EMAIL or not mails:
+    if conversation.channel is not Channel.EMAIL:
         return Thread()
+    if not mails:
+        return Thread(subject=conversation.subject)
     mail = mails[-1].metadata
     answered = mail.get("message_id")
     references = tuple(mail.get("references") or ())

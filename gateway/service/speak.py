@@ -1,0 +1,31 @@
+"""Something said in a conversation outside of any turn: an operator's reply, an agent's first word."""
+
+from gateway.domain.conversation import Conversation
+from gateway.domain.ids import new_id
+from gateway.domain.message import Author, Message, Role
+from gateway.domain.ports import Tx
+from gateway.service.deliver import enqueue
+from gateway.service.threads import newest_thread
+from gateway.service.timeline import write_messages
+
+
+async def speak(tx: Tx, conversation: Conversation, text: str, author: Author) -> Message:
+    """Store a message to the end user and queue it for delivery. The conversation is locked by the caller."""
+    row = await tx.one("conversation_add_message", id=conversation.id)
+    if row is None:
+        raise AssertionError("the conversation was locked in this unit")
+    message = Message(
+        id=new_id(),
+        conversation_id=conversation.id,
+        seq=row["message_count"] - 1,
+        turn_id=None,
+        role=Role.ASSISTANT,
+        content=text,
+        author=author,
+        created_at=row["updated_at"],
+        delivery_status="pending" if conversation.channel.delivers else None,
+    )
+    agent_id = conversation.assigned_agent_id if author is Author.AGENT else None
+    await write_messages(tx, [message], row["event_count"] - 1, agent_id=agent_id)
+    await enqueue(tx, conversation, message, await newest_thread(tx, conversation), at=row["updated_at"])
+    return message
