@@ -29,7 +29,7 @@ _AWAY = (
 
 async def connect(url: str, application_name: str, *, command_timeout: float | None = CONNECT_SECONDS) -> Any:
     """Open one connection outside any pool; raises what is in DRIVER_ERRORS."""
-    return await asyncpg.connect(  # type: ignore[no-untyped-call]
+    return await asyncpg.connect(
         url,
         timeout=CONNECT_SECONDS,
         command_timeout=command_timeout,
@@ -39,11 +39,11 @@ async def connect(url: str, application_name: str, *, command_timeout: float | N
 
 def create_pool(url: str, size: int) -> Any:
     """Return a pool of at most `size` connections; none is opened before it is needed."""
-    return asyncpg.create_pool(  # type: ignore[no-untyped-call]
+    return asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size,
-        init=_text_types,
+        init=_text_ids,
         reset=_leave_as_is,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
@@ -53,10 +53,9 @@ def create_pool(url: str, size: int) -> Any:
     )
 
 
-async def _text_types(connection: Any) -> None:
-    """Have ids and JSON travel as text, as SQLite has them."""
-    for name in ("uuid", "jsonb"):
-        await connection.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=str, format="text")
+async def _text_ids(connection: Any) -> None:
+    """Have ids travel as text, as SQLite has them; JSON does so by itself."""
+    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str, format="text")
 
 
 async def _leave_as_is(_connection: Any) -> None:

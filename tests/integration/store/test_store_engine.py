@@ -98,7 +98,9 @@ async def test_one_may_return_what_it_wrote(store: Store) -> None:
     assert await store.read(item, key) is not None
 
 
-async def test_a_unit_that_fails_leaves_nothing_and_its_neighbours_stay(store: Store) -> None:
+async def test_a_unit_that_fails_leaves_nothing_and_its_neighbours_stay(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     good, bad = [new_id() for _ in range(10)], [new_id() for _ in range(10)]
     outcomes = await asyncio.gather(
         *(store.write(insert, key) for key in good),
@@ -108,6 +110,7 @@ async def test_a_unit_that_fails_leaves_nothing_and_its_neighbours_stay(store: S
     assert outcomes[:10] == [1] * 10
     assert all(isinstance(outcome, LookupError) for outcome in outcomes[10:])
     assert await store.read(count) == 10
+    assert caplog.records == []
 
 
 async def test_a_failed_statement_cannot_be_swallowed(store: Store) -> None:

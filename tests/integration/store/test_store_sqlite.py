@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Tx
+from gateway.domain.ports import Tx, Wake
 from gateway.store import group_commit
 from gateway.store.engine import StoreUnavailable, open_store
 from gateway.store.queries import Queries, Query
@@ -59,6 +59,71 @@ async def test_concurrent_units_share_a_commit(sqlite_url: str, queries: Queries
         commits = log_frames(tmp_path / "store.db") - before
         assert await store.read(count) == 201
     assert 1 <= commits <= 20
+
+
+async def test_a_burst_wakes_once_and_a_failure_nobody(sqlite_url: str, queries: Queries) -> None:
+    woken: list[int] = []
+
+    async def add(tx: Tx, key: str, *, fail: bool = False) -> None:
+        tx.after_commit(Wake.OUTBOX)
+        await insert(tx, key)
+        if fail:
+            raise LookupError
+
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        store.on_wake(Wake.OUTBOX, lambda: woken.append(1))
+        with pytest.raises(LookupError):
+            await store.write(add, new_id(), fail=True)
+        await store.write(insert, new_id())
+        assert woken == []
+        await asyncio.gather(*(store.write(add, new_id()) for _ in range(100)))
+        await store.write(insert, new_id())
+        assert 1 <= len(woken) <= 10
+
+
+async def test_a_caller_that_leaves_early_takes_its_unit_along(sqlite_url: str, queries: Queries) -> None:
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        tasks = [asyncio.create_task(store.write(insert, new_id())) for _ in range(20)]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert await store.read(count) == 10
+
+
+async def test_a_caller_that_leaves_late_disturbs_nobody(sqlite_url: str, queries: Queries) -> None:
+    """The unit has run when its caller is cancelled: one that succeeded is committed."""
+    callers: list[asyncio.Task[None]] = []
+
+    async def leave(tx: Tx, key: str, number: int, *, fail: bool) -> None:
+        await insert(tx, key)
+        callers[number].cancel()
+        if fail:
+            raise LookupError
+
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        for number in range(2):
+            leaving = store.write(leave, new_id(), number, fail=bool(number))
+            callers.append(asyncio.ensure_future(leaving))
+        outcomes = await asyncio.gather(*callers, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
+        assert await store.write(insert, new_id()) == 1
+        assert await store.read(count) == 2
+
+
+async def test_commits_survive_a_power_cut(sqlite_url: str, queries: Queries) -> None:
+    """As far as SQLite promises it: `synchronous=FULL` in WAL mode."""
+
+    async def settings(tx: Tx) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for name in ("synchronous", "journal_mode"):
+            found |= await tx.one(name) or {}
+        return found
+
+    for name in ("synchronous", "journal_mode"):
+        queries[name] = Query(name, "", f"PRAGMA {name}", "SELECT 1", (), frozenset())
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        assert await store.write(settings) == {"synchronous": 2, "journal_mode": "wal"}
 
 
 async def test_killed_it_loses_nothing_it_confirmed(sqlite_url: str, queries: Queries) -> None:
