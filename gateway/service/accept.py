@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Origin, Priority, SessionType, Status
 from gateway.domain.envelope import Exchange, partition
+from gateway.domain.errors import Unavailable
 from gateway.domain.identity import KIND_OF_CHANNEL, Address, ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.message import (
@@ -28,6 +29,9 @@ from gateway.service.identify import resolve
 from gateway.service.postings import envelope, post
 from gateway.service.timeline import write_messages
 from gateway.store.records import pack
+
+_TRIES = 3
+"""How often a conversation is looked for that others begin and end at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,15 +110,14 @@ def _contact_address(message: InboundMessage) -> Address:
 
 async def _join(tx: Tx, message: InboundMessage, route: Route, end_user_id: str) -> tuple[str, Row]:
     """The conversation the message belongs to, with the message counted in."""
-    conversation_id, metadata = await _find(tx, message, route, end_user_id)
-    for _ in range(3):
-        if conversation_id is not None:
-            row = await _count(tx, message, conversation_id)
-            if row is not None:
-                return conversation_id, row
-            metadata = {"previous_conversation_id": conversation_id}
-        conversation_id = await _begin(tx, message, route, end_user_id, metadata)
-    raise AssertionError("a conversation begun in this unit is open")
+    for _ in range(_TRIES):
+        conversation_id, metadata = await _find(tx, message, route, end_user_id)
+        if conversation_id is None:
+            conversation_id = await _begin(tx, message, route, end_user_id, metadata)
+        row = None if conversation_id is None else await _count(tx, message, conversation_id)
+        if conversation_id is not None and row is not None:
+            return conversation_id, row
+    raise Unavailable("the conversation was begun and ended again and again; try later")
 
 
 def _thread_key(message: InboundMessage, end_user_id: str) -> str | None:
@@ -129,7 +132,10 @@ def _thread_key(message: InboundMessage, end_user_id: str) -> str | None:
 async def _find(
     tx: Tx, message: InboundMessage, route: Route, end_user_id: str
 ) -> tuple[str | None, JsonObject]:
-    """An open conversation to join, or what to note about the one that went before."""
+    """An open conversation to join, or what to note about the one that went before.
+
+    What is no message (the call ended) is noted where it belongs, even after the end; it begins nothing anew.
+    """
     organization_id = route.organization_id
     key = _thread_key(message, end_user_id)
     if key is not None:
@@ -137,6 +143,8 @@ async def _find(
         if row is not None:
             return row["id"], {}
         row = await tx.one("conversation_ended_before", organization_id=organization_id, thread_key=key)
+        if row is not None and message.role is not Role.USER:
+            return row["id"], {}
         return None, {"previous_conversation_id": row["id"]} if row is not None else {}
     return await _find_mail_thread(tx, message, route)
 
@@ -168,10 +176,9 @@ async def _find_mail_thread(tx: Tx, message: InboundMessage, route: Route) -> tu
 
 async def _begin(
     tx: Tx, message: InboundMessage, route: Route, end_user_id: str, metadata: JsonObject
-) -> str:
-    """A new conversation; where another unit began it first, that one."""
+) -> str | None:
+    """A new conversation; None where another unit began it first."""
     conversation_id = new_id()
-    key = _thread_key(message, end_user_id)
     inserted = await tx.one(
         "conversation_insert",
         id=conversation_id,
@@ -187,7 +194,7 @@ async def _begin(
         our_address=message.recipient,
         their_address=message.sender,
         unverified=message.sender_auth is SenderAuth.UNVERIFIED,
-        thread_key=key,
+        thread_key=_thread_key(message, end_user_id),
         external_session_id=None,
         subject=message.subject,
         metadata=pack(metadata),
@@ -195,14 +202,11 @@ async def _begin(
         idle_ttl=route.idle_ttl,
         retention=route.retention,
     )
-    if inserted is not None or key is None:
-        return conversation_id
-    row = await tx.one("conversation_of_thread", organization_id=route.organization_id, thread_key=key)
-    return conversation_id if row is None else str(row["id"])
+    return None if inserted is None else conversation_id
 
 
 async def _count(tx: Tx, message: InboundMessage, conversation_id: str) -> Row | None:
-    """Take the next `seq`; None when the conversation has ended."""
+    """Take the next `seq`; None when the conversation has ended meanwhile."""
     if message.role is Role.USER:
         return await tx.one("conversation_add_input", id=conversation_id, next_turn_id=new_id())
     return await tx.one("conversation_add_note", id=conversation_id)

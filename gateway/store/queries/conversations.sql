@@ -79,13 +79,13 @@ WHERE id = :id
 RETURNING message_count, event_count, status, end_user_id, updated_at
 
 -- name: conversation_add_note
--- The same for something that came from outside: refused (no row) when the conversation has ended.
+-- The same for something that came from outside and is no message, such as the end of a call.
 UPDATE conversations SET
     message_count = message_count + 1,
     event_count = event_count + 1,
     last_message_at = {now},
     updated_at = {now}
-WHERE id = :id AND ended_at IS NULL
+WHERE id = :id
 RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id
 
 -- name: conversation_add_event

@@ -6,3 +6,56 @@ SELECT set_config('gateway.clock_offset_us', :offset, true) AS clock
 
 -- name: test_conversation
 SELECT * FROM conversations WHERE id = :id
+
+-- name: test_messages
+SELECT * FROM messages WHERE conversation_id = :id ORDER BY seq
+
+-- name: test_timeline
+SELECT * FROM timeline WHERE conversation_id = :id ORDER BY number
+
+-- name: test_inputs
+SELECT * FROM inputs WHERE conversation_id = :id ORDER BY number
+
+-- name: test_conversations
+SELECT * FROM conversations ORDER BY created_at, id
+
+-- name: test_turns
+SELECT * FROM turns WHERE conversation_id = :id ORDER BY started_at, id
+
+-- name: test_outbox
+SELECT id, exchange, routing_key, body FROM outbox ORDER BY id
+
+-- name: test_outbox_clear
+DELETE FROM outbox
+
+-- name: test_deliveries
+SELECT * FROM deliveries WHERE conversation_id = :id ORDER BY number
+
+-- name: test_parts
+SELECT p.* FROM parts p JOIN deliveries d ON d.id = p.delivery_id
+WHERE d.conversation_id = :id ORDER BY d.number, p.number
+
+-- name: test_end_users
+SELECT * FROM end_users ORDER BY created_at, id
+
+-- name: test_receipts
+SELECT * FROM receipts ORDER BY provider_message_id
+
+-- name: test_approvals
+SELECT * FROM approvals WHERE conversation_id = :id ORDER BY created_at
+
+-- name: test_handoffs
+SELECT * FROM handoffs WHERE conversation_id = :id ORDER BY created_at
+
+-- name: test_dead_letters
+SELECT * FROM dead_letters ORDER BY created_at
+
+-- name: test_workers
+SELECT * FROM workers ORDER BY id
+
+-- name: test_idempotency_insert
+INSERT INTO idempotency_keys (organization_id, route, key, body_hash, subject_id, expires_at)
+VALUES (:organization_id, 'r', :key, 'h', :organization_id, {now} + :lifetime)
+
+-- name: test_idempotency_keys
+SELECT key FROM idempotency_keys ORDER BY key
