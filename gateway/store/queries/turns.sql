@@ -57,11 +57,19 @@ WHERE id = :id AND status = 'active' AND answered < last_input
         SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now}))
 RETURNING *
 
--- name: conversation_still
+-- name: conversation_still @sqlite
 -- The next claim of a worker that keeps its lease after a turn.
 SELECT * FROM conversations
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
   AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
+
+-- name: conversation_still @postgres
+-- Locked like any claim: a message that arrives between this and the start of the turn would join
+-- the turn without being among the inputs it was given.
+SELECT * FROM conversations
+WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
+  AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
+FOR UPDATE
 
 -- name: conversation_claimable
 SELECT status, answered, last_input, turn_due_at, turn_due_at > {now} AS waits,
