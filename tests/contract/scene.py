@@ -136,6 +136,11 @@ def reply(*texts: str, path: Path = Path.SINGLE, **more: Any) -> Reply:
     return Reply(messages=tuple(ReplyMessage(text=text) for text in texts), path=path, **more)
 
 
+def with_messages(whole: Reply, messages: tuple[ReplyMessage, ...]) -> Reply:
+    """The reply with other messages."""
+    return replace(whole, messages=messages)
+
+
 async def answer(store: Store, claim: Claim, *texts: str, path: Path = Path.SINGLE, **more: Any) -> Finished:
     """Commit a turn."""
     return await store.write(finish_turn, claim, reply(*(texts or ("fine",)), path=path, **more), PARTITIONS)
