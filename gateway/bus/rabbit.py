@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from aio_pika.abc import AbstractIncomingMessage
@@ -11,11 +11,11 @@ from gateway.bus.publisher import Publisher, PublishResult
 from gateway.bus.rabbit_replies import RabbitReplies
 from gateway.bus.settlement import CONNECTION_LOST, Settlement, attempt_of
 from gateway.bus.subscriptions import Subscriptions
-from gateway.bus.topology import DEAD, STEP_SECONDS, Topology
+from gateway.bus.topology import DEAD, Topology
 from gateway.bus.verdicts import judge
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Posting
-from gateway.domain.ports import Consumer, Outbox, RetryStep
+from gateway.domain.ports import Consumer, Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -29,17 +29,8 @@ _AWAY = "RabbitMQ does not answer"
 class RabbitBus:
     """The `Bus` over a RabbitMQ ≥ 3.10, and the relay's way to publish. Reconnects by itself."""
 
-    def __init__(
-        self,
-        url: str,
-        prefix: str,
-        partitions: int,
-        outbox: Outbox,
-        clock: Clock,
-        *,
-        step_seconds: Mapping[RetryStep, float] = STEP_SECONDS,
-    ) -> None:
-        topology = self._topology = Topology(prefix, partitions, step_seconds)
+    def __init__(self, url: str, topology: Topology, outbox: Outbox, clock: Clock) -> None:
+        self._topology = topology
         self._clock = clock
         self._publisher = Publisher(url, topology)
         self._settlement = Settlement(topology, self._publisher, outbox)

@@ -164,14 +164,7 @@ class RabbitPlace:
         self.buses: list[RabbitBus] = []
 
     async def open(self, *consumers: Consumer) -> RabbitBus:
-        bus = RabbitBus(
-            self.url,
-            self.topology.prefix,
-            PARTITIONS,
-            StoredOutbox(self.store),
-            Clock(),
-            step_seconds=STEP_SECONDS,
-        )
+        bus = RabbitBus(self.url, self.topology, StoredOutbox(self.store), Clock())
         self.buses.append(bus)
         await bus.start(consumers)
         return bus

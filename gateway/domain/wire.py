@@ -1,0 +1,201 @@
+"""The `data` of every message on the queues, as other programs may rely on it (contract/queues.md).
+
+`gateway export asyncapi` is generated from these. Unknown keys are ignored, here as in the envelope.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from gateway.domain.conversation import SessionType
+from gateway.domain.message import Channel, SenderAuth
+
+Identifier = Annotated[
+    str, Field(description="36-character lower-case text of a UUID", json_schema_extra={"format": "uuid"})
+]
+Moment = Annotated[str, Field(description="RFC 3339, UTC", json_schema_extra={"format": "date-time"})]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class WireAttachment(_Data):
+    """A file that came with a message."""
+
+    id: str
+    media_type: str
+    size: int | None = Field(description="bytes; null where the provider does not say")
+    name: str | None
+    url: str
+
+
+class WireThread(_Data):
+    """Where in a mail thread a reply belongs (RFC 5322 §3.6.4)."""
+
+    subject: str | None = None
+    in_reply_to: str | None = None
+    references: list[str] = Field(default_factory=list)
+
+
+class MessageInbound(_Data):
+    """`message.inbound`: a message that was accepted, normalised."""
+
+    message_id: Identifier
+    seq: int | None = Field(description="null for an API input until its turn starts")
+    channel: Channel
+    provider: str
+    provider_message_id: str
+    end_user_id: Identifier
+    sender: str = Field(alias="from")
+    recipient: str = Field(alias="to")
+    text: str
+    attachments: list[WireAttachment]
+    subject: str | None
+    sender_auth: SenderAuth
+    received_at: Moment
+    session_type: SessionType
+    reply_to: str | None = Field(None, description="transient reply queue of a listener")
+
+
+class TurnDue(_Data):
+    """`turn.due`: a conversation may have something to run. The database knows what."""
+
+
+class MessageOutbound(_Data):
+    """`message.outbound`: one reply to deliver. Its lane's row says whether it is still due."""
+
+    lane: str = Field(description="deliveries of one lane leave in order")
+    delivery_id: Identifier
+    message_id: Identifier
+    turn_id: Identifier | None
+    channel: Channel
+    recipient: str = Field(alias="to")
+    sender: str = Field(alias="from")
+    text: str
+    attachments: list[WireAttachment]
+    thread: WireThread
+    intents: list[dict[str, object]]
+
+
+class DeliveryDue(_Data):
+    """`delivery.due`: a lane may have something to send."""
+
+    lane: str
+
+
+class Fact(RootModel[dict[str, object]]):
+    """`conversation.*`, `message.*`, `approval.*`, `voice.*`: the same `data` as the webhook of that name."""
+
+
+class FactType(StrEnum):
+    """Facts, each also its routing key."""
+
+    CONVERSATION_CLOSED = "conversation.closed"
+    HANDOFF_REQUESTED = "conversation.handoff_requested"
+    APPROVAL_REQUESTED = "approval.requested"
+    MESSAGE_DELIVERED = "message.delivered"
+    MESSAGE_FAILED = "message.failed"
+    TRANSFER_FINISHED = "voice.transfer_finished"
+
+
+class CallStarted(_Data):
+    """Host → gateway: a call has begun; answered by `call.accepted` or `call.refused` within 5 s."""
+
+    kind: Literal["call.started"]
+    host_id: str
+    call_id: str
+    direction: Literal["inbound", "outbound"]
+    sender: str = Field(alias="from")
+    recipient: str = Field(alias="to")
+    transport: Literal["sip", "pstn", "webrtc"]
+    capabilities: list[Literal["refer", "bridge", "hold", "dtmf_events", "dtmf_collected", "streaming_text"]]
+
+
+class CallEnded(_Data):
+    """Host → gateway: the call is over."""
+
+    kind: Literal["call.ended"]
+    call_id: str
+    reason: str
+
+
+class UserSpeech(_Data):
+    """Host → gateway: what the caller says; only what is final is answered."""
+
+    kind: Literal["user.speech"]
+    call_id: str
+    text: str
+    final: bool
+
+
+class UserDtmf(_Data):
+    """Host → gateway: digits the caller pressed."""
+
+    kind: Literal["user.dtmf"]
+    call_id: str
+    digits: str
+    ended_by: Literal["termination", "max_digits", "timeout"] | None = Field(
+        description="null for a single digit"
+    )
+
+
+class UserInterrupted(_Data):
+    """Host → gateway: the caller spoke over an utterance; how much of it was heard."""
+
+    kind: Literal["user.interrupted"]
+    call_id: str
+    spoken_text: str | None = None
+    spoken_ms: int | None = None
+
+
+class IntentReport(_Data):
+    """Host → gateway: how an intent goes, and, exactly once, how it ended."""
+
+    kind: Literal["intent.progress", "intent.outcome"]
+    call_id: str
+    intent_id: str
+    seq: int = Field(description="no gaps per call")
+    attempt: int | None = None
+    destination_index: int | None = None
+    state: str
+    reason: str | None = None
+    sip_code: int | None = None
+    method_used: str | None = None
+    at: Moment
+
+
+class CallAccepted(_Data):
+    """Gateway → host: the call's conversation."""
+
+    kind: Literal["call.accepted"]
+    call_id: str
+    conversation_id: Identifier
+    end_user_id: Identifier
+
+
+class CallRefused(_Data):
+    """Gateway → host: the call is not taken."""
+
+    kind: Literal["call.refused"]
+    call_id: str
+    reason: str
+
+
+class VoiceEvent(
+    RootModel[
+        Annotated[
+            CallStarted
+            | CallEnded
+            | UserSpeech
+            | UserDtmf
+            | UserInterrupted
+            | IntentReport
+            | CallAccepted
+            | CallRefused,
+            Field(discriminator="kind"),
+        ]
+    ]
+):
+    """`voice.event`: what happens on a call; `kind` says which."""

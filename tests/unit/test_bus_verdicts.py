@@ -1,0 +1,39 @@
+"""A message's verdict: what its consumer says, unless it is unreadable, fails, or was tried too often."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.bus.verdicts import MAX_ATTEMPTS, judge
+from gateway.domain.envelope import Envelope
+from gateway.domain.ports import DONE, Ack, Consumer, RetryStep, Verdict, dead, retry
+
+VALID = b'{"v": 1, "id": "1", "type": "x", "occurred_at": "", "data": {}, "of_the_future": 1}'
+
+
+def answering(verdict: Verdict) -> Consumer:
+    """A consumer with one answer."""
+
+    async def consume(_message: Envelope) -> Verdict:
+        return verdict
+
+    return Consumer("turns.0", consume)
+
+
+@pytest.mark.parametrize("verdict", [DONE, retry(RetryStep.M2, "later"), dead("no")])
+async def test_the_consumers_verdict_stands(verdict: Verdict) -> None:
+    assert await judge(answering(verdict), VALID, 1) == verdict
+
+
+async def test_patience_ends() -> None:
+    asks = answering(retry(RetryStep.S5, "leased"))
+    assert (await judge(asks, VALID, MAX_ATTEMPTS - 1)).ack is Ack.RETRY
+    assert await judge(asks, VALID, MAX_ATTEMPTS) == dead("given up after 50 attempts: leased")
+    assert await judge(answering(DONE), VALID, MAX_ATTEMPTS + 1) == DONE
+
+
+@given(st.binary(max_size=300))
+async def test_no_bytes_reach_a_consumer_unread(body: bytes) -> None:
+    verdict = await judge(answering(DONE), body, 1)
+    assert verdict.ack is Ack.DEAD
+    assert verdict.reason
