@@ -26,8 +26,8 @@ async def receive(tx: Tx, receipt: Receipt) -> Received:
 
     Any receipt proves that the provider took the part, whatever we learnt of the attempt itself.
     """
-    found = await _find(tx, receipt)
-    if found is None:
+    part = await _find(tx, receipt)
+    if part is None:
         _log.warning(
             "a receipt names no part of ours",
             extra={
@@ -38,7 +38,6 @@ async def receive(tx: Tx, receipt: Receipt) -> Received:
             },
         )
         return Received.UNKNOWN_PART
-    delivery, part = found
     if _of_another_attempt(receipt, part):
         return Received.STALE
     changed = await tx.run(
@@ -54,26 +53,23 @@ async def receive(tx: Tx, receipt: Receipt) -> Received:
     )
     if not changed:
         return Received.STALE
-    if delivery["settled_at"] is not None:
+    # after the part, as settling does; whoever comes last sees what the others have changed
+    delivery = await tx.one("delivery_lock", id=part["delivery_id"])
+    if delivery is not None and delivery["settled_at"] is not None:
         await tell_arrival(tx, delivery)
     return Received.APPLIED
 
 
-async def _find(tx: Tx, receipt: Receipt) -> tuple[Row, Row] | None:
-    """The delivery, locked, and its part: by our own reference, else by the provider's id."""
-    delivery_id, number = parse_id(receipt.delivery_id or ""), receipt.part_index
-    if delivery_id is None or number is None:
-        bound = await tx.one(
-            "part_by_provider",
-            provider=receipt.provider,
-            provider_message_id=receipt.provider_message_id,
-        )
-        if bound is None:
-            return None
-        delivery_id, number = bound["delivery_id"], bound["number"]
-    delivery = await tx.one("delivery_lock", id=delivery_id)
-    part = await tx.one("part_by_reference", delivery_id=delivery_id, number=number)
-    return None if delivery is None or part is None else (delivery, part)
+async def _find(tx: Tx, receipt: Receipt) -> Row | None:
+    """The part: by our own reference, else by the provider's id."""
+    delivery_id = parse_id(receipt.delivery_id or "")
+    if delivery_id is not None and receipt.part_index is not None:
+        return await tx.one("part_by_reference", delivery_id=delivery_id, number=receipt.part_index)
+    return await tx.one(
+        "part_by_provider",
+        provider=receipt.provider,
+        provider_message_id=receipt.provider_message_id,
+    )
 
 
 def _of_another_attempt(receipt: Receipt, part: Row) -> bool:

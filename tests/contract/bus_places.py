@@ -164,7 +164,14 @@ class RabbitPlace:
         self.buses: list[RabbitBus] = []
 
     async def open(self, *consumers: Consumer) -> RabbitBus:
-        bus = RabbitBus(self.url, self.topology, StoredOutbox(self.store), Clock())
+        bus = RabbitBus(
+            self.url,
+            self.topology.prefix,
+            PARTITIONS,
+            StoredOutbox(self.store),
+            Clock(),
+            step_seconds=STEP_SECONDS,
+        )
         self.buses.append(bus)
         await bus.start(consumers)
         return bus

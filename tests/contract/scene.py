@@ -230,7 +230,7 @@ async def conversation(store: Store, conversation_id: str) -> Row:
 
 
 async def postings(store: Store) -> list[tuple[str, str, JsonObject]]:
-    """What is in the outbox: exchange, routing key, envelope; in the order of posting."""
+    """What is in the outbox: exchange, routing key, envelope; in no order."""
     return [
         (r["exchange"], r["routing_key"], json.loads(r["body"])) for r in await rows(store, "test_outbox")
     ]
@@ -239,6 +239,15 @@ async def postings(store: Store) -> list[tuple[str, str, JsonObject]]:
 async def posted(store: Store, kind: str) -> list[JsonObject]:
     """The envelopes of one type in the outbox."""
     return [body for _, _, body in await postings(store) if body["type"] == kind]
+
+
+async def become(store: Store, conversation_id: str, session_type: SessionType) -> None:
+    """As if the conversation had been begun with another session type."""
+
+    async def change(tx: Tx) -> None:
+        await tx.run("test_session_type", id=conversation_id, session_type=session_type.value)
+
+    await store.write(change)
 
 
 async def clear_outbox(store: Store) -> None:

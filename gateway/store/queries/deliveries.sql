@@ -106,7 +106,7 @@ WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
 SELECT * FROM parts WHERE delivery_id = :delivery_id AND number = :number
 
 -- name: part_by_provider
-SELECT delivery_id, number FROM parts
+SELECT * FROM parts
 WHERE provider = :provider AND provider_message_id = :provider_message_id
 
 -- name: part_receipt

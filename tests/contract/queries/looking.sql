@@ -59,3 +59,6 @@ VALUES (:organization_id, 'r', :key, 'h', :organization_id, {now} + :lifetime)
 
 -- name: test_idempotency_keys
 SELECT key FROM idempotency_keys ORDER BY key
+
+-- name: test_session_type
+UPDATE conversations SET session_type = :session_type WHERE id = :id
