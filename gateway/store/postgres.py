@@ -19,7 +19,7 @@ from gateway.store.postgres_connection import (
     reason,
     translated,
 )
-from gateway.store.postgres_wakes import WakeListener
+from gateway.store.postgres_wakes import WakeListener, WakeTeller
 from gateway.store.queries import Queries
 
 P = ParamSpec("P")
@@ -88,6 +88,7 @@ class PostgresStore:
         self._queries = queries
         self._wakes = Wakes()
         self._listener = WakeListener(url, self._wakes)
+        self._teller = WakeTeller(url)
         self._pool = create_pool(url, pool_size)
 
     async def __aenter__(self) -> Self:
@@ -98,6 +99,7 @@ class PostgresStore:
     async def __aexit__(self, *_: object) -> None:
         """Stop listening, wait for the units at work, close."""
         await self._listener.close()
+        await self._teller.close()
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
                 await self._pool.close()
@@ -121,6 +123,7 @@ class PostgresStore:
                 async with self._transaction(begin, single=single, read_only=False) as tx:
                     answer = await unit(tx, *args, **kwargs)
                 self._wakes.fire(tx.wakes)
+                self._teller.tell(tx.wakes)
                 return answer
             except CONFLICTS as error:
                 conflict = error

@@ -1,4 +1,9 @@
-"""Hears PostgreSQL's NOTIFY on a connection of its own, so that a commit in one process wakes another."""
+"""Wakes other processes after a commit, by PostgreSQL's NOTIFY, each way on a connection of its own.
+
+The NOTIFY is not part of the unit's transaction: PostgreSQL lets transactions that notify commit only one
+after the other. A process that dies between the commit and the NOTIFY has told nobody, which the
+listeners' own timers make good.
+"""
 
 import asyncio
 import logging
@@ -12,7 +17,46 @@ _log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 15.0
 """How often a silent connection is asked whether it still lives."""
+_TELL_SECONDS = 5.0
 _CHANNELS = {f"gateway_{wake.value}": wake for wake in Wake}
+
+
+class WakeTeller:
+    """Notifies `gateway_<wake>` soon; what comes while a NOTIFY is on its way is told with the next."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._due: set[Wake] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._connection: Any = None
+
+    def tell(self, wakes: set[Wake]) -> None:
+        """A unit with these wakes has committed."""
+        if not wakes:
+            return
+        self._due |= wakes
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._send(), name="postgres-notify")
+
+    async def close(self) -> None:
+        """Tell what is due, then close the connection."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=_TELL_SECONDS)
+            self._task.cancel()
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def _send(self) -> None:
+        while self._due:
+            due, self._due = self._due, set()
+            try:
+                async with asyncio.timeout(_TELL_SECONDS):
+                    if self._connection is None or self._connection.is_closed():
+                        self._connection = await connect(self._url, "gateway notify")
+                    for wake in due:
+                        await self._connection.execute(f"NOTIFY gateway_{wake.value}")
+            except (*DRIVER_ERRORS, TimeoutError) as error:
+                _log.warning("other processes could not be woken (%s)", type(error).__name__)
 
 
 class WakeListener:

@@ -177,6 +177,11 @@ async def test_a_database_that_is_away_is_retryable(unused_tcp_port: int, querie
             await store.read(count)
 
 
+async def ring(tx: Tx) -> None:
+    await insert(tx, new_id())
+    tx.after_commit(Wake.OUTBOX)
+
+
 async def test_a_commit_elsewhere_wakes_us_also_after_a_reconnect(
     postgres_items_url: str, queries: Queries
 ) -> None:
@@ -189,14 +194,14 @@ async def test_a_commit_elsewhere_wakes_us_also_after_a_reconnect(
         here.on_wake(Wake.OUTBOX, woken.set)
         await woken.wait()  # listening has begun
         woken.clear()
-        await there.write(insert, new_id())
+        await there.write(ring)
         await woken.wait()
 
         woken.clear()
         await there.write(kill, "gateway wakes")
         await woken.wait()  # it is back, and woke us for what was missed
         woken.clear()
-        await there.write(insert, new_id())
+        await there.write(ring)
         await woken.wait()
 
 
