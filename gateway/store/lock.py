@@ -32,3 +32,19 @@ def lock_data_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def lock_owner(folder: Path) -> int | None:
+    """The id of the process that holds `folder` now; None where none does."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(descriptor, 20, 0).strip()
+        return int(owner) if owner.isdigit() else None
+    finally:
+        os.close(descriptor)
+    return None

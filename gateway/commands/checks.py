@@ -1,0 +1,154 @@
+"""The checks of `gateway doctor`: each looks at one thing for at most some seconds and says what to do."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.domain.errors import Unavailable
+from gateway.settings import Settings
+from gateway.store.migrate import UnknownSchema, pending
+
+SECONDS = 5.0
+"""How long one check waits for an answer."""
+
+
+class Verdict(StrEnum):
+    """What came of a check."""
+
+    OK = "ok"
+    WARN = "warn"
+    """Odd, but nothing stops."""
+    SKIP = "skip"
+    """Not configured."""
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report."""
+
+    subject: str
+    verdict: Verdict
+    text: str
+    """What is so, and where it should not be: what to do."""
+
+
+Check = Callable[[Settings], Awaitable[Finding]]
+
+
+def config_findings(settings: Settings) -> list[Finding]:
+    """What was read, and a line for each oddity."""
+    config = settings.config
+    place = settings.config_path or "built in (no gateway.toml here)"
+    text = f"{place}; addresses: {len(config.addresses)}, agents: {len(config.agents)}"
+    oddities = [Finding("settings", Verdict.WARN, warning) for warning in settings.warnings]
+    return [Finding("config", Verdict.OK, text), *oddities]
+
+
+async def check_database(settings: Settings) -> Finding:
+    """Whether the database answers and its schema is this version's."""
+    path = settings.sqlite_path
+    name = f"SQLite file {path}" if path is not None else "PostgreSQL"
+    if path is not None and not path.exists():
+        text = f"{name} is not there yet; gateway dev makes it, or gateway migrate"
+        return Finding("database", Verdict.SKIP, text)
+    try:
+        missing = await pending(settings.database_url.get_secret_value())
+    except (Unavailable, UnknownSchema, sqlite3.Error, OSError) as error:
+        return Finding("database", Verdict.FAIL, f"{name}: {error}; see GATEWAY_DATABASE_URL")
+    if missing:
+        text = f"{name} answers, but its schema lacks {', '.join(missing)}; run: gateway migrate"
+        return Finding("database", Verdict.FAIL, text)
+    return Finding("database", Verdict.OK, f"{name} answers, its schema is up to date")
+
+
+async def check_broker(settings: Settings) -> Finding:
+    """Whether RabbitMQ answers and every exchange and queue is declared."""
+    if settings.amqp_url is None:
+        return Finding("broker", Verdict.SKIP, "GATEWAY_AMQP_URL is unset: the embedded bus, in one process")
+    from gateway.bus.topology import Topology
+    from gateway.commands.broker import BrokerAway, undeclared
+
+    topology = Topology(settings.amqp_prefix, settings.partitions)
+    try:
+        async with asyncio.timeout(2 * SECONDS):
+            missing = await undeclared(settings.amqp_url.get_secret_value(), topology, SECONDS)
+    except TimeoutError:
+        return Finding("broker", Verdict.FAIL, f"no answer within {2 * SECONDS:.0f} s; see GATEWAY_AMQP_URL")
+    except BrokerAway as error:
+        return Finding("broker", Verdict.FAIL, f"{error}; see GATEWAY_AMQP_URL")
+    if missing:
+        text = (
+            f"answers, but {len(missing)} of its exchanges and queues are missing, such as {missing[0]}; "
+            "a gateway worker declares them when it starts"
+        )
+        return Finding("broker", Verdict.FAIL, text)
+    return Finding("broker", Verdict.OK, "answers, its exchanges and queues are declared")
+
+
+async def check_mail_dns(settings: Settings) -> Finding:
+    """Whether other servers find the way to our mail domain (RFC 5321 §5.1)."""
+    domain = settings.mail_domain
+    if domain == "localhost":
+        return Finding("mail DNS", Verdict.SKIP, "GATEWAY_MAIL_DOMAIN is localhost")
+    from dns.asyncresolver import Resolver
+    from dns.exception import DNSException
+    from dns.resolver import NXDOMAIN, NoAnswer
+
+    advice = f"publish: {domain}. MX 10 <the host that gateway smtp answers on>."
+    try:
+        resolver = Resolver(configure=settings.dns_server is None)
+        if settings.dns_server is not None:
+            resolver.nameservers = [settings.dns_server.host]
+            resolver.port = settings.dns_server.port
+        answer = await resolver.resolve(domain, "MX", lifetime=SECONDS)
+    except (NXDOMAIN, NoAnswer):
+        return Finding("mail DNS", Verdict.FAIL, f"{domain} has no MX record; {advice}")
+    except (DNSException, OSError, ValueError) as error:
+        text = f"the MX of {domain} could not be looked up: {type(error).__name__}; see GATEWAY_DNS_SERVER"
+        return Finding("mail DNS", Verdict.FAIL, text)
+    hosts = sorted(str(record.exchange).rstrip(".") for record in answer)
+    if hosts == [""]:
+        return Finding("mail DNS", Verdict.FAIL, f"{domain} says it takes no mail (RFC 7505); {advice}")
+    return Finding("mail DNS", Verdict.OK, f"the MX of {domain}: {', '.join(hosts)}")
+
+
+async def check_twilio(settings: Settings) -> Finding:
+    """Whether Twilio takes the credentials."""
+    sid, tokens = settings.twilio_account_sid, settings.twilio_auth_tokens
+    if not tokens:
+        text = "TWILIO_AUTH_TOKEN is unset: no SMS, no calls"
+        return Finding("Twilio", Verdict.SKIP, text)
+    if sid is None:
+        text = "TWILIO_ACCOUNT_SID is unset: webhooks are taken, nothing can be sent"
+        return Finding("Twilio", Verdict.SKIP, text)
+    import aiohttp
+
+    url = f"{settings.twilio_api_url}/2010-04-01/Accounts/{sid}.json"
+    auth = aiohttp.BasicAuth(sid, tokens[0].get_secret_value())
+    try:
+        timeout = aiohttp.ClientTimeout(total=SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(url, auth=auth, allow_redirects=False) as response,
+        ):
+            status = response.status
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        text = f"{settings.twilio_api_url} does not answer: {type(error).__name__}; see TWILIO_API_URL"
+        return Finding("Twilio", Verdict.FAIL, text)
+    if status == 200:
+        return Finding("Twilio", Verdict.OK, f"account {sid} answers")
+    if status in (401, 403, 404):
+        text = f"refuses the credentials ({status}); check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
+        return Finding("Twilio", Verdict.FAIL, text)
+    return Finding("Twilio", Verdict.FAIL, f"{settings.twilio_api_url} answers {status}; try again later")
+
+
+CHECKS: tuple[Check, ...] = (check_database, check_broker, check_mail_dns, check_twilio)
+
+
+async def all_findings(settings: Settings) -> list[Finding]:
+    """Every check, at once; in the order of the table."""
+    return [*config_findings(settings), *await asyncio.gather(*(check(settings) for check in CHECKS))]

@@ -1,0 +1,32 @@
+"""`gateway demo` and `gateway bench`."""
+
+import click
+
+
+@click.command()
+@click.pass_context
+def demo(ctx: click.Context) -> None:
+    """One scripted pass over every channel, on sockets of this machine only.
+
+    An SMS through signed webhooks and a bundled fake Twilio, a mail in and its threaded reply, a phone call
+    that ends in a transfer, a turn and a streamed turn over the API, a handoff answered by a person. Prints
+    what was said and exits 0 when all of it went as it should.
+    """
+    from gateway.demo import run
+
+    ctx.exit(run())
+
+
+@click.command(epilog="Examples: gateway bench, gateway bench pipeline --json")
+@click.argument("scenario", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@click.pass_context
+def bench(ctx: click.Context, scenario: str | None, as_json: bool) -> None:
+    """Measure this machine: one SCENARIO, or all of them.
+
+    What is not there (RabbitMQ, PostgreSQL) is started privately where its program is installed, and left
+    out where it is not.
+    """
+    from gateway.bench import run
+
+    ctx.exit(run(scenario, as_json=as_json))
