@@ -54,8 +54,8 @@ SELECT * FROM dead_letters ORDER BY created_at
 SELECT * FROM workers ORDER BY id
 
 -- name: test_idempotency_insert
-INSERT INTO idempotency_keys (organization_id, route, key, body_hash, subject_id, expires_at)
-VALUES (:organization_id, 'r', :key, 'h', :organization_id, {now} + :lifetime)
+INSERT INTO idempotency_keys (organization_id, route, key, body_hash, expires_at)
+VALUES (:organization_id, 'r', :key, 'h', {now} + :lifetime)
 
 -- name: test_idempotency_keys
 SELECT key FROM idempotency_keys ORDER BY key

@@ -1,0 +1,438 @@
+"""People in the loop: approvals decided once, take-overs that stop the agent, closing, and what time ends."""
+
+import asyncio
+import json
+
+import pytest
+
+from gateway.domain.conversation import Status
+from gateway.domain.errors import ErrorCode, Fenced, GatewayError
+from gateway.domain.ids import new_id
+from gateway.domain.ports import Row, Store, Tx
+from gateway.domain.turn import Claim, NotNow, Path, TurnOutcome, TurnState
+from gateway.service.approve import SAFE_MESSAGE, Decision, Resolution, resolve_approval
+from gateway.service.claim import next_turn
+from gateway.service.close import close
+from gateway.service.converse import Progress, progress
+from gateway.service.expire import expire_idle, forget, overdue_approvals
+from tests.contract import scene
+from tests.contract.conftest import MovableStore
+from tests.contract.scene import (
+    ORGANIZATION,
+    PARTITIONS,
+    answer,
+    arrive,
+    claimed,
+    conversation,
+    operate,
+    refused,
+    rows,
+    say,
+    sms,
+    texts_of,
+)
+
+HOUR = 3600
+
+
+async def parked(store: Store, **wanted: object) -> tuple[Claim, str]:
+    """A turn that waits for a decision, and the approval's id."""
+    accepted = await arrive(store, sms("refund"))
+    claim = await claimed(store, accepted.conversation_id)
+    finished = await answer(
+        store, claim, "one moment", path=Path.APPROVAL, approval={**scene.APPROVAL, **wanted}
+    )
+    assert finished.session_status is Status.AWAITING_APPROVAL
+    (approval,) = await rows(store, "test_approvals", id=accepted.conversation_id)
+    return claim, approval["id"]
+
+
+async def decide(
+    store: Store, approval_id: str, decision: Decision = Decision.APPROVE, note: str | None = None
+) -> Row:
+    made = Resolution(decision=decision, decided_by="olga", note=note)
+    return await store.write(resolve_approval, ORGANIZATION, approval_id, made, PARTITIONS)
+
+
+async def contents(store: Store, conversation_id: str) -> list[str]:
+    return [m["content"] for m in await rows(store, "test_messages", id=conversation_id)]
+
+
+async def shut(store: Store, conversation_id: str) -> None:
+    await store.write(close, ORGANIZATION, conversation_id, "done", PARTITIONS)
+
+
+async def test_a_parked_turn_frees_its_lease_and_waits(store: Store) -> None:
+    claim, _ = await parked(store)
+    conversation_id = claim.conversation.id
+    assert await refused(store, conversation_id) is NotNow.NO_TURNS
+    assert await contents(store, conversation_id) == ["refund", "one moment"]
+    (turn,) = await rows(store, "test_turns", id=conversation_id)
+    assert (turn["state"], turn["path"]) == ("parked", "approval")
+    outcome = await store.read(progress, conversation_id, claim.inputs[0].message_id)
+    assert isinstance(outcome, TurnOutcome)
+    assert (outcome.path, outcome.text, outcome.state) == (Path.APPROVAL, "one moment", TurnState.PARKED)
+    (fact,) = await scene.posted(store, "approval.requested")
+    assert fact["data"]["tool"] == "refund"
+    await scene.consistent(store, conversation_id)
+
+
+async def test_an_approved_turn_goes_on_before_newer_input(store: Store) -> None:
+    claim, approval_id = await parked(store)
+    conversation_id = claim.conversation.id
+    await arrive(store, sms("hello?"))
+    await scene.clear_outbox(store)
+    row = await decide(store, approval_id, note="fine")
+    assert (row["status"], row["decision"], row["decided_by"]) == ("approved", "approve", "olga")
+    assert len(await scene.posted(store, "turn.due")) == 1
+    again = await claimed(store, conversation_id)
+    assert again.turn_id == claim.turn_id
+    assert texts_of(again.request) == ["refund"]
+    assert again.request.approval is not None
+    assert (again.request.approval.decision, again.request.approval.note) == ("approve", "fine")
+    assert again.request.approval.tool_call_id == "call-1"
+    finished = await answer(store, again, "refunded")
+    assert finished.more
+    assert finished.message_seqs == (0, 1, 3)
+    later = await store.write(next_turn, again.lease)
+    assert isinstance(later, Claim)
+    assert texts_of(later.request) == ["hello?"]
+    assert later.request.approval is None
+    assert not (await answer(store, later)).more
+    await scene.consistent(store, conversation_id)
+
+
+async def test_a_second_hold_of_the_same_turn(store: Store) -> None:
+    claim, first = await parked(store)
+    await decide(store, first)
+    again = await claimed(store, claim.conversation.id)
+    second_hold = {**scene.APPROVAL, "tool_call_id": "call-2"}
+    await answer(store, again, "and another", path=Path.APPROVAL, approval=second_hold)
+    _, second = await rows(store, "test_approvals", id=claim.conversation.id)
+    await decide(store, second["id"])
+    last = await claimed(store, claim.conversation.id)
+    assert last.request.approval is not None
+    assert last.request.approval.tool_call_id == "call-2"
+    finished = await answer(store, last, "both done")
+    assert finished.message_seqs == (0, 1, 2, 3)
+
+
+async def test_a_rejected_turn_ends_with_the_safe_message(store: Store) -> None:
+    claim, approval_id = await parked(store)
+    conversation_id = claim.conversation.id
+    await decide(store, approval_id, Decision.REJECT)
+    row = await conversation(store, conversation_id)
+    assert (row["status"], row["answered"]) == ("closed", row["last_input"])
+    assert await contents(store, conversation_id) == ["refund", "one moment", SAFE_MESSAGE]
+    (turn,) = await rows(store, "test_turns", id=conversation_id)
+    assert (turn["state"], turn["path"], json.loads(turn["message_seqs"])) == ("done", "blocked", [0, 1, 2])
+    deliveries = await rows(store, "test_deliveries", id=conversation_id)
+    assert [(d["text"], d["state"]) for d in deliveries] == [
+        ("one moment", "pending"),
+        (SAFE_MESSAGE, "pending"),
+    ]
+    # the question was answered: it does not come back in a conversation of its own
+    assert len(await rows(store, "test_conversations")) == 1
+    await scene.consistent(store, conversation_id)
+
+
+async def test_what_came_after_a_rejected_turn_opens_the_next_conversation(store: Store) -> None:
+    claim, approval_id = await parked(store)
+    await arrive(store, sms("hello?"))
+    await decide(store, approval_id, Decision.REJECT)
+    _, successor = await rows(store, "test_conversations")
+    assert texts_of((await claimed(store, successor["id"])).request) == ["hello?"]
+    assert successor["status"] == "active"
+    assert claim.conversation.id in successor["metadata"]
+
+
+async def test_a_rejection_may_let_the_agent_go_on(store: Store) -> None:
+    claim, approval_id = await parked(store, on_reject="continue")
+    await decide(store, approval_id, Decision.REJECT, note="too much")
+    again = await claimed(store, claim.conversation.id)
+    assert again.request.approval is not None
+    assert (again.request.approval.decision, again.request.approval.note) == ("reject", "too much")
+
+
+async def test_one_of_twenty_deciders_wins(store: Store) -> None:
+    claim, approval_id = await parked(store)
+    made = [Decision.APPROVE, Decision.REJECT] * 10
+    answers = await asyncio.gather(
+        *(decide(store, approval_id, decision) for decision in made), return_exceptions=True
+    )
+    errors = [a for a in answers if isinstance(a, BaseException)]
+    assert len(errors) == 19
+    assert all(isinstance(e, GatewayError) and e.code is ErrorCode.ALREADY_RESOLVED for e in errors)
+    row = await conversation(store, claim.conversation.id)
+    assert row["status"] in ("active", "closed")
+    await scene.consistent(store, claim.conversation.id)
+
+
+async def test_an_overdue_approval_is_rejected_by_the_clock(store: MovableStore) -> None:
+    claim, _ = await parked(store, timeout_seconds=60)
+    assert await store.write(overdue_approvals, PARTITIONS) == 0
+    store.advance(61)
+    both = await asyncio.gather(*(store.write(overdue_approvals, PARTITIONS) for _ in range(2)))
+    assert sum(both) == 1
+    (approval,) = await rows(store, "test_approvals", id=claim.conversation.id)
+    assert (approval["status"], approval["decision"], approval["decided_by"]) == (
+        "timed_out",
+        "reject",
+        "timeout",
+    )
+    assert (await conversation(store, claim.conversation.id))["status"] == "closed"
+
+
+async def test_a_take_over_stops_the_running_turn(store: Store) -> None:
+    accepted = await arrive(store, sms("one"))
+    conversation_id = accepted.conversation_id
+    claim = await claimed(store, conversation_id)
+    await arrive(store, sms("two"))
+    done = await operate(store, conversation_id, "I am here", take_over=True)
+    assert done.session_status is Status.WAITING_FOR_HUMAN
+    with pytest.raises(Fenced):
+        await answer(store, claim, "too late")
+    assert await refused(store, conversation_id) is NotNow.NO_TURNS
+    (turn,) = await rows(store, "test_turns", id=conversation_id)
+    assert turn["state"] == "superseded"
+    await arrive(store, sms("three"))
+    await scene.clear_outbox(store)
+    back = await operate(store, conversation_id, return_control=True)
+    assert back.session_status is Status.ACTIVE
+    assert len(await scene.posted(store, "turn.due")) == 1
+    again = await claimed(store, conversation_id)
+    assert again.turn_id != claim.turn_id
+    assert texts_of(again.request) == ["one", "two", "three"]
+    assert not (await answer(store, again, "to all")).more
+    assert await contents(store, conversation_id) == ["one", "two", "I am here", "three", "to all"]
+    (handoff,) = await rows(store, "test_handoffs", id=conversation_id)
+    assert (handoff["source"], handoff["status"], handoff["assignee"]) == ("operator", "resolved", "olga")
+    await scene.consistent(store, conversation_id)
+
+
+async def test_a_take_over_and_a_commit_at_once_leave_one_of_both(store: Store) -> None:
+    for n in range(10):
+        accepted = await arrive(store, sms(sender=f"+141555501{n:02}"))
+        claim = await claimed(store, accepted.conversation_id)
+        async with asyncio.timeout(0.9):  # a deadlock would be found after 1 s
+            committed, _ = await asyncio.gather(
+                answer(store, claim, "mine"),
+                operate(store, accepted.conversation_id, take_over=True),
+                return_exceptions=True,
+            )
+        row = await conversation(store, accepted.conversation_id)
+        assert row["status"] == "waiting_for_human"
+        if isinstance(committed, BaseException):
+            assert isinstance(committed, Fenced)
+            assert (row["last_input"], row["answered"]) == (1, 0)
+        else:
+            assert (row["last_input"], row["answered"]) == (1, 1)
+        await scene.consistent(store, accepted.conversation_id)
+
+
+async def test_a_superseded_api_turn_is_answered_after_the_return(store: Store) -> None:
+    conversation_id = await scene.api_conversation(store)
+    said = await say(store, conversation_id, "one")
+    claim = await claimed(store, conversation_id)
+    await operate(store, conversation_id, take_over=True)
+    queued = await say(store, conversation_id, "two")
+    assert queued.queued_seq == 1
+    outcome = await store.read(progress, conversation_id, said.message_id)
+    assert isinstance(outcome, TurnOutcome)
+    assert outcome.path is Path.QUEUED
+    await operate(store, conversation_id, return_control=True)
+    again = await claimed(store, conversation_id)
+    assert texts_of(again.request) == ["one", "two"]
+    assert again.turn_id == queued.turn_id != claim.turn_id
+    await answer(store, again, "to both")
+    outcome = await store.read(progress, conversation_id, said.message_id)
+    assert isinstance(outcome, TurnOutcome)
+    assert outcome.text == "to both"
+    await scene.consistent(store, conversation_id)
+
+
+async def test_a_handoff_by_the_agent_belongs_to_the_first_who_writes(store: Store) -> None:
+    accepted = await arrive(store)
+    await answer(
+        store,
+        await claimed(store, accepted.conversation_id),
+        "a person will come",
+        path=Path.HANDOFF,
+        handoff_reason="wants a person",
+        handoff_text="hold on",
+    )
+    conversation_id = accepted.conversation_id
+    assert (await conversation(store, conversation_id))["status"] == "waiting_for_human"
+    (handoff,) = await rows(store, "test_handoffs", id=conversation_id)
+    assert (handoff["status"], handoff["source"], handoff["reason"]) == (
+        "requested",
+        "router",
+        "wants a person",
+    )
+    assert json.loads(handoff["packet"])["transcript_ptr"]["up_to_seq"] == 2
+    assert (await operate(store, conversation_id, "hello")).message is not None
+    with pytest.raises(GatewayError) as other:
+        await operate(store, conversation_id, "me too", operator="otto")
+    assert other.value.code is ErrorCode.CLAIMED_BY_OTHER
+    await operate(store, conversation_id, "admins may", operator="anna", admin=True)
+    with pytest.raises(GatewayError) as first:
+        await operate(store, conversation_id, "still mine?")
+    assert first.value.code is ErrorCode.CLAIMED_BY_OTHER
+    deliveries = await rows(store, "test_deliveries", id=conversation_id)
+    assert [d["text"] for d in deliveries] == ["a person will come", "hello", "admins may"]
+    await scene.consistent(store, conversation_id)
+
+
+async def test_operators_speak_only_where_a_person_is_awaited(store: Store) -> None:
+    accepted = await arrive(store)
+    with pytest.raises(GatewayError) as early:
+        await operate(store, accepted.conversation_id, "hello")
+    assert early.value.code is ErrorCode.NOT_WAITING_FOR_HUMAN
+    with pytest.raises(GatewayError) as nowhere:
+        await operate(store, new_id(), "hello")
+    assert nowhere.value.code is ErrorCode.NOT_FOUND
+
+
+async def test_one_of_ten_take_overs_wins(store: Store) -> None:
+    accepted = await arrive(store)
+    done = await asyncio.gather(
+        *(
+            operate(store, accepted.conversation_id, "mine", operator=f"op{n}", take_over=True)
+            for n in range(10)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(not isinstance(d, BaseException) for d in done) == 1
+    assert len(await rows(store, "test_handoffs", id=accepted.conversation_id)) == 1
+
+
+async def test_closing_is_final_and_the_same_twice(store: Store) -> None:
+    accepted = await arrive(store)
+    await answer(store, await claimed(store, accepted.conversation_id))
+    closed = [
+        await store.write(close, ORGANIZATION, accepted.conversation_id, "done", PARTITIONS) for _ in range(2)
+    ]
+    assert closed[0] == closed[1]
+    assert closed[0].status is Status.CLOSED
+    assert len(await scene.posted(store, "conversation.closed")) == 1
+    (delivery,) = await rows(store, "test_deliveries", id=accepted.conversation_id)
+    assert delivery["state"] == "canceled"
+    await scene.consistent(store, accepted.conversation_id)
+
+
+async def test_closing_while_a_turn_runs_discards_it_and_answers_elsewhere(store: Store) -> None:
+    accepted = await arrive(store, sms("one"))
+    claim = await claimed(store, accepted.conversation_id)
+    await arrive(store, sms("two"))
+    await shut(store, accepted.conversation_id)
+    with pytest.raises(Fenced):
+        await answer(store, claim, "too late")
+    (turn,) = await rows(store, "test_turns", id=accepted.conversation_id)
+    assert (turn["state"], turn["session_status"]) == ("superseded", "closed")
+    _, successor = await rows(store, "test_conversations")
+    assert (await arrive(store, sms("three"))).conversation_id == successor["id"]
+    again = await claimed(store, successor["id"])
+    assert texts_of(again.request) == ["one", "two", "three"]
+    await scene.consistent(store, accepted.conversation_id)
+    await scene.consistent(store, successor["id"])
+
+
+async def test_closing_an_api_conversation_leaves_its_waiters_nothing(store: Store) -> None:
+    conversation_id = await scene.api_conversation(store)
+    running, waiting = [await say(store, conversation_id, text) for text in ("one", "two")]
+    await claimed(store, conversation_id)
+    await shut(store, conversation_id)
+    assert await store.read(progress, conversation_id, waiting.message_id) is Progress.GONE
+    outcome = await store.read(progress, conversation_id, running.message_id)
+    assert isinstance(outcome, TurnOutcome)
+    assert (outcome.state, outcome.session_status) == (TurnState.SUPERSEDED, Status.CLOSED)
+    assert len(await rows(store, "test_conversations")) == 1
+    with pytest.raises(GatewayError) as late:
+        await say(store, conversation_id, "three")
+    assert late.value.code is ErrorCode.CONVERSATION_CLOSED
+
+
+async def test_closing_cancels_handoff_and_approval(store: Store) -> None:
+    claim, approval_id = await parked(store)
+    await shut(store, claim.conversation.id)
+    (approval,) = await rows(store, "test_approvals", id=claim.conversation.id)
+    assert approval["status"] == "cancelled"
+    with pytest.raises(GatewayError) as late:
+        await decide(store, approval_id)
+    assert late.value.code is ErrorCode.ALREADY_RESOLVED
+    _, successor = await rows(store, "test_conversations")
+    await operate(store, successor["id"], take_over=True)
+    await shut(store, successor["id"])
+    (handoff,) = await rows(store, "test_handoffs", id=successor["id"])
+    assert handoff["status"] == "cancelled"
+
+
+async def test_closing_and_committing_at_once(store: Store) -> None:
+    for n in range(10):
+        accepted = await arrive(store, sms(sender=f"+141555503{n:02}"))
+        claim = await claimed(store, accepted.conversation_id)
+        async with asyncio.timeout(0.9):  # a deadlock would be found after 1 s
+            committed, closed, _ = await asyncio.gather(
+                answer(store, claim, "mine"),
+                shut(store, accepted.conversation_id),
+                arrive(store, sms("later", sender=f"+141555503{n:02}")),
+                return_exceptions=True,
+            )
+        assert closed is None
+        assert not isinstance(committed, BaseException) or isinstance(committed, Fenced)
+        row = await conversation(store, accepted.conversation_id)
+        assert (row["status"], row["answered"]) == ("closed", row["last_input"])
+        await scene.consistent(store, accepted.conversation_id)
+
+
+async def test_silence_expires_what_nobody_waits_for(store: MovableStore) -> None:
+    answered = await arrive(store, sms(sender="+14155550101"))
+    await answer(store, await claimed(store, answered.conversation_id))
+    owed = await arrive(store, sms(sender="+14155550102"))
+    with_person = await arrive(store, sms("hello?", sender="+14155550103"))
+    await operate(store, with_person.conversation_id, take_over=True)
+    claim, _ = await parked(store)
+    store.advance(HOUR - 1)
+    assert await store.write(expire_idle, PARTITIONS) == 0
+    store.advance(2)
+    await scene.clear_outbox(store)
+    assert await store.write(expire_idle, PARTITIONS) == 2
+    assert await store.write(expire_idle, PARTITIONS) == 0
+    row = await conversation(store, answered.conversation_id)
+    assert (row["status"], row["closed_at"]) == ("expired", None)
+    assert row["ended_at"] is not None
+    assert row["retention_expires_at"] is not None
+    assert (await conversation(store, owed.conversation_id))["status"] == "active"
+    assert (await conversation(store, claim.conversation.id))["status"] == "awaiting_approval"
+    assert (await conversation(store, with_person.conversation_id))["status"] == "expired"
+    (handoff,) = await rows(store, "test_handoffs", id=with_person.conversation_id)
+    assert handoff["status"] == "cancelled"
+    facts = await scene.posted(store, "conversation.closed")
+    assert {f["conversation_id"] for f in facts} == {answered.conversation_id, with_person.conversation_id}
+    assert {f["data"]["reason"] for f in facts} == {"idle"}
+    successor = await arrive(store, sms("again", sender="+14155550103"))
+    assert texts_of((await claimed(store, successor.conversation_id)).request) == ["hello?", "again"]
+
+
+async def test_old_rows_are_forgotten_a_few_at_a_time(store: MovableStore) -> None:
+    async def keep_key(tx: Tx, key: str, lifetime: int) -> None:
+        await tx.run("test_idempotency_insert", organization_id=ORGANIZATION, key=key, lifetime=lifetime)
+
+    first = sms()
+    await arrive(store, first)
+    await scene.worker(store)
+    for n in range(250):
+        await store.write(keep_key, f"old {n}", 1)
+    await store.write(keep_key, "new", 40 * 24 * HOUR * 1_000_000)
+    assert await store.write(forget) == 0
+    store.advance(29 * 24 * HOUR)
+    kept = sms()
+    await arrive(store, kept)
+    assert await store.write(forget) == 200 + 1
+    assert await store.write(forget) == 50
+    assert [r["key"] for r in await rows(store, "test_idempotency_keys")] == ["new"]
+    assert await rows(store, "test_workers") == []
+    store.advance(25 * HOUR)
+    assert await store.write(forget) == 1
+    (receipt,) = await rows(store, "test_receipts")
+    assert receipt["provider_message_id"] == kept.provider_message_id
