@@ -12,9 +12,9 @@ from enum import StrEnum
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection, FieldValue
 from aio_pika.exceptions import PublishError
-from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange
-from yarl import URL
+from faststream.rabbit import Channel, ExchangeType, RabbitExchange
 
+from gateway.bus.connection import connect, new_broker
 from gateway.bus.topology import EXCHANGES, QueueDeclaration, Topology
 from gateway.domain.envelope import Exchange, Posting
 
@@ -22,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 10.0
 """How long a confirmation may take."""
-RECONNECT_SECONDS = 1.0
-HEARTBEAT_SECONDS = 15
 CONTENT_TYPE = "application/json"
 
 
@@ -37,12 +35,6 @@ class PublishResult(StrEnum):
     """Not confirmed; it may be published again, and may then arrive twice."""
 
 
-def with_heartbeat(url: str) -> str:
-    """The broker's URL with a heartbeat that notices a dead line within half a minute, if it names none."""
-    parsed = URL(url)
-    return str(parsed if "heartbeat" in parsed.query else parsed.update_query(heartbeat=HEARTBEAT_SECONDS))
-
-
 class Publisher:
     """Publishes, and declares exchanges and queues: at the start and again after every reconnection."""
 
@@ -52,21 +44,14 @@ class Publisher:
             short: RabbitExchange(topology.name(short), type=ExchangeType(kind.value), durable=True)
             for short, kind in EXCHANGES.items()
         }
-        self._broker = RabbitBroker(
-            with_heartbeat(url),
-            # an unroutable message would otherwise count as published
-            default_channel=Channel(publisher_confirms=True, on_return_raises=True),
-            reconnect_interval=RECONNECT_SECONDS,
-            fail_fast=False,
-            logger=None,
-            apply_types=False,
-        )
+        # an unroutable message would otherwise count as published
+        self._broker = new_broker(url, Channel(publisher_confirms=True, on_return_raises=True))
         self._declarations: AbstractRobustChannel | None = None
         self._connection: AbstractRobustConnection | None = None
 
-    async def start(self, consumed: Collection[str]) -> AbstractRobustConnection:
+    async def start(self, consumed: Collection[str], stopping: asyncio.Event) -> AbstractRobustConnection:
         """Connect, however long that takes, and declare everything. Raises when the broker refuses that."""
-        self._connection = await self._broker.connect()
+        self._connection = await connect(self._broker, stopping)
         for exchange in self._exchanges.values():
             await self._broker.declare_exchange(exchange)
         # FastStream knows one binding a queue and would put its subscribers on the channel that declared

@@ -2,26 +2,29 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from aio_pika.abc import AbstractIncomingMessage
 
+from gateway.bus.connection import CONNECT_SECONDS
 from gateway.bus.publisher import Publisher, PublishResult
 from gateway.bus.rabbit_replies import RabbitReplies
 from gateway.bus.settlement import CONNECTION_LOST, Settlement, attempt_of
 from gateway.bus.subscriptions import Subscriptions
-from gateway.bus.topology import DEAD, Topology
+from gateway.bus.topology import DEAD, STEP_SECONDS, Topology
 from gateway.bus.verdicts import judge
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Posting
-from gateway.domain.ports import Consumer, Outbox
+from gateway.domain.ports import Consumer, Outbox, RetryStep
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 10.0
 """How long `start` waits for a broker that does not answer before it goes on trying in the background."""
 CHECK_SECONDS = 2.0
+STOP_SECONDS = 2 * CONNECT_SECONDS
+"""How long `stop` waits for an attempt to connect that is under way."""
 _DEAD_PREFETCH = 10
 _AWAY = "RabbitMQ does not answer"
 
@@ -29,14 +32,24 @@ _AWAY = "RabbitMQ does not answer"
 class RabbitBus:
     """The `Bus` over a RabbitMQ ≥ 3.10, and the relay's way to publish. Reconnects by itself."""
 
-    def __init__(self, url: str, topology: Topology, outbox: Outbox, clock: Clock) -> None:
-        self._topology = topology
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        partitions: int,
+        outbox: Outbox,
+        clock: Clock,
+        *,
+        step_seconds: Mapping[RetryStep, float] = STEP_SECONDS,
+    ) -> None:
+        topology = self._topology = Topology(prefix, partitions, step_seconds)
         self._clock = clock
         self._publisher = Publisher(url, topology)
         self._settlement = Settlement(topology, self._publisher, outbox)
         self._subscriptions = Subscriptions(url)
         self._replies = RabbitReplies(topology)
         self._starting: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
 
     @property
     def replies(self) -> RabbitReplies:
@@ -94,7 +107,9 @@ class RabbitBus:
 
     async def stop(self) -> None:
         """Close the connections; what is unacknowledged goes back to its queue."""
+        self._stopping.set()
         if self._starting is not None:
+            await asyncio.wait([self._starting], timeout=STOP_SECONDS)
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
         await self._subscriptions.abandon()
@@ -102,10 +117,10 @@ class RabbitBus:
         await self._publisher.stop()
 
     async def _start(self, consumed: Sequence[str]) -> None:
-        connection = await self._publisher.start(consumed)
+        connection = await self._publisher.start(consumed, self._stopping)
         await self._replies.open(connection)
         if len(self._subscriptions):
-            await self._subscriptions.start()
+            await self._subscriptions.start(self._stopping)
 
     async def _work(self, consumer: Consumer, message: AbstractIncomingMessage) -> None:
         verdict = await judge(consumer, message.body, attempt_of(message))

@@ -13,10 +13,10 @@ from typing import cast
 from aio_pika.abc import AbstractIncomingMessage
 from aiormq import Channel as UnderlayChannel
 from faststream import AckPolicy
-from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitMessage, RabbitQueue
+from faststream.rabbit import Channel, QueueType, RabbitMessage, RabbitQueue
 from faststream.rabbit.schemas.queue import QuorumQueueArgs
 
-from gateway.bus.publisher import RECONNECT_SECONDS, with_heartbeat
+from gateway.bus.connection import connect, new_broker
 from gateway.bus.topology import QueueDeclaration
 
 logger = logging.getLogger(__name__)
@@ -29,14 +29,7 @@ class Subscriptions:
     """The queues this process consumes. Reconnects, declares again and consumes again by itself."""
 
     def __init__(self, url: str) -> None:
-        self._broker = RabbitBroker(
-            with_heartbeat(url),
-            reconnect_interval=RECONNECT_SECONDS,
-            fail_fast=False,
-            graceful_timeout=None,  # `drain` waits, and cancels the consumers first
-            logger=None,
-            apply_types=False,
-        )
+        self._broker = new_broker(url)
         self._channels: dict[str, Channel] = {}
         self._queues: list[tuple[RabbitQueue, QueueDeclaration]] = []
         self._working: set[asyncio.Task[None]] = set()
@@ -71,8 +64,9 @@ class Subscriptions:
 
         subscriber(take)
 
-    async def start(self) -> None:
+    async def start(self, stopping: asyncio.Event) -> None:
         """Connect, however long that takes, and consume. Raises when the broker refuses that."""
+        await connect(self._broker, stopping)
         await self._broker.start()
         for declared, queue in self._queues:
             # Bound here too, so that a queue somebody deletes comes back complete: aio-pika declares, binds
