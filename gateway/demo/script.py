@@ -61,5 +61,5 @@ async def demonstrate(write: Callable[[str], None], *, colour: bool = False) -> 
 def run(write: Callable[[str], None] = print) -> int:
     """`gateway demo`: the exit code. Colours where standard output is a terminal and NO_COLOR is not set."""
     configure_logging("text", "error")
-    colour = write is print and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     return asyncio.run(demonstrate(write, colour=colour))

@@ -9,7 +9,7 @@ from gateway.demo.stage import OUR_NUMBER, Stage
 ADA: Final = "+15550142"
 MAX_PARTS: Final = 5
 """How many texts a reply is cut into at most, unless gateway.toml says otherwise."""
-_HELLO: Final = "Hello, do you deliver to Turin?"
+HELLO: Final = "Hello, do you deliver to Turin?"
 _AGAIN: Final = "And on Saturdays?"
 _LONG: Final = "Tell me the long version."
 
@@ -19,14 +19,14 @@ async def texts(stage: Stage, page: Page) -> None:
     page.heading("SMS", f"{ADA} texts {OUR_NUMBER}; Twilio is the bundled fake")
     await _forged(stage)
 
-    answer = await stage.twilio.text(ADA, OUR_NUMBER, _HELLO)
+    answer = await stage.twilio.text(ADA, OUR_NUMBER, HELLO)
     expect("answer to the SMS webhook", answer.status, 200)
-    page.said(Speaker.PERSON, _HELLO)
+    page.said(Speaker.PERSON, HELLO)
     first = (await stage.texts_to(ADA, 1))[0]
-    expect("reply to the first text", first.body, f"You said: {_HELLO}")
+    expect("reply to the first text", first.body, f"You said: {HELLO}")
     page.said(Speaker.AGENT, first.body)
 
-    again = await stage.twilio.text(ADA, OUR_NUMBER, _HELLO, MessageSid=stage.twilio.inbound[-1].sid)
+    again = await stage.twilio.text(ADA, OUR_NUMBER, HELLO, MessageSid=stage.twilio.inbound[-1].sid)
     expect("answer to the repeated webhook", again.status, 200)
     await stage.twilio.text(ADA, OUR_NUMBER, _AGAIN)
     page.said(Speaker.PERSON, _AGAIN)
