@@ -18,7 +18,6 @@ from gateway import __version__
 from gateway.api.application import ApiDeps, Surface, build_api
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
-from gateway.bus.topology import Topology
 from gateway.channel_ports import mail_ingress, senders, webhook_routes
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
@@ -237,8 +236,13 @@ class _Start:
         settings = self._settings
         if settings.amqp_url is None:
             return EmbeddedBus(outbox, self._clock, settings.partitions)
-        topology = Topology(settings.amqp_prefix, settings.partitions)
-        return RabbitBus(settings.amqp_url.get_secret_value(), topology, outbox, self._clock)
+        return RabbitBus(
+            settings.amqp_url.get_secret_value(),
+            settings.amqp_prefix,
+            settings.partitions,
+            outbox,
+            self._clock,
+        )
 
     async def _start_workers(
         self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks
