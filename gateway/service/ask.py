@@ -5,7 +5,7 @@ truth and is read on every wake, on reconnect and every second, so that a lost f
 a second. What has been shown of one attempt is never followed by text of another.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from gateway.domain.clock import Clock
@@ -94,7 +94,7 @@ class Waiting:
             stream.close()
         raise AssertionError("following a turn ends with its outcome or an error")
 
-    async def stream(self, question: Question, put: Put = submit) -> AsyncIterator[Said | TurnOutcome]:
+    async def stream(self, question: Question, put: Put = submit) -> AsyncGenerator[Said | TurnOutcome, None]:
         """Run one turn and show it as it is made; the outcome comes last.
 
         The first `anext` submits: what it raises was wrong before the turn started.

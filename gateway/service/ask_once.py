@@ -5,7 +5,8 @@ for the turn of the first; where that turn failed it asks for the same message a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -45,10 +46,16 @@ class AskedBefore(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A stream whose message is stored: what it began with, and the rest."""
+    """A stream whose message is stored."""
 
-    first: Said | TurnOutcome
-    rest: AsyncIterator[Said | TurnOutcome]
+    pieces: AsyncGenerator[Said | TurnOutcome, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The outcome of the turn that an earlier request asked for."""
+
+    outcome: TurnOutcome
 
 
 class AskOnce:
@@ -59,21 +66,21 @@ class AskOnce:
         self._waiting = waiting
         self._clock = clock
 
-    async def turn(self, question: Question, key: Key | None) -> TurnOutcome | Answer:
-        """The outcome of the turn, or the answer given before. Raises GatewayError."""
+    async def turn(self, question: Question, key: Key | None) -> TurnOutcome | Found | Answer:
+        """The outcome of the turn, or what an earlier request got. Raises GatewayError."""
         return await self._once(question, key, self._waiting.turn)
 
-    async def stream(self, question: Question, key: Key | None) -> Opened | TurnOutcome | Answer:
-        """The turn as it is made; where it is over already, its outcome, or the answer given before."""
+    async def stream(self, question: Question, key: Key | None) -> Opened | Found | Answer:
+        """The turn as it is made, or what an earlier request got. Raises GatewayError."""
         return await self._once(question, key, self._open)
 
     async def _open(self, question: Question, put: Put) -> Opened:
         pieces = self._waiting.stream(question, put)
-        return Opened(await anext(pieces), pieces)
+        return Opened(_from(await anext(pieces), pieces))
 
     async def _once(
         self, question: Question, key: Key | None, ask: Callable[[Question, Put], Awaitable[T]]
-    ) -> T | TurnOutcome | Answer:
+    ) -> T | Found | Answer:
         if key is None:
             return await ask(question, submit)
         put: Put = partial(submit_once, key=key)
@@ -89,7 +96,7 @@ class AskOnce:
                 raise AssertionError("a turn's key is stored with its message")
             outcome = await self._join(question.conversation_id, earlier.message_id, deadline)
             if outcome is not None:
-                return outcome
+                return Found(outcome)
             question = replace(question, message_id=earlier.message_id)
             put = resubmit
 
@@ -107,6 +114,15 @@ class AskOnce:
                     "the first request with this Idempotency-Key is still running; try again later",
                 )
             await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _from(
+    first: Said | TurnOutcome, rest: AsyncGenerator[Said | TurnOutcome, None]
+) -> AsyncGenerator[Said | TurnOutcome, None]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
 
 
 _FAILED = frozenset({TurnState.FAILED, TurnState.DEAD})

@@ -36,6 +36,8 @@ class EndUser:
     profile: JsonObject
     contacts: tuple[Contact, ...]
     created_at: int
+    merged_into: str | None
+    """The record this one was merged into."""
 
 
 async def resolve(tx: Tx, organization_id: str, address: Address, *, verified: bool, source: str) -> Resolved:
@@ -64,7 +66,11 @@ async def end_user(tx: Tx, organization_id: str, end_user_id: str) -> EndUser | 
         return None
     contacts = await tx.all("contacts_of_end_user", organization_id=organization_id, end_user_id=end_user_id)
     return EndUser(
-        row["id"], unpack(row["profile"], {}), tuple(_contact(c) for c in contacts), row["created_at"]
+        row["id"],
+        unpack(row["profile"], {}),
+        tuple(_contact(c) for c in contacts),
+        row["created_at"],
+        row["merged_into"],
     )
 
 

@@ -242,10 +242,6 @@ WHERE organization_id = :organization_id AND end_user_id = :end_user_id AND (cre
   AND started_at >= :started_from AND started_at < :started_before
 ORDER BY created_at DESC, id DESC LIMIT :limit
 
--- name: conversation_look
--- What a poll that is held open looks at again and again.
-SELECT status, message_count FROM conversations WHERE organization_id = :organization_id AND id = :id
-
 -- name: conversation_add_input_again
 -- A message whose turn failed is asked again: it has its seq already.
 UPDATE conversations SET

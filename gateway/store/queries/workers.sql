@@ -13,3 +13,7 @@ DELETE FROM workers
 
 -- name: workers_expired
 DELETE FROM workers WHERE expires_at < {now} - :age
+
+-- name: ping
+-- Whether the database answers.
+SELECT 1 AS one

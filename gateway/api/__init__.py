@@ -1,0 +1,1 @@
+"""The HTTP API (contract/http-api.md), on FastAPI."""

@@ -1,0 +1,58 @@
+"""Builds the HTTP application of a process: its surface, its error shape, its outermost bounds."""
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from gateway.api import conversations, docs, errors, health, hitl, identity, turns
+from gateway.api.answers import ERRORS
+from gateway.api.auth import Keyring
+from gateway.api.deps import ApiDeps, Surface
+from gateway.api.edge import Edge
+from gateway.api.wakes import TimelineBell
+
+__all__ = ["ApiDeps", "Surface", "build_api"]
+
+_TITLE = "Channel Gateway"
+_PREFIXES = {"/v1/v2/conversations": "", "/v1/conversations": "_v1"}
+"""Where the conversation routes are, and what tells their operation ids apart."""
+
+
+def build_api(deps: ApiDeps) -> FastAPI:
+    """The application that serves `deps.surface`."""
+    app = FastAPI(
+        title=_TITLE,
+        version=deps.version,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.deps = deps
+    app.state.keyring = Keyring(deps.store, deps.api_keys, deps.clock)
+    app.state.timeline = TimelineBell(deps.store)
+    errors.install(app)
+    app.add_middleware(Edge, clock=deps.clock)
+    app.include_router(health.router)
+    if deps.surface is not Surface.PRIVATE:
+        app.router.routes.extend(deps.webhook_routes)
+    if deps.surface is not Surface.PUBLIC:
+        _include_private(app)
+    return app
+
+
+def _include_private(app: FastAPI) -> None:
+    app.include_router(health.metrics)
+    app.include_router(docs.router)
+    for prefix, suffix in _PREFIXES.items():
+        for router in (conversations.router, turns.router, hitl.router):
+            _include(app, router, prefix, suffix)
+    for router in (hitl.lists, identity.router):
+        _include(app, router, "", "")
+
+
+def _include(app: FastAPI, router: APIRouter, prefix: str, suffix: str) -> None:
+    def unique_id(route: APIRoute) -> str:
+        return f"{route.name}{suffix}"
+
+    app.include_router(router, prefix=prefix, responses=ERRORS, generate_unique_id_function=unique_id)

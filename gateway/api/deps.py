@@ -1,0 +1,56 @@
+"""What the API is built over, and how a route gets hold of it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Depends, Request
+from prometheus_client import REGISTRY, CollectorRegistry
+from starlette.routing import BaseRoute
+
+from gateway.domain.clock import Clock
+from gateway.domain.ports import Store
+from gateway.service.ask import Waiting
+from gateway.settings import ApiKeySetting, GatewayConfig
+
+Check = Callable[[], Awaitable[str | None]]
+"""None when healthy, else what does not answer, in a few words."""
+
+
+class Surface(StrEnum):
+    """Which routes a process serves; the health checks are always among them."""
+
+    ALL = "all"
+    PUBLIC = "public"
+    """Provider webhooks."""
+    PRIVATE = "private"
+    """The API, its documentation and the metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiDeps:
+    """Everything the API needs from the process it runs in."""
+
+    store: Store
+    waiting: Waiting
+    config: Callable[[], GatewayConfig]
+    """The configuration in force."""
+    partitions: int
+    api_keys: Sequence[ApiKeySetting]
+    clock: Clock
+    surface: Surface
+    webhook_routes: Sequence[BaseRoute]
+    checks: Mapping[str, Check]
+    """For /readyz, besides the database."""
+    version: str
+    metrics: CollectorRegistry = field(default=REGISTRY)
+
+
+def deps_of(request: Request) -> ApiDeps:
+    """The dependencies of the application a request came to."""
+    deps: ApiDeps = request.app.state.deps
+    return deps
+
+
+Deps = Annotated[ApiDeps, Depends(deps_of)]

@@ -1,0 +1,69 @@
+"""Whether the process lives, whether it can work, and what it counts. No key is needed."""
+
+import asyncio
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic_core import to_json
+
+from gateway.api.deps import ApiDeps, Check, Deps
+from gateway.api.errors import error_response
+from gateway.domain.errors import ErrorCode, Unavailable
+from gateway.domain.ports import Tx
+from gateway.store.engine import single_statement
+
+CHECK_SECONDS = 3.0
+
+router = APIRouter(tags=["health"])
+metrics = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def healthz() -> Response:
+    """Whether the process is alive; nothing else is asked."""
+    return Response(b'{"status":"ok"}', media_type="application/json")
+
+
+@router.get("/readyz")
+async def readyz(deps: Deps) -> Response:
+    """Whether everything this process needs answers; 503 names what does not."""
+    checks: dict[str, Check] = {"database": lambda: _database(deps), **deps.checks}
+    results = await asyncio.gather(*(_checked(check) for check in checks.values()))
+    told = {name: fault or "ok" for name, fault in zip(checks, results, strict=True)}
+    faults = [f"{name}: {fault}" for name, fault in zip(checks, results, strict=True) if fault]
+    if not faults:
+        return Response(to_json({"status": "ready", "checks": told}), media_type="application/json")
+    return error_response(
+        503,
+        ErrorCode.UNAVAILABLE.value,
+        "; ".join(faults),
+        headers={"Retry-After": "1"},
+        extra={"checks": told},
+    )
+
+
+@single_statement
+async def _ping(tx: Tx) -> None:
+    await tx.one("ping")
+
+
+async def _database(deps: ApiDeps) -> str | None:
+    try:
+        await deps.store.read(_ping)
+    except Unavailable as error:
+        return error.message
+    return None
+
+
+async def _checked(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await check()
+    except TimeoutError:
+        return f"does not answer within {CHECK_SECONDS:.0f} s"
+
+
+@metrics.get("/metrics")
+async def read_metrics(deps: Deps) -> Response:
+    """Counters in the Prometheus text format."""
+    return Response(generate_latest(deps.metrics), media_type=CONTENT_TYPE_LATEST)

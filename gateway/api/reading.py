@@ -1,0 +1,40 @@
+"""Units that read for an answer, and what is not there."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Path, Query
+
+from gateway.api.cursors import MAX_CURSOR
+from gateway.api.schemas.conversations import ConversationDetail, conversation_detail
+from gateway.domain.conversation import Conversation
+from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.ports import Tx
+from gateway.service.converse import conversation, newest_messages
+
+RECENT = 20
+"""Messages shown with a conversation."""
+
+ConversationId = Annotated[UUID, Path(description="The conversation.")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+CursorText = Annotated[
+    str | None, Query(max_length=MAX_CURSOR, description="`next_cursor` of a page before.")
+]
+
+
+def not_found(what: str) -> GatewayError:
+    """Nothing of that id belongs to the caller's organisation."""
+    return GatewayError(ErrorCode.NOT_FOUND, f"there is no such {what}")
+
+
+async def known(tx: Tx, organization_id: str, conversation_id: str) -> Conversation:
+    """A conversation. Raises GatewayError `not_found`."""
+    found = await conversation(tx, organization_id, conversation_id)
+    if found is None:
+        raise not_found("conversation")
+    return found
+
+
+async def detail(tx: Tx, found: Conversation) -> ConversationDetail:
+    """A conversation with what was said last."""
+    return conversation_detail(found, await newest_messages(tx, found, RECENT))

@@ -1,0 +1,66 @@
+"""How every route of the API begins: the key is checked, then the body is read within its bounds."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from gateway.api.auth import Keyring, unauthorized
+from gateway.api.json_body import BadJson, check, read_json
+
+_Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class JsonRequest(Request):
+    """A request whose body, where it has one, has been read as JSON."""
+
+    _value: Any = None
+
+    async def load(self) -> None:
+        """Read and check the body, path and query. Raises RequestValidationError."""
+        _checked("path", list(self.path_params.values()))
+        _checked("query", [value for _, value in self.query_params.multi_items()])
+        body = await self.body()
+        if body:
+            try:
+                self._value = read_json(body)
+            except BadJson as error:
+                raise _invalid("body", str(error)) from None
+
+    async def json(self) -> Any:
+        """The body's value; None where it has none."""
+        return self._value
+
+
+def _checked(place: str, values: list[Any]) -> None:
+    try:
+        check(values)
+    except BadJson as error:
+        raise _invalid(place, str(error)) from None
+
+
+def _invalid(place: str, reason: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "value_error", "loc": (place,), "msg": reason}])
+
+
+class ApiRoute(APIRoute):
+    """A route for holders of a key; its endpoint says by its parameter which role is needed."""
+
+    def get_route_handler(self) -> _Endpoint:
+        """Wrap FastAPI's own."""
+        endpoint = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            keyring: Keyring = request.app.state.keyring
+            principal = await keyring.find(request.headers.get("x-api-key", ""))
+            if principal is None:
+                raise unauthorized()
+            request.state.principal = principal
+            loaded = JsonRequest(request.scope, request.receive)
+            await loaded.load()
+            return await endpoint(loaded)
+
+        return handle

@@ -1,0 +1,123 @@
+"""People and agents as clients see them."""
+
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid
+from gateway.domain.clock import rfc3339
+from gateway.domain.identity import ContactKind
+from gateway.domain.message import Channel
+from gateway.service.identify import Contact, EndUser
+from gateway.settings import AgentConfig, AgentKind
+
+_CHANNEL_OF_KIND = {
+    ContactKind.PHONE: Channel.SMS,
+    ContactKind.EMAIL: Channel.EMAIL,
+    ContactKind.USER: Channel.API,
+}
+
+
+class ResolveIdentityBody(Request):
+    """An address of a person."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"channel": "sms", "identifier": "+14155550123"}})
+
+    channel: Channel
+    identifier: str = Field(description="A number in E.164, a mailbox, or your own user id (api, web).")
+
+
+class ContactShape(Shape):
+    """An address of an end user; a number is one record for sms and voice."""
+
+    channel: Channel
+    value: str
+    verified: bool
+    source: str
+    created_at: Time
+
+
+class EndUserShape(Shape):
+    """A person, with the addresses known of them."""
+
+    end_user_id: Uuid
+    profile: dict[str, Any]
+    contacts: list[ContactShape]
+    created_at: Time
+    merged_into: Uuid | None = Field(description="The record this one was merged into.")
+
+
+class ResolvedShape(Shape):
+    """The end user behind an address, found or created."""
+
+    end_user_id: Uuid
+    created: bool
+    profile: dict[str, Any]
+    contacts: list[ContactShape]
+
+
+class AgentShape(Shape):
+    """An agent of gateway.toml."""
+
+    id: Uuid
+    slug: str
+    kind: AgentKind
+    revision_id: str
+    default: bool = Field(description="Whether it answers where nothing else says.")
+
+
+class AgentList(Shape):
+    """The agents, in the order of gateway.toml."""
+
+    items: list[AgentShape]
+    has_more: HasMore
+    next_cursor: Cursor
+
+
+def _contact(contact: Contact) -> ContactShape:
+    return ContactShape.model_construct(
+        channel=_CHANNEL_OF_KIND[ContactKind(contact.kind)],
+        value=contact.value,
+        verified=contact.verified,
+        source=contact.source,
+        created_at=rfc3339(contact.created_at),
+    )
+
+
+def end_user_shape(person: EndUser) -> EndUserShape:
+    """An end user."""
+    return EndUserShape.model_construct(
+        end_user_id=person.id,
+        profile=person.profile,
+        contacts=[_contact(contact) for contact in person.contacts],
+        created_at=rfc3339(person.created_at),
+        merged_into=person.merged_into,
+    )
+
+
+def resolved_shape(person: EndUser, *, created: bool) -> ResolvedShape:
+    """An end user as `resolve` answers it."""
+    return ResolvedShape.model_construct(
+        end_user_id=person.id,
+        created=created,
+        profile=person.profile,
+        contacts=[_contact(contact) for contact in person.contacts],
+    )
+
+
+def agent_list(agents: list[AgentConfig], default: AgentConfig | None) -> AgentList:
+    """All agents on one page."""
+    return AgentList.model_construct(
+        items=[
+            AgentShape.model_construct(
+                id=agent.id,
+                slug=agent.slug,
+                kind=agent.kind,
+                revision_id=agent.revision_id,
+                default=agent == default,
+            )
+            for agent in agents
+        ],
+        has_more=False,
+        next_cursor=None,
+    )
