@@ -4,9 +4,9 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from tests.processes import ROOT
-
+ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 
 _BLOCK = re.compile(

@@ -1,17 +1,18 @@
 """SMS: a signed webhook in, a reply at Twilio out, once per message, in order, and cut where it is long."""
 
+import re
 from typing import Final
 
-from gateway.demo.expect import expect, expect_that
+from gateway.demo.expect import Mismatch, expect
 from gateway.demo.page import Page, Speaker
 from gateway.demo.stage import OUR_NUMBER, Stage
 
 ADA: Final = "+15550142"
-MAX_PARTS: Final = 5
-"""How many texts a reply is cut into at most, unless gateway.toml says otherwise."""
 HELLO: Final = "Hello, do you deliver to Turin?"
 _AGAIN: Final = "And on Saturdays?"
 _LONG: Final = "Tell me the long version."
+_GLANCE: Final = 60
+"""Characters of a long part that are shown."""
 
 
 async def texts(stage: Stage, page: Page) -> None:
@@ -50,10 +51,16 @@ async def _long_reply(stage: Stage, page: Page) -> None:
     """More text than an SMS holds; then the transcript says what became of everything."""
     await stage.twilio.text(ADA, OUR_NUMBER, _LONG)
     page.said(Speaker.PERSON, _LONG)
-    parts = (await stage.texts_to(ADA, 2 + MAX_PARTS))[2:]
-    expect_that("a long reply begins at its beginning", "paragraph 1 of" in parts[0].body, parts[0].body)
+    first = (await stage.texts_to(ADA, 3))[2].body
+    numbered = re.match(r"\(1/(\d+)\) ", first)
+    if numbered is None:
+        raise Mismatch(f"a long reply is sent in numbered parts: not so, saw {first[:80]!r}")
+    count = int(numbered[1])
+    parts = (await stage.texts_to(ADA, 2 + count))[2:]
+    heads = [part.body.partition(" ")[0] for part in parts]
+    expect("numbers of the parts", heads, [f"({n}/{count})" for n in range(1, count + 1)])
     for part in parts:
-        page.said(Speaker.AGENT, part.body)
+        page.said(Speaker.AGENT, f"{part.body[:_GLANCE]}… ({len(part.body)} characters)")
 
     await stage.twilio.callbacks.settled()
     expect("callbacks that were refused", stage.twilio.callbacks.failed, 0)

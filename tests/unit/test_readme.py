@@ -9,8 +9,7 @@ import pytest
 from gateway.domain.agent import AgentEvent, Delta
 from gateway.settings import load_config
 from gateway.settings.environment import NAMES
-from tests.processes import ROOT
-from tests.readme import README, blocks, python_file
+from tests.readme import README, ROOT, blocks, python_file
 from tests.turns import turn_of
 from workers.agents.python import PythonAgent
 
