@@ -1,0 +1,112 @@
+"""kill -9 of workers, of `serve`, of the one embedded process: nothing lost, doubled or out of order."""
+
+import asyncio
+from pathlib import Path
+from random import Random
+
+import aiohttp
+import pytest
+
+from tests.chaos.traffic import Traffic, check, settled, sms_request, stored
+from tests.deployments import Services, TwilioProcess, World, distributed, embedded
+from tests.processes import Process
+
+SHORT = pytest.param(150, 30, 12.0, marks=pytest.mark.timeout(120), id="short")
+LONG = pytest.param(2000, 200, 120.0, marks=[pytest.mark.slow, pytest.mark.timeout(600)], id="long")
+SETTLE_SECONDS = 90.0
+"""An attempt of unknown outcome is looked up 20 s after its claim; a dead worker's lease lasts 10 s."""
+
+
+@pytest.fixture
+def services(rabbit_url: str, amqp_prefix: str, postgres_url: str) -> Services:
+    """The shared broker and a database of this test's own."""
+    return Services(rabbit_url, amqp_prefix, postgres_url)
+
+
+async def kill_now_and_then(process: Process, random: Random, seconds: float) -> int:
+    """Kill a process 0.3 to 2 s after it is ready, start it again, and so on; how often it was killed."""
+    ends = asyncio.get_running_loop().time() + seconds
+    kills = 0
+    while asyncio.get_running_loop().time() < ends:
+        await asyncio.sleep(random.uniform(0.3, 2.0))
+        await process.kill()
+        kills += 1
+        await process.start()
+    return kills
+
+
+async def under_fire(
+    traffic: Traffic, targets: list[Process], random: Random, *, seconds: float, per_second: float
+) -> int:
+    """Send everything while the targets are killed; how often that was in all."""
+    killing = asyncio.gather(*(kill_now_and_then(target, random, seconds) for target in targets))
+    await asyncio.gather(traffic.send(per_second=per_second), killing)
+    kills = killing.result()
+    print(f"kills: {kills}, webhook: {dict(traffic.statuses)}, slowest {traffic.slowest:.2f} s")
+    return sum(kills)
+
+
+@pytest.mark.parametrize(("messages", "numbers", "seconds"), [SHORT, LONG])
+async def test_killed_workers_lose_and_double_nothing(
+    tmp_path: Path,
+    random: Random,
+    twilio: TwilioProcess,
+    services: Services,
+    messages: int,
+    numbers: int,
+    seconds: float,
+) -> None:
+    async with distributed(tmp_path / "gateway", World(twilio.url), services) as deployment:
+        traffic = Traffic(deployment, random, messages, numbers)
+        workers = deployment.named("worker")
+        kills = await under_fire(traffic, workers, random, seconds=seconds, per_second=messages / seconds)
+        await settled(deployment, SETTLE_SECONDS)
+        check(traffic, twilio)
+        assert kills >= 6
+        assert set(traffic.statuses) == {"200"}
+
+
+@pytest.mark.parametrize(("messages", "numbers", "seconds"), [SHORT, LONG])
+async def test_the_one_process_killed_loses_and_doubles_nothing(
+    tmp_path: Path, random: Random, twilio: TwilioProcess, messages: int, numbers: int, seconds: float
+) -> None:
+    async with embedded(tmp_path / "gateway", World(twilio.url)) as deployment:
+        traffic = Traffic(deployment, random, messages, numbers)
+        only = deployment.named("dev")
+        kills = await under_fire(traffic, only, random, seconds=seconds, per_second=messages / seconds)
+        await settled(deployment, SETTLE_SECONDS)
+        check(traffic, twilio)
+        assert kills >= 3
+
+
+@pytest.mark.timeout(120)
+async def test_killed_serve_processes_accept_a_repeated_message_once(
+    tmp_path: Path, random: Random, twilio: TwilioProcess, services: Services
+) -> None:
+    async with distributed(tmp_path / "gateway", World(twilio.url), services, workers=1) as deployment:
+        traffic = Traffic(deployment, random, 300, 30)
+        await under_fire(traffic, deployment.named("serve"), random, seconds=4.0, per_second=75)
+        await settled(deployment, SETTLE_SECONDS)
+        check(traffic, twilio)
+        assert sum(traffic.statuses.values()) > 300, "no message had to be repeated"
+
+
+@pytest.mark.timeout(120)
+async def test_serve_killed_between_accept_and_answer(
+    tmp_path: Path, twilio: TwilioProcess, services: Services
+) -> None:
+    """The provider never sees the 200 of what is already stored; its repeat, elsewhere, is a duplicate."""
+    async with distributed(tmp_path / "gateway", World(twilio.url), services, workers=1) as deployment:
+        request = sms_request(deployment, "+15552999999", "once", "SM" + "9" * 32)
+        first, second = deployment.urls
+        host, port = first.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request.raw(host))
+        await stored(deployment, "SM" + "9" * 32)
+        await deployment.processes["serve-1"].kill()
+        writer.close()
+        async with aiohttp.ClientSession() as session:
+            answer = await session.post(second + request.path, data=request.body, headers=request.headers)
+            assert answer.status == 200
+        await settled(deployment, SETTLE_SECONDS)
+        assert [message["body"] for message in twilio.sent()] == ["<once>"]
