@@ -113,8 +113,10 @@ class RabbitBus:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
         await self._subscriptions.abandon()
-        await self._subscriptions.stop()
-        await self._publisher.stop()
+        try:
+            await self._subscriptions.stop()
+        finally:
+            await self._publisher.stop()
 
     async def _start(self, consumed: Sequence[str]) -> None:
         connection = await self._publisher.start(consumed, self._stopping)

@@ -33,6 +33,7 @@ class Subscriptions:
         self._channels: dict[str, Channel] = {}
         self._queues: list[tuple[RabbitQueue, QueueDeclaration]] = []
         self._working: set[asyncio.Task[None]] = set()
+        self._started = False
 
     def __len__(self) -> int:
         return len(self._channels)
@@ -74,6 +75,7 @@ class Subscriptions:
             robust = await self._broker.declare_queue(declared)
             for binding in queue.bindings:
                 await robust.bind(binding.exchange, binding.routing_key)
+        self._started = True
 
     async def missing(self) -> list[str]:
         """The queues nobody of this process consumes now. Waits while there is no connection."""
@@ -85,6 +87,8 @@ class Subscriptions:
 
     async def cancel(self) -> None:
         """Ask for no more messages. Those delivered already are worked off."""
+        if not self._started:
+            return
         for channel in self._channels.values():
             underlay = await self._underlay(channel)
             for tag in tuple(underlay.consumers):

@@ -171,6 +171,31 @@ async def test_a_bus_waits_for_a_broker_that_comes_later(
     await until(lambda: len(seen.ids) == 1)
 
 
+async def test_a_bus_that_never_connected_stops_and_leaves_nothing_running(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rabbit_module, "START_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.bus.connection.CONNECT_SECONDS", 0.5)
+    connections: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: connections.append(writer), "127.0.0.1", 0)
+    address = f"amqp://guest:guest@127.0.0.1:{silent.sockets[0].getsockname()[1]}/"
+    before = asyncio.all_tasks()
+    place = RabbitPlace(store, address, "gateway.")
+    try:
+        bus = await place.open(Consumer("turns.0", Seen()))
+        assert await bus.check() == "RabbitMQ does not answer"
+        await bus.drain(0.2)
+    finally:
+        started = time.monotonic()
+        await place.close()
+    assert time.monotonic() - started < 3
+    assert connections, "it was tried"
+    assert asyncio.all_tasks() == before
+    for writer in connections:
+        writer.close()
+    silent.close()
+
+
 async def test_a_queue_that_somebody_deletes_comes_back_bound(place: RabbitPlace) -> None:
     seen = Seen()
     bus = await place.open(Consumer("turns.0", seen))
