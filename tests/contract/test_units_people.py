@@ -422,7 +422,7 @@ async def test_old_rows_are_forgotten_a_few_at_a_time(store: MovableStore) -> No
     await arrive(store, first)
     await scene.worker(store)
     for n in range(250):
-        await store.write(keep_key, f"old {n}", 1)
+        await store.write(keep_key, f"old {n}", 60_000_000)
     await store.write(keep_key, "new", 40 * 24 * HOUR * 1_000_000)
     assert await store.write(forget) == 0
     store.advance(29 * 24 * HOUR)
