@@ -41,10 +41,11 @@ class ServiceFailed(RuntimeError):
     """The server ended while starting or was not ready in time; the text ends with the tail of its log."""
 
 
-class _Leash:
+class Leash:
     """Ends server processes and removes their directory once this process is gone, even by SIGKILL."""
 
     def __init__(self, directory: Path, last_signal: signal.Signals) -> None:
+        """`last_signal`: what ends them."""
         self._shell = subprocess.Popen(  # noqa: S603 - a fixed command
             ["/bin/sh", "-c", _LEASH, "leash", last_signal.name.removeprefix("SIG"), str(directory)],
             stdin=subprocess.PIPE,
@@ -75,7 +76,7 @@ class PrivateServer(ABC):
 
     def __init__(self) -> None:
         self._directory: Path | None = None
-        self._leash: _Leash | None = None
+        self._leash: Leash | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
     @property
@@ -93,7 +94,7 @@ class PrivateServer(ABC):
         try:
             if self._directory is None:
                 self._directory = self._new_directory()
-                self._leash = _Leash(self._directory, self.last_signal)
+                self._leash = Leash(self._directory, self.last_signal)
                 self._prepare(self._directory)
             self._server = self._launch(self._directory)
             self._hold_all()

@@ -1,0 +1,40 @@
+"""`gateway bench pipeline` runs and says what it measured; how fast anything is, no test asks."""
+
+import json
+
+import pytest
+
+from gateway.bench import run
+from tests.services import Service
+
+SUBJECTS = ("embedded", "embedded_floor", "distributed", "distributed_floor")
+
+
+@pytest.mark.timeout(240)
+def test_the_pipeline_is_measured_embedded_and_distributed(
+    rabbit: Service, postgres_server: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_AMQP_URL", rabbit.url)
+    monkeypatch.setenv("TEST_DATABASE_URL", postgres_server.url)
+    written: list[str] = []
+
+    assert run("pipeline", as_json=True, quick=True, write=written.append) == 0
+
+    figures = json.loads("\n".join(written))
+    for name in SUBJECTS:
+        subject = figures["subjects"][name]
+        for figure in ("messages_per_second", "turns_per_second"):
+            assert subject[figure]["median"] > 0
+        assert 0 < subject["added_latency_ms"]["p50"] <= subject["added_latency_ms"]["p99"]
+    for name in ("embedded", "distributed"):
+        assert figures["subjects"][name]["with_callbacks"]["turns_per_second"]["median"] > 0
+    assert figures["subjects"]["broker"]["messages_per_second"]["median"] > 0
+    assert set(figures["ratios"]) == {"embedded_to_floor", "distributed_to_floor", "distributed_to_broker"}
+    assert figures["machine"]["cores"] >= 1
+    assert figures["machine"]["rabbitmq"]
+    assert figures["machine"]["postgresql"]
+
+
+def test_an_unknown_scenario_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("pipelin", as_json=False) == 2
+    assert "there is: pipeline" in capsys.readouterr().err
