@@ -31,6 +31,8 @@ class MovableStore:
         self._store = store
         self._moment = moment
         self._offset = 0
+        self.retries = 0
+        """How often a unit lost against another one (a deadlock) and was run again."""
 
     def advance(self, seconds: float) -> None:
         """Let time pass for the database."""
@@ -41,8 +43,12 @@ class MovableStore:
         self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a unit at the moved time."""
+        runs = 0
 
         async def moved(tx: Tx) -> T:
+            nonlocal runs
+            runs += 1
+            self.retries += runs > 1
             await tx.one("test_clock", offset=str(self._offset))
             return await unit(tx, *args, **kwargs)
 
