@@ -114,7 +114,8 @@ def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
     full_text = _text_of(mail).strip("\n")[:MAX_TEXT]
     trimmed = trim(full_text, subject)
     ids = read_ids(headers.get("message-id"))
-    answered = read_ids(headers.get("in-reply-to"))
+    # Python's own mail library, for one, encodes ids that are longer than a line.
+    answered = read_ids(headers.text("in-reply-to"))
     return ParsedMail(
         subject=subject,
         sender=sender,
@@ -122,7 +123,7 @@ def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
         recipients=_recipients(mail),
         message_id=ids[0] if ids else made_id(raw),
         in_reply_to=answered[0] if answered else None,
-        references=read_ids(headers.get("references")),
+        references=read_ids(headers.text("references")),
         date=_moment(headers.get("date")),
         text=trimmed.new_text,
         full_text=full_text,

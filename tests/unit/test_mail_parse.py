@@ -82,6 +82,22 @@ def test_missing_message_id_is_made_from_the_bytes() -> None:
     assert first.message_id == again.message_id != other.message_id
 
 
+def test_message_ids_that_a_client_has_encoded_are_read() -> None:
+    # as Python's EmailMessage writes, by default, an id that is longer than a line
+    parsed = parse_mail(
+        mail(
+            "From: ana@example.org",
+            "In-Reply-To: =?utf-8?q?=3Cc=2Eagratryjz5zhvf442z2vjaihoy=2Eagratryj2r25totgc?=",
+            " =?utf-8?q?py5zbpfa4=2Eglohu6jc2ipo7wcd=40shop=2Eexample=3E?=",
+            "References: <first@x> =?utf-8?q?=3Cc=2Eagratryjz5zhvf442z2vjaihoy=2Eagra?=",
+            " =?utf-8?q?tryj2r25totgcpy5zbpfa4=2Eglohu6jc2ipo7wcd=40shop=2Eexample=3E?=",
+        )
+    )
+    ours = "<c.agratryjz5zhvf442z2vjaihoy.agratryj2r25totgcpy5zbpfa4.glohu6jc2ipo7wcd@shop.example>"
+    assert parsed.in_reply_to == ours
+    assert parsed.references == ("<first@x>", ours)
+
+
 def test_references_are_bounded_and_the_newest_kept() -> None:
     parsed = parse_mail(mail("References: " + "\r\n ".join(f"<{i}@x>" for i in range(500))))
     assert len(parsed.references) == 50
