@@ -28,11 +28,11 @@ _RUN, _CARE, _LOOK, _TRY = "Run", "Look after", "Look into", "Try out"
 COMMANDS: Mapping[str, Entry] = {
     "dev": Entry("dev", _RUN, "Run everything in one process, with nothing to set up."),
     "serve": Entry("roles", _RUN, "Serve HTTP: provider webhooks, API and console."),
-    "smtp": Entry("roles", _RUN, "Take mail in."),
+    "smtp": Entry("roles", _RUN, "Take mail in for GATEWAY_MAIL_DOMAIN."),
     "worker": Entry("roles", _RUN, "Run turns, deliveries and the work around them."),
     "migrate": Entry("migrate", _CARE, "Bring the database's schema up to date."),
     "doctor": Entry("doctor", _CARE, "Check configuration, database, broker, mail DNS and Twilio."),
-    "reload": Entry("reload", _CARE, "Have the running gateway read gateway.toml again."),
+    "reload": Entry("reload", _CARE, "Have the running gateway dev read gateway.toml again."),
     "keys": Entry("keys", _CARE, "Create, list and revoke API keys."),
     "dead": Entry("dead", _CARE, "List, show, requeue and discard dead letters."),
     "export": Entry("export", _LOOK, "Print the generated contracts: OpenAPI, AsyncAPI."),

@@ -23,6 +23,7 @@ _TALKATIVE = (
     "aio_pika",
     "aiormq",
     "aiosqlite",
+    "alembic",
     "asyncio",
     "httpcore",
     "httpx",
@@ -32,7 +33,7 @@ _TALKATIVE = (
     "uvicorn.access",
     "websockets",
 )
-"""Loggers that print addresses, statements or bodies below warning, whatever level is asked for."""
+"""Loggers that below warning print addresses, statements and bodies, or every step of a migration."""
 
 _bodies = False
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from typing import Final
+from typing import Final, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -158,5 +158,7 @@ class _SinkProtocol(SMTP):
 
 
 def _abort(protocol: SMTP) -> None:
-    if isinstance(protocol.transport, asyncio.WriteTransport):
-        protocol.transport.abort()
+    # uvloop's transports are none of asyncio's classes
+    transport = cast("asyncio.Transport | None", protocol.transport)
+    if transport is not None:
+        transport.abort()

@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.smtp import MISSING, SMTP, syntax
 
@@ -113,21 +113,22 @@ class MailSession(SMTP):
 
     def dismiss(self, reply: str) -> None:
         """Say why, and end the session."""
-        transport = self.transport
-        if isinstance(transport, asyncio.WriteTransport) and not transport.is_closing():
+        # uvloop's transports are none of asyncio's classes
+        transport = cast("asyncio.Transport | None", self.transport)
+        if transport is not None and not transport.is_closing():
             transport.write(reply.encode("ascii") + b"\r\n")
             transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the peer in, or turn it away."""
-        assert isinstance(transport, asyncio.Transport)
-        peer = transport.get_extra_info("peername")
+        connection = cast("asyncio.Transport", transport)
+        peer = connection.get_extra_info("peername")
         self._address = str(peer[0]) if peer else ""
         refusal = self._gate.admit(self, self._address)
         if refusal is not None:
-            transport.set_protocol(asyncio.Protocol())
-            transport.write(refusal.encode("ascii") + b"\r\n")
-            transport.close()
+            connection.set_protocol(asyncio.Protocol())
+            connection.write(refusal.encode("ascii") + b"\r\n")
+            connection.close()
             return
         seconds = self._gate.limits.session_seconds
         self._expiry = self.loop.call_later(seconds, self.dismiss, "421 4.4.2 This session took too long")

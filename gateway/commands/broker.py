@@ -1,5 +1,6 @@
 """What `gateway doctor` asks RabbitMQ: which exchanges and queues are not declared. It declares nothing."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ class BrokerAway(Exception):
 
 async def undeclared(url: str, topology: Topology, timeout: float) -> list[str]:
     """The full names of what is missing. Raises BrokerAway, TimeoutError."""
+    # it reports failed connections by itself, as the last resort of logging on stderr
+    logging.getLogger("aiormq").addHandler(logging.NullHandler())
     try:
         connection = await aio_pika.connect(url, timeout=timeout)
     except (AMQPError, OSError) as error:

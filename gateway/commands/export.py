@@ -18,7 +18,7 @@ output_option = click.option(
 
 @click.group()
 def export() -> None:
-    """Print the generated contracts, as JSON. No database and no broker are asked."""
+    """Print the generated contracts: OpenAPI, AsyncAPI. No database and no broker are asked."""
 
 
 @export.command(epilog="Example: gateway export openapi --output openapi.json")

@@ -28,9 +28,8 @@ data_dir_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("data"),
-    show_default="./data",
     metavar="FOLDER",
-    help="Where the SQLite file is, unless GATEWAY_DATABASE_URL says otherwise.",
+    help="Where the SQLite file is, unless GATEWAY_DATABASE_URL says otherwise.  [default: ./data]",
 )
 host_option = click.option(
     "--host", default=DEFAULT_HOST, show_default=True, help="Address to serve HTTP on; 0.0.0.0 means all."

@@ -67,7 +67,7 @@ def parse(jsonl: bool, files: tuple[Path, ...]) -> None:
 
 @click.group()
 def voice() -> None:
-    """What a voice host is sent."""
+    """What a voice host is sent for an intent."""
 
 
 @voice.command(epilog="Example: gateway voice render --host twilio transfer.json")

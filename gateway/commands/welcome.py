@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from shlex import quote
 from urllib.parse import urlsplit
 
@@ -37,7 +37,7 @@ class _Webhook:
     """A request as Twilio would send it."""
 
     path: str
-    fields: Mapping[str, str] = field(repr=False)
+    fields: Mapping[str, str]
 
     def curl(self, settings: Settings, ready: Ready) -> Iterator[str]:
         """The command, signed: lines that a shell reads as one."""
@@ -46,19 +46,21 @@ class _Webhook:
         url = settings.public_url + self.path
         yield f"curl -sS {quote(ready.http + self.path)} \\"
         yield f"  -H {quote(f'x-twilio-signature: {sign(token, url, tuple(self.fields.items()))}')} \\"
-        fields = [f"--data-urlencode {quote(f'{name}={value}')}" for name, value in self.fields.items()]
-        yield f"  {' '.join(fields)}"
+        fields = [f"  --data-urlencode {quote(f'{name}={value}')}" for name, value in self.fields.items()]
+        yield from (f"{field} \\" for field in fields[:-1])
+        yield fields[-1]
 
 
 def welcome(settings: Settings, ready: Ready, *, made_up: frozenset[str]) -> Iterator[str]:
     """The lines after the ready line. `made_up`: fields of the settings that `dev` invented."""
     yield ""
     yield click.style(f"Channel Gateway {__version__}, everything in this process", bold=True)
-    yield from _places(settings, ready, key_made_up="api_keys" in made_up)
+    key = settings.api_keys[0].key.get_secret_value() if "api_keys" in made_up else None
+    yield from _places(settings, ready, key)
     yield from _heading("Addresses")
     for entry in settings.config.addresses.values():
         yield f"  {entry.channel.value:6} {entry.address:28} agent {entry.agent}"
-    yield from _try_api(settings, ready)
+    yield from _try_api(key, ready)
     yield from _try_sms(settings, ready)
     yield from _try_mail(settings, ready)
     yield from _try_call(settings, ready)
@@ -66,22 +68,20 @@ def welcome(settings: Settings, ready: Ready, *, made_up: frozenset[str]) -> Ite
     yield "All of it played once by itself: gateway demo.  Ctrl-C ends this process."
 
 
-def _places(settings: Settings, ready: Ready, *, key_made_up: bool) -> Iterator[str]:
+def _places(settings: Settings, ready: Ready, key: str | None) -> Iterator[str]:
     path = settings.config_path
-    key = settings.api_keys[0]
-    shown = key.key.get_secret_value() if key_made_up else "as in GATEWAY_API_KEYS"
-    note = "  (admin, until this process ends)" if key_made_up else ""
-    yield f"  API       {ready.http}/docs"
+    shown = key or "as in GATEWAY_API_KEYS"
+    note = "  (admin, until this process ends)" if key else ""
+    yield f"  API       {ready.http}/docs (a browser asks: no user name, the API key as password)"
     yield f"  API key   {click.style(shown, fg='green')}{note}"
     yield f"  Database  {settings.sqlite_path or 'PostgreSQL'}"
     yield f"  Config    {path or 'built in; write a gateway.toml to have your own addresses and agents'}"
 
 
-def _try_api(settings: Settings, ready: Ready) -> Iterator[str]:
-    key = settings.api_keys[0].key.get_secret_value()
+def _try_api(key: str | None, ready: Ready) -> Iterator[str]:
     json = "content-type: application/json"
     yield from _heading("Talk to the agent over the API")
-    yield f"  KEY={quote(key)}"
+    yield f"  KEY={quote(key)}" if key else "  KEY=  # one of GATEWAY_API_KEYS"
     yield f'  post() {{ curl -sS {ready.http}/v1$1 -H "x-api-key: $KEY" -H {quote(json)} -d "$2"; }}'
     yield "  get() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' $1; }"
     yield '  PERSON=$(post /identity/resolve \'{"channel": "api", "identifier": "me"}\' | get end_user_id)'
