@@ -4,7 +4,7 @@ from typing import Final
 
 from gateway.demo.expect import expect
 from gateway.demo.page import Page, Speaker
-from gateway.demo.stage import OUR_NUMBER, TRANSFER_TO, Stage
+from gateway.demo.stage import CONVERSATIONS, OUR_NUMBER, TRANSFER_TO, Stage
 
 CALLER: Final = "+15550163"
 _QUESTION: Final = "When are you open?"
@@ -33,4 +33,8 @@ async def phone_call(stage: Stage, page: Page) -> None:
 
     await call.dial_ended("completed")
     expect("end of the call", (call.ended, call.status.value, call.error), (True, "completed", ""))
-    page.checked("the two talked; the call is over")
+    listed = await stage.client.get(f"{CONVERSATIONS}?channel=voice")
+    expect("status of the call's conversation", [c["status"] for c in listed["items"]], ["closed"])
+    said = [m["content"] for m in await stage.messages_of(listed["items"][0]) if m["role"] == "user"]
+    expect("what the caller said, in the transcript", said, [_QUESTION, _WISH])
+    page.checked("the two talked; the call is over and its conversation closed, with a transcript")
