@@ -32,6 +32,9 @@ from tests.contract.scene import LIFETIME, PARTITIONS
 T = TypeVar("T")
 
 _RENEWED_EVERY = 3
+"""Seconds."""
+_MOST = 25
+"""Inputs at once: an agent is shown the newest 50 messages."""
 
 
 class World:
@@ -95,12 +98,14 @@ class Turns(RuleBasedStateMachine):
     def _chosen(self, claims: dict[str, Claim], number: int) -> str:
         return list(claims)[number % len(claims)]
 
+    @precondition(lambda self: len(self.said) < _MOST)
     @rule()
     def accept(self) -> None:
         accepted = self.run(scene.arrive(self.store, scene.sms(self._name(), sender=self.number)))
         assert self.conversation_id in ("", accepted.conversation_id)
         self.conversation_id = accepted.conversation_id
 
+    @precondition(lambda self: len(self.said) < _MOST)
     @rule()
     def ask_by_api(self) -> None:
         text = self._name()
