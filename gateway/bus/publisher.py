@@ -46,12 +46,14 @@ class Publisher:
         }
         # an unroutable message would otherwise count as published
         self._broker = new_broker(url, Channel(publisher_confirms=True, on_return_raises=True))
+        self._channel: AbstractRobustChannel | None = None
         self._declarations: AbstractRobustChannel | None = None
         self._connection: AbstractRobustConnection | None = None
 
     async def start(self, consumed: Collection[str], stopping: asyncio.Event) -> AbstractRobustConnection:
         """Connect, however long that takes, and declare everything. Raises when the broker refuses that."""
         self._connection = await connect(self._broker, stopping)
+        self._channel = await self._broker.config.channel_manager.get_channel()
         for exchange in self._exchanges.values():
             await self._broker.declare_exchange(exchange)
         # FastStream knows one binding a queue and would put its subscribers on the channel that declared
@@ -63,8 +65,13 @@ class Publisher:
 
     @property
     def connected(self) -> bool:
-        """Whether the connection is open now."""
-        return self._connection is not None and self._connection.connected.is_set()
+        """Whether the connection is open now, and the channel to publish on is open again."""
+        return (
+            self._connection is not None
+            and self._connection.connected.is_set()
+            and self._channel is not None
+            and not self._channel.is_closed
+        )
 
     async def publish(self, postings: Sequence[Posting]) -> list[PublishResult]:
         """Publish all at once; a result for each, in order. Never raises for the broker's faults."""
