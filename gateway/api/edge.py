@@ -15,6 +15,9 @@ from gateway.domain.errors import ErrorCode
 
 MAX_BODY = 1024 * 1024
 """Bytes of a request's body."""
+_DISCARDED = 16 * MAX_BODY
+"""A refused body of up to this length is read and thrown away: a connection that is closed while the client
+still writes may lose it the answer."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,12 +42,13 @@ class Edge:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})["arrived"] = self._clock.monotonic()
-        if _announced(scope) > MAX_BODY:
+        announced = _announced(scope)
+        if announced > MAX_BODY:
             response = error_response(
                 413,
                 ErrorCode.PAYLOAD_TOO_LARGE.value,
                 "a body may have at most 1 MiB",
-                headers={"Connection": "close"},
+                headers={"Connection": "close"} if announced > _DISCARDED else None,
             )
             await response(scope, receive, send)
             return

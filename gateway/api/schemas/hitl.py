@@ -192,6 +192,8 @@ def approval_shape(row: Row) -> ApprovalShape:
         **{
             **values,
             "payload": unpack(row["payload"], {}),
+            "status": ApprovalStatus(row["status"]),
+            "decision": DecisionWord(row["decision"]) if row["decision"] else None,
             "decided_at": time_of(row["decided_at"]),
             "timeout_at": time_of(row["timeout_at"]),
             "created_at": time_of(row["created_at"]),

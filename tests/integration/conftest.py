@@ -1,0 +1,37 @@
+"""Fixtures of the tests over real servers."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration import api_agents
+from tests.integration.api import Api, gateway
+
+
+@pytest.fixture
+def steering() -> api_agents.Steering:
+    """What the steered agent does."""
+    return api_agents.reset()
+
+
+@pytest.fixture
+async def api(tmp_path: Path, steering: api_agents.Steering) -> AsyncIterator[Api]:
+    """A gateway on SQLite with an admin's client."""
+    async with gateway(tmp_path) as client:
+        yield client
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_database_url(request: pytest.FixtureRequest) -> str | None:
+    """Both databases, one after the other; None: the embedded one."""
+    return str(request.getfixturevalue("postgres_url")) if request.param == "postgres" else None
+
+
+@pytest.fixture
+async def any_api(
+    any_database_url: str | None, tmp_path: Path, steering: api_agents.Steering
+) -> AsyncIterator[Api]:
+    """The same on either database."""
+    async with gateway(tmp_path, any_database_url) as client:
+        yield client

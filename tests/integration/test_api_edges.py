@@ -1,0 +1,274 @@
+"""The edges of the API: keys, bounds of bodies, the shape of every error, health, documents, surfaces."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from io import BytesIO
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import aiohttp
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from gateway.api.application import ApiDeps, Surface, build_api
+from gateway.domain.clock import Clock
+from gateway.http_server import HttpServer
+from gateway.service.keys import create_key, list_keys, revoke_key
+from gateway.settings import KeyRole
+from tests.integration.api import V2, Api
+
+NOWHERE = "550e8400-e29b-41d4-a716-446655440000"
+MIB = 1024 * 1024
+
+
+async def test_keys_and_roles(api: Api) -> None:
+    for key in (None, "wrong", "x" * 5000):
+        assert (await api.as_(key).get("/v1/agents")).error == (401, "unauthorized")
+        assert (await api.as_(key).post(V2, {"broken": 1})).error == (401, "unauthorized")
+    for key in ("app", "desk", "root"):
+        assert (await api.as_(key).get("/v1/agents")).status == 200
+    assert (await api.as_("app").get("/v1/hitl/handoffs")).error == (403, "forbidden")
+    assert (await api.as_("app").call("DELETE", f"{V2}/{NOWHERE}")).error == (403, "forbidden")
+    assert (await api.as_("desk").get("/v1/hitl/approvals")).status == 200
+
+
+async def test_stored_keys(any_api: Api) -> None:
+    store = any_api.app.store
+    key_id, text = await store.write(create_key, "Here", "CI", KeyRole.CLIENT)
+    assert text.startswith("gw_")
+    assert (await any_api.as_(text).get("/v1/agents")).json["items"]
+    assert (await any_api.as_(text).get("/v1/hitl/handoffs")).error == (403, "forbidden")
+    listed = await store.read(list_keys)
+    assert [(key.id, key.name, key.revoked_at) for key in listed] == [(key_id, "CI", None)]
+    assert text not in repr(listed)
+    _, second = await store.write(create_key, "Elsewhere", "CI", KeyRole.ADMIN)
+    assert (await any_api.as_(second).get("/v1/agents")).json["items"] == []
+    third_id, third = await store.write(create_key, "Here", "CI", KeyRole.CLIENT)
+    assert await store.write(revoke_key, third_id)
+    assert not await store.write(revoke_key, third_id)
+    assert (await any_api.as_(third).get("/v1/agents")).error == (401, "unauthorized")
+
+
+async def test_every_error_has_our_shape(api: Api) -> None:
+    path = await api.conversation()
+    for method, place, error in (
+        ("GET", "/nowhere", (404, "not_found")),
+        ("GET", "/v1/agents/", (404, "not_found")),
+        ("PUT", "/v1/agents", (405, "method_not_allowed")),
+        ("GET", f"{V2}/conv_01hxabc987654321fedcba00", (422, "validation_error")),
+        ("GET", f"{V2}/%00", (422, "validation_error")),
+        ("GET", f"{V2}/{NOWHERE}", (404, "not_found")),
+        ("POST", f"{path}/approvals/1/resolve", (422, "validation_error")),
+        ("GET", "/v1/hitl/handoffs/1", (422, "validation_error")),
+        ("GET", f"/v1/hitl/approvals/{NOWHERE}", (404, "not_found")),
+    ):
+        assert (await api.call(method, place)).error == error, place
+    assert (await api.call("PUT", "/v1/agents")).headers["Allow"] == "GET"
+
+
+async def test_what_is_not_valid_is_told_and_not_echoed(api: Api) -> None:
+    path = await api.conversation()
+    answer = await api.post(f"{path}/turns", {"for_update": "maybe", "secret": "hush"})
+    assert answer.error == (422, "validation_error")
+    assert [fault["loc"] for fault in answer.json["detail"]] == [
+        ["body", "user_message"],
+        ["body", "for_update"],
+    ]
+    assert "hush" not in answer.text
+    for text in ("", "x" * 100_001, None, 5, "a\x00b"):
+        assert (await api.post(f"{path}/turns", {"user_message": text})).error == (422, "validation_error")
+    for raw in (
+        b"",
+        b"{",
+        b"[1]",
+        b"null",
+        b'{"user_message": NaN}',
+        b'{"user_message": "\\ud800"}',
+        b"\xff",
+    ):
+        answer = await api.call(
+            "POST", f"{path}/turns", data=raw, headers={"Content-Type": "application/json"}
+        )
+        assert answer.error == (422, "validation_error"), raw
+        assert answer.json["detail"]
+    assert (await api.get(path)).json["message_count"] == 0
+
+
+def nested(depth: int) -> str:
+    """Arrays within each other."""
+    return "[" * depth + "]" * depth
+
+
+async def test_bombs_are_refused_at_once(api: Api) -> None:
+    path = await api.conversation()
+    for bomb in (nested(500_000), "[" * 1_000_000, '{"a":' * 200_000, nested(65)):
+        started = perf_counter()
+        answer = await api.call(
+            "POST", f"{path}/turns", data=bomb.encode(), headers={"Content-Type": "application/json"}
+        )
+        assert answer.error == (422, "validation_error")
+        assert perf_counter() - started < 1
+    body = {"end_user_id": await api.person(), "channel": "api"}
+    for depth, status in ((62, 201), (63, 422)):  # the body and metadata are two levels
+        deep = {**body, "metadata": {"a": json.loads(nested(depth))}}
+        assert (await api.post(V2, deep)).status == status
+
+
+async def pieces(size: int) -> AsyncIterator[bytes]:
+    """A body that does not say how long it is."""
+    for _ in range(size // 65_536):
+        yield b" " * 65_536
+
+
+async def test_bodies_over_a_mebibyte(api: Api) -> None:
+    path = await api.conversation()
+    sent = {"headers": {"Content-Type": "application/json"}}
+    too_large = (413, "payload_too_large")
+    for place in (f"{path}/turns", V2, "/nowhere"):
+        started = perf_counter()
+        assert (await api.call("POST", place, data=BytesIO(b" " * 2 * MIB), **sent)).error == too_large
+        assert perf_counter() - started < 1
+    assert (await api.call("POST", V2, data=pieces(2 * MIB), **sent)).error == too_large
+    just = b'{"x": "' + b"a" * (MIB - 9) + b'"}'
+    assert len(just) == MIB
+    assert (await api.call("POST", V2, data=just, **sent)).error == (422, "validation_error")
+    assert (await api.get(path)).status == 200
+
+
+async def test_health_and_metrics_need_no_key(api: Api) -> None:
+    nobody = api.as_(None)
+    assert (await nobody.get("/healthz")).json == {"status": "ok"}
+    ready = await nobody.get("/readyz")
+    assert ready.json == {"status": "ready", "checks": {"database": "ok", "bus": "ok"}}
+    assert "gateway_turns_total" in (await nobody.get("/metrics")).text
+
+
+async def test_the_documents_need_a_key_which_a_browser_may_send(api: Api) -> None:
+    for place in ("/openapi.json", "/docs"):
+        refused = await api.as_(None).get(place)
+        assert refused.error == (401, "unauthorized")
+        assert refused.headers["WWW-Authenticate"].startswith("Basic ")
+        assert (await api.as_("app").get(place)).status == 200
+        by_password = {"Authorization": aiohttp.encode_basic_auth("anyone", "app")}
+        assert (await api.as_(None).get(place, headers=by_password)).status == 200
+        for wrong in ("Basic !", "Basic " + "YQ==", "Bearer app"):
+            assert (await api.as_(None).get(place, headers={"Authorization": wrong})).status == 401
+
+
+async def test_the_openapi_document(api: Api) -> None:
+    document = (await api.get("/openapi.json")).json
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len(set(ids))
+    for prefix in (V2, "/v1/conversations"):
+        places = {path.removeprefix(prefix) for path in document["paths"] if path.startswith(prefix + "/")}
+        at = "/{conversation_id}"
+        assert places == {
+            *("/test-chat", at, f"{at}/turns", f"{at}/turns/stream", f"{at}/messages", f"{at}/close"),
+            *(f"{at}/end_session", f"{at}/human-turns", f"{at}/approvals/{{approval_id}}/resolve"),
+        }
+    turn = document["paths"][f"{V2}/{{conversation_id}}/turns"]["post"]
+    assert turn["security"] == [{"APIKeyHeader": []}]
+    assert {"200", "401", "403", "404", "409", "413", "422", "503"} <= turn["responses"].keys()
+    schemas = document["components"]["schemas"]
+    assert set(schemas["TurnAnswer"]["required"]) == set(schemas["TurnAnswer"]["properties"])
+    assert turn["responses"]["422"]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorBody")
+
+
+async def healthy() -> str | None:
+    """A check that finds nothing wrong."""
+    return None
+
+
+async def broken() -> str | None:
+    """A check that finds something."""
+    return "no connection"
+
+
+async def webhook(request: Request) -> PlainTextResponse:
+    """A provider's webhook, which reads its body, or fails."""
+    if request.method == "GET":
+        raise RuntimeError("the secret is hunter2")
+    return PlainTextResponse(str(len(await request.body())))
+
+
+def deps(api: Api, surface: Surface, **more: Any) -> ApiDeps:
+    """The parts of a running gateway, for another application."""
+    return ApiDeps(
+        store=api.app.store,
+        waiting=None,  # type: ignore[arg-type]  # no turn is asked for
+        config=api.app.configured.current,
+        partitions=16,
+        api_keys=api.app.settings.api_keys,
+        clock=Clock(),
+        surface=surface,
+        webhook_routes=[Route("/webhooks/some", webhook, methods=["GET", "POST"])],
+        **{"checks": {"bus": healthy}, "version": "1", **more},
+    )
+
+
+@pytest.fixture
+async def served(api: Api, tmp_path: Path) -> AsyncIterator[Any]:
+    """Serves another application of the same gateway; a function from its parts to its address."""
+    servers: list[HttpServer] = []
+
+    async def serve(parts: ApiDeps) -> str:
+        server = HttpServer(build_api(parts), "127.0.0.1", 0)
+        await server.start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.port}"
+
+    yield serve
+    await asyncio.gather(*(server.stop(1) for server in servers))
+
+
+async def status(api: Api, url: str, method: str = "GET", **more: Any) -> int:
+    """The status of one request with a key."""
+    async with api.session.request(method, url, headers={"x-api-key": "root"}, **more) as answer:
+        if answer.status >= 400:
+            assert (await answer.json()).keys() >= {"error", "message"}
+        return answer.status
+
+
+async def test_surfaces(api: Api, served: Any) -> None:
+    public = await served(deps(api, Surface.PUBLIC))
+    private = await served(deps(api, Surface.PRIVATE))
+    for path, on_public, on_private in (
+        ("/healthz", 200, 200),
+        ("/readyz", 200, 200),
+        ("/metrics", 404, 200),
+        ("/docs", 404, 200),
+        ("/openapi.json", 404, 200),
+        ("/v1/agents", 404, 200),
+    ):
+        assert (await status(api, public + path), await status(api, private + path)) == (
+            on_public,
+            on_private,
+        )
+    assert await status(api, f"{public}/webhooks/some", "POST", data=b"a=b") == 200
+    assert await status(api, f"{private}/webhooks/some", "POST", data=b"a=b") == 404
+    assert await status(api, f"{public}/webhooks/some", "POST", data=BytesIO(b"a" * 2 * MIB)) == 413
+    assert await status(api, f"{public}/webhooks/some", "POST", data=pieces(2 * MIB)) == 413
+
+
+async def test_readiness_names_what_does_not_answer(api: Api, served: Any) -> None:
+    url = await served(deps(api, Surface.PUBLIC, checks={"bus": broken}))
+    async with api.session.get(f"{url}/readyz") as answer:
+        assert answer.status == 503
+        assert await answer.json() == {
+            "error": "unavailable",
+            "message": "bus: no connection",
+            "checks": {"database": "ok", "bus": "no connection"},
+        }
+
+
+async def test_a_fault_of_ours_tells_nothing(api: Api, served: Any) -> None:
+    url = await served(deps(api, Surface.PUBLIC))
+    async with api.session.get(f"{url}/webhooks/some") as answer:
+        assert answer.status == 500
+        assert "hunter2" not in await answer.text()
+        assert (await answer.json())["error"] == "unavailable"

@@ -1,0 +1,378 @@
+"""Turns over HTTP: whole and streamed, transcript and poll, handoff and approval, repeated requests."""
+
+import asyncio
+from typing import Any
+
+from gateway.service.keys import create_key
+from gateway.settings import KeyRole
+from tests.integration.api import V2, Api, Reply
+from tests.integration.api_agents import Steering
+
+TURN = {
+    *("turn_id", "conversation_id", "text", "active_assistant_id", "path", "decision_source"),
+    *("message_seqs", "session_status", "turn_ttft_ms", "ended", "evidence"),
+}
+POLLED = {
+    *("id", "seq", "session_id", "turn_id", "role", "content", "authored_by", "created_at", "tool_calls"),
+    *("tool_results", "model_used", "token_count", "latency_ms", "delivery_status", "metadata", "evidence"),
+}
+ROW = {
+    *("id", "session_id", "turn_id", "seq", "role", "content", "authored_by", "created_at", "evidence"),
+}
+
+
+async def contents(api: Api, path: str) -> list[tuple[str, str]]:
+    """Role and text of every message."""
+    rows = (await api.get(f"{path}/messages?since_seq=-1")).json["messages"]
+    assert [row["seq"] for row in rows] == list(range(len(rows)))
+    return [(row["role"], row["content"]) for row in rows]
+
+
+async def test_a_turn_answers_whole(any_api: Api) -> None:
+    path = await any_api.conversation()
+    answer = await any_api.as_("app").turn(path, "Hi")
+    assert (answer.status, answer.json.keys()) == (200, TURN)
+    assert answer.json | {"turn_id": "", "turn_ttft_ms": 0} == {
+        "turn_id": "",
+        "conversation_id": path.rpartition("/")[2],
+        "text": "Re: Hi.",
+        "active_assistant_id": (await any_api.get(path)).json["assigned_agent_id"],
+        "path": "single",
+        "decision_source": "router",
+        "message_seqs": [0, 1],
+        "session_status": "active",
+        "turn_ttft_ms": 0,
+        "ended": False,
+        "evidence": None,
+    }
+    assert answer.json["turn_ttft_ms"] >= 0
+    assert (await any_api.turn(path, "And?")).json["message_seqs"] == [2, 3]
+    assert await contents(any_api, path) == [
+        ("user", "Hi"),
+        ("assistant", "Re: Hi."),
+        ("user", "And?"),
+        ("assistant", "Re: And?."),
+    ]
+
+
+async def test_a_stream_is_deltas_and_one_complete(api: Api) -> None:
+    path = await api.conversation()
+    streamed = await api.stream(path, "Hi")
+    assert streamed.headers["Content-Type"].startswith("text/event-stream")
+    *deltas, (last, complete) = streamed.events
+    assert {name for name, _ in deltas} == {"delta"}
+    assert (last, complete.keys()) == ("complete", TURN | {"perceived_ttft_ms"})
+    assert "".join(data["text"] for _, data in deltas) == complete["text"] == "Re: Hi."
+    assert 0 <= complete["turn_ttft_ms"] <= complete["perceived_ttft_ms"] < 60_000
+
+
+async def test_an_agent_that_fails(api: Api, steering: Steering) -> None:
+    path = await api.conversation()
+    steering.failures = 1
+    assert (await api.turn(path, "One")).error == (502, "agent_failed")
+    broken = (await api.stream(path, "break")).events
+    assert [name for name, _ in broken] == ["delta", "error"]
+    assert broken[-1][1].keys() == {"error", "message"}
+    assert broken[-1][1]["error"] == "agent_failed"
+    assert await contents(api, path) == [("user", "One"), ("user", "break")]
+
+
+async def test_evidence_in_both_views(api: Api) -> None:
+    path = await api.conversation()
+    body = {"user_message": "evidence", "include_evidence": True}
+    answer = (await api.post(f"{path}/turns", body)).json
+    shown = answer["evidence"]
+    assert shown.keys() == {
+        *("package_id", "conversation_id", "turn_id", "created_at", "items", "view"),
+        *("schema_version", "message_id"),
+    }
+    assert (shown["view"], shown["schema_version"]) == ("display", 1)
+    polled = (await api.get(f"{path}/messages")).json["messages"][-1]
+    assert (shown["message_id"], shown["turn_id"]) == (polled["id"], answer["turn_id"])
+    card = shown["items"][0]
+    assert card == {
+        "citation_marker": "[1]",
+        **dict.fromkeys(("label", "short_label", "document_title", "version_number", "deep_link")),
+        "section": {
+            "path_titles": [],
+            "path_numbers": [],
+            "display_label": None,
+            "confidence": "unknown",
+        },
+    }
+    chunk = {"chunk_id": "c1", "kb_id": "k1", "score": 0.5, "text": "A fact."}
+    assert polled["evidence"] == [chunk]
+    full = (await api.post(f"{path}/turns", {**body, "evidence_view": "full"})).json["evidence"]
+    assert full["items"] == [{**card, **chunk}]
+    assert full.keys() - shown.keys() == {"organization_id", "agent_id", "status_reason"}
+    assert full["package_id"] != shown["package_id"]
+    nothing = (await api.post(f"{path}/turns", {**body, "user_message": "Hi"})).json["evidence"]
+    assert nothing["items"] == []
+
+
+async def test_the_transcript_goes_page_by_page(any_api: Api) -> None:
+    path = await any_api.conversation(assistant_id="demo")
+    for text in ("a", "b"):
+        await any_api.turn(path, text)
+    first = (await any_api.get(f"{path}/turns?limit=3")).json
+    assert first.keys() == {"turns", "has_more", "next_cursor"}
+    assert all(row.keys() == ROW for row in first["turns"])
+    rest = (await any_api.get(f"{path}/turns?cursor={first['next_cursor']}")).json
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+    assert [row["seq"] for row in first["turns"] + rest["turns"]] == [0, 1, 2, 3]
+    await any_api.turn(path, "c")
+    later = (await any_api.get(f"{path}/turns?cursor={rest['next_cursor']}")).json
+    assert [row["content"] for row in later["turns"]] == ["c", "You said: c"]
+    assert (await any_api.get(f"{path}/turns?cursor=bm8")).error == (400, "invalid_cursor")
+    assert [row["seq"] for row in (await any_api.get(path)).json["recent_turns"]] == list(range(6))
+
+
+async def test_the_poll_reads_on_and_holds_open(any_api: Api) -> None:
+    path = await any_api.conversation()
+    empty = (await any_api.get(f"{path}/messages?since_seq=-1")).json
+    assert empty == {"session_status": "active", "next_seq": -1, "has_more": False, "messages": []}
+    held = asyncio.create_task(any_api.get(f"{path}/messages?since_seq=-1&wait=30"))
+    await any_api.turn(path, "Hi")
+    first = (await held).json
+    assert first["messages"][0]["content"] == "Hi"
+    rows = (await any_api.get(f"{path}/messages")).json["messages"]
+    assert all(row.keys() == POLLED for row in rows)
+    assert rows[1]["token_count"] == {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
+    assert (rows[1]["model_used"], rows[0]["model_used"], rows[0]["token_count"]) == ("none", None, None)
+    page = (await any_api.get(f"{path}/messages?limit=1")).json
+    assert (page["next_seq"], page["has_more"]) == (0, True)
+    assert (await any_api.get(f"{path}/messages?since_seq=1")).json["next_seq"] == 1
+    for query in ("since_seq=-2", "limit=0", "limit=1001", "wait=31", "since_seq=x"):
+        assert (await any_api.get(f"{path}/messages?{query}")).error == (422, "validation_error")
+
+
+async def test_a_held_poll_ends_when_the_conversation_does(api: Api) -> None:
+    path = await api.conversation()
+    held = asyncio.create_task(api.get(f"{path}/messages?wait=30"))
+    await api.post(f"{path}/close")
+    assert (await held).json["session_status"] == "closed"
+    assert (await api.get(f"{path}/messages?wait=30")).json["messages"] == []
+
+
+async def test_for_update_refuses_while_a_turn_runs(api: Api, steering: Steering) -> None:
+    path = await api.conversation()
+    running = asyncio.create_task(api.turn(path, "hold"))
+    await steering.begun.wait()
+    body = {"user_message": "Quick", "for_update": True}
+    assert (await api.post(f"{path}/turns", body)).error == (409, "turn_in_progress")
+    assert (await api.post(f"{path}/turns/stream", body)).error == (409, "turn_in_progress")
+    waiting = asyncio.create_task(api.turn(path, "Next"))
+    steering.go_on.set()
+    assert (await running).json["message_seqs"] == [0, 1]
+    assert (await waiting).json["message_seqs"] == [2, 3]
+
+
+async def test_closing_discards_the_running_turn(api: Api, steering: Steering) -> None:
+    path = await api.conversation()
+    running = asyncio.create_task(api.turn(path, "hold"))
+    await steering.begun.wait()
+    assert (await api.post(f"{path}/close")).json["status"] == "closed"
+    assert (await running).error == (409, "conversation_closed")
+    steering.go_on.set()
+    assert await contents(api, path) == [("user", "hold")]
+
+
+async def test_a_client_that_goes_away_does_not_stop_the_turn(api: Api, steering: Steering) -> None:
+    path = await api.conversation()
+    url = f"{api.app.http_url}{path}/turns/stream"
+    async with api.session.post(url, json={"user_message": "hold"}, headers={"x-api-key": "root"}) as stream:
+        await stream.content.readline()
+    steering.go_on.set()
+    polled = (await api.get(f"{path}/messages?since_seq=0&wait=20")).json["messages"]
+    assert [row["content"] for row in polled] == ["Re: hold."]
+
+
+async def test_a_person_takes_over_answers_and_returns(any_api: Api) -> None:
+    path = await any_api.conversation(assistant_id="demo")
+    handed = (await any_api.turn(path, "human please")).json
+    assert (handed["path"], handed["session_status"]) == ("handoff", "waiting_for_human")
+    queued = (await any_api.turn(path, "Anybody?")).json
+    assert (queued["path"], queued["decision_source"], queued["text"]) == ("queued", "operator", "")
+    assert (queued["message_seqs"], queued["active_assistant_id"]) == ([3], None)
+    streamed = (await any_api.stream(path, "Hello?")).events
+    assert [name for name, _ in streamed] == ["complete"]
+    assert streamed[0][1]["turn_id"] == queued["turn_id"]
+    assert streamed[0][1]["perceived_ttft_ms"] is None
+
+    desk = any_api.as_("desk")
+    listed = (await desk.get("/v1/hitl/handoffs?status=requested")).json["items"]
+    assert [item["conversation_id"] for item in listed] == [queued["conversation_id"]]
+    assert (await desk.get("/v1/hitl/handoffs?status=resolved")).json["items"] == []
+    human = f"/v1/conversations/{queued['conversation_id']}/human-turns"
+    assert (await any_api.as_("app").post(human, {"content": "x"})).error == (403, "forbidden")
+    assert (await desk.post(human, {})).error == (422, "validation_error")
+    said = (await desk.post(human, {"content": "Hi, this is Jamie."})).json
+    assert said.keys() == {"conversation_id", "message", "handoff_id", "session_status", "next_seq"}
+    assert said["message"].keys() == POLLED
+    assert (said["message"]["role"], said["message"]["authored_by"]) == ("assistant", "human_operator")
+    polled = (await any_api.get(f"{path}/messages?since_seq={said['next_seq'] - 1}")).json["messages"]
+    assert polled == [said["message"]]
+    assert (await any_api.as_("second").post(human, {"content": "Me!"})).error == (409, "claimed_by_other")
+    handoff = (await desk.get(f"/v1/hitl/handoffs/{said['handoff_id']}")).json
+    assert (handoff["status"], handoff["assignee"]) == ("accepted", "Jamie")
+
+    back = (await desk.post(human, {"return_control": True})).json
+    assert (back["session_status"], back["message"]) == ("active", None)
+    answered = (await any_api.get(f"{path}/messages?since_seq={back['next_seq']}&wait=20")).json
+    assert answered["messages"][0]["turn_id"] == queued["turn_id"]
+    assert (await desk.post(human, {"content": "x"})).error == (409, "not_waiting_for_human")
+    taken = (await desk.post(human, {"content": "I take it.", "take_over": True})).json
+    assert taken["session_status"] == "waiting_for_human"
+
+
+async def test_an_approval_needs_its_role_and_is_decided_once(any_api: Api) -> None:
+    path = await any_api.conversation()
+    parked = (await any_api.turn(path, "pay")).json
+    assert (parked["path"], parked["session_status"]) == ("approval", "awaiting_approval")
+    desk = any_api.as_("desk")
+    approval = (await desk.get("/v1/hitl/approvals?status=pending")).json["items"][0]
+    assert approval.keys() == {
+        *("id", "organization_id", "conversation_id", "turn_id", "subject_kind", "subject_ref", "payload"),
+        *("approver_role", "status", "suspend_message", "decision", "decided_by", "decided_at", "note"),
+        *("timeout_at", "created_at"),
+    }
+    assert (approval["turn_id"], approval["subject_ref"]) == (parked["turn_id"], "pay")
+    resolve = f"{path}/approvals/{approval['id']}/resolve"
+    reject = {"decision": "reject", "note": "no"}
+    assert (await desk.post(resolve, reject)).error == (403, "approver_role_required")
+    elsewhere = f"{await any_api.conversation()}/approvals/{approval['id']}/resolve"
+    assert (await any_api.post(elsewhere, reject)).error == (404, "not_found")
+    assert (await any_api.post(resolve, {"decision": "perhaps"})).error == (422, "validation_error")
+    _, key = await any_api.app.store.write(create_key, "Here", "Ann", KeyRole.OPERATOR, ("cashier",))
+    decided = await any_api.as_(key).post(resolve, reject)
+    assert decided.status == 200
+    assert {name: decided.json[name] for name in ("status", "decision", "decided_by", "note")} == {
+        "status": "rejected",
+        "decision": "reject",
+        "decided_by": "Ann",
+        "note": "no",
+    }
+    assert (await any_api.post(resolve, reject)).error == (409, "already_resolved")
+    assert (await any_api.get(path)).json["status"] == "closed"
+    assert (await desk.get(f"/v1/hitl/approvals/{approval['id']}")).json == decided.json
+
+
+def keyed(key: str) -> dict[str, dict[str, str]]:
+    """The header of an idempotent request."""
+    return {"headers": {"Idempotency-Key": key}}
+
+
+def replayed(answer: Reply) -> bool:
+    """Whether an answer was given before."""
+    return answer.headers.get("Idempotency-Replayed") == "true"
+
+
+async def test_a_repeated_turn_is_answered_from_memory(any_api: Api, steering: Steering) -> None:
+    path = await any_api.conversation()
+    first, second = [await any_api.turn(path, "Hi", **keyed("k")) for _ in range(2)]
+    assert (second.status, second.text) == (200, first.text)
+    assert (replayed(first), replayed(second)) == (False, True)
+    assert (await any_api.turn(path, "Other", **keyed("k"))).error == (409, "idempotency_conflict")
+    other = await any_api.conversation()
+    assert not replayed(await any_api.turn(other, "Hi", **keyed("k")))
+    assert len(steering.asked) == 2
+
+
+async def test_a_repeated_stream_is_one_delta_and_complete(api: Api) -> None:
+    path = await api.conversation()
+    first, second = [await api.stream(path, "Hi", **keyed("k")) for _ in range(2)]
+    assert second.events == [("delta", {"text": "Re: Hi."}), first.events[-1]]
+    assert (replayed(first), replayed(second)) == (False, True)
+    assert len(await contents(api, path)) == 2
+
+
+async def test_repetitions_wait_for_the_first(any_api: Api, steering: Steering) -> None:
+    path = await any_api.conversation()
+    first = asyncio.create_task(any_api.turn(path, "hold", **keyed("k")))
+    await steering.begun.wait()
+    second = asyncio.create_task(any_api.turn(path, "hold", **keyed("k")))
+    third = asyncio.create_task(any_api.stream(path, "hold", **keyed("s")))
+    steering.go_on.set()
+    assert (await second).json == (await first).json
+    assert (replayed(await first), replayed(await second)) == (False, True)
+    assert (await third).events[-1][0] == "complete"
+    assert len(steering.asked) == 2
+
+
+async def test_after_a_failure_the_same_message_is_asked_again(any_api: Api, steering: Steering) -> None:
+    path = await any_api.conversation()
+    steering.failures = 2
+    assert (await any_api.turn(path, "Hi", **keyed("k"))).error == (502, "agent_failed")
+    failed = (await any_api.stream(path, "Hello", **keyed("s"))).events
+    assert [name for name, _ in failed] == ["error"]
+    again = await any_api.turn(path, "Hi", **keyed("k"))
+    assert (again.status, again.json["message_seqs"], replayed(again)) == (200, [0, 2], False)
+    streamed = (await any_api.stream(path, "Hello", **keyed("s"))).events
+    assert streamed[-1][1]["message_seqs"] == [1, 3]
+    assert replayed(await any_api.turn(path, "Hi", **keyed("k")))
+    assert await contents(any_api, path) == [
+        ("user", "Hi"),
+        ("user", "Hello"),
+        ("assistant", "Re: Hi."),
+        ("assistant", "Re: Hello."),
+    ]
+
+
+async def test_a_failed_message_waits_with_the_others(api: Api, steering: Steering) -> None:
+    path = await api.conversation()
+    steering.failures = 1
+    assert (await api.turn(path, "Hi", **keyed("k"))).status == 502
+    await api.post(f"{path}/human-turns", {"content": "Mine.", "take_over": True})
+    again = (await api.turn(path, "Hi", **keyed("k"))).json
+    assert (again["path"], again["message_seqs"]) == ("queued", [0])
+    queued = (await api.turn(path, "Also")).json
+    assert queued["turn_id"] == again["turn_id"]
+    await api.post(f"{path}/human-turns", {"return_control": True})
+    answered = (await api.get(f"{path}/messages?since_seq={queued['message_seqs'][0]}&wait=20")).json
+    assert answered["messages"][0]["content"] == "Re: Hi\nAlso."
+    assert (await api.turn(path, "Hi", **keyed("k"))).json == again
+
+
+async def test_a_failed_message_is_not_asked_in_a_closed_conversation(api: Api, steering: Steering) -> None:
+    path = await api.conversation()
+    steering.failures = 1
+    assert (await api.turn(path, "Hi", **keyed("k"))).status == 502
+    await api.post(f"{path}/close")
+    assert (await api.turn(path, "Hi", **keyed("k"))).error == (409, "conversation_closed")
+
+
+async def test_other_repeated_requests(any_api: Api) -> None:
+    person = await any_api.person()
+    body = {"end_user_id": person, "channel": "api", "metadata": {"a": 1, "b": 2}}
+    first = await any_api.post(V2, body, **keyed("k"))
+    shuffled: dict[str, Any] = {"metadata": {"b": 2, "a": 1}, **body}
+    again = await any_api.post("/v1/conversations", shuffled, **keyed("k"))
+    assert (again.status, again.text, replayed(again)) == (201, first.text, True)
+    assert len((await any_api.get(V2)).json["items"]) == 1
+    assert (await any_api.post(V2, {**body, "metadata": {}}, **keyed("k"))).error == (
+        409,
+        "idempotency_conflict",
+    )
+    path = f"{V2}/{first.json['id']}"
+    closes = await asyncio.gather(*(any_api.post(f"{path}/close", **keyed("k")) for _ in range(5)))
+    assert len({answer.text for answer in closes}) == 1
+    assert sorted(map(replayed, closes)) == [False, True, True, True, True]
+    for _ in range(2):  # a refusal is not remembered
+        assert (await any_api.turn(path, "Hi", **keyed("t"))).error == (409, "conversation_closed")
+    assert (await any_api.post(V2, body, **keyed("x" * 256))).error == (422, "validation_error")
+    assert (await any_api.as_("other").post(f"{V2}/test-chat", **keyed("k"))).error[0] == 422
+
+
+async def test_what_was_deleted_is_not_remembered(api: Api) -> None:
+    path = await api.conversation()
+    await api.turn(path, "Hi", **keyed("k"))
+    await api.post(f"{path}/close")
+    assert (await api.call("DELETE", path)).status == 204
+    assert (await api.turn(path, "Hi", **keyed("k"))).error == (404, "not_found")
+
+
+async def test_a_simulation_takes_no_turns(api: Api) -> None:
+    path = await api.conversation(session_type="simulation")
+    assert (await api.turn(path, "Hi")).error == (409, "simulation_read_only")
+    body = {"content": "Hi", "take_over": True}
+    assert (await api.post(f"{path}/human-turns", body)).error == (409, "simulation_read_only")
