@@ -1,5 +1,6 @@
 """Conversations over HTTP: created, listed, read, closed, deleted."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -277,3 +278,10 @@ async def test_an_address_resolves_to_one_person(any_api: Api) -> None:
     known = (await any_api.get(f"/v1/identity/end-users/{first['end_user_id']}")).json
     assert (known["end_user_id"], known["contacts"]) == (first["end_user_id"], first["contacts"])
     assert (await any_api.get(f"/v1/identity/end-users/{NOWHERE}")).error == (404, "not_found")
+
+
+async def test_a_hundred_at_once_resolve_to_one_person(any_api: Api) -> None:
+    body = {"channel": "email", "identifier": "Ann@Example.ORG"}
+    answers = await asyncio.gather(*(any_api.post("/v1/identity/resolve", body) for _ in range(100)))
+    assert len({answer.json["end_user_id"] for answer in answers}) == 1
+    assert [answer.json["created"] for answer in answers].count(True) == 1

@@ -15,5 +15,5 @@ DELETE FROM workers
 DELETE FROM workers WHERE expires_at < {now} - :age
 
 -- name: ping
--- Whether the database answers.
-SELECT 1 AS one
+-- Whether the database answers, and has its schema.
+SELECT id FROM organisations LIMIT 1
