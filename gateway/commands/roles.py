@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import logging
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,7 +121,13 @@ def run_process(settings: Settings, plan: "Plan") -> None:
         _log.warning("%s", warning, extra={"action": "settings.warning"})
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(run(settings, plan))
+            try:
+                runner.run(run(settings, plan))
+            except SystemExit:
+                # the second signal: what is in flight is left to whoever starts next, as after a kill
+                _log.warning("ended without draining", extra={"action": "drain.cut"})
+                sys.stdout.flush()
+                os._exit(1)
     except StartRefused as refused:
         raise Refusal(_reason(refused, settings)) from refused
 

@@ -12,6 +12,7 @@ from gateway.domain.ports import Tx
 from gateway.service.dead import bury
 from gateway.service.keys import key_hash, key_of_hash
 from gateway.store.engine import open_store
+from gateway.store.migrate import migrate
 from tests.integration.commands import Folder
 
 
@@ -19,7 +20,7 @@ from tests.integration.commands import Folder
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     """A folder whose commands know an empty database."""
     if request.param == "sqlite":
-        return Folder(tmp_path, {"GATEWAY_DATABASE_URL": f"sqlite:///{tmp_path}/data/gateway.db"})
+        return Folder(tmp_path, {"GATEWAY_DATABASE_URL": f"sqlite:///{tmp_path}/gateway.db"})
     return Folder(tmp_path, {"GATEWAY_DATABASE_URL": request.getfixturevalue("postgres_url")})
 
 
@@ -65,7 +66,7 @@ async def test_migrate_and_doctor(folder: Folder) -> None:
 
 
 async def test_keys(folder: Folder) -> None:
-    await folder.gateway("migrate")
+    await migrate(url_of(folder))
     created = await folder.gateway(
         "keys", "create", "--role", "operator", "--name", "Olga", "--approver", "finance"
     )
@@ -89,7 +90,7 @@ async def test_keys(folder: Folder) -> None:
 
 
 async def test_dead_letters_one_by_one(folder: Folder) -> None:
-    await folder.gateway("migrate")
+    await migrate(url_of(folder))
     first, second = await buried(folder, 2)
     listed = await folder.gateway("dead", "list")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["ID", first, second]
@@ -112,7 +113,7 @@ async def test_dead_letters_one_by_one(folder: Folder) -> None:
 
 
 async def test_all_dead_letters_of_a_queue(folder: Folder) -> None:
-    await folder.gateway("migrate")
+    await migrate(url_of(folder))
     await buried(folder, 60)
     await buried(folder, 2, "theirs")
     discarded = await folder.gateway("dead", "discard", "--all", "--queue", "their", "--yes")
@@ -144,7 +145,7 @@ async def test_doctor_finds_what_a_worker_declares(
         "GATEWAY_PARTITIONS": "2",
     }
     folder = Folder(tmp_path, environment)
-    await folder.gateway("migrate")
+    await migrate(postgres_url)
     bare = await folder.gateway("doctor")
     assert bare.code == 1
     assert f"missing, such as {amqp_prefix}inbound" in bare.out
@@ -165,5 +166,5 @@ async def test_contracts_need_no_database(tmp_path: Path) -> None:
     )
     assert "/v1/conversations/{conversation_id}/turns" in json.loads(http.out)["paths"]
     assert queues.out == ""
-    assert "mine.deliveries.sms" in (tmp_path / "queues.json").read_text()
+    assert "mine.voice.events" in (tmp_path / "queues.json").read_text()
     assert os.listdir(tmp_path) == ["queues.json"]  # noqa: PTH208 -- the loop need not be spared here

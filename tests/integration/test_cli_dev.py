@@ -108,6 +108,42 @@ async def test_reload_reaches_the_running_gateway(tmp_path: Path) -> None:
     assert "no gateway runs in data" in gone.err
 
 
+async def test_a_second_signal_does_not_wait_for_what_is_in_flight(tmp_path: Path) -> None:
+    called = asyncio.Event()
+
+    async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.set()
+        await reader.read()
+        writer.close()
+
+    agent = await asyncio.start_server(never_answers, "127.0.0.1", 0)
+    port = agent.sockets[0].getsockname()[1]
+    (tmp_path / "gateway.toml").write_text(f'[agents.slow]\nkind = "http"\nurl = "http://127.0.0.1:{port}"\n')
+    folder = Folder(tmp_path, {"GATEWAY_API_KEYS": "key:client", "GATEWAY_LOG_FORMAT": "json"})
+    async with (
+        agent,
+        folder.running("dev", *FREE_PORTS) as (process, ready),
+        aiohttp.ClientSession(f"{ready.split()[1]}/v1/", headers={"x-api-key": "key"}) as session,
+    ):
+        person = {"channel": "api", "identifier": "me"}
+        async with session.post("identity/resolve", json=person) as response:
+            new = {"channel": "api", "end_user_id": (await response.json())["end_user_id"]}
+        async with session.post("conversations", json=new) as response:
+            path = f"conversations/{(await response.json())['id']}/turns"
+        asked = asyncio.ensure_future(session.post(path, json={"user_message": "hello"}))
+        await asyncio.wait_for(called.wait(), 20)
+        process.terminate()
+        assert process.stderr is not None
+        async with asyncio.timeout(10):
+            while b"drain.begin" not in (line := await process.stderr.readline()):
+                assert line, "it ended"
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 5) == 1
+        rest = (await process.stderr.read()).decode()
+        assert "Traceback" not in rest
+        await asyncio.gather(asked, return_exceptions=True)
+
+
 async def test_a_broken_configuration_is_told_in_lines(tmp_path: Path) -> None:
     (tmp_path / "gateway.toml").write_text('[agents.a]\nkind = "dema"\n[[addresses]]\nchannel = "sms"\n')
     ended = await Folder(tmp_path).gateway("dev")
