@@ -36,7 +36,7 @@ def _sqlite_scans(details: list[str]) -> list[str]:
     """The lines of SQLite's plan that read a table whole."""
     scans = []
     for detail in details:
-        match = re.match(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", detail)
+        match = re.match(r"SCAN (?!CONSTANT ROW)(\w+)(?: USING (?:COVERING )?INDEX (\w+))?", detail)
         # json_each is the caller's own list, done the single row of a count
         if match is not None and match[1] not in {*SMALL, "json_each", "done"} and match[2] not in IN_ORDER:
             scans.append(detail)
