@@ -193,6 +193,11 @@ class Deployment:
             process.stop()
         self.leash.close()
 
+    @property
+    def running(self) -> bool:
+        """Whether any of its processes runs."""
+        return any(process.running for process in self.processes.values())
+
     def logs(self) -> list[tuple[str, str]]:
         """The end of every process's log, by a title."""
         return [(f"log of {name}", process.tail()) for name, process in self.processes.items()]
@@ -242,7 +247,9 @@ def _deployment(
         **(services.environment() if services else {}),
         "GATEWAY_PUBLIC_URL": f"http://{HOST}:{public_port}",
     }
-    return Deployment(directory, environment, Leash(), services)
+    deployment = Deployment(directory, environment, Leash(), services)
+    _begun.append(deployment)
+    return deployment
 
 
 @asynccontextmanager
@@ -252,6 +259,10 @@ async def _started(deployment: Deployment) -> AsyncIterator[None]:
         yield
     finally:
         deployment.stop()
+
+
+_begun: list[Deployment] = []
+"""Those whose logs a failing test shows: what runs, and what ran in this test."""
 
 
 class TwilioProcess:
@@ -288,12 +299,13 @@ class TwilioProcess:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Function, call: pytest.CallInfo[None]
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the logs of a failed test's processes. For conftest files to import."""
     report = yield
     if report.failed:
-        for value in item.funcargs.values():
-            if isinstance(value, Deployment):
-                report.sections += value.logs()
+        for deployment in _begun:
+            report.sections += deployment.logs()
+    if report.when == "teardown":
+        _begun[:] = [deployment for deployment in _begun if deployment.running]
     return report

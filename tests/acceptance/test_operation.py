@@ -1,0 +1,73 @@
+"""Health, metrics, and an end by SIGTERM that loses nothing."""
+
+import asyncio
+import signal
+from uuid import uuid4
+
+import pytest
+
+from tests.acceptance.conftest import CONVERSATIONS, Site, until
+from tests.deployments import CLIENT, SLOW_NUMBER
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_health_readiness_and_metrics(site: Site) -> None:
+    for url in site.deployment.urls:
+        async with site.http.get(f"{url}/healthz") as response:
+            assert response.status == 200
+        async with site.http.get(f"{url}/readyz") as response:
+            assert response.status == 200, await response.text()
+        async with site.http.get(f"{url}/metrics") as response:
+            assert response.status == 200
+            assert "# TYPE" in await response.text()
+
+
+async def test_sigterm_with_a_turn_in_flight_answers_it_once(site: Site) -> None:
+    """Each process that works is ended in turn, so that the one at work is among them."""
+    number = site.number()
+    for place, process in enumerate(site.deployment.named("worker")):
+        await site.twilio.text(number, SLOW_NUMBER, f"wait 2 text{place}")
+        await asyncio.sleep(0.5)
+        assert await process.terminate() == 0
+        await process.start()
+        texts = await site.texts_to(number, place + 1)
+        assert [text.body for text in texts][place] == f"Well: <wait 2 text{place}>"
+        assert len(texts) == place + 1
+
+
+async def test_sigterm_lets_a_waiting_request_have_its_answer(site: Site) -> None:
+    conversation_id = await site.new_conversation(assistant_id="slow")
+    serving = site.deployment.named("serve")[0]
+    url = f"{site.deployment.urls[0]}{CONVERSATIONS}/{conversation_id}/turns"
+
+    async def ask() -> tuple[int, str]:
+        body = {"user_message": "wait 2"}
+        async with site.http.post(url, json=body, headers={"x-api-key": CLIENT}) as response:
+            return response.status, (await response.json())["text"]
+
+    asking = asyncio.create_task(ask())
+
+    async def begun() -> bool:
+        return bool(await site.messages(conversation_id))
+
+    await until(begun, "the turn to begin")
+    serving.send(signal.SIGTERM)
+    assert await asking == (200, "Well: <wait 2>")
+    assert await serving.ended(30) == 0
+    await serving.start()
+
+
+async def test_a_worker_killed_in_the_middle_of_a_turn_is_stood_in_for(site: Site) -> None:
+    number, text = site.number(), f"wait 1 {uuid4().hex[:6]}"
+    await site.twilio.text(number, SLOW_NUMBER, text)
+    await asyncio.sleep(0.5)
+    for process in site.deployment.named("worker"):
+        await process.kill()
+    await site.deployment.start()
+    await until(lambda: _answered(site, number), "the answer", timeout=40)
+    assert [one.body for one in site.twilio.by_pair(number)] == [f"Well: <{text}>"]
+
+
+async def _answered(site: Site, number: str) -> bool:
+    return bool(site.twilio.by_pair(number))
