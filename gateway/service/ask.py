@@ -97,7 +97,7 @@ class Waiting:
     async def stream(self, question: Question, put: Put = submit) -> AsyncGenerator[Said | TurnOutcome, None]:
         """Run one turn and show it as it is made; the outcome comes last.
 
-        The first `anext` submits: what it raises was wrong before the turn started.
+        The first `anext` submits and waits until the turn has started: what it raises was wrong before.
         """
         said = self._said(question, stream=True)
         stream = self._replies.listen(said.message_id)
@@ -107,7 +107,6 @@ class Waiting:
             if waits is not None:
                 yield waits
                 return
-            yield Said("")
             async for piece in self._follow(question.conversation_id, said.message_id, stream):
                 yield piece
         finally:
@@ -130,8 +129,9 @@ class Waiting:
     async def _follow(
         self, conversation_id: str, message_id: str, stream: ReplyStream
     ) -> AsyncIterator[Said | TurnOutcome]:
-        """Deltas as they come, then the outcome."""
+        """An empty piece when the turn has started, deltas as they come, then the outcome."""
         shown = _Shown()
+        started = False
         deadline = self._clock.monotonic() + self._turn_timeout
         while True:
             frame = await stream.next(_LOOK_EVERY)
@@ -142,7 +142,10 @@ class Waiting:
                 continue
             found = await self._store.read(progress, conversation_id, message_id)
             if isinstance(found, TurnOutcome):
-                if found.state not in (TurnState.RUNNING,):
+                if not started:
+                    started = True
+                    yield Said("")
+                if found.state is not TurnState.RUNNING:
                     outcome = settled(found)
                     rest = shown.rest(outcome)
                     if rest:

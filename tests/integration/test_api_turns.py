@@ -1,12 +1,13 @@
 """Turns over HTTP: whole and streamed, transcript and poll, handoff and approval, repeated requests."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from gateway.service.keys import create_key
 from gateway.settings import KeyRole
-from tests.integration.api import V2, Api, Reply
-from tests.integration.api_agents import Steering
+from tests.integration.api import V2, Api, Reply, gateway
+from tests.integration.api_agents import Steering, reset
 
 TURN = {
     *("turn_id", "conversation_id", "text", "active_assistant_id", "path", "decision_source"),
@@ -165,6 +166,27 @@ async def test_for_update_refuses_while_a_turn_runs(api: Api, steering: Steering
     steering.go_on.set()
     assert (await running).json["message_seqs"] == [0, 1]
     assert (await waiting).json["message_seqs"] == [2, 3]
+
+
+async def test_a_place_that_never_comes_is_a_status_and_withdraws_the_message(tmp_path: Path) -> None:
+    async with gateway(tmp_path, GATEWAY_TURN_TIMEOUT_SECONDS="3") as api:
+        path = await api.conversation()
+        blocking = [asyncio.create_task(api.turn(path, f"hold {n}")) for n in range(2)]
+        await reset().begun.wait()
+        late = await asyncio.gather(api.stream(path, "Late"), api.turn(path, "Later"))
+        assert [reply.error for reply in late] == [(503, "unavailable")] * 2
+        assert [reply.error for reply in await asyncio.gather(*blocking)] == [(504, "turn_timeout")] * 2
+        assert sorted(await contents(api, path)) == [("user", "hold 0"), ("user", "hold 1")]
+
+
+async def test_an_agent_that_fails_at_once_ends_a_stream_with_its_error(
+    api: Api, steering: Steering
+) -> None:
+    path = await api.conversation()
+    steering.failures = 1
+    answer = await api.stream(path, "One")
+    assert (answer.status, [name for name, _ in answer.events]) == (200, ["error"])
+    assert answer.events[0][1]["error"] == "agent_failed"
 
 
 async def test_closing_discards_the_running_turn(api: Api, steering: Steering) -> None:
