@@ -34,7 +34,7 @@ class HttpServer:
             lifespan="off",
             loop="none",
             http="httptools",
-            ws="websockets-sansio",
+            ws="none",
             backlog=_BACKLOG,
             timeout_keep_alive=75,
             server_header=False,
