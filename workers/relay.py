@@ -14,6 +14,7 @@ from gateway.domain.envelope import Posting
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Outbox
 from gateway.telemetry import RELAYED
+from gateway.tracing import TRACEPARENT
 
 _BATCH = 200
 _CLAIM_SECONDS = 30.0
@@ -98,7 +99,10 @@ class Relay:
     async def _park(self, posting: Posting) -> None:
         """No queue takes it: kept, with where it was to go."""
         await self._outbox.bury(
-            f"{posting.exchange}:{posting.routing_key}", "unroutable: no queue is bound", posting.body, {}
+            f"{posting.exchange}:{posting.routing_key}",
+            "unroutable: no queue is bound",
+            posting.body,
+            {TRACEPARENT: posting.traceparent},
         )
 
     async def _give_back(self, ids: Sequence[str]) -> None:

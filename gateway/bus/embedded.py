@@ -18,6 +18,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.envelope import Exchange, Posting
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Ack, Consumer, Outbox, RetryStep, Verdict
+from gateway.tracing import TRACEPARENT, continued
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +169,8 @@ class EmbeddedBus:
 
     async def _work(self, lane: _Lane, posting: Posting) -> None:
         try:
-            verdict = await judge(lane.consumer, posting.body.encode(), posting.attempt)
+            with continued(posting.traceparent):
+                verdict = await judge(lane.consumer, posting.body.encode(), posting.attempt)
             if verdict.ack is Ack.DONE:
                 self._finish(posting.id)
             else:
@@ -188,7 +190,11 @@ class EmbeddedBus:
                 self._release([posting.id])
                 self.wake()  # it is due earlier than when the dispatcher last looked
             else:
-                headers = {"exchange": posting.exchange, "routing_key": posting.routing_key}
+                headers = {
+                    "exchange": posting.exchange,
+                    "routing_key": posting.routing_key,
+                    TRACEPARENT: posting.traceparent,
+                }
                 await self._outbox.bury(queue, verdict.reason, posting.body, headers)
                 self._finish(posting.id)
                 logger.warning(

@@ -17,6 +17,7 @@ from faststream.rabbit import Channel, ExchangeType, RabbitExchange
 from gateway.bus.connection import connect, new_broker
 from gateway.bus.topology import EXCHANGES, QueueDeclaration, Topology
 from gateway.domain.envelope import Exchange, Posting
+from gateway.tracing import TRACEPARENT, Kind, continued, span
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,14 @@ class Publisher:
         await self._broker.stop()
 
     async def _send_posting(self, posting: Posting) -> None:
-        await self._send(posting.exchange, posting.routing_key, posting.body.encode(), posting.id, {})
+        headers = {TRACEPARENT: posting.traceparent}
+        with (
+            continued(posting.traceparent),
+            span("publish", Kind.PRODUCER, exchange=posting.exchange, message_id=posting.id),
+        ):
+            await self._send(
+                posting.exchange, posting.routing_key, posting.body.encode(), posting.id, headers
+            )
 
     async def _send(
         self, exchange: str, routing_key: str, body: bytes, message_id: str, headers: Mapping[str, FieldValue]

@@ -17,6 +17,7 @@ from gateway.bus.verdicts import judge
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Posting
 from gateway.domain.ports import Consumer, Outbox, RetryStep
+from gateway.tracing import TRACEPARENT, continued
 
 logger = logging.getLogger(__name__)
 
@@ -125,5 +126,6 @@ class RabbitBus:
             await self._subscriptions.start(self._stopping)
 
     async def _work(self, consumer: Consumer, message: AbstractIncomingMessage) -> None:
-        verdict = await judge(consumer, message.body, attempt_of(message))
-        await self._settlement.settle(message, consumer.queue, verdict)
+        with continued(message.headers.get(TRACEPARENT)):
+            verdict = await judge(consumer, message.body, attempt_of(message))
+            await self._settlement.settle(message, consumer.queue, verdict)

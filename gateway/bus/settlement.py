@@ -12,6 +12,7 @@ from gateway.bus.publisher import Publisher, PublishResult
 from gateway.bus.topology import DEAD, RETRY, Topology
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Ack, Outbox, RetryStep, Verdict
+from gateway.tracing import TRACEPARENT, continued, traceparent
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,10 @@ class Settlement:
 
     async def settle_dead(self, message: AbstractIncomingMessage) -> None:
         """Keep a message of the dead-letter queue; where it died and why is in its headers."""
+        with continued(message.headers.get(TRACEPARENT)):
+            await self._settle_dead(message)
+
+    async def _settle_dead(self, message: AbstractIncomingMessage) -> None:
         death = _first(message.headers.get("x-death"))
         queue = message.headers.get(QUEUE_HEADER) or death.get("queue") or DEAD
         reason = message.headers.get(REASON_HEADER) or death.get("reason") or "unknown"
@@ -92,13 +97,13 @@ class Settlement:
         step: RetryStep,
         headers: Mapping[str, FieldValue],
     ) -> None:
-        """Put a copy on a retry queue; it comes back to `queue`."""
+        """Put a copy on a retry queue; it comes back to `queue`, in the trace of the present work."""
         result = await self._publisher.send(
             RETRY,
             self._topology.retry_key(step, self._topology.name(queue)),
             message.body,
             message.message_id or str(uuid4()),
-            {**_kept(message), **headers},
+            {**_kept(message), TRACEPARENT: traceparent(), **headers},
         )
         if result is PublishResult.PUBLISHED:
             await message.ack()

@@ -42,6 +42,8 @@ class Posting:
     exchange: str
     routing_key: str
     body: str
+    traceparent: str
+    """Where in a trace it belongs (W3C Trace Context); becomes the header of that name."""
     attempt: int = 1
     """How often it has been claimed for publishing."""
 

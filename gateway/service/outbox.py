@@ -40,7 +40,7 @@ class StoredOutbox:
 async def _claim(tx: Tx, limit: int, claim: int) -> list[Posting]:
     rows = await tx.all("outbox_claim", limit=limit, claim=claim)
     return [
-        Posting(r["id"], r["exchange"], r["routing_key"], r["body"], r["attempt"])
+        Posting(r["id"], r["exchange"], r["routing_key"], r["body"], r["traceparent"], r["attempt"])
         for r in sorted(rows, key=lambda r: str(r["id"]))
     ]
 

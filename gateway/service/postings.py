@@ -5,6 +5,7 @@ from gateway.domain.envelope import Envelope, Exchange, partition
 from gateway.domain.ids import new_id
 from gateway.domain.message import JsonObject
 from gateway.domain.ports import Tx, Wake
+from gateway.tracing import traceparent
 
 
 def envelope(
@@ -23,13 +24,14 @@ def envelope(
 
 
 async def post(tx: Tx, exchange: Exchange, routing_key: str, message: Envelope) -> None:
-    """Put an envelope into the outbox; it leaves after the commit."""
+    """Put an envelope into the outbox; it leaves after the commit, in the trace of the present work."""
     await tx.run(
         "outbox_insert",
         id=message.id,
         exchange=exchange.value,
         routing_key=routing_key,
         body=message.model_dump_json(),
+        traceparent=traceparent(),
     )
     tx.after_commit(Wake.OUTBOX)
 

@@ -9,6 +9,7 @@ from gateway.domain.ports import Tx, Wake
 from gateway.domain.turn import InputKind
 from gateway.service.dead import MAX_BODY, DeadLetter, letter, settle
 from gateway.service.postings import ring_lane, ring_turns
+from gateway.tracing import TRACEPARENT, parse_traceparent, traceparent
 
 REQUEUED = "requeued"
 
@@ -126,7 +127,7 @@ async def _deliver_again(tx: Tx, dead: Envelope) -> None:
 
 
 async def _post_again(tx: Tx, found: DeadLetter, partitions: int) -> None:
-    """The stored body, as it was, on the way it came."""
+    """The stored body, as it was, on the way it came and in the trace it came in."""
     way = _way_of(found.queue, partitions)
     if way is None:
         raise CannotRequeue(f"nothing is published to {found.queue}")
@@ -137,6 +138,7 @@ async def _post_again(tx: Tx, found: DeadLetter, partitions: int) -> None:
         exchange=way.exchange,
         routing_key=way.routing_key,
         body=found.body,
+        traceparent=parse_traceparent(found.headers.get(TRACEPARENT)) or traceparent(),
     )
     tx.after_commit(Wake.OUTBOX)
 

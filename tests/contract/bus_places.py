@@ -23,6 +23,7 @@ from gateway.service.outbox import StoredOutbox
 from gateway.store.migrate import migrate
 from gateway.store.queries import load_queries
 from gateway.store.sqlite import SqliteStore
+from gateway.tracing import new_traceparent
 
 PARTITIONS = 2
 STEP_SECONDS: Mapping[RetryStep, float] = dict.fromkeys(RetryStep, 0.3)
@@ -121,7 +122,7 @@ class EmbeddedPlace:
         return bus
 
     async def put(self, body: str, exchange: str = "inbound", routing_key: str = "0") -> None:
-        await self.store.write(_insert, Posting(new_id(), exchange, routing_key, body))
+        await self.store.write(_insert, Posting(new_id(), exchange, routing_key, body, new_traceparent()))
 
     async def is_unroutable(self, exchange: str, routing_key: str) -> bool:
         await self.open()
@@ -144,6 +145,7 @@ async def _insert(tx: Tx, posting: Posting) -> None:
         exchange=posting.exchange,
         routing_key=posting.routing_key,
         body=posting.body,
+        traceparent=posting.traceparent,
     )
     tx.after_commit(Wake.OUTBOX)
 
@@ -178,15 +180,15 @@ class RabbitPlace:
 
     async def put(self, body: str, exchange: str = "inbound", routing_key: str = "0") -> None:
         bus = self.buses[0] if self.buses else await self.open()
-        (result,) = await bus.publish([Posting(new_id(), exchange, routing_key, body)])
+        (result,) = await bus.publish([Posting(new_id(), exchange, routing_key, body, new_traceparent())])
         assert result is PublishResult.PUBLISHED
 
     async def is_unroutable(self, exchange: str, routing_key: str) -> bool:
         bus = await self.open()
         results = await bus.publish(
             [
-                Posting(new_id(), exchange, routing_key, envelope().model_dump_json()),
-                Posting(new_id(), "inbound", "1", envelope().model_dump_json()),
+                Posting(new_id(), exchange, routing_key, envelope().model_dump_json(), new_traceparent()),
+                Posting(new_id(), "inbound", "1", envelope().model_dump_json(), new_traceparent()),
             ]
         )
         return results == [PublishResult.RETURNED, PublishResult.PUBLISHED]

@@ -21,6 +21,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.ports import DONE, Consumer, ReplyFrame, RetryStep, Verdict, retry
 from gateway.store.queries import load_queries
 from gateway.store.sqlite import SqliteStore
+from gateway.tracing import new_traceparent
 from tests.contract.bus_places import (
     MovedClock,
     RabbitPlace,
@@ -59,7 +60,7 @@ async def own_place(store: SqliteStore, private_rabbit: PrivateRabbit) -> AsyncI
 def posting(routing_key: str = "0", exchange: str = "inbound") -> Posting:
     """A valid message on its way."""
     message = envelope()
-    return Posting(message.id, exchange, routing_key, message.model_dump_json())
+    return Posting(message.id, exchange, routing_key, message.model_dump_json(), new_traceparent())
 
 
 class Seen:

@@ -274,6 +274,7 @@ CREATE TABLE outbox (
     exchange text NOT NULL,
     routing_key text NOT NULL,
     body text NOT NULL,
+    traceparent text NOT NULL,
     due_at bigint NOT NULL,
     attempt bigint NOT NULL DEFAULT 0
 );

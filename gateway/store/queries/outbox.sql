@@ -1,18 +1,18 @@
 -- name: outbox_insert
-INSERT INTO outbox (id, exchange, routing_key, body, due_at)
-VALUES (:id, :exchange, :routing_key, :body, {now})
+INSERT INTO outbox (id, exchange, routing_key, body, traceparent, due_at)
+VALUES (:id, :exchange, :routing_key, :body, :traceparent, {now})
 
 -- name: outbox_claim @sqlite
 -- Rows that are due, claimed until `claim` microseconds from now.
 UPDATE outbox SET due_at = {now} + :claim, attempt = attempt + 1
 WHERE id IN (SELECT id FROM outbox WHERE due_at <= {now} ORDER BY due_at, id LIMIT :limit)
-RETURNING id, exchange, routing_key, body, attempt
+RETURNING id, exchange, routing_key, body, traceparent, attempt
 
 -- name: outbox_claim @postgres
 UPDATE outbox SET due_at = {now} + :claim, attempt = attempt + 1
 WHERE id IN (
     SELECT id FROM outbox WHERE due_at <= {now} ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
-RETURNING id, exchange, routing_key, body, attempt
+RETURNING id, exchange, routing_key, body, traceparent, attempt
 
 -- name: outbox_delete @sqlite
 DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(:ids))
