@@ -67,11 +67,22 @@ class Site:
         return f"+1555{1_000_000 + next(self._people)}"
 
     async def call(
-        self, method: str, path: str, body: object = None, *, key: str | None = CLIENT, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str | None = CLIENT,
+        patience: float = PATIENCE_SECONDS,
     ) -> Answer:
         """One request to the API, each time at another process."""
-        sent = {"x-api-key": key, **headers} if key else headers
-        async with self.http.request(method, self.deployment.url + path, json=body, headers=sent) as response:
+        async with self.http.request(
+            method,
+            self.deployment.url + path,
+            json=body,
+            headers={"x-api-key": key} if key else {},
+            timeout=aiohttp.ClientTimeout(total=patience),
+        ) as response:
             is_json = response.content_type == "application/json"
             return Answer(
                 response.status,

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from uuid import uuid4
 
+import aiohttp
 import pytest
 
 from tests.acceptance.conftest import CONVERSATIONS, Site, until
@@ -67,6 +68,47 @@ async def test_a_worker_killed_in_the_middle_of_a_turn_is_stood_in_for(site: Sit
     await site.deployment.start()
     await until(lambda: _answered(site, number), "the answer", timeout=40)
     assert [one.body for one in site.twilio.by_pair(number)] == [f"Well: <{text}>"]
+
+
+@pytest.mark.parametrize("site", ["distributed"], indirect=True)  # one process dies with its listeners
+async def test_what_was_shown_of_a_killed_attempt_is_never_followed_by_another(site: Site) -> None:
+    """The stream ends with an error; a request that was shown nothing gets the second attempt's answer."""
+    shown, waiting = [await site.new_conversation(assistant_id="slow") for _ in range(2)]
+    killed = asyncio.Event()
+    streaming = asyncio.create_task(_stream(site, shown, killed))
+    asking = asyncio.create_task(
+        site.call("POST", f"{CONVERSATIONS}/{waiting}/turns", {"user_message": "wait 3"}, patience=60)
+    )
+    await asyncio.wait_for(killed.wait(), 10)
+    for process in site.deployment.named("worker"):
+        await process.kill()
+    await site.deployment.start()
+
+    raw = await streaming
+    assert raw.startswith('event: delta\ndata: {"text":"Well: "}\n\n')
+    frames = [frame for frame in raw.split("\n\n") if frame and not frame.startswith(":")]
+    assert len(frames) == 2, raw
+    assert frames[1].startswith("event: error\n")
+    assert '"turn_interrupted"' in frames[1]
+    answer = await asking
+    assert (answer.status, answer.body["text"]) == (200, "Well: <wait 3>")
+    assert [m["content"] for m in await site.messages(waiting)] == ["wait 3", "Well: <wait 3>"]
+
+
+async def _stream(site: Site, conversation_id: str, shown: asyncio.Event) -> str:
+    """All of a stream; the event is set once something has been shown."""
+    async with site.http.post(
+        f"{site.deployment.urls[0]}{CONVERSATIONS}/{conversation_id}/turns/stream",
+        json={"user_message": "wait 3"},
+        headers={"x-api-key": CLIENT},
+        timeout=aiohttp.ClientTimeout(total=60),
+    ) as response:
+        raw = ""
+        async for piece in response.content.iter_any():
+            raw += piece.decode()
+            if "Well: " in raw:
+                shown.set()
+    return raw
 
 
 async def _answered(site: Site, number: str) -> bool:

@@ -7,7 +7,7 @@ from random import Random, SystemRandom
 
 import pytest
 
-from tests.deployments import TwilioProcess, pytest_runtest_makereport
+from tests.deployments import Services, TwilioProcess, pytest_runtest_makereport
 from tests.processes import Leash
 
 __all__ = ["pytest_runtest_makereport"]
@@ -34,3 +34,9 @@ async def twilio(tmp_path: Path) -> AsyncIterator[TwilioProcess]:
     finally:
         fake.process.stop()
         leash.close()
+
+
+@pytest.fixture
+def services(rabbit_url: str, amqp_prefix: str, postgres_url: str) -> Services:
+    """The shared broker and a database of this test's own."""
+    return Services(rabbit_url, amqp_prefix, postgres_url)

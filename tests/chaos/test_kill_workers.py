@@ -17,12 +17,6 @@ SETTLE_SECONDS = 90.0
 """An attempt of unknown outcome is looked up 20 s after its claim; a dead worker's lease lasts 10 s."""
 
 
-@pytest.fixture
-def services(rabbit_url: str, amqp_prefix: str, postgres_url: str) -> Services:
-    """The shared broker and a database of this test's own."""
-    return Services(rabbit_url, amqp_prefix, postgres_url)
-
-
 async def kill_now_and_then(process: Process, random: Random, seconds: float) -> int:
     """Kill a process 0.3 to 2 s after it is ready, start it again, and so on; how often it was killed."""
     ends = asyncio.get_running_loop().time() + seconds
