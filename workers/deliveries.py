@@ -45,6 +45,7 @@ from gateway.service.deliver import (
     settle_part_and_delivery,
 )
 from gateway.telemetry import REPEATED, SENDS
+from gateway.tracing import Kind, note, span
 from workers.liveness import Liveness
 
 KINDS = frozenset({"message.outbound", "delivery.due"})
@@ -152,6 +153,31 @@ class DeliveryWorker:
         return await self._store.write(settle_delivery, ref, delivery, state, error_code=code)
 
     async def _attempt(
+        self,
+        ref: LaneRef,
+        delivery: Delivery,
+        part: Part,
+        sender: Sender,
+        texts: tuple[PartText, ...],
+    ) -> SendOutcome | None:
+        """One attempt, in a span of its own. None: canceled."""
+        with span(
+            "deliver",
+            Kind.CLIENT,
+            channel=delivery.channel.value,
+            provider=sender.provider,
+            delivery_id=delivery.id,
+            conversation_id=delivery.conversation_id,
+            turn_id=delivery.turn_id,
+            part=part.index,
+            attempt=part.attempt + 1,
+            text_length=len(part.text),
+        ):
+            outcome = await self._claim_and_send(ref, delivery, part, sender, texts)
+            note(outcome="canceled" if outcome is None else _name(outcome))
+        return outcome
+
+    async def _claim_and_send(
         self,
         ref: LaneRef,
         delivery: Delivery,

@@ -7,7 +7,7 @@ is committed under the fencing number, so that a worker that was too slow commit
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass
 
 from gateway.domain.agent import AgentFailed
@@ -20,6 +20,7 @@ from gateway.domain.turn import Claim, NotNow, Reply
 from gateway.service.claim import claim_turn, next_turn, release
 from gateway.service.respond import Finished, fail_turn, finish_turn, postpone_turn
 from gateway.telemetry import TURN_SECONDS, TURNS
+from gateway.tracing import Kind, note, span
 from workers.liveness import Liveness
 
 KINDS = frozenset({"message.inbound", "turn.due"})
@@ -112,7 +113,7 @@ class TurnWorker:
         """One turn; whether more is pending under the lease that is still held."""
         channel = claim.conversation.channel.value
         try:
-            with TURN_SECONDS.labels(channel).time():
+            with TURN_SECONDS.labels(channel).time(), _traced(claim):
                 finished = await self._finish(claim)
         except asyncio.CancelledError:
             with suppress(Unavailable):
@@ -141,6 +142,7 @@ class TurnWorker:
         self._liveness.check()
         finished = await self._store.write(finish_turn, claim, reply, self._partitions)
         TURNS.labels(claim.conversation.channel.value, reply.path.value).inc()
+        note(path=reply.path.value, messages=len(reply.messages))
         return finished
 
     async def _ask(self, claim: Claim) -> Reply:
@@ -151,8 +153,12 @@ class TurnWorker:
         started = self._clock.monotonic()
         draft = ReplyDraft(claim.conversation.channel, served.transfers, started_at=started)
         shown = 0
-        async with asyncio.timeout(self._turn_timeout):
-            async with aclosing(served.agent.answer(claim.request)) as events:  # type: ignore[type-var]
+        agent_id = claim.conversation.assigned_agent_id
+        with span("agent", Kind.CLIENT, agent_id=agent_id, messages=len(claim.request.messages)):
+            async with (
+                asyncio.timeout(self._turn_timeout),
+                aclosing(served.agent.answer(claim.request)) as events,  # type: ignore[type-var]
+            ):
                 async for event in events:
                     self._liveness.check()
                     text = draft.add(event, at=self._clock.monotonic())
@@ -203,8 +209,24 @@ class TurnWorker:
         delay = backoff(claim.attempt)
         await self._store.write(postpone_turn, claim, delay)
         TURNS.labels(claim.conversation.channel.value, "retried").inc()
+        note(error=error.value)
         raise _AgainLaterError(_STEP[delay])
 
     async def _fail(self, claim: Claim, error: ErrorCode, reason: str) -> Finished:
         TURNS.labels(claim.conversation.channel.value, error.value).inc()
+        note(error=error.value)
         return await self._store.write(fail_turn, claim, error, reason)
+
+
+def _traced(claim: Claim) -> AbstractContextManager[None]:
+    """A turn's span. Input that came while the bell was on its way is answered in the trace of that bell."""
+    return span(
+        "turn",
+        Kind.CONSUMER,
+        turn_id=claim.turn_id,
+        conversation_id=claim.conversation.id,
+        agent_id=claim.conversation.assigned_agent_id,
+        channel=claim.conversation.channel.value,
+        attempt=claim.attempt,
+        inputs=len(claim.inputs),
+    )

@@ -11,6 +11,7 @@ from gateway.service.receive import receive
 from gateway.service.routes import route_of
 from gateway.settings import GatewayConfig
 from gateway.telemetry import ACCEPTED, RECEIPTS
+from gateway.tracing import note, span
 
 
 class Acceptance:
@@ -23,6 +24,17 @@ class Acceptance:
 
     async def __call__(self, message: InboundMessage) -> Accepted:
         """Raises UnknownAddress, or Unavailable (retryable; nothing was stored)."""
+        channel = message.channel.value
+        with span("accept", channel=channel, provider=message.provider, text_length=len(message.text)):
+            accepted = await self._store_message(message)
+            note(
+                conversation_id=accepted.conversation_id,
+                message_id=accepted.message_id,
+                duplicate=accepted.duplicate,
+            )
+        return accepted
+
+    async def _store_message(self, message: InboundMessage) -> Accepted:
         config = self._config()
         address = config.address(message.channel, message.recipient)
         agent = config.agent(address.agent) if address is not None else None
