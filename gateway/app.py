@@ -7,6 +7,7 @@ store, bus, channels and workers a process has.
 import asyncio
 import logging
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from enum import StrEnum
 
 from channels.contract import Ingress
 from channels.email.thread import ThreadMarks
-from gateway import __version__, tracing
+from gateway import __version__
 from gateway.api.application import ApiDeps, Surface, build_api
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
@@ -68,7 +69,7 @@ class Plan:
 
     roles: frozenset[Role]
     surface: Surface = Surface.ALL
-    concurrency: int = 64
+    concurrency: int = 256
     """Queue messages worked off at once, over all queues."""
     migrate: bool = False
     """Bring the schema up to date at the start; else an old schema stops it."""
@@ -190,7 +191,6 @@ class _Start:
     async def app(self) -> App:
         """Store, bus, workers, then the doors: nothing is let in before somebody can work it off."""
         settings = self._settings
-        self._record_traces()
         store = await self._open_store()
         outbox = StoredOutbox(store)
         bus = self._make_bus(outbox)
@@ -216,18 +216,6 @@ class _Start:
             smtp_port=smtp_port,
             configured=configured,
         )
-
-    def _record_traces(self) -> None:
-        """First of all, so that it stops last."""
-        endpoint = self._settings.otel_endpoint
-        if endpoint is None:
-            return
-        from gateway.tracing.otlp import OtlpRecorder  # the SDK costs time and memory
-
-        recorder = OtlpRecorder(endpoint, roles=" ".join(sorted(self._plan.roles)), version=__version__)
-        self._stack.push_async_callback(recorder.close)
-        tracing.record(recorder)
-        self._stack.callback(tracing.stop_recording)
 
     async def _open_store(self) -> Store:
         settings = self._settings
@@ -369,14 +357,20 @@ class _Start:
 
 
 def _shared_out(wanted: list[tuple[str, Consume]], concurrency: int) -> list[Consumer]:
-    """Prefetch over all queues sums to the concurrency, but for at least one each."""
-    if not wanted:
-        return []
-    share, more = divmod(concurrency, len(wanted))
+    """Prefetch over all queues sums to the concurrency, but for at least one each.
+
+    Each kind of work has an equal part of it: shared by queue, the sixteen of the turns would leave the one
+    queue of all text messages with next to nothing.
+    """
+    queues = Counter(_kind(queue) for queue, _ in wanted)
     return [
-        Consumer(queue, consume, max(1, share + (number < more)))
-        for number, (queue, consume) in enumerate(wanted)
+        Consumer(queue, consume, max(1, concurrency // len(queues) // queues[_kind(queue)]))
+        for queue, consume in wanted
     ]
+
+
+def _kind(queue: str) -> str:
+    return queue.partition(".")[0]
 
 
 async def _clear_predecessor(tx: Tx) -> None:

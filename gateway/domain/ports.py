@@ -49,6 +49,14 @@ class Tx(Protocol):
         """Run it once for each set of parameters."""
         ...
 
+    async def later(self, query: str, /, **params: Param) -> None:
+        """Run it before the unit's next other statement, or its end; neighbours take one round trip.
+
+        For writes whose answer nobody needs. Neighbours do not see each other's effects, and no two of them
+        may touch the same row.
+        """
+        ...
+
     def after_commit(self, wake: Wake, /) -> None:
         """Wake somebody once this unit is durable."""
         ...

@@ -237,7 +237,7 @@ async def _store(tx: Tx, message: InboundMessage, route: Route, message_id: str,
         await _remember_thread(tx, message, route.organization_id, conversation_id)
     if message.role is not Role.USER:
         return
-    await tx.run(
+    await tx.later(
         "input_insert",
         message_id=message_id,
         conversation_id=conversation_id,
@@ -264,7 +264,7 @@ async def _remember_thread(
 ) -> None:
     own = message.metadata.get("message_id")
     if isinstance(own, str) and own:
-        await tx.run(
+        await tx.later(
             "thread_id_insert",
             organization_id=organization_id,
             our_address=message.recipient,

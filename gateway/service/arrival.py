@@ -33,25 +33,25 @@ def worst(states: Sequence[PartState]) -> DeliveryState:
     return next((shown for state, shown in _BADNESS if state in present), DeliveryState.PENDING)
 
 
-async def tell_arrival(tx: Tx, delivery: Row) -> None:
+async def tell_arrival(tx: Tx, delivery: Row, parts: Sequence[Row] | None = None) -> None:
     """Show how a settled delivery stands; a change to delivered or failed is an event of live sessions.
 
     `delivery` is its row, which the unit has locked: receipts for two parts come one after the other.
+    `parts`: all of them as they stand, where the caller knows.
     """
     state, error_code = DeliveryState(delivery["state"]), delivery["error_code"]
-    parts = await tx.all("parts_of_delivery", delivery_id=delivery["id"])
+    if parts is None:
+        parts = await tx.all("parts_of_delivery", delivery_id=delivery["id"])
     if parts and state not in (DeliveryState.CANCELED, DeliveryState.SANDBOXED):
         state = worst([PartState(part["state"]) for part in parts])
         error_code = next((part["error_code"] for part in parts if part["error_code"]), None)
-        await tx.run("delivery_state", id=delivery["id"], state=state.value, error_code=error_code)
+        if (state, error_code) != (delivery["state"], delivery["error_code"]):
+            await tx.later("delivery_state", id=delivery["id"], state=state.value, error_code=error_code)
     shown = _SHOWN.get(state, state)
-    changed = await tx.run(
-        "message_delivery_status",
-        conversation_id=delivery["conversation_id"],
-        seq=delivery["message_seq"],
-        delivery_status=shown.value,
-    )
-    if changed and shown in _TOLD:
+    message = {"conversation_id": delivery["conversation_id"], "seq": delivery["message_seq"]}
+    if shown not in _TOLD:
+        await tx.later("message_delivery_status", **message, delivery_status=shown.value)
+    elif await tx.run("message_delivery_status", **message, delivery_status=shown.value):
         await _tell(tx, delivery, shown, "canceled" if state is DeliveryState.CANCELED else error_code)
 
 

@@ -74,7 +74,12 @@ async def _take(tx: Tx, row: Row, worker_id: str) -> Claim | NotNow:
         raise AssertionError("a conversation with pending input has input rows")
     turn_id: str = inputs[0]["turn_id"]
     unstarted = [i for i in inputs if i["seq"] is None]
-    counted = await tx.one(
+    seqs = await _start_inputs(tx, row, unstarted) if unstarted else {}
+    taken = _Taken(
+        turn_id, 1, row["claimed_at"], _inputs(inputs, seqs), row["message_count"] + len(unstarted)
+    )
+    claim = await _claim(tx, row, lease, taken)
+    await tx.later(
         "conversation_start_turn",
         id=row["id"],
         worker_id=worker_id,
@@ -82,25 +87,16 @@ async def _take(tx: Tx, row: Row, worker_id: str) -> Claim | NotNow:
         turn_id=turn_id,
         taken=len(unstarted),
     )
-    if counted is None:
-        raise AssertionError("the lease was taken in this unit")
-    started = await tx.one(
+    await tx.later(
         "turn_insert",
         id=turn_id,
         organization_id=row["organization_id"],
         conversation_id=row["id"],
         fence=lease.fence,
         agent_id=row["assigned_agent_id"],
+        started_at=row["claimed_at"],
     )
-    if started is None:
-        raise AssertionError("an insert returns its row")
-    seqs = await _start_inputs(tx, row, unstarted, counted) if unstarted else {}
-    return await _claim(
-        tx,
-        row,
-        lease,
-        _Taken(turn_id, 1, started["started_at"], _inputs(inputs, seqs), counted["message_count"]),
-    )
+    return claim
 
 
 async def _take_again(tx: Tx, row: Row, lease: LeaseRef) -> Claim:
@@ -143,9 +139,9 @@ def _inputs(rows: Sequence[Row], seqs: dict[str, int]) -> tuple[TurnInput, ...]:
     )
 
 
-async def _start_inputs(tx: Tx, row: Row, inputs: Sequence[Row], counted: Row) -> dict[str, int]:
+async def _start_inputs(tx: Tx, row: Row, inputs: Sequence[Row]) -> dict[str, int]:
     """API inputs become messages: question and answer stand next to each other."""
-    first = counted["message_count"] - len(inputs)
+    first = row["message_count"]
     messages = [
         Message(
             id=item["message_id"],
@@ -159,9 +155,9 @@ async def _start_inputs(tx: Tx, row: Row, inputs: Sequence[Row], counted: Row) -
         )
         for offset, item in enumerate(inputs)
     ]
-    await write_messages(tx, messages, counted["event_count"] - len(inputs))
+    await write_messages(tx, messages, row["event_count"])
     for message in messages:
-        await tx.run("input_start", message_id=message.id, seq=message.seq)
+        await tx.later("input_start", message_id=message.id, seq=message.seq)
     return {message.id: message.seq for message in messages}
 
 

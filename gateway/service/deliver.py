@@ -20,7 +20,7 @@ from gateway.domain.envelope import Exchange
 from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message
-from gateway.domain.ports import Tx
+from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import NotNow
 from gateway.service.arrival import tell_arrival
 from gateway.service.dead import bury_delivery
@@ -59,7 +59,7 @@ async def enqueue(tx: Tx, conversation: Conversation, message: Message, thread: 
     if row is None:
         raise AssertionError("an upsert returns its row")
     delivery_id = new_id()
-    await tx.run(
+    await tx.later(
         "delivery_insert",
         id=delivery_id,
         lane=lane,
@@ -120,6 +120,8 @@ async def next_delivery(tx: Tx, ref: LaneRef) -> Delivery | None:
     row = await tx.one("delivery_next", lane=ref.lane)
     if row is None:
         return None
+    if row["state"] == DeliveryState.PENDING:
+        return delivery_of(row)  # it has no parts: it is being sent from the moment they are stored
     parts = await tx.all("parts_of_delivery", delivery_id=row["id"])
     return delivery_of(row, tuple(part_of(p) for p in parts))
 
@@ -137,20 +139,16 @@ async def store_parts(tx: Tx, delivery_id: str, texts: Sequence[PartText]) -> tu
         )
         for index, text in enumerate(texts)
     )
-    await tx.many(
-        "part_insert",
-        [
-            {
-                "delivery_id": p.delivery_id,
-                "number": p.index,
-                "text": p.text,
-                "hash": p.hash,
-                "encoding": p.encoding,
-                "segments": p.segments,
-            }
-            for p in parts
-        ],
-    )
+    for part in parts:
+        await tx.later(
+            "part_insert",
+            delivery_id=part.delivery_id,
+            number=part.index,
+            text=part.text,
+            hash=part.hash,
+            encoding=part.encoding,
+            segments=part.segments,
+        )
     return parts
 
 
@@ -172,7 +170,7 @@ async def claim_part(
     """
     if texts:
         await store_parts(tx, part.delivery_id, texts)
-        await tx.run("delivery_state", id=part.delivery_id, state="sending", error_code=None)
+        await tx.later("delivery_state", id=part.delivery_id, state="sending", error_code=None)
     row = await tx.one(
         "part_claim",
         delivery_id=part.delivery_id,
@@ -196,7 +194,12 @@ async def _check(tx: Tx, ref: LaneRef) -> None:
 
 async def settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> None:
     """Record that the provider has the part; needs no lease, since it is a fact about the world."""
-    await tx.run(
+    await _settle_part(tx, part, provider_message_id)
+
+
+async def _settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> Row:
+    """How the part stands now: a receipt may have come first."""
+    row = await tx.one(
         "part_settle",
         delivery_id=part.delivery_id,
         number=part.index,
@@ -205,14 +208,18 @@ async def settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> No
         provider_message_id=provider_message_id,
         error_code=None,
     )
+    if row is None:
+        raise AssertionError("a part that was sent is stored")
+    return row
 
 
 async def settle_part_and_delivery(
     tx: Tx, ref: LaneRef, delivery: Delivery, part: Part, provider_message_id: str
 ) -> Delivery | None:
     """The last part is taken: the delivery is over too; the lane's next one, if any."""
-    await settle_part(tx, part, provider_message_id)
-    return await settle_delivery(tx, ref, delivery, DeliveryState.SENT)
+    row = await _settle_part(tx, part, provider_message_id)
+    only = [row] if part.index == 0 else None
+    return await settle_delivery(tx, ref, delivery, DeliveryState.SENT, parts=only)
 
 
 async def fail_delivery(
@@ -238,8 +245,11 @@ async def settle_delivery(
     state: DeliveryState,
     *,
     error_code: str | None = None,
+    parts: Sequence[Row] | None = None,
 ) -> Delivery | None:
     """The delivery is over as far as sending goes; the lane's next one, or None and the lane is free.
+
+    `parts`: all of them as they stand, where the caller knows.
 
     A part may also refuse its claim because a receipt has shown meanwhile that the provider has it:
     what nobody canceled is not settled as canceled, but given back as it is now.
@@ -251,10 +261,10 @@ async def settle_delivery(
         raise Fenced(ref.lane)
     if state in (DeliveryState.FAILED, DeliveryState.CANCELED):
         await tx.run("parts_cancel", delivery_id=delivery.id)
-    await tell_arrival(tx, row)
     lane = await tx.one("lane_settle", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id)
     if lane is None:
         raise Fenced(ref.lane)
+    await tell_arrival(tx, row, parts)
     return None if lane["lease_owner"] is None else await next_delivery(tx, ref)
 
 

@@ -55,7 +55,7 @@ async def resolve(tx: Tx, organization_id: str, address: Address, *, verified: b
         if row is None:
             raise AssertionError("a contact that conflicts exists")
         return Resolved(row["merged_into"] or row["end_user_id"], created=False)
-    await tx.run("end_user_insert", id=end_user_id, organization_id=organization_id)
+    await tx.later("end_user_insert", id=end_user_id, organization_id=organization_id)
     return Resolved(end_user_id, created=True)
 
 

@@ -25,7 +25,7 @@ def envelope(
 
 async def post(tx: Tx, exchange: Exchange, routing_key: str, message: Envelope) -> None:
     """Put an envelope into the outbox; it leaves after the commit, in the trace of the present work."""
-    await tx.run(
+    await tx.later(
         "outbox_insert",
         id=message.id,
         exchange=exchange.value,

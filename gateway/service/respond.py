@@ -43,13 +43,16 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
     parked = reply.path is Path.APPROVAL
     contents = _contents(reply)
     row = await _commit(tx, claim, status, added=len(contents), moved=status is not before)
-    if not parked:
-        await _settle_inputs(tx, claim)
     first = row["message_count"] - len(contents)
     messages = [
         _message(claim, reply, first + offset, content, newest=offset == len(reply.messages) - 1)
         for offset, content in enumerate(contents)
     ]
+    for message in messages:
+        if message.delivery_status is not None:
+            await enqueue(tx, claim.conversation, message, claim.thread, at=row["updated_at"])
+    if not parked:
+        await _settle_inputs(tx, claim)
     await write_messages(
         tx,
         messages,
@@ -63,9 +66,6 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
         await _record(tx, claim, reply, status, seqs)
         outcome = _outcome(claim, reply, status, seqs)
         await tell_host(tx, claim.conversation, outcome, row["updated_at"])
-    for message in messages:
-        if message.delivery_status is not None:
-            await enqueue(tx, claim.conversation, message, claim.thread, at=row["updated_at"])
     if status is not before:
         await _follow(tx, claim, reply, status, row, partitions)
     return Finished(status, seqs, more=row["lease_owner"] is not None)
@@ -98,7 +98,7 @@ async def _seqs(tx: Tx, claim: Claim, written: Sequence[Message] = ()) -> tuple[
 
 
 async def _settle_inputs(tx: Tx, claim: Claim) -> None:
-    await tx.run("inputs_done", conversation_id=claim.conversation.id, turn_id=claim.turn_id)
+    await tx.later("inputs_done", conversation_id=claim.conversation.id, turn_id=claim.turn_id)
 
 
 async def _commit(tx: Tx, claim: Claim, status: Status, *, added: int, moved: bool) -> Row:
@@ -161,7 +161,7 @@ def _message(claim: Claim, reply: Reply, seq: int, content: _Content, *, newest:
 
 
 async def _record(tx: Tx, claim: Claim, reply: Reply, status: Status, seqs: tuple[int, ...]) -> None:
-    await tx.run(
+    await tx.later(
         "turn_finish",
         id=claim.turn_id,
         state=TurnState.DONE.value,
@@ -221,7 +221,7 @@ async def fail_turn(tx: Tx, claim: Claim, error: ErrorCode, reason: str) -> Fini
     await _settle_inputs(tx, claim)
     seqs = await _seqs(tx, claim)
     state = TurnState.FAILED if claim.has_api_input else TurnState.DEAD
-    await tx.run(
+    await tx.later(
         "turn_finish",
         id=claim.turn_id,
         state=state.value,

@@ -86,6 +86,10 @@ class SqliteTx(UnitOfWork):
         sql = self._query(query, params).sqlite
         return self._run(sql, params, self._touched)
 
+    async def later(self, query: str, /, **params: Param) -> None:
+        """Run it now: nothing is won by waiting."""
+        await self.run(query, **params)
+
     async def many(self, query: str, rows: Sequence[Mapping[str, Param]], /) -> None:
         """Run it once for each set of parameters."""
         sql = self._query(query, *rows).sqlite

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 import asyncpg
@@ -20,11 +21,13 @@ from gateway.store.postgres_connection import (
     translated,
 )
 from gateway.store.postgres_wakes import WakeListener, WakeTeller
-from gateway.store.queries import Queries
+from gateway.store.queries import Queries, Query, together
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+MAX_LATE = 16
+"""How many late statements become one."""
 RETRIES = 3
 """How often a unit is run again after a deadlock or a serialization failure."""
 
@@ -35,6 +38,7 @@ class PostgresTx(UnitOfWork):
     def __init__(self, connection: Any, queries: Queries, *, read_only: bool, single: bool) -> None:
         super().__init__(queries, read_only=read_only, single=single)
         self._connection = connection
+        self._late: list[tuple[Query, list[Param]]] = []
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
@@ -44,25 +48,43 @@ class PostgresTx(UnitOfWork):
     async def one(self, query: str, /, **params: Param) -> Row | None:
         """Return the first row, or None."""
         known = self._query(query, params)
+        await self.run_late()
         row = await self._guard(self._connection.fetchrow(known.postgres, *known.positional(params)))
         return None if row is None else dict(row)
 
     async def all(self, query: str, /, **params: Param) -> list[Row]:
         """Return every row."""
         known = self._query(query, params)
+        await self.run_late()
         rows = await self._guard(self._connection.fetch(known.postgres, *known.positional(params)))
         return [dict(row) for row in rows]
 
     async def run(self, query: str, /, **params: Param) -> int:
         """Run it; return how many rows it touched."""
         known = self._query(query, params, writes=True)
+        await self.run_late()
         status: str = await self._guard(self._connection.execute(known.postgres, *known.positional(params)))
         count = status.rpartition(" ")[2]
         return int(count) if count.isdecimal() else 0
 
+    async def later(self, query: str, /, **params: Param) -> None:
+        """Keep it for `run_late`."""
+        known = self._query(query, params, writes=True)
+        self._late.append((known, known.positional(params)))
+        if len(self._late) >= MAX_LATE:
+            await self.run_late()
+
+    async def run_late(self) -> None:
+        """Run what was kept, in one statement."""
+        late, self._late = self._late, []
+        if late:
+            values = [value for _, params in late for value in params]
+            await self._guard(self._connection.execute(_together(*(query for query, _ in late)), *values))
+
     async def many(self, query: str, rows: Sequence[Mapping[str, Param]], /) -> None:
         """Run it once for each set of parameters, pipelined."""
         known = self._query(query, *rows, writes=True)
+        await self.run_late()
         values = [known.positional(row) for row in rows]
         await self._guard(self._connection.executemany(known.postgres, values))
 
@@ -122,6 +144,7 @@ class PostgresStore:
             try:
                 async with self._transaction(begin, single=single, read_only=False) as tx:
                     answer = await unit(tx, *args, **kwargs)
+                    await tx.run_late()
                 self._wakes.fire(tx.wakes)
                 self._teller.tell(tx.wakes)
                 return answer
@@ -168,6 +191,11 @@ class PostgresStore:
     async def _release(self, connection: Any) -> None:
         with suppress(*DRIVER_ERRORS):  # a connection that breaks now is dropped; the unit is over either way
             await self._pool.release(connection)
+
+
+@lru_cache(maxsize=512)
+def _together(*queries: Query) -> str:
+    return together(queries)
 
 
 async def _control(connection: Any, command: str) -> None:

@@ -8,7 +8,7 @@ PostgreSQL they become `$1…`, the same name the same number. A list is an arra
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -25,6 +25,7 @@ _MACROS: Mapping[str, Mapping[Dialect, str]] = {
     "{now}": {"sqlite": "now_us()", "postgres": "gateway_now()"},
 }
 _NAME_LINE = re.compile(r"--\s*name:\s*(?P<rest>.*)")
+_NUMBERED = re.compile(r"\$([0-9]+)")
 _NAME = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?:\s+@(?P<dialect>sqlite|postgres))?")
 
 
@@ -67,6 +68,20 @@ class Queries(dict[str, Query]):
 
     def __missing__(self, name: str) -> Query:
         raise LookupError(f"no query is named {name!r}")
+
+
+def together(queries: Sequence[Query]) -> str:
+    """Several queries that write as one statement of PostgreSQL; parameters of the one follow the other's.
+
+    All see the database as it was before.
+    """
+    pieces: list[str] = []
+    before = 0
+    for number, query in enumerate(queries):
+        renumbered = _NUMBERED.sub(lambda match, by=before: f"${int(match[1]) + by}", query.postgres)  # type: ignore[misc]
+        pieces.append(f"late_{number} AS ({renumbered})")
+        before += len(query.order)
+    return f"WITH {', '.join(pieces)} SELECT 1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,10 @@ class SqliteReadTx(UnitOfWork):
         self._query(query, params, writes=True)
         return 0
 
+    async def later(self, query: str, /, **params: Param) -> None:
+        """Refuse: this unit only reads."""
+        self._query(query, params, writes=True)
+
     async def many(self, query: str, rows: Any, /) -> None:
         """Refuse: this unit only reads."""
         self._query(query, *rows, writes=True)

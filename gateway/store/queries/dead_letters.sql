@@ -43,8 +43,8 @@ SELECT id, lane, organization_id, conversation_id, message_seq, channel FROM del
 WHERE id = :id AND settled_at IS NOT NULL AND state <> 'canceled'
 
 -- name: delivery_again
--- It leaves after whatever its lane has queued by now.
-UPDATE deliveries SET state = 'pending', number = :number, error_code = NULL, settled_at = NULL,
+-- It leaves after whatever its lane has queued by now. Not pending: it has parts.
+UPDATE deliveries SET state = 'sending', number = :number, error_code = NULL, settled_at = NULL,
     updated_at = {now}
 WHERE id = :id
 RETURNING updated_at

@@ -58,7 +58,7 @@ UPDATE parts SET
     error_code = CASE WHEN rank < :rank THEN :error_code ELSE error_code END,
     updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number
-RETURNING state, rank
+RETURNING state, error_code
 
 -- name: part_reset
 -- Refused for now, or unknown: to be tried again, or looked up.

@@ -55,18 +55,18 @@ WHERE id = :id AND status = 'active' AND answered < last_input
   AND (turn_due_at IS NULL OR turn_due_at <= {now})
   AND (lease_owner IS NULL OR lease_owner = :worker_id OR NOT EXISTS (
         SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now}))
-RETURNING *
+RETURNING *, {now} AS claimed_at
 
 -- name: conversation_still @sqlite
 -- The next claim of a worker that keeps its lease after a turn.
-SELECT * FROM conversations
+SELECT *, {now} AS claimed_at FROM conversations
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
   AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
 
 -- name: conversation_still @postgres
 -- Locked like any claim: a message that arrives between this and the start of the turn would join
 -- the turn without being among the inputs it was given.
-SELECT * FROM conversations
+SELECT *, {now} AS claimed_at FROM conversations
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
   AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
 FOR UPDATE
@@ -88,16 +88,13 @@ UPDATE conversations SET
     last_message_at = CASE WHEN :taken > 0 THEN {now} ELSE last_message_at END,
     updated_at = {now}
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
-RETURNING message_count, event_count
 
 -- name: turn_insert
 INSERT INTO turns (
     id, organization_id, conversation_id, state, attempt, fence, agent_id, message_seqs, started_at
 ) VALUES (
-    :id, :organization_id, :conversation_id, 'running', 1, :fence, :agent_id, '[]', {now}
+    :id, :organization_id, :conversation_id, 'running', 1, :fence, :agent_id, '[]', :started_at
 )
-RETURNING started_at
-
 -- name: turn_again
 -- One more attempt, counted before it begins.
 UPDATE turns SET attempt = attempt + 1, fence = :fence, state = 'running' WHERE id = :id RETURNING *
