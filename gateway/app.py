@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from channels.contract import Ingress
 from channels.email.thread import ThreadMarks
-from gateway import __version__
+from gateway import __version__, tracing
 from gateway.api.application import ApiDeps, Surface, build_api
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
@@ -191,6 +191,7 @@ class _Start:
     async def app(self) -> App:
         """Store, bus, workers, then the doors: nothing is let in before somebody can work it off."""
         settings = self._settings
+        self._record_traces()
         store = await self._open_store()
         outbox = StoredOutbox(store)
         bus = self._make_bus(outbox)
@@ -216,6 +217,18 @@ class _Start:
             smtp_port=smtp_port,
             configured=configured,
         )
+
+    def _record_traces(self) -> None:
+        """First of all, so that it stops last."""
+        endpoint = self._settings.otel_endpoint
+        if endpoint is None:
+            return
+        from gateway.tracing.otlp import OtlpRecorder  # the SDK costs time and memory
+
+        recorder = OtlpRecorder(endpoint, roles=" ".join(sorted(self._plan.roles)), version=__version__)
+        self._stack.push_async_callback(recorder.close)
+        tracing.record(recorder)
+        self._stack.callback(tracing.stop_recording)
 
     async def _open_store(self) -> Store:
         settings = self._settings
