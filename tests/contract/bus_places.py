@@ -96,8 +96,10 @@ class Place(Protocol):
     async def open(self, *consumers: Consumer) -> Bus:
         """A bus that consumes; stopped at the end of the test."""
 
-    async def put(self, body: str, exchange: str = "inbound", routing_key: str = "0") -> None:
-        """Publish a body."""
+    async def put(
+        self, body: str, exchange: str = "inbound", routing_key: str = "0", traceparent: str | None = None
+    ) -> None:
+        """Publish a body, in a trace of its own where none is given."""
 
     async def is_unroutable(self, exchange: str, routing_key: str) -> bool:
         """Publish where nothing is bound, and say whether that was noticed."""
@@ -121,8 +123,11 @@ class EmbeddedPlace:
         await bus.start(consumers)
         return bus
 
-    async def put(self, body: str, exchange: str = "inbound", routing_key: str = "0") -> None:
-        await self.store.write(_insert, Posting(new_id(), exchange, routing_key, body, new_traceparent()))
+    async def put(
+        self, body: str, exchange: str = "inbound", routing_key: str = "0", traceparent: str | None = None
+    ) -> None:
+        place = traceparent or new_traceparent()
+        await self.store.write(_insert, Posting(new_id(), exchange, routing_key, body, place))
 
     async def is_unroutable(self, exchange: str, routing_key: str) -> bool:
         await self.open()
@@ -178,9 +183,12 @@ class RabbitPlace:
         await bus.start(consumers)
         return bus
 
-    async def put(self, body: str, exchange: str = "inbound", routing_key: str = "0") -> None:
+    async def put(
+        self, body: str, exchange: str = "inbound", routing_key: str = "0", traceparent: str | None = None
+    ) -> None:
         bus = self.buses[0] if self.buses else await self.open()
-        (result,) = await bus.publish([Posting(new_id(), exchange, routing_key, body, new_traceparent())])
+        place = traceparent or new_traceparent()
+        (result,) = await bus.publish([Posting(new_id(), exchange, routing_key, body, place)])
         assert result is PublishResult.PUBLISHED
 
     async def is_unroutable(self, exchange: str, routing_key: str) -> bool:

@@ -13,6 +13,8 @@ from gateway.bus.streams import MAX_FRAMES
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import DONE, Consumer, ReplyFrame, RetryStep, Verdict, dead, retry
+from gateway.service.dead import open_letters
+from gateway.tracing import new_traceparent, traceparent
 from tests.contract.bus_places import (
     STEP_SECONDS,
     EmbeddedPlace,
@@ -112,6 +114,35 @@ async def test_a_retried_message_comes_back_after_its_delay(place: Place) -> Non
     gaps = [later - earlier for earlier, later in zip(consume.times, consume.times[1:], strict=False)]
     assert min(gaps) >= STEP_SECONDS[RetryStep.S5] * 0.95
     assert max(gaps) < 5
+
+
+async def test_work_is_done_in_the_trace_of_its_message(place: Place) -> None:
+    """Whatever runs beside it, and when it comes again."""
+    sent = {message.id: (message, new_traceparent()) for message in (envelope() for _ in range(20))}
+    seen: list[tuple[str, str, str]] = []
+
+    async def consume(message: Envelope) -> Verdict:
+        before = traceparent()
+        await asyncio.sleep(0)
+        seen.append((message.id, before, traceparent()))
+        return retry(RetryStep.S5) if len(seen) <= 5 else DONE
+
+    await place.open(Consumer("turns.0", consume, 10))
+    for message, trace in sent.values():
+        await place.put(message.model_dump_json(), traceparent=trace)
+    await until(lambda: len(seen) == 25)
+    assert {message_id for message_id, _, _ in seen} == set(sent)
+    for message_id, *places in seen:
+        assert places == [sent[message_id][1]] * 2
+
+
+async def test_a_dead_letter_keeps_its_trace(place: Place) -> None:
+    await place.open(Consumer("turns.0", Recorder(dead("refused"))))
+    trace = new_traceparent()
+    await place.put(envelope().model_dump_json(), traceparent=trace)
+    await the_letter(place.store)
+    (letter,) = await place.store.read(open_letters, 1)
+    assert letter.headers["traceparent"] == trace
 
 
 async def test_a_retry_holds_up_nobody_else(place: Place) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 
+from gateway.domain.envelope import Envelope
 from gateway.domain.ports import Store
 from gateway.service.outbox import StoredOutbox
+from gateway.tracing import continued, new_traceparent, parse_traceparent, traceparent
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import arrive, sms
@@ -14,6 +16,30 @@ async def filled(store: Store, number: int) -> StoredOutbox:
     for n in range(number):
         await arrive(store, sms(sender=f"+141555506{n:02}"))
     return StoredOutbox(store)
+
+
+async def test_a_row_is_in_the_trace_of_the_unit_that_wrote_it(store: Store) -> None:
+    async def traced(number: int) -> str:
+        with continued(new_traceparent()):
+            accepted = await arrive(store, sms(sender=f"+141555506{number:02}"))
+            places[accepted.conversation_id] = traceparent()
+        return accepted.conversation_id
+
+    places: dict[str, str] = {}
+    await asyncio.gather(*map(traced, range(10)))
+    postings = await StoredOutbox(store).claim(20, 30)
+    rows = {
+        str(Envelope.model_validate_json(posting.body).conversation_id): posting.traceparent
+        for posting in postings
+    }
+    assert rows == places
+    assert len(set(places.values())) == 10
+
+
+async def test_a_row_of_no_trace_begins_one(store: Store) -> None:
+    outbox = await filled(store, 2)
+    first, second = (posting.traceparent for posting in await outbox.claim(10, 30))
+    assert parse_traceparent(first) == first != second == parse_traceparent(second)
 
 
 async def test_relays_share_what_is_due(store: Store) -> None:

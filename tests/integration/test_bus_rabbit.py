@@ -21,7 +21,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.ports import DONE, Consumer, ReplyFrame, RetryStep, Verdict, retry
 from gateway.store.queries import load_queries
 from gateway.store.sqlite import SqliteStore
-from gateway.tracing import new_traceparent
+from gateway.tracing import new_traceparent, parse_traceparent, traceparent
 from tests.contract.bus_places import (
     MovedClock,
     RabbitPlace,
@@ -226,6 +226,25 @@ async def test_what_travels_is_persistent_json_with_an_id(place: RabbitPlace) ->
     assert message.content_type == "application/json"
     assert message.delivery_mode is DeliveryMode.PERSISTENT
     assert message.body.decode() == sent.body
+    assert message.headers["traceparent"] == sent.traceparent == parse_traceparent(sent.traceparent)
+
+
+async def test_what_an_outsider_sends_without_a_trace_is_given_one(place: RabbitPlace) -> None:
+    traces: list[str] = []
+
+    async def consume(_message: Envelope) -> Verdict:
+        traces.append(traceparent())
+        return retry(RetryStep.S5)
+
+    bus = await place.open(Consumer("turns.0", consume))
+    body = envelope().model_dump_json().encode()
+    await send(place.url, place.topology.name("inbound"), "0", Message(body, headers={"traceparent": 7}))
+    await until(lambda: len(traces) >= 2)
+    await bus.drain(5)
+    await bus.stop()
+    message = await get(place.url, place.topology.name("turns.0"))
+    assert set(traces) == {message.headers["traceparent"]}
+    assert parse_traceparent(traces[0]) == traces[0]
 
 
 async def test_a_retried_copy_counts_its_attempts_and_keeps_what_outsiders_sent(place: RabbitPlace) -> None:
