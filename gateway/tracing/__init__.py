@@ -13,7 +13,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Protocol
 
-from gateway.tracing.traceparent import TRACEPARENT, new_traceparent, parse_traceparent
+from gateway.tracing.w3c import TRACEPARENT, new_traceparent, parse_traceparent
 
 __all__ = [
     "TRACEPARENT",

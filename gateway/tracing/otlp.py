@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from gateway.tracing import Kind, Value
-from gateway.tracing.traceparent import format_traceparent
+from gateway.tracing.w3c import format_traceparent
 
 PATH: Final = "/v1/traces"
 """Where collectors take traces (OTLP specification, "OTLP/HTTP Request")."""

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.tracing import new_traceparent, parse_traceparent
-from gateway.tracing.traceparent import MAX_LENGTH, format_traceparent
+from gateway.tracing.w3c import MAX_LENGTH, format_traceparent
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 VALID = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[0-3]")

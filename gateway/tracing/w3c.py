@@ -11,6 +11,7 @@ SAMPLED, RANDOM = 0x01, 0x02
 """The flags of the standard's levels 1 and 2; the rest is reserved and must not be passed on."""
 
 _FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
+_AS_WE_WRITE_IT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[0-3]")
 _VERSION = "00"
 _UNUSABLE_VERSION = "ff"
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
@@ -23,6 +24,8 @@ def parse_traceparent(header: object) -> str | None:
     """
     if not isinstance(header, str) or len(header) > MAX_LENGTH:
         return None
+    if _AS_WE_WRITE_IT.fullmatch(header):
+        return header  # nearly all are; it takes a quarter of the time
     match = _FORM.fullmatch(header)
     if match is None:
         return None
