@@ -16,7 +16,7 @@ from enum import StrEnum
 from channels.contract import Ingress
 from channels.email.thread import ThreadMarks
 from gateway import __version__, tracing
-from gateway.api.application import ApiDeps, Surface, build_api
+from gateway.api.application import ApiDeps, Surface, build_api, let_go
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
 from gateway.channel_ports import mail_ingress, senders, webhook_routes
@@ -355,6 +355,7 @@ class _Start:
         server = HttpServer(api, settings.host, settings.port)
         await server.start()
         self._stack.push_async_callback(server.stop, settings.drain_seconds)
+        self._stack.callback(let_go, api)  # before the server waits for what is in flight
         return server
 
     async def _start_smtp(

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from gateway.api import conversations, docs, errors, health, hitl, identity, turns
+from gateway.api import conversations, docs, errors, events, health, hitl, identity, turns
 from gateway.api.answers import ERRORS
 from gateway.api.auth import Keyring
 from gateway.api.deps import ApiDeps, Surface
@@ -11,7 +11,7 @@ from gateway.api.edge import Edge
 from gateway.api.traced import Traced
 from gateway.api.wakes import TimelineBell
 
-__all__ = ["ApiDeps", "Surface", "build_api"]
+__all__ = ["ApiDeps", "Surface", "build_api", "let_go"]
 
 _TITLE = "Channel Gateway"
 _PREFIXES = {"/v1/v2/conversations": "", "/v1/conversations": "_v1"}
@@ -43,11 +43,17 @@ def build_api(deps: ApiDeps) -> FastAPI:
     return app
 
 
+def let_go(app: FastAPI) -> None:
+    """Answer what is held open (polls, event streams): the process is about to end."""
+    bell: TimelineBell = app.state.timeline
+    bell.close()
+
+
 def _include_private(app: FastAPI) -> None:
     app.include_router(health.metrics)
     app.include_router(docs.router)
     for prefix, suffix in _PREFIXES.items():
-        for router in (conversations.router, turns.router, hitl.router):
+        for router in (conversations.router, turns.router, events.router, hitl.router):
             _include(app, router, prefix, suffix)
     for router in (hitl.lists, identity.router):
         _include(app, router, "", "")

@@ -1,4 +1,4 @@
-"""Server-Sent Events of a turn: deltas, then exactly one complete or error (contract, "SSE").
+"""Server-Sent Events: of a turn, deltas and then exactly one complete or error; of a timeline, numbered ones.
 
 Lines end in LF and data is one line. A comment goes out while nothing else does, so that proxies
 keep the connection.
@@ -27,6 +27,11 @@ _log = logging.getLogger(__name__)
 def event(name: str, data: bytes) -> bytes:
     """One frame; `data` is JSON, which has no line ends of its own."""
     return b"event: %s\ndata: %s\n\n" % (name.encode(), data)
+
+
+def numbered(event_id: str, name: str, data: bytes) -> bytes:
+    """One frame that a reader may go on after, by sending its id as Last-Event-ID."""
+    return b"id: %s\n%s" % (event_id.encode(), event(name, data))
 
 
 def delta(text: str) -> bytes:

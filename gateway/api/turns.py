@@ -219,7 +219,7 @@ async def poll_messages(
     ring = bell.next() if query.wait else None
     look = await deps.store.read(unit)
     before = look.status
-    while ring and not look.messages and look.status is before and not before.terminal:
+    while ring and not bell.closed and not look.messages and look.status is before and not before.terminal:
         left = deadline - deps.clock.monotonic()
         if left <= 0:
             break

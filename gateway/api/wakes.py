@@ -1,4 +1,4 @@
-"""Wakes held-open polls when something was written to a timeline."""
+"""Wakes held-open polls and event streams: something was written to a timeline, or the process ends."""
 
 import asyncio
 from contextlib import suppress
@@ -13,6 +13,17 @@ class TimelineBell:
         self._rung = asyncio.Event()
         self._store = store
         self._connected = False
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the process ends: what is held open is to be let go."""
+        return self._closed
+
+    def close(self) -> None:
+        """Let everybody go who waits, now and from now on."""
+        self._closed = True
+        self._ring()
 
     def _ring(self) -> None:
         self._rung.set()

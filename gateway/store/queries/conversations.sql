@@ -126,6 +126,14 @@ RETURNING id, status, event_count, turn_id, answered, last_input, updated_at
 INSERT INTO timeline (conversation_id, number, kind, body, at)
 VALUES (:conversation_id, :number, :kind, :body, {now})
 
+-- name: timeline_head
+SELECT status, event_count FROM conversations WHERE organization_id = :organization_id AND id = :id
+
+-- name: timeline_from
+SELECT number, kind, body, at FROM timeline
+WHERE conversation_id = :conversation_id AND number >= :position
+ORDER BY number LIMIT :limit
+
 -- name: thread_id_insert
 INSERT INTO thread_ids (organization_id, our_address, thread_id, conversation_id, created_at)
 VALUES (:organization_id, :our_address, :thread_id, :conversation_id, {now})
