@@ -62,6 +62,7 @@ async def _tell(tx: Tx, delivery: Row, status: DeliveryState, error_code: str | 
     fact = envelope(
         _TOLD[status],
         {
+            "conversation_id": delivery["conversation_id"],
             "message_id": delivery["message_id"],
             "seq": delivery["message_seq"],
             "turn_id": delivery["turn_id"],

@@ -27,6 +27,10 @@ class Position:
     id: str
 
 
+NEWEST = Position(LATEST, _LAST_ID)
+"""Before the first row of a list that begins with the newest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Some rows of a list."""
@@ -61,7 +65,7 @@ async def conversations_page(
     tx: Tx, organization_id: str, wanted: ConversationFilter, after: Position | None, limit: int
 ) -> Page[Conversation]:
     """Newest first."""
-    start = after or Position(LATEST, _LAST_ID)
+    start = after or NEWEST
     one_person = {} if wanted.end_user_id is None else {"end_user_id": wanted.end_user_id}
     rows = await tx.all(
         "conversations_page_of_end_user" if one_person else "conversations_page",
@@ -78,7 +82,7 @@ async def conversations_page(
         started_before=wanted.started_before,
         limit=limit + 1,
     )
-    shown, end = _cut(rows, after, limit)
+    shown, end = cut(rows, after, limit)
     return Page(tuple(conversation_of(row) for row in shown), len(rows) > limit, end)
 
 
@@ -86,7 +90,7 @@ async def handoffs_page(
     tx: Tx, organization_id: str, statuses: Sequence[HandoffStatus], after: Position | None, limit: int
 ) -> Page[Handoff]:
     """Newest first."""
-    start = after or Position(LATEST, _LAST_ID)
+    start = after or NEWEST
     rows = await tx.all(
         "handoffs_page",
         organization_id=organization_id,
@@ -95,7 +99,7 @@ async def handoffs_page(
         before_id=start.id,
         limit=limit + 1,
     )
-    shown, end = _cut(rows, after, limit)
+    shown, end = cut(rows, after, limit)
     return Page(tuple(handoff_of(row) for row in shown), len(rows) > limit, end)
 
 
@@ -112,11 +116,12 @@ async def approvals_page(
         after_id=start.id,
         limit=limit + 1,
     )
-    shown, end = _cut(rows, after, limit)
+    shown, end = cut(rows, after, limit)
     return Page(tuple(shown), len(rows) > limit, end)
 
 
-def _cut(rows: Sequence[Row], after: Position | None, limit: int) -> tuple[Sequence[Row], Position | None]:
+def cut(rows: Sequence[Row], after: Position | None, limit: int) -> tuple[Sequence[Row], Position | None]:
+    """The rows of a page, of which one more was read, and where it ends."""
     shown = rows[:limit]
     return shown, Position(shown[-1]["created_at"], shown[-1]["id"]) if shown else after
 

@@ -9,6 +9,7 @@ from gateway.domain.message import Channel, InboundMessage, JsonObject
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import TurnOutcome
 from gateway.domain.voice import voice_intents
+from gateway.domain.wire import FactType
 from gateway.service.postings import envelope, post, ring_turns
 from gateway.service.status import move_status
 from gateway.store.records import conversation_of, pack
@@ -23,7 +24,7 @@ async def apply_voice_event(
     if event.get("kind") == "call.started":
         await _remember(tx, message.provider, row, event)
     elif event.get("kind") == "intent.outcome":
-        await _transfer_ended(tx, conversation_of(row), str(event.get("state")), partitions)
+        await _transfer_ended(tx, conversation_of(row), event, partitions)
 
 
 async def _remember(tx: Tx, provider: str, row: Row, event: JsonObject) -> None:
@@ -40,13 +41,13 @@ async def _remember(tx: Tx, provider: str, row: Row, event: JsonObject) -> None:
     )
 
 
-async def _transfer_ended(tx: Tx, conversation: Conversation, state: str, partitions: int) -> None:
+async def _transfer_ended(tx: Tx, conversation: Conversation, event: JsonObject, partitions: int) -> None:
     """Proven: the call is with the person. Anything else: the agent has the caller back."""
     if conversation.status is not Status.WAITING_FOR_HUMAN:
         return
     handoff = await tx.one("handoff_open", conversation_id=conversation.id)
-    if state in _PROVEN:
-        await move_status(tx, conversation, Status.TRANSFERRED, Cause.TRANSFER_PROVEN)
+    if event.get("state") in _PROVEN:
+        moved = await move_status(tx, conversation, Status.TRANSFERRED, Cause.TRANSFER_PROVEN)
         ended = HandoffStatus.RESOLVED
     else:
         moved = await move_status(tx, conversation, Status.ACTIVE, Cause.RETURN)
@@ -61,6 +62,27 @@ async def _transfer_ended(tx: Tx, conversation: Conversation, state: str, partit
             )
     if handoff is not None:
         await tx.run("handoff_close", id=handoff["id"], status=ended.value)
+    if not conversation.session_type.sandboxed:
+        await _tell_transfer(tx, conversation, event, None if handoff is None else handoff["id"], moved)
+
+
+async def _tell_transfer(
+    tx: Tx, conversation: Conversation, event: JsonObject, handoff_id: str | None, moved: Row
+) -> None:
+    """How a transfer ended, for whoever listens."""
+    fact = envelope(
+        FactType.TRANSFER_FINISHED.value,
+        {
+            "conversation_id": conversation.id,
+            "handoff_id": handoff_id,
+            **{key: event.get(key) for key in ("call_id", "intent_id", "state", "reason", "method_used")},
+            "session_status": moved["status"],
+        },
+        at=moved["updated_at"],
+        organization_id=conversation.organization_id,
+        conversation_id=conversation.id,
+    )
+    await post(tx, Exchange.EVENTS, fact.type, fact)
 
 
 async def tell_host(tx: Tx, conversation: Conversation, outcome: TurnOutcome, at: int) -> None:

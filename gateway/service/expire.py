@@ -16,6 +16,8 @@ from gateway.store.records import conversation_of
 _DAY = 24 * 3600 * SECOND
 RECEIPTS_KEPT = 30 * _DAY
 """How long a provider's message is known as a duplicate, µs."""
+WEBHOOKS_KEPT = 30 * _DAY
+"""How long it is known what a webhook endpoint was told, µs."""
 WORKERS_KEPT = _DAY
 """How long the row of a dead worker is kept, µs."""
 
@@ -75,9 +77,10 @@ async def expire_idle(tx: Tx, partitions: int) -> int:
 
 
 async def forget(tx: Tx) -> int:
-    """Delete what has served its purpose: old receipts, idempotency keys, dead workers; how many rows."""
+    """Delete what has served its purpose: receipts, idempotency keys, webhooks, dead workers; how many."""
     return (
         await tx.run("receipts_forget", age=RECEIPTS_KEPT)
         + await tx.run("idempotency_keys_forget")
+        + await tx.run("webhook_deliveries_forget", age=WEBHOOKS_KEPT)
         + await tx.run("workers_expired", age=WORKERS_KEPT)
     )

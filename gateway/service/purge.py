@@ -10,7 +10,7 @@ _OF_CONVERSATION = (
     "timeline_purge",
     "thread_ids_purge",
 )
-_ALSO = ("handoffs_purge", "approvals_purge", "idempotency_purge")
+_ALSO = ("handoffs_purge", "approvals_purge", "idempotency_purge", "webhook_deliveries_purge")
 
 
 async def purge(tx: Tx, organization_id: str, conversation_id: str) -> None:

@@ -4,11 +4,13 @@ from pydantic import ValidationError
 
 from gateway.bus.topology import Binding, Topology
 from gateway.domain.envelope import Envelope, Exchange
+from gateway.domain.errors import GatewayError
 from gateway.domain.ids import new_id, parse_id
 from gateway.domain.ports import Tx, Wake
 from gateway.domain.turn import InputKind
 from gateway.service.dead import MAX_BODY, DeadLetter, letter, settle
 from gateway.service.postings import ring_lane, ring_turns
+from gateway.service.webhook_endpoints import redeliver
 from gateway.tracing import TRACEPARENT, parse_traceparent, traceparent
 
 REQUEUED = "requeued"
@@ -21,8 +23,8 @@ class CannotRequeue(Exception):
 async def requeue(tx: Tx, letter_id: str, partitions: int) -> None:
     """Have it done again and settle the letter. Raises CannotRequeue.
 
-    The messages of a turn become pending input again, the unsent parts of a delivery are sent again;
-    any other message goes, as it was, to where it came from.
+    The messages of a turn become pending input again, the unsent parts of a delivery are sent again, an event
+    goes to its webhook endpoint again; any other message goes, as it was, to where it came from.
     """
     found = await letter(tx, letter_id)
     if found is None:
@@ -37,6 +39,8 @@ async def requeue(tx: Tx, letter_id: str, partitions: int) -> None:
             await _owe_answer_again(tx, envelope, partitions)
         case "delivery.dead", Envelope():
             await _deliver_again(tx, envelope)
+        case "webhook.dead", Envelope():
+            await _tell_again(tx, envelope)
         case _:
             await _post_again(tx, found, partitions)
 
@@ -124,6 +128,15 @@ async def _deliver_again(tx: Tx, dead: Envelope) -> None:
         lane=delivery["lane"],
         at=again["updated_at"],
     )
+
+
+async def _tell_again(tx: Tx, dead: Envelope) -> None:
+    """Its endpoint is told the event again, and has another day for it."""
+    organization_id, endpoint_id = _id(dead.organization_id), _id(dead.data.get("endpoint_id"))
+    try:
+        await redeliver(tx, organization_id, endpoint_id, _id(dead.data.get("event_id")))
+    except GatewayError as error:
+        raise CannotRequeue(error.message) from None
 
 
 async def _post_again(tx: Tx, found: DeadLetter, partitions: int) -> None:

@@ -17,9 +17,10 @@ QUERIES = load_queries()
 NOT_HOT = {
     "outbox_depth": "counts the outbox, for the metrics",
     "outbox_reset": "once, at an embedded start",
+    "webhook_claims_reset": "once, at an embedded start",
 }
 
-SMALL = {"workers", "organisations", "api_keys"}
+SMALL = {"workers", "organisations", "api_keys", "webhook_endpoints"}
 """Tables that do not grow with the traffic."""
 
 IN_ORDER = {
