@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import phonenumbers
 
@@ -49,13 +50,18 @@ def canonical_phone(text: str) -> str:
     number = text.translate(_PHONE_NOISE)
     if not _E164.fullmatch(number):
         raise _invalid("a phone number is written in E.164, such as +14155550123")
+    _check_possible(number)
+    return number
+
+
+@lru_cache(maxsize=4096)
+def _check_possible(number: str) -> None:
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
         raise _invalid("this phone number has no known country code") from None
     if not phonenumbers.is_possible_number(parsed):
         raise _invalid("this phone number is too long or too short for its country")
-    return number
 
 
 def canonical_mailbox(text: str) -> str:

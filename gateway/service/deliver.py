@@ -25,6 +25,7 @@ from gateway.domain.turn import NotNow
 from gateway.service.arrival import tell_arrival
 from gateway.service.dead import bury_delivery
 from gateway.service.postings import envelope, post, ring_lane
+from gateway.store.engine import single_statement
 from gateway.store.records import delivery_of, pack, part_of
 
 
@@ -301,6 +302,7 @@ async def postpone_lane(tx: Tx, ref: LaneRef, delay_seconds: float) -> None:
         raise Fenced(ref.lane)
 
 
+@single_statement
 async def release_lane(tx: Tx, ref: LaneRef) -> None:
     """Let the lane go at once."""
     await tx.run("lane_release", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id)

@@ -8,6 +8,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.ports import Store, Tx
 from gateway.service.dead import bury
+from gateway.store.engine import single_statement
 
 
 class StoredOutbox:
@@ -37,6 +38,7 @@ class StoredOutbox:
         await self._store.write(_bury, queue, reason, body, dict(headers))
 
 
+@single_statement
 async def _claim(tx: Tx, limit: int, claim: int) -> list[Posting]:
     rows = await tx.all("outbox_claim", limit=limit, claim=claim)
     return [
@@ -45,14 +47,17 @@ async def _claim(tx: Tx, limit: int, claim: int) -> list[Posting]:
     ]
 
 
+@single_statement
 async def _done(tx: Tx, ids: Sequence[str]) -> None:
     await tx.run("outbox_delete", ids=list(ids))
 
 
+@single_statement
 async def _postpone(tx: Tx, posting_id: str, delay: int) -> None:
     await tx.run("outbox_postpone", id=posting_id, delay=delay)
 
 
+@single_statement
 async def _next_due(tx: Tx) -> float | None:
     row = await tx.one("outbox_next_due")
     return None if row is None or row["wait"] is None else row["wait"] / SECOND

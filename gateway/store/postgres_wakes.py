@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 15.0
 """How often a silent connection is asked whether it still lives."""
+BURST_SECONDS = 0.002
+"""How long commits right after a NOTIFY wait for the next one."""
 _TELL_SECONDS = 5.0
 _CHANNELS = {f"gateway_{wake.value}": wake for wake in Wake}
 
@@ -53,10 +55,11 @@ class WakeTeller:
                 async with asyncio.timeout(_TELL_SECONDS):
                     if self._connection is None or self._connection.is_closed():
                         self._connection = await connect(self._url, "gateway notify")
-                    for wake in due:
-                        await self._connection.execute(f"NOTIFY gateway_{wake.value}")
+                    # one script, one round trip
+                    await self._connection.execute(";".join(f"NOTIFY gateway_{wake.value}" for wake in due))
             except (*DRIVER_ERRORS, TimeoutError) as error:
                 _log.warning("other processes could not be woken (%s)", type(error).__name__)
+            await asyncio.sleep(BURST_SECONDS)
 
 
 class WakeListener:

@@ -26,6 +26,8 @@ _STATEMENTS = 512
 # at DEBUG the driver writes every statement with its parameters, message bodies among them
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
+_CACHE_KIB = 16 * 1024
+"""Pages the writer keeps in memory."""
 _LOG_BYTES = 64 * 1024 * 1024
 """What the write-ahead log is cut back to after a burst."""
 
@@ -45,6 +47,9 @@ def _open_writer(path: Path, clock: Clock) -> sqlite3.Connection:
         "synchronous=FULL",
         "foreign_keys=ON",
         f"journal_size_limit={_LOG_BYTES}",
+        # what a unit may have to undo would else go through a file of its own
+        "temp_store=MEMORY",
+        f"cache_size=-{_CACHE_KIB}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
     # from here on the event loop runs the statements, and may not be kept waiting for another process
