@@ -6,7 +6,7 @@ from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from gateway.api.auth import Client
+from gateway.api.auth import Principal, caller
 from gateway.api.json_body import body_hash
 from gateway.api.schemas.common import ErrorBody
 from gateway.service.idempotency import Answer, Key
@@ -20,6 +20,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         (409, "The state does not allow it."),
         (413, "More than 1 MiB."),
         (422, "The request is not valid; `detail` says where."),
+        (429, "Too many requests with this key; wait as long as `Retry-After` says."),
         (503, "Try again later."),
     )
 }
@@ -44,7 +45,7 @@ def answered(answer: Answer) -> Response:
 
 async def _key_of(
     request: Request,
-    principal: Client,
+    principal: Annotated[Principal, Depends(caller)],
     idempotency_key: Annotated[
         str | None,
         Header(

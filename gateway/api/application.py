@@ -3,13 +3,27 @@
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from gateway.api import conversations, docs, errors, events, health, hitl, identity, turns
+from gateway.api import (
+    conversations,
+    docs,
+    errors,
+    events,
+    health,
+    hitl,
+    identity,
+    turns,
+    web,
+    webhook_endpoints,
+)
 from gateway.api.answers import ERRORS
-from gateway.api.auth import Keyring
+from gateway.api.auth import Admission, Keyring
+from gateway.api.cors import Cors
 from gateway.api.deps import ApiDeps, Surface
 from gateway.api.edge import Edge
+from gateway.api.rate import RateLimiter
 from gateway.api.traced import Traced
 from gateway.api.wakes import TimelineBell
+from gateway.api.web_tokens import WebTokens
 
 __all__ = ["ApiDeps", "Surface", "build_api", "let_go"]
 
@@ -31,9 +45,14 @@ def build_api(deps: ApiDeps) -> FastAPI:
     )
     app.state.deps = deps
     app.state.keyring = Keyring(deps.store, deps.api_keys, deps.clock)
+    app.state.web_tokens = WebTokens(deps.store, deps.clock)
+    app.state.admission = Admission(
+        app.state.keyring, app.state.web_tokens, RateLimiter(deps.clock, lambda: _limits(deps))
+    )
     app.state.timeline = TimelineBell(deps.store)
     errors.install(app)
     app.add_middleware(Edge, clock=deps.clock)
+    app.add_middleware(Cors, origins=lambda: deps.config().web_origins)
     app.add_middleware(Traced)
     app.include_router(health.router)
     if deps.surface is not Surface.PRIVATE:
@@ -49,13 +68,18 @@ def let_go(app: FastAPI) -> None:
     bell.close()
 
 
+def _limits(deps: ApiDeps) -> tuple[int, int]:
+    config = deps.config()
+    return config.rate_limit, config.rate_burst
+
+
 def _include_private(app: FastAPI) -> None:
     app.include_router(health.metrics)
     app.include_router(docs.router)
     for prefix, suffix in _PREFIXES.items():
         for router in (conversations.router, turns.router, events.router, hitl.router):
             _include(app, router, prefix, suffix)
-    for router in (hitl.lists, identity.router):
+    for router in (hitl.lists, identity.router, web.router, webhook_endpoints.router):
         _include(app, router, "", "")
 
 

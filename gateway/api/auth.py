@@ -1,4 +1,4 @@
-"""Who asks: API keys from the settings and from the database, and the roles they carry."""
+"""Who asks: API keys from the settings and from the database with their roles, and holders of web tokens."""
 
 import hmac
 from base64 import b64decode
@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Request, Security
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from gateway.api.rate import RateLimiter
+from gateway.api.web_tokens import WebTokens
 from gateway.domain.clock import Clock
 from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.ids import parse_id
 from gateway.domain.ports import Store
 from gateway.service.handoff import Operator
 from gateway.service.keys import StoredKey, key_hash, key_of_hash
@@ -34,10 +37,12 @@ class Principal:
     name: str
     role: KeyRole
     approver_roles: frozenset[str] = frozenset()
+    conversation_id: str | None = None
+    """The only conversation that a web token opens; None for a key."""
 
     def may(self, role: KeyRole) -> bool:
         """Whether the key's role includes another."""
-        return _RANK[self.role] >= _RANK[role]
+        return self.conversation_id is None and _RANK[self.role] >= _RANK[role]
 
     @property
     def operator(self) -> Operator:
@@ -99,6 +104,33 @@ def _of_stored(stored: StoredKey, hashed: str) -> Principal:
     )
 
 
+class Admission:
+    """Lets a request in: by its key or its web token, and as often as the key may ask."""
+
+    def __init__(self, keyring: Keyring, tokens: WebTokens, limiter: RateLimiter) -> None:
+        self._keyring = keyring
+        self._tokens = tokens
+        self._limiter = limiter
+
+    async def admit(self, request: Request) -> Principal:
+        """Who asks. Raises GatewayError: `unauthorized`, `rate_limited`, `unavailable`."""
+        key = request.headers.get("x-api-key")
+        principal = await self._visitor(request) if key is None else await self._keyring.find(key)
+        if principal is None:
+            raise unauthorized()
+        self._limiter.take(principal.conversation_id or key_hash(key or ""))
+        return principal
+
+    async def _visitor(self, request: Request) -> Principal | None:
+        scheme, _, text = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        token = await self._tokens.read(text.strip())
+        if token is None:
+            return None
+        return Principal(token.organization_id, "web", KeyRole.CLIENT, conversation_id=token.conversation_id)
+
+
 def unauthorized() -> GatewayError:
     """The refusal of a missing or unknown key."""
     return GatewayError(ErrorCode.UNAUTHORIZED, "send a valid API key in the header x-api-key")
@@ -123,10 +155,22 @@ _SCHEME = APIKeyHeader(
 )
 
 
+_WEB_SCHEME = HTTPBearer(
+    auto_error=False, description="A web token of this conversation, from `POST /v1/web-tokens`."
+)
+
+
+def caller(request: Request) -> Principal:
+    """Who asks; the route has found out before it read the body. What they may do is asked elsewhere."""
+    principal: Principal = request.state.principal
+    return principal
+
+
 def _requires(role: KeyRole) -> Callable[..., Principal]:
     def principal(request: Request, _key: Annotated[str | None, Security(_SCHEME)]) -> Principal:
-        # the route has looked the key up already, before it read the body
-        found: Principal = request.state.principal
+        found = caller(request)
+        if found.conversation_id is not None:
+            raise _beyond_the_token()
         if not found.may(role):
             raise GatewayError(ErrorCode.FORBIDDEN, f"this needs a key with the role {role}")
         return found
@@ -134,6 +178,26 @@ def _requires(role: KeyRole) -> Callable[..., Principal]:
     return principal
 
 
+def _beyond_the_token() -> GatewayError:
+    return GatewayError(
+        ErrorCode.FORBIDDEN, "a web token opens its own conversation: turns, messages, events and close"
+    )
+
+
+def _in_conversation(
+    request: Request,
+    _key: Annotated[str | None, Security(_SCHEME)],
+    _token: Annotated[HTTPAuthorizationCredentials | None, Security(_WEB_SCHEME)],
+) -> Principal:
+    found = caller(request)
+    own = found.conversation_id
+    if own is not None and parse_id(request.path_params["conversation_id"]) != own:
+        raise _beyond_the_token()
+    return found
+
+
 Client = Annotated[Principal, Security(_requires(KeyRole.CLIENT))]
 OperatorKey = Annotated[Principal, Security(_requires(KeyRole.OPERATOR))]
 Admin = Annotated[Principal, Security(_requires(KeyRole.ADMIN))]
+Participant = Annotated[Principal, Security(_in_conversation)]
+"""A key, or a web token of the conversation in the path."""

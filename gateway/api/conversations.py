@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from gateway.api.answers import IdempotencyKey, answer_of, answered, json_response
-from gateway.api.auth import Admin, Client, Principal
+from gateway.api.auth import Admin, Client, Participant
 from gateway.api.cursors import read_position
-from gateway.api.deps import ApiDeps, Deps
-from gateway.api.reading import ConversationId, detail, known
+from gateway.api.deps import Deps
+from gateway.api.reading import ConversationId, config_for, detail, known
 from gateway.api.route import ApiRoute
 from gateway.api.schemas.conversations import (
     CloseBody,
@@ -22,6 +22,7 @@ from gateway.api.schemas.conversations import (
     conversation_list,
 )
 from gateway.api.schemas.hitl import EndSessionBody, SessionResult, session_result
+from gateway.api.visitors import shown_detail
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import parse_id
 from gateway.domain.message import Channel
@@ -41,16 +42,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def _config_for(deps: ApiDeps, principal: Principal) -> GatewayConfig:
-    """The configuration, which is one organisation's; another's keys find no agents in it."""
-    config = deps.config()
-    if config.organization_id != principal.organization_id:
-        raise GatewayError(
-            ErrorCode.NO_DEFAULT_AGENT, "gateway.toml declares no agents for this key's organisation"
-        )
-    return config
-
-
 @router.post("", status_code=201, response_model=ConversationDetail)
 async def create_conversation(
     body: NewConversationBody, principal: Client, deps: Deps, key: IdempotencyKey
@@ -64,7 +55,7 @@ async def create_conversation(
         raise GatewayError(
             ErrorCode.USE_VOICE_CALLS, "a call begins at a voice host, or by POST /v1/voice/calls"
         )
-    config = _config_for(deps, principal)
+    config = config_for(deps, principal)
     ours = our_address(config, body.channel, body.address, body.assistant_id)
     wanted = ours if body.address is not None else None
     agent = agent_for(config, body.assistant_id, wanted)
@@ -96,7 +87,7 @@ async def create_test_chat(
 ) -> Response:
     """Create a fresh test conversation with an end user of its own. Nothing of it leaves or counts."""
     wanted = body or TestChatBody()
-    config = _config_for(deps, principal)
+    config = config_for(deps, principal)
     agent = agent_for(config, wanted.assistant_id, None)
     route = route_of(config, agent, config.channel(Channel.API), deps.partitions)
 
@@ -159,7 +150,7 @@ async def delete_conversation(conversation_id: ConversationId, principal: Admin,
 @router.post("/{conversation_id}/close", response_model=ConversationDetail)
 async def close_conversation(
     conversation_id: ConversationId,
-    principal: Client,
+    principal: Participant,
     deps: Deps,
     key: IdempotencyKey,
     body: CloseBody | None = None,
@@ -169,7 +160,8 @@ async def close_conversation(
     async def unit(tx: Tx) -> Answer:
         reason = body.reason if body is not None else None
         closed = await close(tx, principal.organization_id, str(conversation_id), reason, deps.partitions)
-        return answer_of(await detail(tx, closed), conversation_id=closed.id)
+        shown = shown_detail(await detail(tx, closed), principal)
+        return answer_of(shown, conversation_id=closed.id)
 
     return answered(await deps.store.write(once, key, unit))
 

@@ -11,11 +11,13 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from gateway.api import sse
-from gateway.api.auth import Client
+from gateway.api.auth import Participant, Principal
 from gateway.api.deps import ApiDeps, Deps
 from gateway.api.reading import ConversationId, not_found
 from gateway.api.route import ApiRoute
+from gateway.api.schemas.common import Shape
 from gateway.api.schemas.events import event_body
+from gateway.api.visitors import shown_event
 from gateway.api.wakes import TimelineBell, rung
 from gateway.domain.errors import ErrorCode, GatewayError, Unavailable
 from gateway.service.follow import Entry, Look, look, written
@@ -38,7 +40,7 @@ _DOC: dict[int | str, dict[str, Any]] = {
 @router.get("/{conversation_id}/events", responses=_DOC)
 async def conversation_events(
     conversation_id: ConversationId,
-    principal: Client,
+    principal: Participant,
     request: Request,
     deps: Deps,
     last_event_id: Annotated[
@@ -51,7 +53,7 @@ async def conversation_events(
     count = await deps.store.read(written, *place)
     if count is None:
         raise not_found("conversation")
-    reader = _Reader(deps, request.app.state.timeline, *place)
+    reader = _Reader(deps, request.app.state.timeline, principal, str(conversation_id))
     return sse.stream_response(reader.frames(_position(last_event_id, count)))
 
 
@@ -70,10 +72,11 @@ def _position(last_event_id: str | None, count: int) -> int:
 class _Reader:
     """Reads one conversation's timeline."""
 
-    def __init__(self, deps: ApiDeps, bell: TimelineBell, organization_id: str, conversation_id: str) -> None:
+    def __init__(self, deps: ApiDeps, bell: TimelineBell, principal: Principal, conversation_id: str) -> None:
         self._deps = deps
         self._bell = bell
-        self._place = organization_id, conversation_id
+        self._principal = principal
+        self._place = principal.organization_id, conversation_id
 
     async def frames(self, position: int) -> sse.Frames:
         """The events from `position` on, until the conversation or this process ends."""
@@ -81,7 +84,9 @@ class _Reader:
             ring = self._bell.next()
             found = await self._look(position)
             for entry in found.entries:
-                yield _frame(entry)
+                body = shown_event(event_body(entry.subject), self._principal)
+                if body is not None:
+                    yield _frame(entry, body)
             position = found.position
             if found.over:
                 return
@@ -96,7 +101,6 @@ class _Reader:
             return Look((), position, more=False, over=False)
 
 
-def _frame(entry: Entry) -> bytes:
+def _frame(entry: Entry, body: Shape) -> bytes:
     """The id counts the entries up to and with this one, so that 0 is before the first."""
-    body = event_body(entry.subject).model_dump_json()
-    return sse.numbered(str(entry.number + 1), entry.kind.value, body.encode())
+    return sse.numbered(str(entry.number + 1), entry.kind.value, body.model_dump_json().encode())

@@ -1,16 +1,19 @@
-"""Units that read for an answer, and what is not there."""
+"""What several routes read for an answer, and what is not there."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query
 
+from gateway.api.auth import Principal
 from gateway.api.cursors import MAX_CURSOR
+from gateway.api.deps import ApiDeps
 from gateway.api.schemas.conversations import ConversationDetail, conversation_detail
 from gateway.domain.conversation import Conversation
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ports import Tx
 from gateway.service.converse import conversation, newest_messages
+from gateway.settings import GatewayConfig
 
 RECENT = 20
 """Messages shown with a conversation."""
@@ -25,6 +28,19 @@ CursorText = Annotated[
 def not_found(what: str) -> GatewayError:
     """Nothing of that id belongs to the caller's organisation."""
     return GatewayError(ErrorCode.NOT_FOUND, f"there is no such {what}")
+
+
+def config_for(deps: ApiDeps, principal: Principal) -> GatewayConfig:
+    """The configuration, which is one organisation's; another's keys find no agents in it.
+
+    Raises GatewayError `no_default_agent`.
+    """
+    config = deps.config()
+    if config.organization_id != principal.organization_id:
+        raise GatewayError(
+            ErrorCode.NO_DEFAULT_AGENT, "gateway.toml declares no agents for this key's organisation"
+        )
+    return config
 
 
 async def known(tx: Tx, organization_id: str, conversation_id: str) -> Conversation:

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from gateway.api.auth import Keyring, unauthorized
+from gateway.api.auth import Admission
 from gateway.api.json_body import BadJson, check, read_json
 
 _Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -54,11 +54,8 @@ class ApiRoute(APIRoute):
         endpoint = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            keyring: Keyring = request.app.state.keyring
-            principal = await keyring.find(request.headers.get("x-api-key", ""))
-            if principal is None:
-                raise unauthorized()
-            request.state.principal = principal
+            admission: Admission = request.app.state.admission
+            request.state.principal = await admission.admit(request)
             loaded = JsonRequest(request.scope, request.receive)
             await loaded.load()
             return await endpoint(loaded)

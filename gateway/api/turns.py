@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from gateway.api import sse
 from gateway.api.answers import IdempotencyKey, answer_of, answered, json_response
-from gateway.api.auth import Client, Principal
+from gateway.api.auth import Client, Participant, Principal
 from gateway.api.cursors import read_seq
 from gateway.api.deps import ApiDeps, Deps
 from gateway.api.reading import ConversationId, CursorText, Limit, known
@@ -25,6 +25,7 @@ from gateway.api.schemas.turns import (
     streamed_answer,
     turn_answer,
 )
+from gateway.api.visitors import asked, shown_poll
 from gateway.api.wakes import TimelineBell, rung
 from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
@@ -93,13 +94,14 @@ async def _remember(deps: ApiDeps, key: Key | None, answer: Answer) -> None:
 
 @router.post("/{conversation_id}/turns", response_model=TurnAnswer)
 async def run_turn(
-    conversation_id: ConversationId, body: TurnBody, principal: Client, deps: Deps, key: IdempotencyKey
+    conversation_id: ConversationId, body: TurnBody, principal: Participant, deps: Deps, key: IdempotencyKey
 ) -> Response:
     """Run one turn and answer it whole.
 
     409 `conversation_closed`, `turn_in_progress`; 502 `agent_failed`; 503 when its place did not come;
     504 `turn_timeout`.
     """
+    body = asked(body, principal)
     result = await _asking(deps).turn(_question(principal, str(conversation_id), body), key)
     if isinstance(result, Answer):
         return answered(result)
@@ -117,7 +119,7 @@ def _kept(answer: TurnAnswer) -> Answer:
 async def stream_turn(
     conversation_id: ConversationId,
     body: TurnBody,
-    principal: Client,
+    principal: Participant,
     request: Request,
     deps: Deps,
     key: IdempotencyKey,
@@ -127,6 +129,7 @@ async def stream_turn(
     What is wrong before the turn is taken is an HTTP status; after that, an `event: error`. A client
     that goes away does not stop the turn.
     """
+    body = asked(body, principal)
     result = await _asking(deps).stream(_question(principal, str(conversation_id), body), key)
     if isinstance(result, Answer):
         return sse.stream_response(_again(result), replayed=True)
@@ -203,7 +206,7 @@ class _Look:
 @router.get("/{conversation_id}/messages", response_model=Poll)
 async def poll_messages(
     conversation_id: ConversationId,
-    principal: Client,
+    principal: Participant,
     request: Request,
     deps: Deps,
     query: Annotated[PollQuery, Query()],
@@ -226,4 +229,5 @@ async def poll_messages(
         await rung(ring, min(left, _LOOK_EVERY))
         ring = bell.next()
         look = await deps.store.read(unit)
-    return json_response(poll(look.status, look.messages, query.since_seq, query.limit))
+    found = poll(look.status, look.messages, query.since_seq, query.limit)
+    return json_response(shown_poll(found, principal))

@@ -70,6 +70,11 @@ class GatewayConfig:
     addresses: Mapping[tuple[Channel, str], AddressConfig]
     channels: Mapping[Channel, ChannelConfig]
     organization_id: str
+    rate_limit: int
+    """Requests a second of one key, a process."""
+    rate_burst: int
+    web_origins: frozenset[str]
+    """The sites whose pages may ask, as browsers write them."""
     _agents_by_id: Mapping[str, AgentConfig] = field(repr=False, compare=False)
 
     def agent(self, name: str) -> AgentConfig | None:
@@ -135,6 +140,9 @@ def read_config(tables: ConfigTables, problems: list[str]) -> GatewayConfig:
         addresses=MappingProxyType(addresses),
         channels=MappingProxyType(channels),
         organization_id=organization_id,
+        rate_limit=tables.organisation.rate_limit,
+        rate_burst=tables.organisation.rate_burst,
+        web_origins=frozenset(tables.channels.web.origins),
         _agents_by_id=MappingProxyType({agent.id: agent for agent in agents.values()}),
     )
 

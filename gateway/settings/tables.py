@@ -11,11 +11,12 @@ from pydantic import Field, ValidationInfo, field_validator
 from gateway.domain.message import Channel
 from gateway.settings.addresses import parse_address
 from gateway.settings.refusals import SettingsError, Table, read_table
-from gateway.settings.values import Duration, Number, Quiet
+from gateway.settings.values import Duration, Number, Origin, Quiet
 
 MAX_FILE_BYTES = 1_048_576
 MAX_AGENTS = 1000
 MAX_ADDRESSES = 10_000
+MAX_ORIGINS = 100
 DEFAULT_MAIL_DOMAIN = "localhost"
 
 
@@ -41,13 +42,21 @@ class ChannelTable(Table):
     number_parts: bool | None = None
 
 
+class WebTable(Table):
+    """`[channels.web]`; its other values are those of api."""
+
+    origins: Annotated[tuple[Origin, ...], Field(max_length=MAX_ORIGINS)] = ()
+    """The sites whose pages may ask this gateway, exactly."""
+
+
 class ChannelsTable(Table):
-    """`[channels]`; web has the values of api."""
+    """`[channels]`."""
 
     api: ChannelTable = ChannelTable()
     sms: ChannelTable = ChannelTable()
     email: ChannelTable = ChannelTable()
     voice: ChannelTable = ChannelTable()
+    web: WebTable = WebTable()
 
 
 class AddressTable(ChannelTable):
@@ -77,6 +86,10 @@ class OrganisationTable(Table):
 
     name: Annotated[str, Field(min_length=1, max_length=200)] = "Example"
     default_agent: str | None = None
+    rate_limit: Annotated[int, Number, Field(ge=1, le=1_000_000)] = 100
+    """Requests a second that a key may make, in each process."""
+    rate_burst: Annotated[int, Number, Field(ge=1, le=1_000_000)] = 200
+    """Requests that a key which was quiet may make at once."""
 
 
 class ConfigTables(Table):

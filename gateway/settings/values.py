@@ -16,6 +16,7 @@ _HOST = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*"
 )
 _PLAIN = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,2048}")
+_ORIGIN_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]+)?")
 _WEB = frozenset({"http", "https"})
 
 
@@ -93,6 +94,21 @@ def parse_web_url(value: object) -> str:
     return split.geturl().rstrip("/")
 
 
+def parse_origin(value: object) -> str:
+    """An origin as browsers write it: `https://shop.example`, with a port unless it is the scheme's own."""
+    split = _split(value)
+    if (
+        split is None
+        or split.scheme not in _WEB
+        or not split.hostname
+        or value != f"{split.scheme}://{split.netloc}".lower()
+        or not _ORIGIN_HOST.fullmatch(split.netloc)
+        or split.port == {"http": 80, "https": 443}[split.scheme]
+    ):
+        raise ValueError("must be an origin like https://shop.example, without a path or wildcard")
+    return str(value)
+
+
 def parse_server_url(value: object, schemes: tuple[str, ...]) -> str:
     """A URL that may hold credentials, of one of the schemes and with a host."""
     split = _split(value)
@@ -131,6 +147,7 @@ def _not_a_bool(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Quiet = Annotated[QuietHours, BeforeValidator(parse_quiet_hours)]
+Origin = Annotated[str, BeforeValidator(parse_origin)]
 WebUrl = Annotated[str, BeforeValidator(parse_web_url)]
 Domain = Annotated[str, BeforeValidator(parse_domain)]
 Host = Annotated[str, BeforeValidator(parse_host)]

@@ -133,10 +133,18 @@ class Api:
 
 
 @asynccontextmanager
-async def gateway(folder: Path, database_url: str | None = None, **environment: str) -> AsyncIterator[Api]:
-    """A running gateway and an admin's client of it."""
+async def gateway(
+    folder: Path,
+    database_url: str | None = None,
+    *,
+    organisation: str = "",
+    more: str = "",
+    **environment: str,
+) -> AsyncIterator[Api]:
+    """A running gateway and an admin's client of it; the texts are added to its configuration."""
     config = folder / "gateway.toml"
-    config.write_text(CONFIG, encoding="utf-8")
+    text = CONFIG.replace("[organisation]\n", f"[organisation]\n{organisation}\n")
+    config.write_text(text + more, encoding="utf-8")
     environ = {"GATEWAY_API_KEYS": KEYS, "GATEWAY_DRAIN_SECONDS": "2", **environment}
     if database_url is not None:
         environ["GATEWAY_DATABASE_URL"] = database_url

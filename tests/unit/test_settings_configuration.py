@@ -227,6 +227,10 @@ def test_the_built_in_configuration(toml: Path) -> None:
     assert read(toml, default_config_text("example.org")) == config
 
 
+ORIGINS = (
+    *("*", "https://*.example", "https://shop.example/", "https://Shop.example", "null"),
+    *("https://shop.example:443", "https://a@shop.example", "ftp://shop.example"),
+)
 SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
 
 
@@ -238,7 +242,15 @@ SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
             "[organization]",
             "F: organization: unknown key; nearest valid name: organisation",
         ),
-        ("[channels.web]", "F: channels.web: unknown key; valid names: api, email, sms, voice"),
+        ("[channels.fax]", "F: channels.fax: unknown key; valid names: api, email, sms, voice, web"),
+        *(
+            (
+                f'[channels.web]\norigins = ["{origin}"]',
+                "F: channels.web.origins[0]: must be an origin like https://shop.example, "
+                f"without a path or wildcard, not '{origin}'",
+            )
+            for origin in ORIGINS
+        ),
         (
             '[channels.sms]\nmaxparts = 2\nidle_ttl = "soon"\nnumber_parts = "perhaps"',
             'F: channels.sms.idle_ttl: must be a duration like "72h", "30d", "90s" or a number of seconds, '
