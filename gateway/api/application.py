@@ -13,7 +13,6 @@ from gateway.api import (
     identity,
     turns,
     web,
-    webhook_endpoints,
 )
 from gateway.api.answers import ERRORS
 from gateway.api.auth import Admission, Keyring
@@ -79,7 +78,7 @@ def _include_private(app: FastAPI) -> None:
     for prefix, suffix in _PREFIXES.items():
         for router in (conversations.router, turns.router, events.router, hitl.router):
             _include(app, router, prefix, suffix)
-    for router in (hitl.lists, identity.router, web.router, webhook_endpoints.router):
+    for router in (hitl.lists, identity.router, web.router):
         _include(app, router, "", "")
 
 
