@@ -46,6 +46,7 @@ from gateway.service.deliver import (
 )
 from gateway.telemetry import REPEATED, SENDS
 from gateway.tracing import Kind, note, span
+from workers.bells import Bells
 from workers.liveness import Liveness
 
 KINDS = frozenset({"message.outbound", "delivery.due"})
@@ -84,28 +85,26 @@ class DeliveryWorker:
         self._senders = senders
         self._liveness = liveness
         self._clock = liveness.clock
-        self._running: set[str] = set()
+        self._bells = Bells()
 
     async def consume(self, envelope: Envelope) -> Verdict:
         """Send everything that is due in the lane that rings."""
         lane = envelope.data.get("lane")
         if envelope.type not in KINDS or not isinstance(lane, str):
             return dead(f"not a doorbell of a lane: type {envelope.type!r}")
-        if lane in self._running:
-            return _VERDICTS[NotNow.LEASED]
-        self._running.add(lane)
         try:
-            self._liveness.check()
-            claim = await self._store.write(claim_lane, lane, self._liveness.worker_id)
-            if isinstance(claim, NotNow):
-                return _VERDICTS[claim]
-            await self._drain_lane(claim)
+            return await self._bells.answer(lane, self._send_due)
         except _LaneWaitsError:
             return retry(RetryStep.S5, "the lane waits")
         except Fenced:
             return retry(RetryStep.S5, "the lease was lost")
-        finally:
-            self._running.discard(lane)
+
+    async def _send_due(self, lane: str) -> Verdict:
+        self._liveness.check()
+        claim = await self._store.write(claim_lane, lane, self._liveness.worker_id)
+        if isinstance(claim, NotNow):
+            return _VERDICTS[claim]
+        await self._drain_lane(claim)
         return DONE
 
     async def _drain_lane(self, claim: LaneClaim) -> None:

@@ -21,6 +21,7 @@ from gateway.service.claim import claim_turn, next_turn, release
 from gateway.service.respond import Finished, fail_turn, finish_turn, postpone_turn
 from gateway.telemetry import TURN_SECONDS, TURNS
 from gateway.tracing import Kind, note, span
+from workers.bells import Bells
 from workers.liveness import Liveness
 
 KINDS = frozenset({"message.inbound", "turn.due"})
@@ -76,7 +77,7 @@ class TurnWorker:
         self._clock = liveness.clock
         self._turn_timeout = limits.turn_timeout
         self._partitions = limits.partitions
-        self._running: set[str] = set()
+        self._bells = Bells()
         self._notes: set[asyncio.Task[None]] = set()
 
     async def consume(self, envelope: Envelope) -> Verdict:
@@ -84,15 +85,10 @@ class TurnWorker:
         conversation_id = envelope.conversation_id
         if envelope.type not in KINDS or conversation_id is None:
             return dead(f"not a doorbell of a conversation: type {envelope.type!r}")
-        if conversation_id in self._running:
-            return _VERDICTS[NotNow.LEASED]
-        self._running.add(conversation_id)
         try:
-            return await self._answer(conversation_id)
+            return await self._bells.answer(conversation_id, self._answer)
         except Fenced:
             return retry(RetryStep.S5, "the lease was lost")
-        finally:
-            self._running.discard(conversation_id)
 
     async def _answer(self, conversation_id: str) -> Verdict:
         self._liveness.check()
