@@ -10,14 +10,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gateway.service.expire import due_lanes, due_turns, expire_idle, forget, overdue_approvals
-
 from gateway.domain.clock import SECOND
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Store
+from gateway.domain.summary import Summarise
+from gateway.service.expire import due_lanes, due_turns, expire_idle, forget, overdue_approvals
+from gateway.service.retire import retire
+from gateway.service.summarise import extractive_summary
+from workers.closings import Closer
 
 RING_AGAIN_SECONDS = 15
 """How old a bell must be before it is rung again."""
+
+RETIRE_STEPS = 500
+"""Units of work that one look spends on what is kept no longer."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,15 +37,26 @@ class Timer:
     look: Callable[[], Awaitable[object]]
 
 
-def timers(store: Store, partitions: int) -> Sequence[Timer]:
+def timers(store: Store, partitions: int, summarise: Summarise = extractive_summary) -> Sequence[Timer]:
     """All timers of the gateway."""
+    closer = Closer(store, summarise)
     return (
         Timer("turns", 5, lambda: store.write(due_turns, RING_AGAIN_SECONDS * SECOND, partitions)),
         Timer("lanes", 5, lambda: store.write(due_lanes, RING_AGAIN_SECONDS * SECOND)),
         Timer("approvals", 1, lambda: store.write(overdue_approvals, partitions)),
+        Timer("closings", 1, closer.look),
+        Timer("retention", 30, lambda: retire_all(store)),
         Timer("idle", 30, lambda: store.write(expire_idle, partitions)),
         Timer("age", 600, lambda: store.write(forget)),
     )
+
+
+async def retire_all(store: Store) -> int:
+    """Delete what is kept no longer, in bounded steps; how many. What is left is found the next time."""
+    for steps in range(RETIRE_STEPS):
+        if not await store.write(retire):
+            return steps
+    return RETIRE_STEPS
 
 
 class Timers:

@@ -211,7 +211,7 @@ class TurnWorker:
     async def _fail(self, claim: Claim, error: ErrorCode, reason: str) -> Finished:
         TURNS.labels(claim.conversation.channel.value, error.value).inc()
         note(error=error.value)
-        return await self._store.write(fail_turn, claim, error, reason)
+        return await self._store.write(fail_turn, claim, error, reason, self._partitions)
 
 
 def _traced(claim: Claim) -> AbstractContextManager[None]:

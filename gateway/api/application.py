@@ -4,6 +4,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from gateway.api import (
+    analytics,
     conversations,
     docs,
     errors,
@@ -11,6 +12,7 @@ from gateway.api import (
     health,
     hitl,
     identity,
+    simulations,
     turns,
     web,
 )
@@ -78,7 +80,7 @@ def _include_private(app: FastAPI) -> None:
     for prefix, suffix in _PREFIXES.items():
         for router in (conversations.router, turns.router, events.router, hitl.router):
             _include(app, router, prefix, suffix)
-    for router in (hitl.lists, identity.router, web.router):
+    for router in (hitl.lists, identity.router, web.router, analytics.router, simulations.router):
         _include(app, router, "", "")
 
 

@@ -27,6 +27,7 @@ from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import parse_id
 from gateway.domain.message import Channel
 from gateway.domain.ports import Tx
+from gateway.domain.simulation import Step
 from gateway.service.begin import begin, begin_test
 from gateway.service.browse import LATEST, ConversationFilter, conversations_page
 from gateway.service.close import close
@@ -75,7 +76,8 @@ async def create_conversation(
     )
 
     async def unit(tx: Tx) -> Answer:
-        made, created = await begin(tx, new, route, body.first_message)
+        script = [Step(user=text) for text in body.script]
+        made, created = await begin(tx, new, route, body.first_message, script)
         return answer_of(await detail(tx, made), 201 if created else 200, conversation_id=made.id)
 
     return answered(await deps.store.write(once, key, unit))

@@ -1,27 +1,33 @@
 """A conversation begins by API: it is created, and the agent may have the first word."""
 
+from collections.abc import Sequence
+
 from gateway.domain.conversation import Conversation, Priority, SessionType
-from gateway.domain.identity import Address, ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel, JsonObject
 from gateway.domain.ports import Tx
+from gateway.domain.simulation import Step
 from gateway.service.accept import Route
-from gateway.service.converse import NewConversation, conversation, create
-from gateway.service.identify import resolve
+from gateway.service.converse import NewConversation, conversation, create, insert
+from gateway.service.simulate import play
 from gateway.service.speak import speak
 
 
 async def begin(
-    tx: Tx, new: NewConversation, route: Route, first_message: str | None
+    tx: Tx, new: NewConversation, route: Route, first_message: str | None, script: Sequence[Step] = ()
 ) -> tuple[Conversation, bool]:
     """Create a conversation and let the agent say its first message; (it, whether it is new).
 
-    An open one that stands in the way is returned as it is. Raises GatewayError.
+    The script is that of a simulation, and its replay begins. An open
+    one that stands in the way is returned as it is. Raises GatewayError.
     """
     made, created = await create(tx, new, route)
-    if not created or first_message is None:
+    if not created or (first_message is None and not script):
         return made, created
-    await speak(tx, made, first_message, Author.AGENT)
+    if first_message is not None:
+        await speak(tx, made, first_message, Author.AGENT)
+    if script:
+        await play(tx, made, script, route.partitions)
     spoken = await conversation(tx, made.organization_id, made.id)
     if spoken is None:
         raise AssertionError("the conversation was created in this unit")
@@ -31,13 +37,11 @@ async def begin(
 async def begin_test(
     tx: Tx, route: Route, *, context_variables: JsonObject, metadata: JsonObject
 ) -> Conversation:
-    """A fresh test conversation with an end user of its own, whom nobody can be mistaken for."""
-    nobody = Address(ContactKind.USER, f"test:{new_id()}")
-    person = await resolve(tx, route.organization_id, nobody, verified=False, source="test")
-    made, _ = await create(
+    """A fresh test conversation with an end user of its own, of whom nothing is kept but this id."""
+    made, _ = await insert(
         tx,
         NewConversation(
-            end_user_id=person.end_user_id,
+            end_user_id=new_id(),
             channel=Channel.API,
             our_address=None,
             session_type=SessionType.TEST,
@@ -49,5 +53,6 @@ async def begin_test(
             context_variables=context_variables,
         ),
         route,
+        theirs=None,
     )
     return made

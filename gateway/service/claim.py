@@ -20,6 +20,7 @@ from gateway.domain.message import Author, Message, Role
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import Claim, InputKind, LeaseRef, NotNow, TurnInput
 from gateway.service.approve import decision_of
+from gateway.service.remember import memory_of
 from gateway.service.threads import thread_position
 from gateway.service.timeline import write_messages
 from gateway.store.records import conversation_of, message_of
@@ -195,7 +196,7 @@ async def _claim(
             messages=[_history_message(m) for m in history],
             truncated=truncated,
             input=seqs,
-            memory=[],
+            memory=await memory_of(tx, conversation.end_user_id) if row["has_memory"] else [],
             approval=approval,
         ),
         thread=thread_position(conversation, [m for m in history if m.seq in set(seqs)]),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.domain.clock import rfc3339
-from gateway.domain.conversation import Cause, Conversation, Status
+from gateway.domain.conversation import Cause, Conversation, SessionType, Status
 from gateway.domain.envelope import Exchange
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import new_id
@@ -64,8 +64,14 @@ async def close(
 async def conversation_ended(
     tx: Tx, conversation: Conversation, *, reason: str | None, at: int, partitions: int
 ) -> None:
-    """What follows from every end: nobody is left unanswered, and the fact is told."""
+    """What follows from every end: nobody is left unanswered, the fact is told, a live one is summed up."""
     await _answer_elsewhere(tx, conversation, at=at, partitions=partitions)
+    if conversation.session_type is SessionType.LIVE:
+        await tx.run(
+            "closing_insert", conversation_id=conversation.id, organization_id=conversation.organization_id
+        )
+    if conversation.session_type is SessionType.SIMULATION:
+        await tx.run("simulation_finish", conversation_id=conversation.id)
     ended = envelope(
         "conversation.closed",
         {
@@ -87,7 +93,7 @@ async def _answer_elsewhere(tx: Tx, conversation: Conversation, *, at: int, part
     left = await tx.all("inputs_left", conversation_id=conversation.id)
     await tx.run("inputs_drop", conversation_id=conversation.id)
     await tx.run("conversation_drop_inputs", id=conversation.id)
-    if not left or not conversation.channel.delivers:
+    if not left or not conversation.channel.delivers or conversation.session_type is SessionType.SIMULATION:
         return
     successor = await _successor(tx, conversation)
     for row in left:

@@ -74,7 +74,13 @@ async def create(tx: Tx, new: NewConversation, route: Route) -> tuple[Conversati
     if await tx.one("end_user_by_id", organization_id=organization_id, id=new.end_user_id) is None:
         raise GatewayError(ErrorCode.END_USER_NOT_FOUND, "there is no such end user; resolve one first")
     theirs = await _their_address(tx, new, organization_id)
-    key = f"sms|{new.our_address}|{new.end_user_id}" if new.channel is Channel.SMS else None
+    return await insert(tx, new, route, theirs)
+
+
+async def insert(tx: Tx, new: NewConversation, route: Route, theirs: str | None) -> tuple[Conversation, bool]:
+    """The same where the end user and their address are known, or of no matter."""
+    organization_id = route.organization_id
+    key = _thread_key(new)
     conversation_id = new_id()
     inserted = await tx.one(
         "conversation_insert",
@@ -102,6 +108,13 @@ async def create(tx: Tx, new: NewConversation, route: Route) -> tuple[Conversati
     if inserted is not None:
         return await _known(tx, organization_id, conversation_id), True
     return await _open_one(tx, new, organization_id, key), False
+
+
+def _thread_key(new: NewConversation) -> str | None:
+    """What makes a person's texts join the conversation; never one that is sandboxed."""
+    if new.channel is not Channel.SMS or new.session_type.sandboxed:
+        return None
+    return f"sms|{new.our_address}|{new.end_user_id}"
 
 
 async def _their_address(tx: Tx, new: NewConversation, organization_id: str) -> str | None:
@@ -177,26 +190,31 @@ async def submit(
     if row is None:
         raise GatewayError(ErrorCode.NOT_FOUND, "there is no such conversation")
     conversation = conversation_of(row)
-    if conversation.status.terminal:
-        raise GatewayError(ErrorCode.CONVERSATION_CLOSED, f"the conversation is {conversation.status}")
     if conversation.session_type is SessionType.SIMULATION:
         raise GatewayError(
             ErrorCode.SIMULATION_READ_ONLY, "a simulation replays its script and takes no turns"
         )
+    if conversation.status.terminal:
+        raise GatewayError(ErrorCode.CONVERSATION_CLOSED, f"the conversation is {conversation.status}")
     if said.for_update and row["answered"] < row["last_input"]:
         raise GatewayError(ErrorCode.TURN_IN_PROGRESS, "a turn runs or waits in this conversation")
     if conversation.channel is Channel.VOICE:
         await _need_live_call(tx, conversation)
     if not conversation.status.runs_turns:
         return await _queue(tx, conversation, said)
+    return await put_input(tx, conversation, said, partitions)
+
+
+async def put_input(tx: Tx, conversation: Conversation, said: ApiInput, partitions: int) -> Submitted:
+    """Store an input of an active conversation, which this unit has locked, and ring for its turn."""
     turn_id = new_id()
-    counted = await tx.one("conversation_add_waiting_input", id=conversation_id)
+    counted = await tx.one("conversation_add_waiting_input", id=conversation.id)
     if counted is None:
         raise AssertionError("the conversation was locked in this unit")
     await tx.run(
         "input_insert",
         message_id=said.message_id,
-        conversation_id=conversation_id,
+        conversation_id=conversation.id,
         number=counted["last_input"],
         kind=InputKind.API.value,
         seq=None,
@@ -209,10 +227,10 @@ async def submit(
         "message.inbound",
         inbound_of_api(conversation, said, counted["updated_at"]),
         at=counted["updated_at"],
-        organization_id=organization_id,
-        conversation_id=conversation_id,
+        organization_id=conversation.organization_id,
+        conversation_id=conversation.id,
     )
-    await post(tx, Exchange.INBOUND, str(partition(conversation_id, partitions)), arrived)
+    await post(tx, Exchange.INBOUND, str(partition(conversation.id, partitions)), arrived)
     return Submitted(
         conversation=conversation,
         message_id=said.message_id,

@@ -10,7 +10,15 @@ _OF_CONVERSATION = (
     "timeline_purge",
     "thread_ids_purge",
 )
-_ALSO = ("handoffs_purge", "approvals_purge", "idempotency_purge", "webhook_deliveries_purge")
+_ALSO = (
+    "handoffs_purge",
+    "approvals_purge",
+    "idempotency_purge",
+    "webhook_deliveries_purge",
+    "closing_purge",
+    "memory_purge",
+    "simulation_purge",
+)
 
 
 async def purge(tx: Tx, organization_id: str, conversation_id: str) -> None:

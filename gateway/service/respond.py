@@ -1,14 +1,15 @@
 """Commit what a turn produced, in one transaction and under the fencing number; or record that it failed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.domain.clock import SECOND
-from gateway.domain.conversation import Cause, Status, move
+from gateway.domain.conversation import Cause, SessionType, Status, move
 from gateway.domain.errors import ErrorCode, Fenced
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message, Role, ToolCall
 from gateway.domain.ports import Row, Tx
+from gateway.domain.simulation import Result
 from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnOutcome, TurnState
 from gateway.service.approve import park
 from gateway.service.calls import tell_host
@@ -16,6 +17,7 @@ from gateway.service.close import conversation_ended
 from gateway.service.dead import bury_turn
 from gateway.service.deliver import enqueue
 from gateway.service.handoff import open_handoff
+from gateway.service.simulate import advance
 from gateway.service.timeline import write_event, write_messages
 from gateway.store.records import pack, unpack
 
@@ -68,6 +70,9 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
         await tell_host(tx, claim.conversation, outcome, row["updated_at"])
     if status is not before:
         await _follow(tx, claim, reply, status, row, partitions)
+    if claim.conversation.session_type is SessionType.SIMULATION:
+        result = Result(text=reply.text, path=reply.path.value, session_status=status.value)
+        await advance(tx, replace(claim.conversation, status=status), result, partitions)
     return Finished(status, seqs, more=row["lease_owner"] is not None)
 
 
@@ -212,7 +217,7 @@ async def postpone_turn(tx: Tx, claim: Claim, delay_seconds: int) -> None:
         raise Fenced(claim.turn_id)
 
 
-async def fail_turn(tx: Tx, claim: Claim, error: ErrorCode, reason: str) -> Finished:
+async def fail_turn(tx: Tx, claim: Claim, error: ErrorCode, reason: str, partitions: int) -> Finished:
     """The turn is over without an answer: its input stays in the transcript, and the next turn may run.
 
     A turn that nobody waits for and that has used up its attempts becomes a dead letter.
@@ -238,4 +243,7 @@ async def fail_turn(tx: Tx, claim: Claim, error: ErrorCode, reason: str) -> Fini
     )
     if state is TurnState.DEAD:
         await bury_turn(tx, claim, reason)
+    if claim.conversation.session_type is SessionType.SIMULATION:
+        failed = Result(text="", path=None, session_status=claim.conversation.status.value, error=error.value)
+        await advance(tx, claim.conversation, failed, partitions)
     return Finished(claim.conversation.status, seqs, more=row["lease_owner"] is not None)

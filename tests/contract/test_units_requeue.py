@@ -37,7 +37,7 @@ async def given_up(store: Store, text: str = "hello") -> str:
     """A conversation whose turn was given up; its id."""
     accepted = await arrive(store, sms(text))
     claim = await claimed(store, accepted.conversation_id)
-    await store.write(fail_turn, claim, ErrorCode.AGENT_FAILED, "given up")
+    await store.write(fail_turn, claim, ErrorCode.AGENT_FAILED, "given up", PARTITIONS)
     return accepted.conversation_id
 
 

@@ -78,7 +78,7 @@ async def test_a_dead_workers_turn_starts_over_under_a_higher_number(store: Mova
     with pytest.raises(Fenced):
         await store.write(postpone_turn, first, 5)
     with pytest.raises(Fenced):
-        await store.write(fail_turn, first, ErrorCode.AGENT_FAILED, "no")
+        await store.write(fail_turn, first, ErrorCode.AGENT_FAILED, "no", PARTITIONS)
     await store.write(release, first.lease)
     assert await refused(store, accepted.conversation_id) is NotNow.LEASED
     finished = await answer(store, again, "to one")
@@ -281,7 +281,7 @@ async def test_a_failed_api_turn_is_over_and_the_next_may_run(store: MovableStor
     said = await say(store, conversation_id, "one")
     await say(store, conversation_id, "two")
     claim = await claimed(store, conversation_id)
-    finished = await store.write(fail_turn, claim, ErrorCode.TURN_TIMEOUT, "too slow")
+    finished = await store.write(fail_turn, claim, ErrorCode.TURN_TIMEOUT, "too slow", PARTITIONS)
     assert finished.more
     outcome = await store.read(progress, conversation_id, said.message_id)
     assert isinstance(outcome, TurnOutcome)
@@ -297,7 +297,7 @@ async def test_a_failed_api_turn_is_over_and_the_next_may_run(store: MovableStor
 async def test_a_turn_given_up_is_a_dead_letter(store: MovableStore) -> None:
     accepted = await arrive(store)
     claim = await claimed(store, accepted.conversation_id)
-    finished = await store.write(fail_turn, claim, ErrorCode.AGENT_FAILED, "given up")
+    finished = await store.write(fail_turn, claim, ErrorCode.AGENT_FAILED, "given up", PARTITIONS)
     assert not finished.more
     (letter,) = await rows(store, "test_dead_letters")
     assert (letter["queue"], letter["reason"], letter["conversation_id"]) == (

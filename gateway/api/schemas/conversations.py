@@ -1,17 +1,20 @@
 """The conversation as clients create and read it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from gateway.api.cursors import MAX_CURSOR, position_cursor
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
 from gateway.api.schemas.messages import Row, transcript_row
 from gateway.domain.conversation import Conversation, Origin, Priority, SessionType, Status
 from gateway.domain.message import Channel, Message
+from gateway.domain.simulation import MAX_STEPS
 from gateway.service.browse import Page
 
+MAX_SAID = 20_000
+"""Characters of one turn of a script."""
 _PREVIEW = 200
 """Characters of a summary's preview."""
 
@@ -58,6 +61,17 @@ class NewConversationBody(Request):
     first_message: str | None = Field(
         default=None, min_length=1, max_length=100_000, description="Said by the agent, and delivered."
     )
+    script: list[Annotated[str, Field(min_length=1, max_length=MAX_SAID)]] = Field(
+        default_factory=list,
+        max_length=MAX_STEPS,
+        description="Of a `simulation`: what the end user says, replayed turn by turn.",
+    )
+
+    @model_validator(mode="after")
+    def _script_of_a_simulation(self) -> Self:
+        if self.script and self.session_type is not SessionType.SIMULATION:
+            raise ValueError("script belongs to session_type simulation")
+        return self
 
 
 class TestChatBody(Request):

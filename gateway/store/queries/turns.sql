@@ -55,18 +55,35 @@ WHERE id = :id AND status = 'active' AND answered < last_input
   AND (turn_due_at IS NULL OR turn_due_at <= {now})
   AND (lease_owner IS NULL OR lease_owner = :worker_id OR NOT EXISTS (
         SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now}))
-RETURNING *, {now} AS claimed_at
+RETURNING *, {now} AS claimed_at,
+    EXISTS (SELECT 1 FROM memories m WHERE m.end_user_id IN (
+        SELECT p.id FROM end_users u JOIN end_users p
+            ON p.id = COALESCE(u.merged_into, u.id) OR p.merged_into = COALESCE(u.merged_into, u.id)
+        WHERE u.id = conversations.end_user_id))
+        AND session_type = 'live' AND NOT unverified AS has_memory
 
 -- name: conversation_still @sqlite
 -- The next claim of a worker that keeps its lease after a turn.
-SELECT *, {now} AS claimed_at FROM conversations
+SELECT *, {now} AS claimed_at,
+    EXISTS (SELECT 1 FROM memories m WHERE m.end_user_id IN (
+        SELECT p.id FROM end_users u JOIN end_users p
+            ON p.id = COALESCE(u.merged_into, u.id) OR p.merged_into = COALESCE(u.merged_into, u.id)
+        WHERE u.id = conversations.end_user_id))
+        AND session_type = 'live' AND NOT unverified AS has_memory
+FROM conversations
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
   AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
 
 -- name: conversation_still @postgres
 -- Locked like any claim: a message that arrives between this and the start of the turn would join
 -- the turn without being among the inputs it was given.
-SELECT *, {now} AS claimed_at FROM conversations
+SELECT *, {now} AS claimed_at,
+    EXISTS (SELECT 1 FROM memories m WHERE m.end_user_id IN (
+        SELECT p.id FROM end_users u JOIN end_users p
+            ON p.id = COALESCE(u.merged_into, u.id) OR p.merged_into = COALESCE(u.merged_into, u.id)
+        WHERE u.id = conversations.end_user_id))
+        AND session_type = 'live' AND NOT unverified AS has_memory
+FROM conversations
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
   AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
 FOR UPDATE

@@ -62,3 +62,27 @@ SELECT key FROM idempotency_keys ORDER BY key
 
 -- name: test_session_type
 UPDATE conversations SET session_type = :session_type WHERE id = :id
+
+-- name: test_closings
+SELECT * FROM closings ORDER BY conversation_id
+
+-- name: test_memories
+SELECT * FROM memories ORDER BY created_at, conversation_id
+
+-- name: test_analytics
+SELECT * FROM analytics ORDER BY ended_at, conversation_id
+
+-- name: test_unverified
+UPDATE conversations SET unverified = TRUE WHERE id = :id
+
+-- name: test_left_over
+-- What is left of a conversation in the tables that hold what was said.
+SELECT
+    (SELECT COUNT(*) FROM messages WHERE conversation_id = :id)
+    + (SELECT COUNT(*) FROM turns WHERE conversation_id = :id)
+    + (SELECT COUNT(*) FROM timeline WHERE conversation_id = :id)
+    + (SELECT COUNT(*) FROM deliveries WHERE conversation_id = :id)
+    + (SELECT COUNT(*) FROM parts p JOIN deliveries d ON d.id = p.delivery_id WHERE d.conversation_id = :id)
+    + (SELECT COUNT(*) FROM handoffs WHERE conversation_id = :id)
+    + (SELECT COUNT(*) FROM approvals WHERE conversation_id = :id)
+    + (SELECT COUNT(*) FROM memories WHERE conversation_id = :id) AS remaining

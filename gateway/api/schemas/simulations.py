@@ -1,0 +1,149 @@
+"""Simulations as operators ask for them and read their reports."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from gateway.api.schemas.common import Request, Shape, Time, Uuid, time_of
+from gateway.api.schemas.conversations import MAX_SAID
+from gateway.domain.clock import rfc3339
+from gateway.domain.conversation import Status
+from gateway.domain.simulation import (
+    MAX_STEPS,
+    Expectation,
+    Simulation,
+    SimulationStatus,
+    Step,
+    StepStatus,
+    misses,
+)
+
+_Part = Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Parts = Annotated[list[_Part], BeforeValidator(_listed), Field(max_length=50)]
+
+
+class ExpectationBody(Request):
+    """What a turn is to come to; what is left out may be anything."""
+
+    contains: Parts = Field(
+        default_factory=list, description="In the reply, as written; one text or several."
+    )
+    not_contains: Parts = Field(default_factory=list, description="Not in the reply; one text or several.")
+    path: str | None = Field(default=None, max_length=100, examples=["single"])
+    session_status: Status | None = None
+
+
+class StepBody(Request):
+    """One turn of a script."""
+
+    user: str = Field(min_length=1, max_length=MAX_SAID)
+    expect: ExpectationBody = ExpectationBody()
+
+
+class SimulationBody(Request):
+    """A script to replay against an agent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "script": [
+                    {"user": "Where is my order?", "expect": {"contains": "order", "path": "single"}},
+                    {"user": "bye", "expect": {"session_status": "closed"}},
+                ]
+            }
+        }
+    )
+
+    script: list[StepBody] = Field(min_length=1, max_length=MAX_STEPS)
+    context_variables: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The script as it is replayed."""
+        return [Step(user=step.user, expect=_expectation(step.expect)) for step in self.script]
+
+
+def _expectation(body: ExpectationBody) -> Expectation:
+    return Expectation(
+        contains=tuple(body.contains),
+        not_contains=tuple(body.not_contains),
+        path=body.path,
+        session_status=None if body.session_status is None else body.session_status.value,
+    )
+
+
+class ExpectationShape(Shape):
+    """What a turn was to come to."""
+
+    contains: list[str]
+    not_contains: list[str]
+    path: str | None
+    session_status: str | None
+
+
+class TurnReport(Shape):
+    """One turn of a script and what came of it; the same in every replay that went the same way."""
+
+    number: int = Field(description="From 1.")
+    user: str
+    expect: ExpectationShape
+    status: StepStatus
+    text: str | None = Field(description="The reply; null while there is none.")
+    path: str | None
+    session_status: str | None
+    error: str | None
+    misses: list[str] = Field(description="What was expected and is not so.")
+
+
+class SimulationReport(Shape):
+    """A replay. `turns` holds no id and no time, so that two reports can be compared line by line."""
+
+    id: Uuid
+    conversation_id: Uuid
+    agent_id: Uuid
+    revision_id: str
+    status: SimulationStatus
+    started_at: Time
+    finished_at: Time | None
+    turns: list[TurnReport]
+
+
+def simulation_report(simulation: Simulation) -> SimulationReport:
+    """A simulation as it stands."""
+    return SimulationReport.model_construct(
+        id=simulation.conversation_id,
+        conversation_id=simulation.conversation_id,
+        agent_id=simulation.agent_id,
+        revision_id=simulation.revision_id,
+        status=simulation.status,
+        started_at=rfc3339(simulation.started_at),
+        finished_at=time_of(simulation.finished_at),
+        turns=[_turn(simulation, number) for number in range(len(simulation.script))],
+    )
+
+
+def _turn(simulation: Simulation, number: int) -> TurnReport:
+    step = simulation.script[number]
+    result = simulation.results[number] if number < len(simulation.results) else None
+    return TurnReport.model_construct(
+        number=number + 1,
+        user=step.user,
+        expect=ExpectationShape.model_construct(
+            contains=list(step.expect.contains),
+            not_contains=list(step.expect.not_contains),
+            path=step.expect.path,
+            session_status=step.expect.session_status,
+        ),
+        status=simulation.step_status(number),
+        text=result.text if result else None,
+        path=result.path if result else None,
+        session_status=result.session_status if result else None,
+        error=result.error if result else None,
+        misses=[] if result is None else misses(step.expect, result),
+    )
