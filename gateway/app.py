@@ -19,6 +19,7 @@ from gateway import __version__, tracing
 from gateway.api.application import ApiDeps, Surface, build_api, let_go
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
+from gateway.bus.topology import WEBHOOKS
 from gateway.channel_ports import mail_ingress, senders, webhook_routes
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
@@ -41,10 +42,14 @@ from workers.relay import Relay
 from workers.timers import Timers, timers
 from workers.turns import TurnLimits, TurnWorker
 from workers.voice import VoiceWorker
+from workers.webhook_post import WebhookPoster
+from workers.webhooks import WebhookWorker
 
 _log = logging.getLogger(__name__)
 
 DELIVERY_CHANNELS = ("sms", "email", "voice")
+_FAN_OUTS = 16
+"""Facts fanned out at once."""
 
 
 class Role(StrEnum):
@@ -261,7 +266,28 @@ class _Start:
     async def _start_workers(
         self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks
     ) -> list[Consumer]:
-        """The consumers of this process; its liveness row comes first and goes last."""
+        """The consumers of this process."""
+        return [
+            *await self._start_leased(store, bus, configured, marks),
+            *await self._start_webhooks(store),
+        ]
+
+    async def _start_webhooks(self, store: Store) -> list[Consumer]:
+        if Role.WEBHOOKS not in self._plan.roles:
+            return []
+        settings = self._settings
+        poster = WebhookPoster(self._clock, allow_private=settings.webhook_allow_private)
+        await self._stack.enter_async_context(poster)
+        webhooks = WebhookWorker(store, poster, self._clock)
+        await webhooks.start()
+        self._stack.push_async_callback(webhooks.stop, settings.drain_seconds)
+        # beside the concurrency: to fan out is one short statement, and it calls nobody
+        return [Consumer(WEBHOOKS, webhooks.consume, _FAN_OUTS)]
+
+    async def _start_leased(
+        self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks
+    ) -> list[Consumer]:
+        """Those whose work is held by leases; their liveness row comes first and goes last."""
         roles = self._plan.roles
         if not roles & {Role.TURNS, Role.DELIVERIES, Role.VOICE}:
             return []
@@ -391,6 +417,7 @@ async def _clear_predecessor(tx: Tx) -> None:
     """An embedded start: whoever held leases and claims here is dead."""
     await tx.run("workers_clear")
     await tx.run("outbox_reset")
+    await tx.run("webhook_claims_reset")
 
 
 async def _register(tx: Tx, config: GatewayConfig) -> None:

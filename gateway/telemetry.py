@@ -14,6 +14,7 @@ REPEATED = Counter(
     ["channel"],
 )
 RECEIPTS = Counter("gateway_receipts_total", "What providers reported later", ["provider", "state"])
+WEBHOOKS = Counter("gateway_webhooks_total", "Attempts to tell an endpoint an event", ["outcome"])
 RELAYED = Counter("gateway_relayed_total", "Outbox rows published", ["result"])
 BURIED = Counter("gateway_dead_letters_total", "Dead letters written", ["queue"])
 OUTBOX_DEPTH = Gauge("gateway_outbox_rows", "Rows waiting in the outbox, as last looked at")

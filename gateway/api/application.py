@@ -15,6 +15,7 @@ from gateway.api import (
     simulations,
     turns,
     web,
+    webhook_endpoints,
 )
 from gateway.api.answers import ERRORS
 from gateway.api.auth import Admission, Keyring
@@ -80,7 +81,8 @@ def _include_private(app: FastAPI) -> None:
     for prefix, suffix in _PREFIXES.items():
         for router in (conversations.router, turns.router, events.router, hitl.router):
             _include(app, router, prefix, suffix)
-    for router in (hitl.lists, identity.router, web.router, analytics.router, simulations.router):
+    extras = (analytics.router, simulations.router, webhook_endpoints.router)
+    for router in (hitl.lists, identity.router, web.router, *extras):
         _include(app, router, "", "")
 
 

@@ -38,6 +38,17 @@ class DisabledReason(StrEnum):
     """The receiver answered 410."""
 
 
+class WebhookError(StrEnum):
+    """Why an attempt got no status."""
+
+    ADDRESS_REFUSED = "address_refused"
+    """The name leads to an address that is not public."""
+    CONNECTION_FAILED = "connection_failed"
+    TIMEOUT = "timeout"
+    NO_ANSWER = "no_answer"
+    """The connection broke, or what came was not HTTP."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEndpoint:
     """A place that is told facts. Times in µs; without its secrets."""
@@ -64,8 +75,7 @@ class WebhookDelivery:
     status: WebhookStatus
     attempt: int
     response_code: int | None
-    error: str | None
-    """Why the last attempt failed where no status says it, in a word."""
+    error: WebhookError | None
     created_at: int
     attempted_at: int | None
     next_attempt_at: int | None
@@ -90,7 +100,7 @@ class WebhookOutcome:
     """What a receiver answered: a status, or none and why."""
 
     response_code: int | None
-    error: str | None = None
+    error: WebhookError | None = None
 
     @property
     def delivered(self) -> bool:

@@ -98,14 +98,14 @@ async def record_outcome(tx: Tx, attempt: WebhookAttempt, outcome: WebhookOutcom
         attempt=attempt.attempt,
         status=status.value,
         response_code=outcome.response_code,
-        error=outcome.error,
+        error=outcome.error and outcome.error.value,
         delay=delay,
     )
     return status
 
 
 async def _bury(tx: Tx, attempt: WebhookAttempt, outcome: WebhookOutcome, row: Row) -> None:
-    reason = f"status {outcome.response_code}" if outcome.response_code else str(outcome.error)
+    reason = f"status {outcome.response_code}" if outcome.response_code else (outcome.error or "no answer")
     body = Envelope.model_construct(
         v=1,
         id=attempt.event_id,

@@ -12,6 +12,7 @@ from gateway.domain.webhook import (
     DisabledReason,
     WebhookDelivery,
     WebhookEndpoint,
+    WebhookError,
     WebhookStatus,
     new_secret,
 )
@@ -180,7 +181,7 @@ def _delivery(row: Row) -> WebhookDelivery:
         status=status,
         attempt=row["attempt"],
         response_code=row["response_code"],
-        error=row["error"],
+        error=None if row["error"] is None else WebhookError(row["error"]),
         created_at=row["created_at"],
         attempted_at=row["attempted_at"],
         next_attempt_at=row["due_at"] if status is WebhookStatus.PENDING else None,

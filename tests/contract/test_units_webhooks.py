@@ -19,6 +19,7 @@ from gateway.domain.webhook import (
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
+    WebhookError,
     WebhookOutcome,
     WebhookStatus,
 )
@@ -37,7 +38,7 @@ from tests.contract.scene import ORGANIZATION, PARTITIONS
 LEASE = 30
 BOUNDS = Bounds(room=64, per_endpoint=4, lease_seconds=LEASE)
 HOUR = 3600
-TAKEN, BROKEN, AWAY = WebhookOutcome(204), WebhookOutcome(500), WebhookOutcome(None, "timeout")
+TAKEN, BROKEN, AWAY = WebhookOutcome(204), WebhookOutcome(500), WebhookOutcome(None, WebhookError.TIMEOUT)
 
 
 def fact(
