@@ -1,5 +1,6 @@
 """Operators: their replies, approvals, and the lists of what waits for a person."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from starlette.responses import Response
 from gateway.api.answers import IdempotencyKey, answer_of, answered, json_response
 from gateway.api.auth import OperatorKey, Principal
 from gateway.api.cursors import read_position
-from gateway.api.deps import Deps
+from gateway.api.deps import ApiDeps, Deps
 from gateway.api.reading import ConversationId, CursorText, Limit, not_found
 from gateway.api.route import ApiRoute
 from gateway.api.schemas.hitl import (
@@ -19,6 +20,7 @@ from gateway.api.schemas.hitl import (
     HandoffShape,
     HumanTurnAnswer,
     HumanTurnBody,
+    RelayBody,
     ResolveBody,
     approval_list,
     approval_shape,
@@ -27,19 +29,21 @@ from gateway.api.schemas.hitl import (
     human_turn_answer,
 )
 from gateway.domain.errors import ErrorCode, GatewayError
-from gateway.domain.handoff import ApprovalStatus, HandoffStatus
+from gateway.domain.handoff import ApprovalStatus, Handoff, HandoffStatus
 from gateway.domain.ports import Row, Tx
 from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.browse import approval, approvals_page, handoff, handoffs_page
 from gateway.service.converse import messages_since
+from gateway.service.desk import claim, give_back, relay, settle
 from gateway.service.handoff import HumanTurn, HumanTurnDone, human_turn
-from gateway.service.idempotency import Answer, once
+from gateway.service.idempotency import Answer, Key, once
 from gateway.settings import KeyRole
 
 router = APIRouter(tags=["operators"], route_class=ApiRoute)
 """Within a conversation."""
 lists = APIRouter(prefix="/v1/hitl", tags=["operators"], route_class=ApiRoute)
 
+HandoffId = Annotated[UUID, Path(description="The handoff.")]
 ApprovalId = Annotated[UUID, Path(description="The approval.")]
 
 
@@ -53,7 +57,7 @@ async def human_turns(
 ) -> Response:
     """Say something as an operator, give control back to the agent, or take it.
 
-    409 `not_waiting_for_human`, `claimed_by_other`.
+    409 `not_waiting_for_human`, `claimed_by_other`, `transfer_in_progress`.
     """
     turn = HumanTurn(content=body.content, return_control=body.return_control, take_over=body.take_over)
 
@@ -122,12 +126,68 @@ async def list_handoffs(
 
 
 @lists.get("/handoffs/{handoff_id}", response_model=HandoffShape)
-async def get_handoff(handoff_id: UUID, principal: OperatorKey, deps: Deps) -> Response:
+async def get_handoff(handoff_id: HandoffId, principal: OperatorKey, deps: Deps) -> Response:
     """Read a handoff."""
     found = await deps.store.read(handoff, principal.organization_id, str(handoff_id))
     if found is None:
         raise not_found("handoff")
     return json_response(handoff_shape(found))
+
+
+Work = Callable[[Tx], Awaitable[Handoff]]
+
+
+async def _worked(deps: ApiDeps, key: Key | None, work: Work) -> Response:
+    """The handoff as an operator's act has left it."""
+
+    async def unit(tx: Tx) -> Answer:
+        done = await work(tx)
+        return answer_of(handoff_shape(done), conversation_id=done.conversation_id)
+
+    return answered(await deps.store.write(once, key, unit))
+
+
+@lists.post("/handoffs/{handoff_id}/claim", response_model=HandoffShape)
+async def claim_handoff(
+    handoff_id: HandoffId, principal: OperatorKey, deps: Deps, key: IdempotencyKey
+) -> Response:
+    """Take a handoff; again by the same key changes nothing.
+
+    409 `claimed_by_other` (an admin takes it over), `transfer_in_progress`, `not_waiting_for_human`.
+    """
+    return await _worked(deps, key, lambda tx: claim(tx, str(handoff_id), principal.operator))
+
+
+@lists.post("/handoffs/{handoff_id}/messages", response_model=HandoffShape)
+async def relay_message(
+    handoff_id: HandoffId, body: RelayBody, principal: OperatorKey, deps: Deps, key: IdempotencyKey
+) -> Response:
+    """Say something to the end user, in the conversation's channel."""
+    return await _worked(
+        deps,
+        key,
+        lambda tx: relay(tx, str(handoff_id), principal.operator, body.content, deps.partitions),
+    )
+
+
+@lists.post("/handoffs/{handoff_id}/return", response_model=HandoffShape)
+async def return_handoff(
+    handoff_id: HandoffId, principal: OperatorKey, deps: Deps, key: IdempotencyKey
+) -> Response:
+    """Give the conversation back to the agent, who answers what has queued up."""
+    return await _worked(
+        deps, key, lambda tx: give_back(tx, str(handoff_id), principal.operator, deps.partitions)
+    )
+
+
+@lists.post("/handoffs/{handoff_id}/resolve", response_model=HandoffShape)
+async def resolve_handoff(
+    handoff_id: HandoffId, principal: OperatorKey, deps: Deps, key: IdempotencyKey
+) -> Response:
+    """Settle the matter: the conversation is closed."""
+    return await _worked(
+        deps, key, lambda tx: settle(tx, str(handoff_id), principal.operator, deps.partitions)
+    )
 
 
 @lists.get("/approvals", response_model=ApprovalList)

@@ -12,13 +12,14 @@ from gateway.domain.handoff import ApprovalStatus
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message, Role
 from gateway.domain.ports import Row, Tx
+from gateway.domain.timeline import EventKind
 from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnState
 from gateway.service.close import conversation_ended
 from gateway.service.deliver import enqueue
 from gateway.service.postings import envelope, post, ring_turns
 from gateway.service.status import move_status
 from gateway.service.threads import newest_thread
-from gateway.service.timeline import write_event, write_messages
+from gateway.service.timeline import append_event, write_messages
 from gateway.store.records import conversation_of, pack, unpack
 
 DEFAULT_TIMEOUT_SECONDS = 24 * 3600
@@ -74,16 +75,9 @@ async def park(tx: Tx, claim: Claim, reply: Reply, seqs: tuple[int, ...]) -> Non
         on_reject=wanted.get("on_reject") or "close",
         timeout=(wanted.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS) * SECOND,
     )
-    row = await tx.one("conversation_add_event", id=claim.conversation.id)
-    if row is None:
-        raise AssertionError("the conversation was locked in this unit")
-    await write_event(
-        tx,
-        claim.conversation.id,
-        row["event_count"] - 1,
-        "approval",
-        {"approval_id": approval_id},
-    )
+    row = await append_event(tx, claim.conversation.id, EventKind.APPROVAL, {"approval_id": approval_id})
+    if claim.conversation.session_type.sandboxed:
+        return
     requested = envelope(
         "approval.requested",
         {
@@ -134,6 +128,7 @@ async def resolve_approval(
     if decided is None or locked is None:
         raise GatewayError(ErrorCode.ALREADY_RESOLVED, "this approval has been decided already")
     conversation = conversation_of(locked)
+    await append_event(tx, conversation.id, EventKind.APPROVAL, {"approval_id": approval_id})
     if resolution.decision is Decision.APPROVE or approval["on_reject"] == "continue":
         await _resume(tx, conversation, partitions)
     else:

@@ -7,11 +7,13 @@ from gateway.domain.handoff import HandoffStatus
 from gateway.domain.intent import IntentKind
 from gateway.domain.message import Channel, InboundMessage, JsonObject
 from gateway.domain.ports import Row, Tx
+from gateway.domain.timeline import EventKind
 from gateway.domain.turn import TurnOutcome
 from gateway.domain.voice import voice_intents
 from gateway.domain.wire import FactType
 from gateway.service.postings import envelope, post, ring_turns
 from gateway.service.status import move_status
+from gateway.service.timeline import append_event
 from gateway.store.records import conversation_of, pack
 
 _PROVEN = frozenset({"transferred", "transfer_presumed"})
@@ -61,7 +63,8 @@ async def _transfer_ended(tx: Tx, conversation: Conversation, event: JsonObject,
                 at=moved["updated_at"],
             )
     if handoff is not None:
-        await tx.run("handoff_close", id=handoff["id"], status=ended.value)
+        await tx.run("handoff_close", id=handoff["id"], status=ended.value, assignee=None)
+        await append_event(tx, conversation.id, EventKind.HANDOFF, {"handoff_id": handoff["id"]})
     if not conversation.session_type.sandboxed:
         await _tell_transfer(tx, conversation, event, None if handoff is None else handoff["id"], moved)
 

@@ -9,11 +9,12 @@ from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message, Role
 from gateway.domain.ports import Row, Tx
+from gateway.domain.timeline import EventKind
 from gateway.domain.turn import InputKind, TurnState
 from gateway.service.deliver import cancel_unsent
 from gateway.service.postings import envelope, post, ring_turns
 from gateway.service.status import move_status
-from gateway.service.timeline import write_messages
+from gateway.service.timeline import append_event, write_messages
 from gateway.store.records import conversation_of, message_of, pack
 
 
@@ -28,6 +29,7 @@ class Ending:
 
 async def end(tx: Tx, conversation: Conversation, ending: Ending, partitions: int) -> None:
     """End an open conversation that this unit has locked: nothing that runs, waits or is unsent goes on."""
+    await _cancel_waits(tx, conversation.id)
     moved = await move_status(tx, conversation, ending.status, ending.cause)
     if moved["turn_id"] is not None:
         await tx.run(
@@ -36,12 +38,18 @@ async def end(tx: Tx, conversation: Conversation, ending: Ending, partitions: in
             state=TurnState.SUPERSEDED.value,
             session_status=ending.status.value,
         )
-    await tx.run("handoffs_cancel", conversation_id=conversation.id)
-    await tx.run("approvals_cancel", conversation_id=conversation.id)
     await cancel_unsent(tx, conversation, at=moved["updated_at"])
     await conversation_ended(
         tx, conversation, reason=ending.reason, at=moved["updated_at"], partitions=partitions
     )
+
+
+async def _cancel_waits(tx: Tx, conversation_id: str) -> None:
+    """Nobody is waited for any more; told before the end, which is the last that is told."""
+    for handoff in await tx.all("handoffs_cancel", conversation_id=conversation_id):
+        await append_event(tx, conversation_id, EventKind.HANDOFF, {"handoff_id": handoff["id"]})
+    for approval in await tx.all("approvals_cancel", conversation_id=conversation_id):
+        await append_event(tx, conversation_id, EventKind.APPROVAL, {"approval_id": approval["id"]})
 
 
 async def close(
@@ -64,14 +72,15 @@ async def close(
 async def conversation_ended(
     tx: Tx, conversation: Conversation, *, reason: str | None, at: int, partitions: int
 ) -> None:
-    """What follows from every end: nobody is left unanswered, the fact is told, a live one is summed up."""
+    """What follows from every end: nobody is left unanswered; a live one is told of and summed up."""
     await _answer_elsewhere(tx, conversation, at=at, partitions=partitions)
-    if conversation.session_type is SessionType.LIVE:
-        await tx.run(
-            "closing_insert", conversation_id=conversation.id, organization_id=conversation.organization_id
-        )
     if conversation.session_type is SessionType.SIMULATION:
         await tx.run("simulation_finish", conversation_id=conversation.id)
+    if conversation.session_type is not SessionType.LIVE:
+        return
+    await tx.run(
+        "closing_insert", conversation_id=conversation.id, organization_id=conversation.organization_id
+    )
     ended = envelope(
         "conversation.closed",
         {

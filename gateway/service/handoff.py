@@ -3,17 +3,20 @@
 from dataclasses import dataclass, replace
 
 from gateway.domain.conversation import Cause, Conversation, SessionType, Status
+from gateway.domain.envelope import Exchange
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.handoff import Handoff, HandoffSource, HandoffStatus
 from gateway.domain.ids import new_id
-from gateway.domain.message import Author, JsonObject, Message
+from gateway.domain.message import Author, Channel, JsonObject, Message
 from gateway.domain.ports import Tx
+from gateway.domain.timeline import EventKind
 from gateway.domain.turn import Claim, Reply
+from gateway.domain.wire import FactType
 from gateway.service.deliver import cancel_unsent
-from gateway.service.postings import ring_turns
+from gateway.service.postings import envelope, post, ring_turns
 from gateway.service.speak import speak
 from gateway.service.status import move_status, supersede_turn
-from gateway.service.timeline import write_event
+from gateway.service.timeline import append_event
 from gateway.store.records import conversation_of, handoff_of, pack
 
 
@@ -87,9 +90,22 @@ async def _insert(
         source=source.value,
         packet=pack(packet),
     )
-    row = await tx.one("conversation_add_event", id=conversation.id)
-    if row is not None:
-        await write_event(tx, conversation.id, row["event_count"] - 1, "handoff", {"handoff_id": handoff_id})
+    row = await append_event(tx, conversation.id, EventKind.HANDOFF, {"handoff_id": handoff_id})
+    if not conversation.session_type.sandboxed:
+        requested = envelope(
+            FactType.HANDOFF_REQUESTED,
+            {
+                "handoff_id": handoff_id,
+                "turn_id": turn_id,
+                "channel": conversation.channel.value,
+                "reason": packet["reason"],
+                "source": source.value,
+            },
+            at=row["updated_at"],
+            organization_id=conversation.organization_id,
+            conversation_id=conversation.id,
+        )
+        await post(tx, Exchange.EVENTS, requested.type, requested)
     return handoff_id
 
 
@@ -101,10 +117,7 @@ async def human_turn(
     if row is None:
         raise GatewayError(ErrorCode.NOT_FOUND, "there is no such conversation")
     conversation = conversation_of(row)
-    if conversation.session_type is SessionType.SIMULATION:
-        raise GatewayError(
-            ErrorCode.SIMULATION_READ_ONLY, "a simulation replays its script and takes no turns"
-        )
+    refuse_simulation(conversation)
     if turn.take_over and conversation.status is Status.ACTIVE:
         handoff = await _take_over(tx, conversation, operator)
     else:
@@ -114,10 +127,11 @@ async def human_turn(
         message = await speak(tx, conversation, turn.content, Author.HUMAN_OPERATOR)
     status = Status.WAITING_FOR_HUMAN
     if turn.return_control:
-        status = await _give_back(tx, conversation, handoff, partitions)
+        status = await _give_back(tx, conversation, handoff, operator, partitions)
     else:
-        accepted = HandoffStatus.ACCEPTED if message is not None else HandoffStatus.ASSIGNED
-        await tx.run("handoff_assign", id=handoff.id, status=accepted.value, assignee=operator.name)
+        written = message is not None or handoff.status is HandoffStatus.ACCEPTED
+        taken = HandoffStatus.ACCEPTED if written else HandoffStatus.ASSIGNED
+        await change_handoff(tx, handoff, taken, operator)
     last = message.seq if message is not None else conversation.message_count - 1
     return HumanTurnDone(
         conversation_id=conversation.id,
@@ -138,9 +152,42 @@ async def _held(tx: Tx, conversation: Conversation, operator: Operator) -> Hando
     if row is None:
         raise AssertionError("a conversation that waits for a person has an open handoff")
     handoff = handoff_of(row)
+    await check_hold(tx, conversation, handoff, operator)
+    return handoff
+
+
+def refuse_simulation(conversation: Conversation) -> None:
+    """Raises GatewayError `simulation_read_only`."""
+    if conversation.session_type is SessionType.SIMULATION:
+        raise GatewayError(
+            ErrorCode.SIMULATION_READ_ONLY, "a simulation replays its script and takes no turns"
+        )
+
+
+async def check_hold(tx: Tx, conversation: Conversation, handoff: Handoff, operator: Operator) -> None:
+    """Whether this operator may act. Raises GatewayError `transfer_in_progress`, `claimed_by_other`."""
+    if await _transfer_runs(tx, conversation, handoff):
+        raise GatewayError(
+            ErrorCode.TRANSFER_IN_PROGRESS, "the call is being transferred; wait for its outcome"
+        )
     if handoff.assignee not in (None, operator.name) and not operator.admin:
         raise GatewayError(ErrorCode.CLAIMED_BY_OTHER, "another operator has this conversation")
-    return handoff
+
+
+async def _transfer_runs(tx: Tx, conversation: Conversation, handoff: Handoff) -> bool:
+    """A person is being dialled. Without a live call a transfer is a handoff like any other."""
+    if conversation.channel is not Channel.VOICE or handoff.packet.get("transfer_to") is None:
+        return False
+    return await tx.one("call_live", conversation_id=conversation.id) is not None
+
+
+async def change_handoff(tx: Tx, handoff: Handoff, status: HandoffStatus, operator: Operator) -> None:
+    """Move a handoff on, or to another operator; a change that changes nothing leaves no trace."""
+    if (status, operator.name) == (handoff.status, handoff.assignee):
+        return
+    query = "handoff_assign" if status.open else "handoff_close"
+    await tx.run(query, id=handoff.id, status=status.value, assignee=operator.name)
+    await append_event(tx, handoff.conversation_id, EventKind.HANDOFF, {"handoff_id": handoff.id})
 
 
 async def _take_over(tx: Tx, conversation: Conversation, operator: Operator) -> Handoff:
@@ -172,10 +219,12 @@ async def _take_over(tx: Tx, conversation: Conversation, operator: Operator) -> 
     return handoff_of(row)
 
 
-async def _give_back(tx: Tx, conversation: Conversation, handoff: Handoff, partitions: int) -> Status:
+async def _give_back(
+    tx: Tx, conversation: Conversation, handoff: Handoff, operator: Operator, partitions: int
+) -> Status:
     held = replace(conversation, status=Status.WAITING_FOR_HUMAN)
     row = await move_status(tx, held, Status.ACTIVE, Cause.RETURN)
-    await tx.run("handoff_close", id=handoff.id, status=HandoffStatus.RESOLVED.value)
+    await change_handoff(tx, handoff, HandoffStatus.RESOLVED, operator)
     if row["answered"] < row["last_input"]:
         await ring_turns(
             tx,

@@ -7,9 +7,10 @@ from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Cause, SessionType, Status, move
 from gateway.domain.errors import ErrorCode, Fenced
 from gateway.domain.ids import new_id
-from gateway.domain.message import Author, Message, Role, ToolCall
+from gateway.domain.message import Author, Channel, Message, Role, ToolCall
 from gateway.domain.ports import Row, Tx
 from gateway.domain.simulation import Result
+from gateway.domain.timeline import EventKind
 from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnOutcome, TurnState
 from gateway.service.approve import park
 from gateway.service.calls import tell_host
@@ -44,7 +45,9 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
     status = move(before, *_NEXT[reply.path]) if reply.path in _NEXT else before
     parked = reply.path is Path.APPROVAL
     contents = _contents(reply)
-    row = await _commit(tx, claim, status, added=len(contents), moved=status is not before)
+    intents = reply.intents if claim.conversation.channel is Channel.VOICE and not parked else ()
+    events = len(contents) + len(intents) + (status is not before)
+    row = await _commit(tx, claim, status, added=len(contents), events=events)
     first = row["message_count"] - len(contents)
     messages = [
         _message(claim, reply, first + offset, content, newest=offset == len(reply.messages) - 1)
@@ -58,9 +61,12 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
     await write_messages(
         tx,
         messages,
-        row["event_count"] - len(contents) - (status is not before),
+        row["event_count"] - events,
         agent_id=claim.conversation.assigned_agent_id,
     )
+    for number, intent in enumerate(intents, row["event_count"] - events + len(contents)):
+        issued = {**intent, "state": "issued"}
+        await write_event(tx, claim.conversation.id, number, EventKind.INTENT, issued)
     seqs = await _seqs(tx, claim, messages)
     if parked:
         await park(tx, claim, reply, seqs)
@@ -82,7 +88,7 @@ async def _follow(tx: Tx, claim: Claim, reply: Reply, status: Status, row: Row, 
         tx,
         claim.conversation.id,
         row["event_count"] - 1,
-        "status",
+        EventKind.STATUS,
         {"session_status": status.value, "previous": claim.conversation.status.value},
     )
     if status is Status.WAITING_FOR_HUMAN:
@@ -106,7 +112,7 @@ async def _settle_inputs(tx: Tx, claim: Claim) -> None:
     await tx.later("inputs_done", conversation_id=claim.conversation.id, turn_id=claim.turn_id)
 
 
-async def _commit(tx: Tx, claim: Claim, status: Status, *, added: int, moved: bool) -> Row:
+async def _commit(tx: Tx, claim: Claim, status: Status, *, added: int, events: int) -> Row:
     """Count the turn's messages and answered inputs. Comes first: it locks the conversation."""
     row = await tx.one(
         "conversation_finish_turn",
@@ -115,7 +121,7 @@ async def _commit(tx: Tx, claim: Claim, status: Status, *, added: int, moved: bo
         fence=claim.lease.fence,
         turn_id=claim.turn_id,
         added=added,
-        events=added + moved,
+        events=events,
         status=status.value,
         closed=status is Status.CLOSED,
         parked=status is Status.AWAITING_APPROVAL,
@@ -222,7 +228,7 @@ async def fail_turn(tx: Tx, claim: Claim, error: ErrorCode, reason: str, partiti
 
     A turn that nobody waits for and that has used up its attempts becomes a dead letter.
     """
-    row = await _commit(tx, claim, claim.conversation.status, added=0, moved=False)
+    row = await _commit(tx, claim, claim.conversation.status, added=0, events=0)
     await _settle_inputs(tx, claim)
     seqs = await _seqs(tx, claim)
     state = TurnState.FAILED if claim.has_api_input else TurnState.DEAD

@@ -4,6 +4,7 @@ from gateway.domain.conversation import Cause, Conversation, Status, sources
 from gateway.domain.errors import InvalidTransition
 from gateway.domain.ids import new_id
 from gateway.domain.ports import Row, Tx
+from gateway.domain.timeline import EventKind
 from gateway.domain.turn import TurnState
 from gateway.service.timeline import write_event
 
@@ -24,7 +25,7 @@ async def move_status(tx: Tx, conversation: Conversation, status: Status, cause:
         tx,
         conversation.id,
         row["event_count"] - 1,
-        "status",
+        EventKind.STATUS,
         {"session_status": status.value, "previous": conversation.status.value},
     )
     return row

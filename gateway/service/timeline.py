@@ -3,7 +3,8 @@
 from typing import Any
 
 from gateway.domain.message import Message
-from gateway.domain.ports import Tx, Wake
+from gateway.domain.ports import Row, Tx, Wake
+from gateway.domain.timeline import EventKind
 from gateway.store.records import message_row, pack
 
 
@@ -17,15 +18,30 @@ async def write_messages(
             "timeline_insert",
             conversation_id=message.conversation_id,
             number=first_event + offset,
-            kind="message",
+            kind=EventKind.MESSAGE.value,
             body=pack({"seq": message.seq}),
         )
     tx.after_commit(Wake.TIMELINE)
 
 
-async def write_event(tx: Tx, conversation_id: str, number: int, kind: str, body: dict[str, Any]) -> None:
-    """Store one timeline entry that is not a message."""
+async def write_event(
+    tx: Tx, conversation_id: str, number: int, kind: EventKind, body: dict[str, Any]
+) -> None:
+    """Store one timeline entry that is not a message, and has its number already."""
     await tx.later(
-        "timeline_insert", conversation_id=conversation_id, number=number, kind=kind, body=pack(body)
+        "timeline_insert",
+        conversation_id=conversation_id,
+        number=number,
+        kind=kind.value,
+        body=pack(body),
     )
     tx.after_commit(Wake.TIMELINE)
+
+
+async def append_event(tx: Tx, conversation_id: str, kind: EventKind, body: dict[str, Any]) -> Row:
+    """Store one more entry; the conversation's row as counted."""
+    row = await tx.one("conversation_add_event", id=conversation_id)
+    if row is None:
+        raise AssertionError("the conversation was locked in this unit")
+    await write_event(tx, conversation_id, row["event_count"] - 1, kind, body)
+    return row

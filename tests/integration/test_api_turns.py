@@ -179,9 +179,7 @@ async def test_a_place_that_never_comes_is_a_status_and_withdraws_the_message(tm
         assert sorted(await contents(api, path)) == [("user", "hold 0"), ("user", "hold 1")]
 
 
-async def test_an_agent_that_fails_at_once_ends_a_stream_with_its_error(
-    api: Api, steering: Steering
-) -> None:
+async def test_an_agent_that_fails_at_once_ends_a_stream_with_its_error(api: Api, steering: Steering) -> None:
     path = await api.conversation()
     steering.failures = 1
     answer = await api.stream(path, "One")
@@ -245,6 +243,34 @@ async def test_a_person_takes_over_answers_and_returns(any_api: Api) -> None:
     assert (await desk.post(human, {"content": "x"})).error == (409, "not_waiting_for_human")
     taken = (await desk.post(human, {"content": "I take it.", "take_over": True})).json
     assert taken["session_status"] == "waiting_for_human"
+
+
+async def test_operators_work_on_the_list_of_handoffs(any_api: Api) -> None:
+    path = await any_api.conversation(assistant_id="demo")
+    await any_api.turn(path, "human please")
+    desk, second = any_api.as_("desk"), any_api.as_("second")
+    (listed,) = (await desk.get("/v1/hitl/handoffs")).json["items"]
+    place = f"/v1/hitl/handoffs/{listed['id']}"
+    claimed = await desk.post(f"{place}/claim")
+    assert (claimed.status, claimed.json) == (200, listed | {"status": "assigned", "assignee": "Jamie"})
+    assert (await desk.post(f"{place}/claim")).json == claimed.json
+    for act, body in (("claim", None), ("messages", {"content": "x"}), ("return", None), ("resolve", None)):
+        assert (await second.post(f"{place}/{act}", body)).error == (409, "claimed_by_other")
+        assert (await any_api.as_("app").post(f"{place}/{act}", body)).error == (403, "forbidden")
+        assert (await any_api.as_("other").post(f"{place}/{act}", body)).error == (404, "not_found")
+    assert (await desk.post(f"{place}/messages", {"content": ""})).error == (422, "validation_error")
+    said = [await desk.post(f"{place}/messages", {"content": "Hello."}, **keyed("k")) for _ in range(2)]
+    assert [answer.json["status"] for answer in said] == ["accepted"] * 2
+    assert (await contents(any_api, path)).count(("assistant", "Hello.")) == 1
+    assert (await desk.post(f"{place}/return")).json["status"] == "resolved"
+    assert (await any_api.get(path)).json["status"] == "active"
+    assert (await desk.post(f"{place}/return")).error == (409, "not_waiting_for_human")
+
+    await any_api.turn(path, "human again")
+    (again,) = (await desk.get("/v1/hitl/handoffs?status=requested")).json["items"]
+    settled = await any_api.post(f"/v1/hitl/handoffs/{again['id']}/resolve")
+    assert (settled.json["status"], settled.json["assignee"]) == ("resolved", "Root")
+    assert (await any_api.get(path)).json["status"] == "closed"
 
 
 async def test_an_approval_needs_its_role_and_is_decided_once(any_api: Api) -> None:

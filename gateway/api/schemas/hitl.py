@@ -34,6 +34,12 @@ class HumanTurnBody(Request):
         return self
 
 
+class RelayBody(Request):
+    """What an operator says to the end user."""
+
+    content: str = Field(min_length=1, max_length=100_000)
+
+
 class HumanTurnAnswer(Shape):
     """What an operator's request changed."""
 

@@ -11,11 +11,14 @@ SELECT * FROM handoffs WHERE conversation_id = :conversation_id AND resolved_at 
 UPDATE handoffs SET status = :status, assignee = :assignee WHERE id = :id AND resolved_at IS NULL
 
 -- name: handoff_close
-UPDATE handoffs SET status = :status, resolved_at = {now} WHERE id = :id AND resolved_at IS NULL
+-- Whoever ends one that nobody had claimed has done it.
+UPDATE handoffs SET status = :status, assignee = COALESCE(assignee, :assignee), resolved_at = {now}
+WHERE id = :id AND resolved_at IS NULL
 
 -- name: handoffs_cancel
 UPDATE handoffs SET status = 'cancelled', resolved_at = {now}
 WHERE conversation_id = :conversation_id AND resolved_at IS NULL
+RETURNING id
 
 -- name: approval_insert
 INSERT INTO approvals (id, organization_id, conversation_id, turn_id, subject_kind, subject_ref, payload,
@@ -39,6 +42,7 @@ RETURNING turn_id
 -- name: approvals_cancel
 UPDATE approvals SET status = 'cancelled', decided_at = {now}
 WHERE conversation_id = :conversation_id AND status = 'pending'
+RETURNING id
 
 -- name: approvals_overdue
 SELECT id, organization_id, conversation_id FROM approvals
