@@ -33,6 +33,7 @@ from gateway.store.engine import open_store
 from gateway.store.migrate import migrate
 from tests.integration.api import CONFIG, KEYS, Api, gateway
 from tests.integration.receivers import SECONDS, Receiver, receiving, status, until
+from tests.processes import Leash, Process
 from workers.webhook_post import MAX_ANSWER, WebhookPoster
 from workers.webhooks import PER_ENDPOINT, WebhookWorker
 
@@ -364,6 +365,44 @@ async def test_a_conversation_that_closes_is_told(tmp_path: Path, receiver: Rece
         listed = (await api.get(f"{path}/deliveries")).json["items"]
         assert [(d["event_id"], d["type"]) for d in listed] == [(got.event_id, "conversation.closed")]
         assert json.dumps(listed).count(receiver.url) == 0
+
+
+async def test_a_kill_between_sending_and_recording_is_made_good(tmp_path: Path, receiver: Receiver) -> None:
+    async def never(_request: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response(status=204)
+
+    receiver.script = [never]
+    port, smtp_port = free_ports(2)
+    url = f"http://127.0.0.1:{port}"
+    environment = {"GATEWAY_API_KEYS": "root:admin", "GATEWAY_WEBHOOK_ALLOW_PRIVATE": "1"}
+    command = ("-m", "gateway", "dev", "--port", str(port), "--smtp-port", str(smtp_port))
+    leash = Leash()
+    process = Process("dev", command, environment, tmp_path, leash)
+    try:
+        await process.start()
+        async with aiohttp.ClientSession(headers={"x-api-key": "root"}) as session:
+            made = await answered(session, f"{url}/v1/webhook-endpoints", url=receiver.url)
+            person = await answered(session, f"{url}/v1/identity/resolve", channel="api", identifier="u")
+            begun = {"end_user_id": person["end_user_id"], "channel": "api"}
+            conversation = await answered(session, f"{url}/v1/conversations", **begun)
+            await answered(session, f"{url}/v1/conversations/{conversation['id']}/close")
+        await receiver.wait_for(1)
+        await process.kill()
+        await process.start()
+        first, second = await receiver.wait_for(2)
+    finally:
+        process.stop()
+        leash.close()
+    assert (second.event_id, second.body) == (first.event_id, first.body)
+    assert second.signed_with(made["secret"])
+
+
+async def answered(session: aiohttp.ClientSession, url: str, /, **body: Any) -> Any:
+    """A POST that succeeds."""
+    async with session.post(url, json=body) as answer:
+        assert answer.status < 300, await answer.text()
+        return await answer.json()
 
 
 async def test_a_private_address_is_refused_by_default(tmp_path: Path, receiver: Receiver) -> None:
