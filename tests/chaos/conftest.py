@@ -13,6 +13,9 @@ from tests.processes import Leash
 __all__ = ["pytest_runtest_makereport"]
 
 SEED = "CHAOS_SEED"
+FAULTS = "delay_seconds=0.2,delay_probability=0.5,no_callbacks=0.5"
+"""The provider takes its time, so that kills fall between a request and its answer; and it does not always
+say later what became of a message, so that it has to be asked."""
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def random() -> Random:
 async def twilio(tmp_path: Path) -> AsyncIterator[TwilioProcess]:
     """A provider that outlives whatever is killed, with its account of what was sent."""
     leash = Leash()
-    fake = TwilioProcess(tmp_path, leash)
+    fake = TwilioProcess(tmp_path, leash, faults=FAULTS)
     try:
         await fake.process.start()
         yield fake
