@@ -42,6 +42,9 @@ class ErrorCode(StrEnum):
     ALREADY_RESOLVED = "already_resolved"
     SESSION_MISMATCH = "session_mismatch"
     SIMULATION_READ_ONLY = "simulation_read_only"
+    CONTACT_IN_USE = "contact_in_use"
+    INVALID_MERGE = "invalid_merge"
+    END_USER_ERASED = "end_user_erased"
 
 
 HTTP_STATUS: dict[ErrorCode, int] = {

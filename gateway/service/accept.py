@@ -63,7 +63,7 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         verified=message.sender_auth is not SenderAuth.UNVERIFIED,
         source=message.channel.value,
     )
-    conversation_id, row = await _join(tx, message, route, end_user.end_user_id)
+    conversation_id, row = await _join(tx, message, route, end_user.record_id)
     await _store(tx, message, route, message_id, row)
     event = message.metadata.get("voice_event")
     if event is not None and message.role is Role.SYSTEM_EVENT:

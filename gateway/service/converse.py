@@ -1,6 +1,6 @@
 """Conversations by API: create, read, put in a turn's input, and see how its turn goes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gateway.domain.clock import rfc3339
@@ -13,7 +13,9 @@ from gateway.domain.message import Author, Channel, JsonObject, Message, Role, S
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import InputKind, Path, TurnOutcome, TurnState
 from gateway.service.accept import Route
+from gateway.service.identify import Person, person_of
 from gateway.service.postings import envelope, post
+from gateway.service.suppress import suppressed
 from gateway.service.timeline import write_messages
 from gateway.store.records import conversation_of, message_of, outcome_of, pack
 
@@ -71,9 +73,13 @@ class Progress(StrEnum):
 async def create(tx: Tx, new: NewConversation, route: Route) -> tuple[Conversation, bool]:
     """Create a conversation, or return the open one of the same external session or number pair."""
     organization_id = route.organization_id
-    if await tx.one("end_user_by_id", organization_id=organization_id, id=new.end_user_id) is None:
+    person = await person_of(tx, organization_id, new.end_user_id)
+    if person is None or person.erased:
         raise GatewayError(ErrorCode.END_USER_NOT_FOUND, "there is no such end user; resolve one first")
-    theirs = await _their_address(tx, new, organization_id)
+    theirs = None
+    if new.channel.delivers:
+        record_id, theirs = await _their_address(tx, new, organization_id, person)
+        new = replace(new, end_user_id=record_id)
     return await insert(tx, new, route, theirs)
 
 
@@ -117,12 +123,14 @@ def _thread_key(new: NewConversation) -> str | None:
     return f"sms|{new.our_address}|{new.end_user_id}"
 
 
-async def _their_address(tx: Tx, new: NewConversation, organization_id: str) -> str | None:
-    if not new.channel.delivers:
-        return None
+async def _their_address(
+    tx: Tx, new: NewConversation, organization_id: str, person: Person
+) -> tuple[str, str]:
+    """(record, address) of a person to write to. A conversation belongs to the record its address does."""
     row = await tx.one(
         "contact_of_kind",
         organization_id=organization_id,
+        ids=list(person.records),
         end_user_id=new.end_user_id,
         kind=KIND_OF_CHANNEL[new.channel].value,
     )
@@ -130,7 +138,9 @@ async def _their_address(tx: Tx, new: NewConversation, organization_id: str) -> 
         raise GatewayError(
             ErrorCode.NO_ADDRESS, f"this end user, or this gateway, has no {new.channel} address"
         )
-    return str(row["value"])
+    if await suppressed(tx, organization_id, new.channel, new.our_address, row["value"]):
+        raise GatewayError(ErrorCode.SUPPRESSED, f"this end user must not be written to on {new.channel}")
+    return row["end_user_id"], row["value"]
 
 
 async def _open_one(tx: Tx, new: NewConversation, organization_id: str, key: str | None) -> Conversation:

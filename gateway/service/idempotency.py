@@ -34,6 +34,8 @@ class Answer:
     body: str
     conversation_id: str | None = None
     """The conversation it is about; what is remembered of it is purged with it."""
+    end_user_id: str | None = None
+    """The end user it quotes; what is remembered of it is erased with them."""
     replayed: bool = False
     """Given before, to an earlier request with the same key."""
 
@@ -103,4 +105,5 @@ async def remember(tx: Tx, key: Key, answer: Answer) -> None:
         status=answer.status,
         answer=answer.body,
         conversation_id=answer.conversation_id,
+        end_user_id=answer.end_user_id,
     )

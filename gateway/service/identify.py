@@ -14,6 +14,10 @@ class Resolved:
     """The end user behind an address."""
 
     end_user_id: str
+    """The person: where records were merged, the one the others answer as."""
+    record_id: str
+    """The record the address itself belongs to. What is said from it is kept there, so that unmerging
+    leaves everything where it would be without the merge."""
     created: bool
 
 
@@ -37,7 +41,19 @@ class EndUser:
     contacts: tuple[Contact, ...]
     created_at: int
     merged_into: str | None
-    """The record this one was merged into."""
+    """The record this one was merged into, and answers as."""
+    erased_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person: one record, or several that were merged."""
+
+    id: str
+    """The record all others answer as."""
+    records: tuple[str, ...]
+    """All of them, that one first."""
+    erased: bool
 
 
 async def resolve(tx: Tx, organization_id: str, address: Address, *, verified: bool, source: str) -> Resolved:
@@ -45,7 +61,7 @@ async def resolve(tx: Tx, organization_id: str, address: Address, *, verified: b
     key = {"organization_id": organization_id, "kind": address.kind.value, "value": address.value}
     row = await tx.one("contact_end_user", **key)
     if row is not None:
-        return Resolved(row["merged_into"] or row["end_user_id"], created=False)
+        return _found(row)
     end_user_id = new_id()
     inserted = await tx.one(
         "contact_insert", **key, end_user_id=end_user_id, verified=verified, source=source
@@ -54,23 +70,45 @@ async def resolve(tx: Tx, organization_id: str, address: Address, *, verified: b
         row = await tx.one("contact_end_user", **key)
         if row is None:
             raise AssertionError("a contact that conflicts exists")
-        return Resolved(row["merged_into"] or row["end_user_id"], created=False)
+        return _found(row)
     await tx.later("end_user_insert", id=end_user_id, organization_id=organization_id)
-    return Resolved(end_user_id, created=True)
+    return Resolved(end_user_id, end_user_id, created=True)
 
 
-async def end_user(tx: Tx, organization_id: str, end_user_id: str) -> EndUser | None:
-    """An end user's profile and contacts; None where the organisation has no such person."""
+def _found(row: Row) -> Resolved:
+    return Resolved(row["merged_into"] or row["end_user_id"], row["end_user_id"], created=False)
+
+
+async def person_of(tx: Tx, organization_id: str, end_user_id: str) -> Person | None:
+    """The person a record is of; None where the organisation has no such record."""
     row = await tx.one("end_user_by_id", organization_id=organization_id, id=end_user_id)
     if row is None:
         return None
-    contacts = await tx.all("contacts_of_end_user", organization_id=organization_id, end_user_id=end_user_id)
+    root = row["merged_into"] or row["id"]
+    others = await tx.all("end_users_merged_into", organization_id=organization_id, id=root)
+    return Person(root, (root, *(r["id"] for r in others)), row["erased_at"] is not None)
+
+
+async def end_user(tx: Tx, organization_id: str, end_user_id: str) -> EndUser | None:
+    """A record's profile and contacts; None where the organisation has no such record.
+
+    A merged one shows its own; the one it was merged into shows those of all.
+    """
+    row = await tx.one("end_user_by_id", organization_id=organization_id, id=end_user_id)
+    if row is None:
+        return None
+    ids = [row["id"]]
+    if row["merged_into"] is None:
+        merged = await tx.all("end_users_merged_into", organization_id=organization_id, id=row["id"])
+        ids += [r["id"] for r in merged]
+    contacts = await tx.all("contacts_of_end_users", organization_id=organization_id, ids=ids)
     return EndUser(
         row["id"],
         unpack(row["profile"], {}),
         tuple(_contact(c) for c in contacts),
         row["created_at"],
         row["merged_into"],
+        row["erased_at"],
     )
 
 

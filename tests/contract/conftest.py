@@ -1,6 +1,7 @@
 """One suite for both databases: an empty store with the schema, and a clock that tests move."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -92,3 +93,29 @@ async def store(database_url: str) -> AsyncIterator[MovableStore]:
     """An open store with the schema and nothing in it."""
     async with movable(database_url) as opened:
         yield opened
+
+
+class World:
+    """A store on a loop of its own, for tests that are not coroutines."""
+
+    def __init__(self, runner: asyncio.Runner, store: MovableStore) -> None:
+        self._runner = runner
+        self.store = store
+        self.people = 0
+
+    def run(self, coroutine: Awaitable[T]) -> T:
+        """Run to the end."""
+
+        async def awaited() -> T:
+            return await coroutine
+
+        return self._runner.run(awaited())
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
+    """A world with an empty database."""
+    with asyncio.Runner() as runner:
+        opened = movable(database_url)
+        yield World(runner, runner.run(opened.__aenter__()))
+        runner.run(opened.__aexit__(None, None, None))

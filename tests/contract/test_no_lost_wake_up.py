@@ -3,12 +3,10 @@
 A machine interleaves messages, turns, deaths, stalls, failures, take-overs and withdrawals at random.
 """
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from typing import TypeVar
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -26,7 +24,7 @@ from gateway.service.converse import withdraw
 from gateway.service.expire import due_turns
 from gateway.service.respond import postpone_turn
 from tests.contract import scene
-from tests.contract.conftest import MovableStore, movable
+from tests.contract.conftest import World
 from tests.contract.scene import LIFETIME, PARTITIONS
 
 T = TypeVar("T")
@@ -35,32 +33,6 @@ _RENEWED_EVERY = 3
 """Seconds."""
 _MOST = 25
 """Inputs at once: an agent is shown the newest 50 messages."""
-
-
-class World:
-    """A store on a loop of its own, for tests that are not coroutines."""
-
-    def __init__(self, runner: asyncio.Runner, store: MovableStore) -> None:
-        self._runner = runner
-        self.store = store
-        self.people = 0
-
-    def run(self, coroutine: Awaitable[T]) -> T:
-        """Run to the end."""
-
-        async def awaited() -> T:
-            return await coroutine
-
-        return self._runner.run(awaited())
-
-
-@pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    """A world with an empty database."""
-    with asyncio.Runner() as runner:
-        opened = movable(database_url)
-        yield World(runner, runner.run(opened.__aenter__()))
-        runner.run(opened.__aexit__(None, None, None))
 
 
 class Turns(RuleBasedStateMachine):

@@ -1,10 +1,11 @@
 """People and agents as clients see them."""
 
 from typing import Any
+from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid
+from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
 from gateway.domain.clock import rfc3339
 from gateway.domain.identity import ContactKind
 from gateway.domain.message import Channel
@@ -27,6 +28,39 @@ class ResolveIdentityBody(Request):
     identifier: str = Field(description="A number in E.164, a mailbox, or your own user id (api, web).")
 
 
+class ProfileBody(Request):
+    """A change to a profile."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"profile": {"name": "Alex", "plan": None}}})
+
+    profile: dict[str, Any] = Field(
+        description="A merge patch (RFC 7396): null takes a member away, objects are merged."
+    )
+
+
+class ContactBody(Request):
+    """An address that was verified to be a person's."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"channel": "email", "value": "ada@example.com"}})
+
+    channel: Channel
+    value: str = Field(description="A number in E.164, a mailbox, or your own user id (api, web).")
+
+
+class MergeBody(Request):
+    """Which record turned out to be the same person."""
+
+    from_end_user_id: UUID
+
+
+class UnmergeBody(Request):
+    """Which record is a person of its own after all."""
+
+    from_end_user_id: UUID | None = Field(
+        default=None, description="The merged record; without it, the one in the path is."
+    )
+
+
 class ContactShape(Shape):
     """An address of an end user; a number is one record for sms and voice."""
 
@@ -44,7 +78,8 @@ class EndUserShape(Shape):
     profile: dict[str, Any]
     contacts: list[ContactShape]
     created_at: Time
-    merged_into: Uuid | None = Field(description="The record this one was merged into.")
+    merged_into: Uuid | None = Field(description="The record this one was merged into, and answers as.")
+    erased_at: Time | None = Field(description="The person was erased; nothing but this remains.")
 
 
 class ResolvedShape(Shape):
@@ -92,6 +127,7 @@ def end_user_shape(person: EndUser) -> EndUserShape:
         contacts=[_contact(contact) for contact in person.contacts],
         created_at=rfc3339(person.created_at),
         merged_into=person.merged_into,
+        erased_at=time_of(person.erased_at),
     )
 
 

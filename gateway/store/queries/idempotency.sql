@@ -15,7 +15,7 @@ WHERE organization_id = :organization_id AND route = :route AND key = :key
 
 -- name: idempotency_answer
 UPDATE idempotency_keys SET status = :status, answer = :answer,
-    conversation_id = COALESCE(:conversation_id, conversation_id)
+    conversation_id = COALESCE(:conversation_id, conversation_id), end_user_id = :end_user_id
 WHERE organization_id = :organization_id AND route = :route AND key = :key
 
 -- name: idempotency_purge

@@ -35,19 +35,80 @@ INSERT INTO end_users (id, organization_id, profile, created_at)
 VALUES (:id, :organization_id, '{}', {now})
 
 -- name: end_user_by_id
-SELECT id, profile, created_at, merged_into, erased_at
+SELECT id, profile, created_at, merged_into, merged_directly, erased_at
 FROM end_users WHERE organization_id = :organization_id AND id = :id
 
--- name: contacts_of_end_user
-SELECT kind, value, verified, source, created_at FROM contacts
-WHERE end_user_id = :end_user_id AND organization_id = :organization_id
+-- name: end_users_merged_into
+-- The records that answer as another one, directly or over others.
+SELECT id, merged_directly FROM end_users
+WHERE merged_into = :id AND organization_id = :organization_id
+ORDER BY created_at, id LIMIT 200
+
+-- name: end_users_lock @sqlite
+SELECT id, merged_into, merged_directly, erased_at, profile FROM end_users
+WHERE organization_id = :organization_id AND id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+
+-- name: end_users_lock @postgres
+SELECT id, merged_into, merged_directly, erased_at, profile FROM end_users
+WHERE organization_id = :organization_id AND id = ANY(:ids) ORDER BY id FOR UPDATE
+
+-- name: end_users_answer_as @sqlite
+-- From now on these records answer as another one; NULL: for themselves.
+UPDATE end_users SET merged_into = :merged_into WHERE id IN (SELECT value FROM json_each(:ids))
+
+-- name: end_users_answer_as @postgres
+-- From now on these records answer as another one; NULL: for themselves.
+UPDATE end_users SET merged_into = :merged_into WHERE id = ANY(:ids)
+
+-- name: end_user_link
+UPDATE end_users SET merged_directly = :merged_directly WHERE id = :id
+
+-- name: end_user_profile
+UPDATE end_users SET profile = :profile WHERE id = :id
+
+-- name: end_users_erase @sqlite
+UPDATE end_users SET profile = '{}', erased_at = {now}
+WHERE id IN (SELECT value FROM json_each(:ids)) AND erased_at IS NULL
+
+-- name: end_users_erase @postgres
+UPDATE end_users SET profile = '{}', erased_at = {now} WHERE id = ANY(:ids) AND erased_at IS NULL
+
+-- name: contacts_of_end_users @sqlite
+SELECT end_user_id, kind, value, verified, source, created_at FROM contacts
+WHERE end_user_id IN (SELECT value FROM json_each(:ids)) AND organization_id = :organization_id
 ORDER BY created_at, kind, value LIMIT 200
 
--- name: contact_of_kind
--- Where a person is written to on a channel: the address attached first.
-SELECT value FROM contacts
-WHERE end_user_id = :end_user_id AND organization_id = :organization_id AND kind = :kind
-ORDER BY created_at, value LIMIT 1
+-- name: contacts_of_end_users @postgres
+SELECT end_user_id, kind, value, verified, source, created_at FROM contacts
+WHERE end_user_id = ANY(:ids) AND organization_id = :organization_id
+ORDER BY created_at, kind, value LIMIT 200
+
+-- name: contact_of_kind @sqlite
+-- Where a person is written to on a channel: of the record that was asked for first, then what was attached
+-- first. What unproven mail claimed to be is no address.
+SELECT value, end_user_id FROM contacts
+WHERE end_user_id IN (SELECT value FROM json_each(:ids)) AND organization_id = :organization_id
+  AND kind = :kind AND value NOT LIKE 'unverified:%'
+ORDER BY CASE WHEN end_user_id = :end_user_id THEN 0 ELSE 1 END, created_at, value LIMIT 1
+
+-- name: contact_of_kind @postgres
+-- Where a person is written to on a channel: of the record that was asked for first, then what was attached
+-- first. What unproven mail claimed to be is no address.
+SELECT value, end_user_id FROM contacts
+WHERE end_user_id = ANY(:ids) AND organization_id = :organization_id
+  AND kind = :kind AND value NOT LIKE 'unverified:%'
+ORDER BY CASE WHEN end_user_id = :end_user_id THEN 0 ELSE 1 END, created_at, value LIMIT 1
+
+-- name: contact_verify
+UPDATE contacts SET verified = TRUE
+WHERE organization_id = :organization_id AND kind = :kind AND value = :value
+
+-- name: contacts_erase @sqlite
+DELETE FROM contacts
+WHERE end_user_id IN (SELECT value FROM json_each(:ids)) AND organization_id = :organization_id
+
+-- name: contacts_erase @postgres
+DELETE FROM contacts WHERE end_user_id = ANY(:ids) AND organization_id = :organization_id
 
 -- name: api_key_by_hash
 SELECT id, organization_id, name, role, approver_roles, created_at FROM api_keys

@@ -86,3 +86,6 @@ SELECT
     + (SELECT COUNT(*) FROM handoffs WHERE conversation_id = :id)
     + (SELECT COUNT(*) FROM approvals WHERE conversation_id = :id)
     + (SELECT COUNT(*) FROM memories WHERE conversation_id = :id) AS remaining
+
+-- name: test_contacts
+SELECT * FROM contacts ORDER BY kind, value

@@ -1,0 +1,103 @@
+"""People over HTTP: profiles, contacts, history, and records that are merged and unmerged."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.api import V2, Api
+
+PEOPLE = "/v1/identity/end-users"
+NOWHERE = "550e8400-e29b-41d4-a716-446655440000"
+
+
+async def test_a_profile_is_patched(any_api: Api) -> None:
+    path = f"{PEOPLE}/{await any_api.person()}"
+    first = await any_api.call("PATCH", path, {"profile": {"name": "Ada", "tags": {"a": 1, "b": 2}}})
+    assert first.status == 200
+    second = await any_api.call("PATCH", path, {"profile": {"name": None, "tags": {"a": None, "c": [None]}}})
+    assert second.json["profile"] == {"tags": {"b": 2, "c": [None]}}
+    assert (await any_api.get(path)).json == second.json
+    refused = await any_api.call("PATCH", path, {"profile": {"text": "x" * 16_384}})
+    assert refused.error == (422, "validation_error")
+    assert (await any_api.call("PATCH", path, {"profile": ["no object"]})).error == (422, "validation_error")
+    assert (await any_api.get(path)).json == second.json
+
+
+async def test_contacts_are_attached_by_operators(any_api: Api) -> None:
+    ada, eve = await any_api.person("ada"), await any_api.person("eve")
+    contact = {"channel": "voice", "value": "+1 (415) 555-0123"}
+    made = await any_api.post(f"{PEOPLE}/{ada}/contacts", contact, headers={"Idempotency-Key": "k"})
+    assert made.status == 201
+    again = await any_api.post(f"{PEOPLE}/{ada}/contacts", contact, headers={"Idempotency-Key": "k"})
+    assert (again.status, again.json) == (201, made.json)
+    (number,) = [c for c in made.json["contacts"] if c["channel"] == "sms"]
+    assert (number["value"], number["verified"], number["source"]) == ("+14155550123", True, "operator")
+    assert (await any_api.post(f"{PEOPLE}/{ada}/contacts", contact)).status == 200
+    assert (await any_api.post(f"{PEOPLE}/{eve}/contacts", contact)).error == (409, "contact_in_use")
+    wrong = {"channel": "sms", "value": "five"}
+    assert (await any_api.post(f"{PEOPLE}/{ada}/contacts", wrong)).error == (422, "invalid_identifier")
+    assert await any_api.person("+14155550123", "sms") == ada
+
+
+async def test_records_are_merged_and_unmerged(any_api: Api) -> None:
+    ada, lovelace = await any_api.person("ada"), await any_api.person("ada@example.com", "email")
+    made = [
+        (await any_api.post(V2, {"end_user_id": person, "channel": channel})).json["id"]
+        for person, channel in ((ada, "api"), (lovelace, "email"), (lovelace, "web"))
+    ]
+
+    async def history(person: str) -> list[Any]:
+        answer = await any_api.get(f"{PEOPLE}/{person}/conversations")
+        assert answer.status == 200
+        return [c["id"] for c in answer.json["items"]]
+
+    merged = await any_api.post(f"{PEOPLE}/{ada}/merge", {"from_end_user_id": lovelace})
+    assert merged.status == 200
+    assert [c["channel"] for c in merged.json["contacts"]] == ["api", "email"]
+    assert (await any_api.get(f"{PEOPLE}/{lovelace}")).json["merged_into"] == ada
+    assert await any_api.person("ada@example.com", "email") == ada
+    assert await history(ada) == await history(lovelace) == made[::-1]
+    for into, other in ((ada, ada), (lovelace, ada), (ada, lovelace)):
+        refused = await any_api.post(f"{PEOPLE}/{into}/merge", {"from_end_user_id": other})
+        assert refused.error == (409, "invalid_merge")
+    first = (await any_api.get(f"{PEOPLE}/{ada}/conversations?limit=2")).json
+    assert ([c["id"] for c in first["items"]], first["has_more"]) == (made[:0:-1], True)
+    rest = (await any_api.get(f"{PEOPLE}/{ada}/conversations?limit=2&cursor={first['next_cursor']}")).json
+    assert ([c["id"] for c in rest["items"]], rest["has_more"]) == (made[:1], False)
+    apart = await any_api.post(f"{PEOPLE}/{ada}/unmerge", {"from_end_user_id": lovelace})
+    assert (apart.status, apart.json["end_user_id"], apart.json["merged_into"]) == (200, lovelace, None)
+    assert (await history(ada), await history(lovelace)) == (made[:1], made[:0:-1])
+    assert (await any_api.post(f"{PEOPLE}/{ada}/unmerge")).error == (409, "invalid_merge")
+    await any_api.post(f"{PEOPLE}/{ada}/merge", {"from_end_user_id": lovelace})
+    assert (await any_api.post(f"{PEOPLE}/{lovelace}/unmerge")).status == 200
+    assert await any_api.person("ada@example.com", "email") == lovelace
+
+
+ROUTES: list[tuple[str, str, Any, str]] = [
+    ("PATCH", "", {"profile": {}}, "desk"),
+    ("GET", "/conversations", None, "app"),
+    ("POST", "/contacts", {"channel": "api", "value": "more"}, "desk"),
+    ("POST", "/merge", {"from_end_user_id": NOWHERE}, "root"),
+    ("POST", "/unmerge", None, "root"),
+]
+
+
+@pytest.mark.parametrize(("method", "route", "body", "key"), ROUTES)
+async def test_who_may_do_what(api: Api, method: str, route: str, body: Any, key: str) -> None:
+    person = await api.person()
+    for weaker in ("app", "desk", "root"):
+        if weaker == key:
+            break
+        answer = await api.as_(weaker).call(method, f"{PEOPLE}/{person}{route}", body)
+        assert answer.error == (403, "forbidden")
+    stranger = await api.as_("other").call(method, f"{PEOPLE}/{person}{route}", body)
+    assert stranger.error == (404, "not_found")
+    assert (await api.as_(key).call(method, f"{PEOPLE}/{NOWHERE}{route}", body)).error[0] == 404
+    assert (await api.as_(key).call(method, f"{PEOPLE}/nobody{route}", body)).error[0] == 422
+    done = await api.as_(key).call(method, f"{PEOPLE}/{person}{route}", body)
+    assert done.status in (200, 201, 404, 409)
+
+
+async def test_a_test_chat_s_end_user_is_nobody(api: Api) -> None:
+    person = (await api.post(f"{V2}/test-chat")).json["end_user_id"]
+    assert (await api.get(f"{PEOPLE}/{person}")).error == (404, "not_found")
