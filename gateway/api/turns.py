@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from pydantic_core import from_json
 from starlette.responses import Response
 
@@ -14,6 +14,7 @@ from gateway.api.answers import IdempotencyKey, answer_of, answered, json_respon
 from gateway.api.auth import Client, Participant, Principal
 from gateway.api.cursors import read_seq
 from gateway.api.deps import ApiDeps, Deps
+from gateway.api.etags import etag, seen
 from gateway.api.reading import ConversationId, CursorText, Limit, known
 from gateway.api.route import ApiRoute
 from gateway.api.schemas.messages import Poll, PollQuery, Transcript, poll, transcript
@@ -27,7 +28,7 @@ from gateway.api.schemas.turns import (
 )
 from gateway.api.visitors import asked, shown_poll
 from gateway.api.wakes import TimelineBell, rung
-from gateway.domain.conversation import Status
+from gateway.domain.conversation import Conversation, Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import Message
 from gateway.domain.ports import Row, Tx
@@ -200,34 +201,92 @@ async def list_turns(
 @dataclass(frozen=True, slots=True)
 class _Look:
     status: Status
-    messages: list[Message]
+    tag: str
+    body: str | None
+    """None where the client has it already."""
+    silent: bool
+    """No messages in it."""
+
+    @property
+    def response(self) -> Response:
+        """The answer, or 304."""
+        if self.body is None:
+            return Response(status_code=304, headers={"ETag": self.tag})
+        return Response(self.body, headers={"ETag": self.tag}, media_type="application/json")
 
 
-@router.get("/{conversation_id}/messages", response_model=Poll)
+class _Polling:
+    """One poll, looked at as often as it is held open for."""
+
+    def __init__(
+        self, principal: Principal, conversation_id: str, query: PollQuery, if_none_match: str | None
+    ) -> None:
+        self._principal = principal
+        self._conversation_id = conversation_id
+        self._query = query
+        self._if_none_match = if_none_match
+
+    async def look(self, tx: Tx) -> _Look:
+        """What the answer is now; its messages are read only where the client has not seen it."""
+        found = await known(tx, self._principal.organization_id, self._conversation_id)
+        tag = self._counted(found)
+        if tag is not None and seen(self._if_none_match, tag):
+            return _Look(found.status, tag, None, silent=True)
+        since, limit = self._query.since_seq, self._query.limit
+        messages: list[Message] = []
+        if found.message_count - 1 > since:
+            messages = await messages_since(tx, found.id, since, limit + 1)
+        body = shown_poll(poll(found.status, messages, since, limit), self._principal).model_dump_json()
+        tag = tag or etag(body)
+        return _Look(
+            found.status,
+            tag,
+            None if seen(self._if_none_match, tag) else body,
+            silent=not messages,
+        )
+
+    def _counted(self, found: Conversation) -> str | None:
+        """The tag where the conversation's row tells everything: not of messages that are being delivered."""
+        viewer = self._principal.conversation_id, self._query.since_seq, self._query.limit
+        if found.message_count - 1 <= self._query.since_seq:
+            return etag(found.id, found.status, *viewer)
+        if found.channel.delivers:
+            return None
+        return etag(found.id, found.status, found.message_count, found.updated_at, *viewer)
+
+    def idle(self, first: _Look, look: _Look) -> bool:
+        """Whether there is nothing yet that the client does not know."""
+        if look.status.terminal or look.status is not first.status:
+            return False
+        return look.body is None or (look.silent and self._if_none_match is None)
+
+
+@router.get(
+    "/{conversation_id}/messages",
+    response_model=Poll,
+    responses={304: {"description": "Nothing has changed since the answer with this ETag."}},
+)
 async def poll_messages(
     conversation_id: ConversationId,
     principal: Participant,
     request: Request,
     deps: Deps,
     query: Annotated[PollQuery, Query()],
+    if_none_match: Annotated[
+        str | None, Header(max_length=1000, description="The ETag of an answer to the same poll.")
+    ] = None,
 ) -> Response:
     """Read the messages after a seq; `wait` holds an idle poll open until there is something new."""
-
-    async def unit(tx: Tx) -> _Look:
-        found = await known(tx, principal.organization_id, str(conversation_id))
-        return _Look(found.status, await messages_since(tx, found.id, query.since_seq, query.limit + 1))
-
+    polling = _Polling(principal, str(conversation_id), query, if_none_match)
     bell: TimelineBell = request.app.state.timeline
     deadline = deps.clock.monotonic() + query.wait
     ring = bell.next() if query.wait else None
-    look = await deps.store.read(unit)
-    before = look.status
-    while ring and not bell.closed and not look.messages and look.status is before and not before.terminal:
+    first = look = await deps.store.read(polling.look)
+    while ring and not bell.closed and polling.idle(first, look):
         left = deadline - deps.clock.monotonic()
         if left <= 0:
             break
         await rung(ring, min(left, _LOOK_EVERY))
         ring = bell.next()
-        look = await deps.store.read(unit)
-    found = poll(look.status, look.messages, query.since_seq, query.limit)
-    return json_response(shown_poll(found, principal))
+        look = await deps.store.read(polling.look)
+    return look.response

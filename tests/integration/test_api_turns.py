@@ -147,6 +147,53 @@ async def test_the_poll_reads_on_and_holds_open(any_api: Api) -> None:
         assert (await any_api.get(f"{path}/messages?{query}")).error == (422, "validation_error")
 
 
+async def test_a_poll_that_was_answered_before_is_304(any_api: Api) -> None:
+    path = await any_api.conversation()
+    polls = [f"{path}/messages", f"{path}/messages?since_seq=1", f"{path}/messages?limit=1"]
+
+    async def tags() -> list[str]:
+        return [(await any_api.get(poll)).headers["ETag"] for poll in polls]
+
+    async def unchanged(tag: str, *, wait: str = "") -> list[int]:
+        answers = [await any_api.get(poll + wait, headers={"If-None-Match": tag}) for poll in polls]
+        assert all((answer.text == "") == (answer.status == 304) for answer in answers)
+        return [answer.status for answer in answers]
+
+    empty = await tags()
+    await any_api.turn(path, "Hi")
+    one = await tags()
+    assert [before == after for before, after in zip(empty, one, strict=True)] == [False, True, False]
+    assert one == await tags()
+    for number, tag in enumerate(one):
+        same = [304 if other == number else 200 for other in range(3)]
+        assert await unchanged(f'"other", W/{tag}') == same
+    assert await unchanged("*") == [304] * 3
+    headers = {"If-None-Match": one[0]}
+    held = asyncio.create_task(any_api.get(f"{path}/messages?wait=30", headers=headers))
+    await any_api.turn(path, "And?")
+    assert len((await held).json["messages"]) > 2
+    await any_api.post(f"{path}/close")
+    assert not set(await tags()) & {*empty, *one}
+
+
+async def test_what_became_of_a_text_changes_its_poll(api: Api) -> None:
+    person = await api.person("+14155550123", "sms")
+    path = await api.conversation(
+        end_user_id=person, channel="sms", address="+15550100", session_type="test", first_message="Hi"
+    )
+
+    async def settled() -> Reply:
+        answer = await api.get(f"{path}/messages")
+        while answer.json["messages"][0]["delivery_status"] != "sandboxed":
+            before = {"If-None-Match": answer.headers["ETag"]}
+            answer = await api.get(f"{path}/messages?wait=30", headers=before)
+        return answer
+
+    async with asyncio.timeout(20):
+        tag = (await settled()).headers["ETag"]
+    assert (await api.get(f"{path}/messages", headers={"If-None-Match": tag})).status == 304
+
+
 async def test_a_held_poll_ends_when_the_conversation_does(api: Api) -> None:
     path = await api.conversation()
     held = asyncio.create_task(api.get(f"{path}/messages?wait=30"))
