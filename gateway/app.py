@@ -22,13 +22,16 @@ from gateway.bus.rabbit import RabbitBus
 from gateway.bus.topology import WEBHOOKS
 from gateway.channel_ports import mail_ingress, senders, webhook_routes
 from gateway.domain.clock import Clock
+from gateway.domain.conversation import Conversation
 from gateway.domain.errors import Unavailable
+from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports import Bus, Consume, Consumer, Store, Tx, Wake
 from gateway.domain.reply import ServedAgent
 from gateway.http_server import HttpServer
 from gateway.service.ask import Dialogues, Waiting
 from gateway.service.ingress import Acceptance, Receipts
 from gateway.service.outbox import StoredOutbox
+from gateway.service.routes import fallbacks_of
 from gateway.service.secret import shared_secret
 from gateway.settings import GatewayConfig, Settings, SettingsError, load_config
 from gateway.store.engine import open_store
@@ -101,6 +104,10 @@ class _Configured:
     def agent(self, agent_id: str) -> ServedAgent | None:
         """An agent by id."""
         return self._agents.get(agent_id)
+
+    def fallbacks(self, conversation: Conversation) -> Fallbacks:
+        """What a conversation's end user gets when nobody answers."""
+        return fallbacks_of(self.config, conversation)
 
     def replace(self, config: GatewayConfig) -> None:
         """Take a new configuration, or raise SettingsError and keep the old one."""
@@ -211,7 +218,7 @@ class _Start:
         consumers = await self._start_workers(store, bus, configured, marks)
         await bus.start(consumers)
         self._stack.push_async_callback(bus.drain, settings.drain_seconds)
-        await self._start_loops(store, bus, outbox)
+        await self._start_loops(store, bus, outbox, configured)
         http = await self._start_http(store, bus, configured)
         smtp_port = await self._start_smtp(store, bus, configured, marks)
         return App(
@@ -297,7 +304,7 @@ class _Start:
         settings = self._settings
         wanted: list[tuple[str, Consume]] = []
         if Role.TURNS in roles:
-            limits = TurnLimits(settings.turn_timeout_seconds, settings.partitions)
+            limits = TurnLimits(settings.turn_timeout_seconds, settings.partitions, configured.fallbacks)
             turns = TurnWorker(store, bus.replies, configured.agent, liveness, limits)
             wanted += [(f"turns.{n}", turns.consume) for n in range(settings.partitions)]
         if Role.DELIVERIES in roles:
@@ -319,7 +326,9 @@ class _Start:
             configured.config.organization_id,
         )
 
-    async def _start_loops(self, store: Store, bus: EmbeddedBus | RabbitBus, outbox: StoredOutbox) -> None:
+    async def _start_loops(
+        self, store: Store, bus: EmbeddedBus | RabbitBus, outbox: StoredOutbox, configured: _Configured
+    ) -> None:
         roles = self._plan.roles
         if isinstance(bus, EmbeddedBus):
             store.on_wake(Wake.OUTBOX, bus.wake)
@@ -329,7 +338,7 @@ class _Start:
             await relay.start()
             self._stack.push_async_callback(relay.stop)
         if Role.TIMERS in roles:
-            looking = Timers(timers(store, self._settings.partitions))
+            looking = Timers(timers(store, self._settings.partitions, configured.fallbacks))
             await looking.start()
             self._stack.push_async_callback(looking.stop)
 

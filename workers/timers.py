@@ -11,10 +11,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.domain.clock import SECOND
+from gateway.domain.conversation import Conversation
 from gateway.domain.errors import Unavailable
+from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports import Store
 from gateway.domain.summary import Summarise
-from gateway.service.expire import due_lanes, due_turns, expire_idle, forget, overdue_approvals
+from gateway.service.expire import (
+    due_lanes,
+    due_turns,
+    expire_idle,
+    forget,
+    overdue_approvals,
+    overdue_handoffs,
+)
 from gateway.service.retire import retire
 from gateway.service.summarise import extractive_summary
 from workers.closings import Closer
@@ -37,13 +46,19 @@ class Timer:
     look: Callable[[], Awaitable[object]]
 
 
-def timers(store: Store, partitions: int, summarise: Summarise = extractive_summary) -> Sequence[Timer]:
+def timers(
+    store: Store,
+    partitions: int,
+    fallbacks: Callable[[Conversation], Fallbacks],
+    summarise: Summarise = extractive_summary,
+) -> Sequence[Timer]:
     """All timers of the gateway."""
     closer = Closer(store, summarise)
     return (
         Timer("turns", 5, lambda: store.write(due_turns, RING_AGAIN_SECONDS * SECOND, partitions)),
         Timer("lanes", 5, lambda: store.write(due_lanes, RING_AGAIN_SECONDS * SECOND)),
         Timer("approvals", 1, lambda: store.write(overdue_approvals, partitions)),
+        Timer("handoffs", 1, lambda: store.write(overdue_handoffs, fallbacks, partitions)),
         Timer("closings", 1, closer.look),
         Timer("retention", 30, lambda: retire_all(store)),
         Timer("idle", 30, lambda: store.write(expire_idle, partitions)),

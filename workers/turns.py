@@ -11,9 +11,11 @@ from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass
 
 from gateway.domain.agent import AgentFailed
+from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import ATTEMPTS, backoff
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import ErrorCode, Fenced, Unavailable
+from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports import DONE, Replies, ReplyFrame, RetryStep, Store, Tx, Verdict, dead, retry
 from gateway.domain.reply import ReplyDraft, ServedAgent
 from gateway.domain.turn import Claim, NotNow, Reply
@@ -56,6 +58,8 @@ class TurnLimits:
     """Seconds an agent may take."""
     partitions: int
     """Turn queues."""
+    fallbacks: Callable[[Conversation], Fallbacks]
+    """What is configured for the case that nobody answers."""
 
 
 class TurnWorker:
@@ -77,6 +81,7 @@ class TurnWorker:
         self._clock = liveness.clock
         self._turn_timeout = limits.turn_timeout
         self._partitions = limits.partitions
+        self._fallbacks = limits.fallbacks
         self._bells = Bells()
         self._notes: set[asyncio.Task[None]] = set()
 
@@ -136,7 +141,8 @@ class TurnWorker:
         except AgentFailed as failure:
             return await self._failed(claim, ErrorCode.AGENT_FAILED, failure.reason)
         self._liveness.check()
-        finished = await self._store.write(finish_turn, claim, reply, self._partitions)
+        fallbacks = self._fallbacks(claim.conversation)
+        finished = await self._store.write(finish_turn, claim, reply, self._partitions, fallbacks)
         TURNS.labels(claim.conversation.channel.value, reply.path.value).inc()
         note(path=reply.path.value, messages=len(reply.messages))
         return finished
@@ -211,7 +217,8 @@ class TurnWorker:
     async def _fail(self, claim: Claim, error: ErrorCode, reason: str) -> Finished:
         TURNS.labels(claim.conversation.channel.value, error.value).inc()
         note(error=error.value)
-        return await self._store.write(fail_turn, claim, error, reason, self._partitions)
+        fallbacks = self._fallbacks(claim.conversation)
+        return await self._store.write(fail_turn, claim, error, reason, self._partitions, fallbacks)
 
 
 def _traced(claim: Claim) -> AbstractContextManager[None]:

@@ -4,13 +4,21 @@ Each fires by a conditional update in the transaction of its effect, and takes a
 rows at once; what is left is found the next time.
 """
 
+from collections.abc import Callable
+
 from gateway.domain.clock import SECOND
-from gateway.domain.conversation import Cause, Status
+from gateway.domain.conversation import Cause, Conversation, Status
 from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.fallback import Fallbacks, HandoffTimeoutAction
+from gateway.domain.message import Author
 from gateway.domain.ports import Tx
+from gateway.domain.timeline import EventKind
 from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.close import Ending, end
+from gateway.service.handoff import hand_back
 from gateway.service.postings import ring_lane, ring_turns
+from gateway.service.speak import speak
+from gateway.service.timeline import append_event
 from gateway.store.records import conversation_of
 
 _DAY = 24 * 3600 * SECOND
@@ -63,6 +71,31 @@ async def overdue_approvals(tx: Tx, partitions: int) -> int:
         else:
             decided += 1
     return decided
+
+
+async def overdue_handoffs(tx: Tx, fallbacks: Callable[[Conversation], Fallbacks], partitions: int) -> int:
+    """Give back, or close, what nobody took over in time, and say what is configured for that; how many."""
+    ended = 0
+    for row in await tx.all("handoffs_overdue"):
+        found = await tx.one(
+            "conversation_lock", organization_id=row["organization_id"], id=row["conversation_id"]
+        )
+        if found is None or await tx.one("handoff_time_out", id=row["id"]) is None:
+            continue
+        conversation = conversation_of(found)
+        if conversation.status is not Status.WAITING_FOR_HUMAN:
+            continue
+        await append_event(tx, conversation.id, EventKind.HANDOFF, {"handoff_id": row["id"]})
+        configured = fallbacks(conversation)
+        if configured.handoff_timeout_text is not None:
+            await speak(tx, conversation, configured.handoff_timeout_text, Author.SYSTEM)
+        if configured.handoff_timeout_action is HandoffTimeoutAction.CLOSE:
+            nobody = Ending(Status.CLOSED, Cause.CLOSE, "nobody took the handoff in time")
+            await end(tx, conversation, nobody, partitions)
+        else:
+            await hand_back(tx, conversation, partitions)
+        ended += 1
+    return ended
 
 
 async def expire_idle(tx: Tx, partitions: int) -> int:

@@ -223,8 +223,14 @@ async def _give_back(
     tx: Tx, conversation: Conversation, handoff: Handoff, operator: Operator, partitions: int
 ) -> Status:
     held = replace(conversation, status=Status.WAITING_FOR_HUMAN)
-    row = await move_status(tx, held, Status.ACTIVE, Cause.RETURN)
+    await hand_back(tx, held, partitions)
     await change_handoff(tx, handoff, HandoffStatus.RESOLVED, operator)
+    return Status.ACTIVE
+
+
+async def hand_back(tx: Tx, conversation: Conversation, partitions: int) -> None:
+    """The agent has a conversation again that waited for a person, and answers what is pending."""
+    row = await move_status(tx, conversation, Status.ACTIVE, Cause.RETURN)
     if row["answered"] < row["last_input"]:
         await ring_turns(
             tx,
@@ -233,4 +239,3 @@ async def _give_back(
             partitions=partitions,
             at=row["updated_at"],
         )
-    return Status.ACTIVE

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Cause, SessionType, Status, move
 from gateway.domain.errors import ErrorCode, Fenced
+from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel, Message, Role, ToolCall
 from gateway.domain.ports import Row, Tx
@@ -19,6 +20,7 @@ from gateway.service.dead import bury_turn
 from gateway.service.deliver import enqueue
 from gateway.service.handoff import open_handoff
 from gateway.service.simulate import advance
+from gateway.service.speak import speak
 from gateway.service.timeline import write_event, write_messages
 from gateway.store.records import pack, unpack
 
@@ -39,7 +41,9 @@ class Finished:
     """The lease is still held: something is pending."""
 
 
-async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Finished:
+async def finish_turn(
+    tx: Tx, claim: Claim, reply: Reply, partitions: int, fallbacks: Fallbacks = NO_FALLBACKS
+) -> Finished:
     """Commit a turn: messages, record, status, deliveries and doorbells. Raises Fenced."""
     before = claim.conversation.status
     status = move(before, *_NEXT[reply.path]) if reply.path in _NEXT else before
@@ -76,6 +80,10 @@ async def finish_turn(tx: Tx, claim: Claim, reply: Reply, partitions: int) -> Fi
         await tell_host(tx, claim.conversation, outcome, row["updated_at"])
     if status is not before:
         await _follow(tx, claim, reply, status, row, partitions)
+    if status is Status.WAITING_FOR_HUMAN and fallbacks.handoff_timeout is not None:
+        await tx.run(
+            "handoff_deadline", conversation_id=claim.conversation.id, timeout=fallbacks.handoff_timeout
+        )
     if claim.conversation.session_type is SessionType.SIMULATION:
         result = Result(text=reply.text, path=reply.path.value, session_status=status.value)
         await advance(tx, replace(claim.conversation, status=status), result, partitions)
@@ -223,10 +231,18 @@ async def postpone_turn(tx: Tx, claim: Claim, delay_seconds: int) -> None:
         raise Fenced(claim.turn_id)
 
 
-async def fail_turn(tx: Tx, claim: Claim, error: ErrorCode, reason: str, partitions: int) -> Finished:
+async def fail_turn(
+    tx: Tx,
+    claim: Claim,
+    error: ErrorCode,
+    reason: str,
+    partitions: int,
+    fallbacks: Fallbacks = NO_FALLBACKS,
+) -> Finished:
     """The turn is over without an answer: its input stays in the transcript, and the next turn may run.
 
-    A turn that nobody waits for and that has used up its attempts becomes a dead letter.
+    A turn that nobody waits for and that has used up its attempts becomes a dead letter, and the end user
+    is told what is configured for that.
     """
     row = await _commit(tx, claim, claim.conversation.status, added=0, events=0)
     await _settle_inputs(tx, claim)
@@ -249,6 +265,8 @@ async def fail_turn(tx: Tx, claim: Claim, error: ErrorCode, reason: str, partiti
     )
     if state is TurnState.DEAD:
         await bury_turn(tx, claim, reason)
+        if fallbacks.failure_text is not None:
+            await speak(tx, claim.conversation, fallbacks.failure_text, Author.SYSTEM)
     if claim.conversation.session_type is SessionType.SIMULATION:
         failed = Result(text="", path=None, session_status=claim.conversation.status.value, error=error.value)
         await advance(tx, claim.conversation, failed, partitions)

@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+from gateway.domain.conversation import Conversation
 from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.message import Channel
 from gateway.service.accept import Route
 from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig
@@ -19,6 +21,20 @@ def route_of(config: GatewayConfig, agent: AgentConfig, values: ChannelConfig, p
         idle_ttl=values.idle_ttl // _MICROSECOND,
         retention=None if values.retention is None else values.retention // _MICROSECOND,
         partitions=partitions,
+    )
+
+
+def fallbacks_of(config: GatewayConfig, conversation: Conversation) -> Fallbacks:
+    """What a conversation's end user gets when nobody answers."""
+    if conversation.organization_id != config.organization_id:
+        return NO_FALLBACKS
+    values = config.channel(conversation.channel, conversation.our_address)
+    timeout = values.handoff_timeout
+    return Fallbacks(
+        failure_text=values.failure_text,
+        handoff_timeout=None if timeout is None else timeout // _MICROSECOND,
+        handoff_timeout_action=values.handoff_timeout_action,
+        handoff_timeout_text=values.handoff_timeout_text,
     )
 
 

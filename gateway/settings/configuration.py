@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 
+from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.ids import named_id, parse_id
 from gateway.domain.message import Channel
 from gateway.settings.addresses import parse_address
@@ -29,6 +30,13 @@ class ChannelConfig:
     """The most SMS that one reply may take."""
     number_parts: bool = True
     """Whether the parts of a long reply are numbered."""
+    failure_text: str | None = None
+    """Said once where a turn was given up; None: nothing is said."""
+    handoff_timeout: timedelta | None = None
+    """How long a handoff may wait for somebody to take it; None: for ever."""
+    handoff_timeout_action: HandoffTimeoutAction = HandoffTimeoutAction.RETURN
+    handoff_timeout_text: str | None = None
+    """Said once where nobody took a handoff in time."""
 
     def overlaid(self, table: ChannelTable) -> "ChannelConfig":
         """The same with the values that a table sets."""

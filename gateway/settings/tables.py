@@ -4,10 +4,11 @@ import tomllib
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.message import Channel
 from gateway.settings.addresses import parse_address
 from gateway.settings.refusals import SettingsError, Table, read_table
@@ -18,6 +19,9 @@ MAX_AGENTS = 1000
 MAX_ADDRESSES = 10_000
 MAX_ORIGINS = 100
 DEFAULT_MAIL_DOMAIN = "localhost"
+
+Said = Annotated[str, Field(min_length=1, max_length=1600)]
+"""What the gateway itself says to an end user."""
 
 
 class VoiceMode(StrEnum):
@@ -40,6 +44,20 @@ class ChannelTable(Table):
     quiet_hours: Quiet | None = None
     max_parts: Annotated[int, Number, Field(ge=1, le=100)] | None = None
     number_parts: bool | None = None
+    failure_text: Said | None = None
+    handoff_timeout: Duration | None = None
+    handoff_timeout_action: HandoffTimeoutAction | None = None
+    handoff_timeout_text: Said | None = None
+
+
+NOT_IN_CALLS = ("failure_text", "handoff_timeout", "handoff_timeout_action", "handoff_timeout_text")
+
+
+def _written(table: ChannelTable) -> None:
+    """Raise ValueError for what has no meaning in a call, where nothing is said outside of a turn."""
+    for name in NOT_IN_CALLS:
+        if getattr(table, name) is not None:
+            raise ValueError(f"{name} belongs to channels that are written on, not to calls")
 
 
 class WebTable(Table):
@@ -57,6 +75,12 @@ class ChannelsTable(Table):
     email: ChannelTable = ChannelTable()
     voice: ChannelTable = ChannelTable()
     web: WebTable = WebTable()
+
+    @field_validator("voice")
+    @classmethod
+    def _spoken(cls, value: ChannelTable) -> ChannelTable:
+        _written(value)
+        return value
 
 
 class AddressTable(ChannelTable):
@@ -79,6 +103,12 @@ class AddressTable(ChannelTable):
         if value is not None and info.data.get("channel") in ("sms", "email"):
             raise ValueError("belongs to voice addresses only")
         return value
+
+    @model_validator(mode="after")
+    def _spoken(self) -> Self:
+        if self.channel == "voice":
+            _written(self)
+        return self
 
 
 class OrganisationTable(Table):

@@ -199,6 +199,55 @@ address = "+15550101"
     assert (web.idle_ttl, web.retention) == (timedelta(hours=24), timedelta(days=30))
 
 
+def test_what_is_said_when_nobody_answers_is_set_per_channel_and_address(toml: Path) -> None:
+    config = read(
+        toml,
+        DEMO
+        + """
+[channels.sms]
+failure_text = "Later."
+handoff_timeout = "10m"
+[[addresses]]
+channel = "sms"
+address = "+15550100"
+handoff_timeout_action = "close"
+handoff_timeout_text = "Nobody is free."
+""",
+    )
+    channel = config.channel(Channel.SMS)
+    assert (channel.failure_text, channel.handoff_timeout) == ("Later.", timedelta(minutes=10))
+    assert (channel.handoff_timeout_action, channel.handoff_timeout_text) == ("return", None)
+    address = config.channel(Channel.SMS, "+15550100")
+    assert (address.failure_text, address.handoff_timeout_action) == ("Later.", "close")
+    assert address.handoff_timeout_text == "Nobody is free."
+    assert config.channel(Channel.API).handoff_timeout is None
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (
+            DEMO + '[channels.voice]\nfailure_text = "x"\n',
+            "channels.voice: failure_text belongs to channels that are written on, not to calls",
+        ),
+        (
+            DEMO + '[[addresses]]\nchannel = "voice"\naddress = "+15550100"\nhandoff_timeout = "1m"\n',
+            "addresses[0]: handoff_timeout belongs to channels that are written on, not to calls",
+        ),
+        (
+            DEMO + '[channels.sms]\nhandoff_timeout_action = "drop"\n',
+            "channels.sms.handoff_timeout_action: must be 'return' or 'close', not 'drop'",
+        ),
+        (
+            DEMO + '[channels.sms]\nfailure_text = ""\n',
+            "channels.sms.failure_text: must not be empty, not ''",
+        ),
+    ],
+)
+def test_refused_texts_for_when_nobody_answers(toml: Path, text: str, lines: str) -> None:
+    assert refusal(toml, text) == f"F: {lines}"
+
+
 def test_the_defaults_of_channels(toml: Path) -> None:
     config = read(toml, "")
     assert {channel.value: config.channel(channel).idle_ttl for channel in Channel} == {

@@ -49,6 +49,10 @@ CREATE INDEX analytics_by_end ON analytics (organization_id, ended_at);
 CREATE INDEX conversations_retained ON conversations (retention_expires_at)
     WHERE retention_expires_at IS NOT NULL AND archived_at IS NULL;
 
+-- Until when somebody is to take a handoff.
+ALTER TABLE handoffs ADD COLUMN timeout_at bigint;
+CREATE INDEX handoffs_overdue ON handoffs (timeout_at) WHERE status = 'requested' AND timeout_at IS NOT NULL;
+
 -- A script that is replayed turn by turn, and what came of it so far.
 CREATE TABLE simulations (
     conversation_id uuid PRIMARY KEY,

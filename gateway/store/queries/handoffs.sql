@@ -15,6 +15,20 @@ UPDATE handoffs SET status = :status, assignee = :assignee WHERE id = :id AND re
 UPDATE handoffs SET status = :status, assignee = COALESCE(assignee, :assignee), resolved_at = {now}
 WHERE id = :id AND resolved_at IS NULL
 
+-- name: handoff_deadline
+UPDATE handoffs SET timeout_at = {now} + :timeout WHERE conversation_id = :conversation_id AND resolved_at IS NULL
+
+-- name: handoffs_overdue
+-- Nobody has taken them.
+SELECT id, organization_id, conversation_id FROM handoffs
+WHERE status = 'requested' AND timeout_at <= {now} ORDER BY timeout_at LIMIT 50
+
+-- name: handoff_time_out
+-- No row where somebody was faster.
+UPDATE handoffs SET status = 'cancelled', resolved_at = {now}
+WHERE id = :id AND status = 'requested' AND timeout_at <= {now}
+RETURNING id
+
 -- name: handoffs_cancel
 UPDATE handoffs SET status = 'cancelled', resolved_at = {now}
 WHERE conversation_id = :conversation_id AND resolved_at IS NULL

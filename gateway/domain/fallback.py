@@ -1,0 +1,28 @@
+"""What an end user gets when nobody answers: the agent failed for good, or no person came in time."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class HandoffTimeoutAction(StrEnum):
+    """What becomes of a conversation that nobody took over in time."""
+
+    RETURN = "return"
+    """The agent has it again, and answers what waited."""
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallbacks:
+    """As configured for a conversation; what is None does not happen."""
+
+    failure_text: str | None = None
+    """Said once where a turn was given up."""
+    handoff_timeout: int | None = None
+    """How long a handoff may wait for somebody to take it, µs."""
+    handoff_timeout_action: HandoffTimeoutAction = HandoffTimeoutAction.RETURN
+    handoff_timeout_text: str | None = None
+    """Said once where nobody took it."""
+
+
+NO_FALLBACKS = Fallbacks()
