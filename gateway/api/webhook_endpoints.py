@@ -46,7 +46,7 @@ async def create_webhook_endpoint(
 
     async def unit(tx: Tx) -> Answer:
         made, secret = await endpoints.create_endpoint(tx, principal.organization_id, fields)
-        return answer_of(endpoint_with_secret(made, secret), 201)
+        return answer_of(endpoint_with_secret(made, secret), 201, conversation_id=made.id)
 
     return answered(await deps.store.write(once, key, unit))
 
@@ -103,7 +103,7 @@ async def rotate_webhook_secret(
 
     async def unit(tx: Tx) -> Answer:
         rotated, secret = await endpoints.rotate_secret(tx, principal.organization_id, str(endpoint_id))
-        return answer_of(endpoint_with_secret(rotated, secret))
+        return answer_of(endpoint_with_secret(rotated, secret), conversation_id=rotated.id)
 
     return answered(await deps.store.write(once, key, unit))
 
@@ -128,6 +128,6 @@ async def redeliver_webhook(
 
     async def unit(tx: Tx) -> Answer:
         told = await endpoints.redeliver(tx, principal.organization_id, str(endpoint_id), str(body.event_id))
-        return answer_of(delivery_shape(told))
+        return answer_of(delivery_shape(told), conversation_id=str(endpoint_id))
 
     return answered(await deps.store.write(once, key, unit))

@@ -33,7 +33,7 @@ class Answer:
     status: int
     body: str
     conversation_id: str | None = None
-    """The conversation it is about; what is remembered of it is purged with it."""
+    """The conversation, or the webhook endpoint, it is about; what is remembered of it is purged with it."""
     end_user_id: str | None = None
     """The end user it quotes; what is remembered of it is erased with them."""
     replayed: bool = False

@@ -9,6 +9,7 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.ports import Row, Tx
 from gateway.domain.webhook import WebhookAttempt, WebhookOutcome, WebhookStatus, retry_delay
 from gateway.service.dead import bury
+from gateway.store.engine import single_statement
 
 QUEUE = "webhooks"
 DEAD_TYPE = "webhook.dead"
@@ -28,6 +29,7 @@ class Bounds:
     """After that an attempt's maker is believed dead."""
 
 
+@single_statement
 async def fan_out(tx: Tx, event: Envelope) -> int:
     """A row for every endpoint that is subscribed now; how many are new.
 

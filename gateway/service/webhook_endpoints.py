@@ -40,12 +40,12 @@ async def create_endpoint(
 ) -> tuple[WebhookEndpoint, str]:
     """A new endpoint and its secret, which cannot be read again.
 
-    Raises GatewayError `validation_error` where the organisation has too many.
+    Raises GatewayError `forbidden` where the organisation has too many.
     """
     counted = await tx.one("webhook_endpoints_count", organization_id=organization_id)
     if counted is not None and counted["number"] >= MAX_ENDPOINTS:
         raise GatewayError(
-            ErrorCode.VALIDATION_ERROR, f"an organisation has at most {MAX_ENDPOINTS} webhook endpoints"
+            ErrorCode.FORBIDDEN, f"an organisation has at most {MAX_ENDPOINTS} webhook endpoints; delete one"
         )
     secret = new_secret()
     row = await tx.one(
@@ -111,9 +111,10 @@ async def rotate_secret(tx: Tx, organization_id: str, endpoint_id: str) -> tuple
 
 
 async def delete_endpoint(tx: Tx, organization_id: str, endpoint_id: str) -> None:
-    """It is told nothing more; what it was told is forgotten with age."""
+    """It is told nothing more; what it was told is forgotten with age, its remembered answers at once."""
     if not await tx.run("webhook_endpoint_delete", organization_id=organization_id, id=endpoint_id):
         raise _unknown()
+    await tx.run("idempotency_purge", conversation_id=endpoint_id)
 
 
 async def deliveries_page(

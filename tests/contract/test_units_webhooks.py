@@ -326,7 +326,7 @@ async def test_there_is_an_end_to_endpoints(store: Store, monkeypatch: pytest.Mo
     await added(store)
     with pytest.raises(GatewayError) as refused:
         await added(store)
-    assert refused.value.code is ErrorCode.VALIDATION_ERROR
+    assert refused.value.code is ErrorCode.FORBIDDEN
 
 
 async def test_what_was_told_is_forgotten(store: MovableStore) -> None:

@@ -58,7 +58,13 @@ async def test_what_is_sent_is_changed_and_nothing_else(api: Api) -> None:
 NO_URLS = (
     *("", "example.org", "ftp://example.org", "https://", "https://user:pw@example.org", f"{URL}#a"),
     *("https://exa mple.org", "https://example.org:0", "https://example.org:99999", "https://ex\u00e4.org"),
-    *("https://[::1", "https://example.org/\n", "https://" + "a" * 2000),
+    *(
+        "https://[::1",
+        "https://example.org/\x07",
+        "https://example.org:65536",
+        "HTTPS//x",
+        "https://" + "a" * 2000,
+    ),
 )
 
 
@@ -67,6 +73,10 @@ async def test_what_is_not_valid_is_refused(api: Api) -> None:
         assert (await api.post(PATH, {"url": url})).error == (422, "validation_error"), url
     for events in (["nonsense"], "message.failed", ["message.failed"] * 51, 5):
         assert (await api.post(PATH, {"url": URL, "events": events})).error == (422, "validation_error")
+    path = f"{PATH}/{(await created(api))['id']}"
+    bodies: list[Any] = [{"disabled": 0}, {"url": ""}, {"url": None}, {"description": None}, []]
+    for body in bodies:
+        assert (await api.call("PATCH", path, body)).error == (422, "validation_error"), body
 
 
 async def test_only_administrators_of_the_organisation(api: Api) -> None:
@@ -112,6 +122,10 @@ async def test_a_repeated_request_makes_one_endpoint(api: Api) -> None:
     assert first.json == again.json
     assert again.headers["Idempotency-Replayed"] == "true"
     assert len((await api.get(PATH)).json["items"]) == 1
+    assert (await api.call("DELETE", f"{PATH}/{first.json['id']}")).status == 204
+    anew = await api.post(PATH, {"url": URL}, headers=key)
+    assert anew.status == 201
+    assert anew.json["id"] != first.json["id"], "what is remembered goes with the endpoint"
 
 
 async def test_the_document_has_examples(api: Api) -> None:

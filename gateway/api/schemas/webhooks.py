@@ -1,10 +1,9 @@
 """Webhook endpoints and what they were told, as administrators see them."""
 
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool, StringConstraints
 
 from gateway.api.cursors import position_cursor
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
@@ -19,28 +18,15 @@ from gateway.domain.webhook import (
 from gateway.domain.wire import FactType
 from gateway.service.browse import Page
 
-
-def _target(url: str) -> str:
-    """An http or https URL with a host, without user name and fragment, in printable ASCII."""
-    try:
-        split = urlsplit(url)
-        plain = url.isascii() and url.isprintable() and " " not in url and split.port != 0
-    except ValueError:
-        plain, split = False, urlsplit("")
-    if not plain or split.scheme not in ("http", "https") or not split.hostname:
-        raise ValueError("must be a URL like https://example.org/webhooks")
-    if "@" in split.netloc or split.fragment:
-        raise ValueError("must be a URL without user name and fragment")
-    return url
-
-
+_HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)"
+_PORT = r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"  # 65535
+_REST = r"""([/?][!-"$-~]*)?"""
 Url = Annotated[
     str,
-    AfterValidator(_target),
+    StringConstraints(strip_whitespace=True, max_length=2000, pattern=f"^https?://{_HOST}{_PORT}{_REST}$"),
     Field(
-        max_length=2000,
-        description="Where events are posted: http or https, any port. An address that is not public is "
-        "refused when it is connected to, and redirects are not followed.",
+        description="Where events are posted: http or https, any port, no user name. An address that is not "
+        "public is refused when it is connected to, and redirects are not followed.",
         examples=["https://example.org/webhooks"],
     ),
 ]
@@ -98,10 +84,13 @@ class ChangeEndpointBody(Request):
 
     model_config = ConfigDict(json_schema_extra={"example": {"disabled": True}})
 
-    url: Url = ""
-    events: Events = None
-    description: Description = ""
-    disabled: bool = Field(default=False, description="Tell it nothing; what waits already is kept.")
+    # made rather than given: a default that the document shows would be read as what happens
+    url: Url = Field(default_factory=str)
+    events: Events = Field(default_factory=lambda: None)
+    description: Description = Field(default_factory=str)
+    disabled: StrictBool = Field(
+        default_factory=bool, description="Tell it nothing; what waits already is kept."
+    )
 
 
 class RedeliverBody(Request):
