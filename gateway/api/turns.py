@@ -206,6 +206,8 @@ class _Look:
     """None where the client has it already."""
     silent: bool
     """No messages in it."""
+    news: str | int
+    """Differs where there is something new to see: a tag may also change with what is not shown."""
 
     @property
     def response(self) -> Response:
@@ -231,19 +233,17 @@ class _Polling:
         found = await known(tx, self._principal.organization_id, self._conversation_id)
         tag = self._counted(found)
         if tag is not None and seen(self._if_none_match, tag):
-            return _Look(found.status, tag, None, silent=True)
+            return _Look(found.status, tag, None, silent=True, news=found.message_count)
         since, limit = self._query.since_seq, self._query.limit
         messages: list[Message] = []
         if found.message_count - 1 > since:
             messages = await messages_since(tx, found.id, since, limit + 1)
         body = shown_poll(poll(found.status, messages, since, limit), self._principal).model_dump_json()
-        tag = tag or etag(body)
-        return _Look(
-            found.status,
-            tag,
-            None if seen(self._if_none_match, tag) else body,
-            silent=not messages,
-        )
+        news: str | int = found.message_count
+        if tag is None:
+            tag = news = etag(body)
+        shown = None if seen(self._if_none_match, tag) else body
+        return _Look(found.status, tag, shown, silent=not messages, news=news)
 
     def _counted(self, found: Conversation) -> str | None:
         """The tag where the conversation's row tells everything: not of messages that are being delivered."""
@@ -258,7 +258,9 @@ class _Polling:
         """Whether there is nothing yet that the client does not know."""
         if look.status.terminal or look.status is not first.status:
             return False
-        return look.body is None or (look.silent and self._if_none_match is None)
+        if self._if_none_match is None:
+            return look.silent
+        return first.body is None and look.news == first.news
 
 
 @router.get(

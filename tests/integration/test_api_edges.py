@@ -169,10 +169,11 @@ async def test_the_openapi_document(api: Api) -> None:
         at = "/{conversation_id}"
         assert places == {
             *("/test-chat", at, f"{at}/turns", f"{at}/turns/stream", f"{at}/messages", f"{at}/close"),
+            f"{at}/events",
             *(f"{at}/end_session", f"{at}/human-turns", f"{at}/approvals/{{approval_id}}/resolve"),
         }
     turn = document["paths"][f"{V2}/{{conversation_id}}/turns"]["post"]
-    assert turn["security"] == [{"APIKeyHeader": []}]
+    assert turn["security"] == [{"APIKeyHeader": []}, {"HTTPBearer": []}]
     assert {"200", "401", "403", "404", "409", "413", "422", "503"} <= turn["responses"].keys()
     schemas = document["components"]["schemas"]
     assert set(schemas["TurnAnswer"]["required"]) == set(schemas["TurnAnswer"]["properties"])
