@@ -1,7 +1,7 @@
 # `make run` and `make test` need Python ≥ 3.11, make and a package index; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check chaos bench
+.PHONY: help setup run demo test check chaos schemathesis bench
 SHELL := /bin/sh
 
 # What a shell may carry over from another project must not reach this one's environment.
@@ -12,7 +12,7 @@ STAMP := .venv/.synced
 ARGS ?=
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-7s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-12s %s\n' "$$name" "$$what"; done
 
 setup: $(STAMP) ## make the environment (.venv, locked versions)
 	@:
@@ -34,6 +34,9 @@ check: $(STAMP) ## linters, format, types, import rules
 
 chaos: $(STAMP) ## the long runs that kill processes, broker and database
 	@$(BIN)/pytest -m slow tests/chaos $(ARGS)
+
+schemathesis: $(STAMP) ## a thousand requests for every operation of the OpenAPI document
+	@$(BIN)/pytest -m slow tests/acceptance/test_openapi_document.py $(ARGS)
 
 bench: $(STAMP) ## the benchmarks, as a table
 	@exec $(BIN)/gateway bench $(ARGS)

@@ -30,6 +30,8 @@ CONFIG = f"""
 [organisation]
 name = "Example"
 default_agent = "demo"
+rate_limit = 1000000
+rate_burst = 1000000
 
 [[addresses]]
 channel = "sms"

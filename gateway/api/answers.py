@@ -14,6 +14,7 @@ from gateway.service.idempotency import Answer, Key
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody, "description": what}
     for status, what in (
+        (400, "The cursor or Last-Event-ID is not one of this list's."),
         (401, "No valid API key."),
         (403, "The key has not the role."),
         (404, "No such thing in this organisation."),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, HTTPException, Query
 from starlette.responses import Response
 
 from gateway.api.answers import IdempotencyKey, answer_of, answered, json_response
@@ -100,6 +100,12 @@ async def create_test_chat(
         return answer_of(await detail(tx, made), 201, conversation_id=made.id)
 
     return answered(await deps.store.write(once, key, unit))
+
+
+@router.api_route("/test-chat", methods=["GET", "DELETE"], include_in_schema=False)
+async def no_conversation_is_called_test_chat() -> Response:
+    """This path has one method, though it looks like the path of a conversation."""
+    raise HTTPException(405)
 
 
 def _microseconds(moment: datetime | None, default: int) -> int:

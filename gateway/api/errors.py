@@ -1,6 +1,8 @@
 """Errors as clients see them: one shape for every status from 400 on, and nothing from the inside."""
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -59,11 +61,27 @@ async def _on_gateway_error(_request: Request, error: Exception) -> Response:
     return gateway_error(error)
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code, message = _BY_STATUS.get(error.status_code, _OTHER)
     status = error.status_code if error.status_code in _BY_STATUS else 422
-    return error_response(status, code.value, message, headers=error.headers)
+    headers = dict(error.headers or {})
+    if status == 405 and (allowed := _allowed(request)):
+        headers["Allow"] = allowed
+    return error_response(status, code.value, message, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of a path over all its routes, by the document; the framework names those of one route."""
+    path = request.scope["path"]
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    found = [path] if path in paths else [p for p in paths if _pattern(p).fullmatch(path)]
+    return ", ".join(sorted({method.upper() for template in found for method in paths[template]}))
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)))
 
 
 async def _on_validation_error(_request: Request, error: Exception) -> Response:

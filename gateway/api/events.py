@@ -32,7 +32,7 @@ _DOC: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Frames of `id`, `event` (message, status, handoff, approval or intent) and `data`; "
         "the shapes are those of the poll, the lists of operators and the voice intents.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"example": "id: 1\nevent: status\ndata: {…}\n\n"}},
     }
 }
 

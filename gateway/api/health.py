@@ -5,6 +5,7 @@ import asyncio
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic_core import to_json
+from starlette.responses import PlainTextResponse
 
 from gateway.api.deps import ApiDeps, Check, Deps
 from gateway.api.errors import error_response
@@ -63,7 +64,7 @@ async def _checked(check: Check) -> str | None:
         return f"does not answer within {CHECK_SECONDS:.0f} s"
 
 
-@metrics.get("/metrics")
+@metrics.get("/metrics", response_class=PlainTextResponse)
 async def read_metrics(deps: Deps) -> Response:
     """Counters in the Prometheus text format."""
     return Response(generate_latest(deps.metrics), media_type=CONTENT_TYPE_LATEST)

@@ -48,7 +48,7 @@ _LOOK_EVERY = 1.0
 _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     200: {
         "description": '`event: delta` with `{"text"}`, then one `event: complete` or `event: error`.',
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"example": 'event: delta\ndata: {"text": "Hello"}\n\n'}},
         "model": StreamedAnswer,
     }
 }

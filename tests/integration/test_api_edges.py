@@ -67,7 +67,15 @@ async def test_every_error_has_our_shape(api: Api) -> None:
         ("GET", f"/v1/hitl/approvals/{NOWHERE}", (404, "not_found")),
     ):
         assert (await api.call(method, place)).error == error, place
-    assert (await api.call("PUT", "/v1/agents")).headers["Allow"] == "GET"
+    for place, allowed in (
+        ("/v1/agents", "GET"),
+        (V2, "GET, POST"),
+        (path, "DELETE, GET"),
+        (f"{V2}/test-chat", "POST"),
+        ("/docs", "GET"),
+    ):
+        assert (await api.call("PUT", place)).headers["Allow"] == allowed
+    assert (await api.get(f"{V2}/test-chat")).error == (405, "method_not_allowed")
 
 
 async def test_what_is_not_valid_is_told_and_not_echoed(api: Api) -> None:
@@ -169,6 +177,7 @@ async def test_the_openapi_document(api: Api) -> None:
         at = "/{conversation_id}"
         assert places == {
             *("/test-chat", at, f"{at}/turns", f"{at}/turns/stream", f"{at}/messages", f"{at}/close"),
+            f"{at}/events",
             f"{at}/events",
             *(f"{at}/end_session", f"{at}/human-turns", f"{at}/approvals/{{approval_id}}/resolve"),
         }

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.api.cursors import MAX_CURSOR, position_cursor
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
@@ -27,6 +27,16 @@ AgentName = Annotated[
         examples=["support"],
     ),
 ]
+
+
+def _written_out(value: object) -> object:
+    """A number is no time, though seconds since the epoch would be read as one."""
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("must be RFC 3339, like 2024-05-14T12:00:00Z")
+    return value
+
+
+_Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 class NewConversationBody(Request):
@@ -99,8 +109,8 @@ class ConversationQuery(Request):
     assigned_agent_id: AgentName | None = None
     priority: list[Priority] = Field(default_factory=list, max_length=20)
     session_type: list[SessionType] = Field(default_factory=list, max_length=20)
-    started_after: AwareDatetime | None = Field(default=None, description="Inclusive.")
-    started_before: AwareDatetime | None = Field(default=None, description="Exclusive.")
+    started_after: _Moment | None = Field(default=None, description="Inclusive.")
+    started_before: _Moment | None = Field(default=None, description="Exclusive.")
     limit: int = Field(default=50, ge=1, le=200)
     cursor: str | None = Field(
         default=None, max_length=MAX_CURSOR, description="`next_cursor` of a page before."

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, StrictBool, model_validator
 
 from gateway.api.cursors import position_cursor
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
@@ -23,9 +23,18 @@ from gateway.store.records import unpack
 class HumanTurnBody(Request):
     """What an operator says or does."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["content"], "properties": {"content": {"type": "string"}}},
+                {"required": ["return_control"], "properties": {"return_control": {"const": True}}},
+            ]
+        }
+    )
+
     content: str | None = Field(default=None, min_length=1, max_length=100_000)
-    return_control: bool = Field(default=False, description="Give the conversation back to the agent.")
-    take_over: bool = Field(default=False, description="Take an active conversation from the agent.")
+    return_control: StrictBool = Field(default=False, description="Give the conversation back to the agent.")
+    take_over: StrictBool = Field(default=False, description="Take an active conversation from the agent.")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

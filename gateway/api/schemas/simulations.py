@@ -25,7 +25,9 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Parts = Annotated[list[_Part], BeforeValidator(_listed), Field(max_length=50)]
+Parts = Annotated[
+    list[_Part], BeforeValidator(_listed, json_schema_input_type=list[_Part] | _Part), Field(max_length=50)
+]
 
 
 class ExpectationBody(Request):

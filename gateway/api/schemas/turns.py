@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from gateway.api.schemas.common import Request, Shape, Time, Uuid
 from gateway.domain.clock import rfc3339
@@ -30,10 +30,10 @@ class TurnBody(Request):
     model_config = ConfigDict(json_schema_extra={"example": {"user_message": "Where is order #12345?"}})
 
     user_message: str = Field(min_length=1, max_length=100_000)
-    for_update: bool = Field(
+    for_update: StrictBool = Field(
         default=False, description="Refuse (409 turn_in_progress) instead of waiting when a turn runs."
     )
-    include_evidence: bool = False
+    include_evidence: StrictBool = False
     evidence_view: EvidenceView = EvidenceView.DISPLAY
 
 
