@@ -72,7 +72,7 @@ async def fake(gateway: Gateway) -> AsyncIterator[FakeTwilio]:
 @pytest.fixture
 def client(fake: FakeTwilio) -> Iterator[Any]:
     http = TwilioHttpClient(timeout=5)
-    client: Any = Client(ACCOUNT, TOKEN, http_client=http)  # type: ignore[no-untyped-call]
+    client: Any = Client(ACCOUNT, TOKEN, http_client=http)
     client.api.base_url = fake.url
     yield client
     assert http.session is not None
@@ -81,7 +81,7 @@ def client(fake: FakeTwilio) -> Iterator[Any]:
 
 def twiml() -> Any:
     """The official TwiML builder, which has no types."""
-    return VoiceResponse()  # type: ignore[no-untyped-call]
+    return VoiceResponse()
 
 
 async def test_a_text_is_a_signed_webhook(fake: FakeTwilio, gateway: Gateway) -> None:

@@ -79,7 +79,7 @@ async def fake() -> AsyncIterator[FakeTwilio]:
 def client(fake: FakeTwilio) -> Iterator[Any]:
     """The official client; it is synchronous, so tests call it in a thread."""
     http = TwilioHttpClient(timeout=5)
-    client: Any = Client(ACCOUNT, TOKEN, http_client=http)  # type: ignore[no-untyped-call]
+    client: Any = Client(ACCOUNT, TOKEN, http_client=http)
     client.api.base_url = fake.url
     yield client
     assert http.session is not None
@@ -123,7 +123,7 @@ async def test_the_official_client_creates_fetches_and_lists(fake: FakeTwilio, c
 @pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
 async def test_the_official_asynchronous_client_works(fake: FakeTwilio) -> None:
     async with AsyncTwilioHttpClient() as http:
-        client: Any = Client(ACCOUNT, TOKEN, http_client=http)  # type: ignore[no-untyped-call]
+        client: Any = Client(ACCOUNT, TOKEN, http_client=http)
         client.api.base_url = fake.url
         created = await client.messages.create_async(to=THEIRS, from_=OURS, body="one")
         fetched = await client.messages(created.sid).fetch_async()

@@ -5,7 +5,7 @@ import asyncpg
 
 async def execute(url: str, statements: str) -> None:
     """Run statements that give nothing back."""
-    connection = await asyncpg.connect(url)  # type: ignore[no-untyped-call]
+    connection = await asyncpg.connect(url)
     try:
         await connection.execute(statements)
     finally:
@@ -14,7 +14,7 @@ async def execute(url: str, statements: str) -> None:
 
 async def fetch_value(url: str, query: str) -> object:
     """The first column of the first row."""
-    connection = await asyncpg.connect(url)  # type: ignore[no-untyped-call]
+    connection = await asyncpg.connect(url)
     try:
         return await connection.fetchval(query)
     finally:

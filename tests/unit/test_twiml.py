@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.voice import voice_intents
 from channels.voice.render import CannotRender, Rendering, render_file, render_outcome, wishes_of
 from channels.voice.steps import MAX_PREFIX, Links, Step
 from channels.voice.texts import CallTexts
@@ -20,6 +19,7 @@ from gateway.domain.conversation import Status
 from gateway.domain.errors import ErrorCode
 from gateway.domain.intent import DtmfInputSpec, WarmTransfer
 from gateway.domain.turn import Path, TurnOutcome, TurnState
+from gateway.domain.voice import voice_intents
 
 LINKS = Links("https://gateway.test")
 TEXTS = CallTexts()
