@@ -26,8 +26,10 @@ class MailKind(StrEnum):
 
 _REPORTS = {
     "delivery-status": MailKind.BOUNCE,
+    "global-delivery-status": MailKind.BOUNCE,
     "feedback-report": MailKind.COMPLAINT,
 }
+"""By the report-type of a multipart/report, and by the subtype of the part that holds the report."""
 _PRECEDENCE = {
     "bulk": MailKind.LIST,
     "list": MailKind.LIST,
@@ -60,25 +62,45 @@ _BOUNCERS = re.compile(r"(mailer-daemon|postmaster)@")
 _ROBOTS = re.compile(r"(no-?reply|do-?not-?reply|bounces?|notifications?)([+=-][^@]*)?@")
 _LIST_ROBOTS = re.compile(r"owner-[^@]*@|[^@]*-(request|owner|bounces?)@")
 _AWAY = re.compile(
-    r"(automatic reply|auto(matic)?[- ]?(reply|response)|out of (the )?office|abwesenheitsnotiz"
-    r"|automatische antwort|réponse automatique|respuesta automática|risposta automatica|resposta automática"
-    r"|automatisch antwoord|autosvar|automaattinen vastaus|automatyczna odpowiedź|автоответ)\b",
+    r"(?:(?:auto(?:mated|matic)?[- ]?(?:reply|response|responder)"
+    r"|out[- ]of[- ](?:the[- ])?office(?: auto-?reply| reply| notice)?(?=\s*(?:$|[:!.–—-]))"
+    r"|abwesenheits(?:notiz|nachricht|benachrichtigung|assistent)"
+    r"|automatische (?:antwort|abwesenheitsnotiz)"
+    r"|réponse automatique|message d['’]absence|absence du bureau"
+    r"|respuesta automática|fuera de la oficina(?=\s*(?:$|[:!.–—-]))"
+    r"|risposta automatica|fuori (?:ufficio|sede)(?=\s*(?:$|[:!.–—-]))"
+    r"|resposta automática|automatisch antwoord|afwezigheidsbericht"
+    r"|auto(?:matiskt? )?svar|frånvaromeddelande|automaattinen vastaus|poissaoloviesti"
+    r"|automatyczna odpowiedź|odpowiedź automatyczna|automatická odpově[dď]|automatická odpoveď"
+    r"|automatikus válasz|răspuns automat|otomatik yanıt|автоматический ответ|автоответ(?:чик)?"
+    r"|автоматична відповідь|αυτόματη απάντηση|מענה אוטומטי|رد تلقائي)(?!\w)"
+    r"|自動応答|自動返信|自动答复|自动回复|自動回覆|자동 ?(?:회신|응답|답장))",
     re.IGNORECASE,
 )
+_RETURNED = re.compile(
+    r"(?:undeliver(?:able|ed)|(?:mail|message) (?:delivery|undeliverable|not delivered)|returned mail"
+    r"|delivery (?:status notification|failure|has failed)|failure notice|non[- ]?deliver"
+    r"|unzustellbar|nicht zustellbar|non (?:remis|distribuable|délivré)"
+    r"|impossibile recapitare|non recapitabile"
+    r"|no se (?:puede|pudo) entregar|não (?:é|foi) possível entregar|onbestelbaar|niet bezorgd"
+    r"|kunde inte levereras|недоставлен|не доставлено|niedostarczon)",
+    re.IGNORECASE,
+)
+"""Subjects under which mail comes back; they count only where a machine sent it."""
 
 
 def kind_of(mail: Entity, sender: str | None, subject: str, mail_from: str | None = None) -> MailKind:
-    """What a mail is, by its headers.
+    """What a mail is, by its headers; a subject is the last resort.
 
     `mail_from` is the envelope's sender where it is known; empty or `<>` marks a report.
     """
     headers = mail.headers
-    null_sender = mail_from is not None and mail_from.strip() in ("", "<>")
     reported = _report(mail)
     if reported:
         return reported
-    from_postmaster = _BOUNCERS.match(sender or "") is not None
-    if headers.get("x-failed-recipients") or (from_postmaster and _is_returned(headers, null_sender)):
+    null_sender = mail_from is not None and mail_from.strip() in ("", "<>")
+    null_sender = null_sender or headers.get("return-path").strip() == "<>"
+    if headers.get("x-failed-recipients") or _is_returned(headers, sender or "", subject, null_sender):
         return MailKind.BOUNCE
     if null_sender or _is_machine(headers, sender or "", subject):
         return MailKind.AUTO_REPLY
@@ -91,15 +113,26 @@ def kind_of(mail: Entity, sender: str | None, subject: str, mail_from: str | Non
 
 
 def _report(mail: Entity) -> MailKind | None:
-    if mail.media_type != "multipart/report":
-        return None
-    return _REPORTS.get(mail.parameters.get("report-type", "").lower(), MailKind.AUTO_REPLY)
+    """By the type of a multipart/report, or of a part that only a report has, whatever is around it."""
+    is_report = mail.media_type == "multipart/report"
+    declared = mail.parameters.get("report-type", "").lower() if is_report else ""
+    if declared in _REPORTS:
+        return _REPORTS[declared]
+    for part in mail.children:
+        kind, _, subtype = part.media_type.partition("/")
+        if kind == "message" and subtype in _REPORTS:
+            return _REPORTS[subtype]
+    return MailKind.AUTO_REPLY if is_report else None
 
 
-def _is_returned(headers: Headers, null_sender: bool) -> bool:
-    """Whether mail from a postmaster is one that came back, rather than a person writing as postmaster."""
-    answered = headers.get("auto-submitted").strip().lower()
-    return null_sender or headers.get("return-path").strip() == "<>" or (answered or "no") != "no"
+def _is_returned(headers: Headers, sender: str, subject: str, null_sender: bool) -> bool:
+    """Whether mail without a report is one that came back, rather than a person writing as postmaster."""
+    submitted = headers.get("auto-submitted").strip().lower()
+    by_machine = null_sender or (submitted or "no") != "no"
+    is_postmaster = _BOUNCERS.match(sender) is not None
+    if _RETURNED.match(subject):
+        return by_machine or is_postmaster
+    return by_machine and is_postmaster
 
 
 def _is_machine(headers: Headers, sender: str, subject: str) -> bool:
@@ -111,6 +144,5 @@ def _is_machine(headers: Headers, sender: str, subject: str) -> bool:
         or headers.get("delivered-to").strip().lower() == "autoresponder"
         or _BOUNCERS.match(sender) is not None
         or _ROBOTS.match(sender) is not None
-        or headers.get("return-path").strip() == "<>"
         or _AWAY.match(subject) is not None
     )

@@ -115,6 +115,21 @@ def read_mail(raw: bytes) -> Entity:
     return _entity(raw, 0, len(raw), "text/plain", _Budget(), 0)
 
 
+def read_header_blocks(content: bytes, most: int) -> list[Headers]:
+    """At most `most` blocks of headers that blank lines divide, as the parts of reports hold them."""
+    blocks: list[Headers] = []
+    at = 0
+    while at < len(content) and len(blocks) < most:
+        if content[at] in b"\r\n":
+            at += 1
+            continue
+        headers, after = _read_headers(content, at, len(content), MAX_PART_HEADERS)
+        if headers.fields:
+            blocks.append(headers)
+        at = after if after > at else _line_end(content, at, len(content))
+    return blocks
+
+
 def structured(value: str) -> Value:
     """A header's main value in lower case, and its parameters decoded (RFC 2231, RFC 2047)."""
     main = value.partition(";")[0].strip().lower()

@@ -15,6 +15,12 @@ from channels.email.html_text import html_to_text
 from channels.email.kind import MailKind, kind_of
 from channels.email.mailboxes import read_mailboxes
 from channels.email.mime import MAX_HEADER, Entity, read_mail
+from channels.email.report import (
+    DeliveryReport,
+    FeedbackReport,
+    read_delivery_report,
+    read_feedback_report,
+)
 from channels.email.thread import made_id, read_ids
 from channels.email.trim import trim
 from gateway.domain.clock import SECOND
@@ -80,6 +86,10 @@ class ParsedMail:
     quoted_text: str
     attachments: tuple[MailAttachment, ...]
     kind: MailKind
+    delivery_report: DeliveryReport | None
+    """Of a bounce: what it says."""
+    feedback_report: FeedbackReport | None
+    """Of a complaint: what it says."""
     forwarded: bool
     hops: int
     """How many servers say they passed it on (Received)."""
@@ -116,6 +126,8 @@ def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
     ids = read_ids(headers.get("message-id"))
     # Python's own mail library, for one, encodes ids that are longer than a line.
     answered = read_ids(headers.text("in-reply-to"))
+    readable = complete and headers.complete
+    kind = kind_of(mail, sender, subject, mail_from) if readable else MailKind.UNPARSEABLE
     return ParsedMail(
         subject=subject,
         sender=sender,
@@ -129,9 +141,9 @@ def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
         full_text=full_text,
         quoted_text=trimmed.quoted_text,
         attachments=tuple(_attachments(mail)),
-        kind=kind_of(mail, sender, subject, mail_from)
-        if complete and headers.complete
-        else MailKind.UNPARSEABLE,
+        kind=kind,
+        delivery_report=read_delivery_report(mail) if kind is MailKind.BOUNCE else None,
+        feedback_report=read_feedback_report(mail) if kind is MailKind.COMPLAINT else None,
         forwarded=trimmed.forwarded,
         hops=len(headers.all("received")),
         loop_marks=tuple(headers.all("x-loop")),
@@ -154,6 +166,8 @@ def _unparseable(raw: bytes) -> ParsedMail:
         quoted_text="",
         attachments=(),
         kind=MailKind.UNPARSEABLE,
+        delivery_report=None,
+        feedback_report=None,
         forwarded=False,
         hops=0,
         loop_marks=(),
