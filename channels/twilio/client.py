@@ -10,7 +10,6 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import aiohttp
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
@@ -18,37 +17,24 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from channels.exchange import Exchange, open_session, read_answer
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.errors import RETRY_AFTER_SECONDS, failure_of
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, SendOutcome, Taken
 
-CONNECT_SECONDS = 5.0
-"""For a connection, from the pool or new; a request that has none by then was not sent."""
 LIST_SECONDS = 10.0
 LIST_LIMIT = 50
 """How many messages a look for a lost one covers: the newest of one pair of numbers."""
-MAX_ANSWER_BYTES = 4_194_304
 NOT_SENT = "not_sent"
 """Our code for a request of which nothing was written."""
 NOT_SENDABLE = "not_sendable"
 """Our code for a message that cannot be made into a request, such as one with lone surrogates."""
 _UNREADABLE = (TwilioException, ValueError, KeyError, TypeError, AttributeError)
 """What the official client raises for an answer that is not what it expects."""
-_MAX_RETRY_AFTER = 3600.0
 
-
-@dataclass(slots=True)
-class _Exchange:
-    """How far one request got: the official client has no room to pass this through."""
-
-    timeout: float
-    written: bool = False
-    status: int = 0
-    retry_after: float | None = None
-
-
-_EXCHANGE: ContextVar[_Exchange] = ContextVar("twilio_exchange")
+_EXCHANGE: ContextVar[Exchange] = ContextVar("twilio_exchange")
+"""The request being made: the official client has no room to pass this through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +81,7 @@ class PhasedHttpClient(AsyncHttpClient):
     ) -> Response:
         """One HTTP request. Nothing is logged: URLs and bodies are personal."""
         exchange = _EXCHANGE.get()
-        limit = timeout or exchange.timeout
+        exchange.timeout = timeout or exchange.timeout
         async with self._opened().request(
             method,
             uri,
@@ -103,16 +89,10 @@ class PhasedHttpClient(AsyncHttpClient):
             data=data,
             headers={**(headers or {}), **_authorization(auth)},
             allow_redirects=allow_redirects,
-            timeout=aiohttp.ClientTimeout(total=limit, connect=min(CONNECT_SECONDS, limit)),
+            timeout=exchange.limits,
             trace_request_ctx=exchange,
         ) as response:
-            exchange.status = response.status
-            exchange.retry_after = _seconds(response.headers.get("Retry-After"))
-            raw = await response.content.read(MAX_ANSWER_BYTES)
-            while not response.content.at_eof():
-                if len(raw) >= MAX_ANSWER_BYTES:
-                    raise aiohttp.ClientPayloadError("the answer is too large")
-                raw += await response.content.read(MAX_ANSWER_BYTES)
+            raw = await read_answer(exchange, response)
             return Response(response.status, raw.decode("utf-8", "replace"), response.headers)
 
     async def close(self) -> None:
@@ -123,14 +103,7 @@ class PhasedHttpClient(AsyncHttpClient):
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            trace = aiohttp.TraceConfig()
-            # Fires before the first byte goes out, so `written` errs towards "unknown".
-            trace.on_request_headers_sent.append(_note_written)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[trace],
-            )
+            self._session = open_session(self._connections)
         return self._session
 
 
@@ -160,7 +133,7 @@ class TwilioRest:
 
     async def create_message(self, message: NewMessage, timeout: float) -> SendOutcome:
         """Send one message within `timeout` seconds; never raises for Twilio's faults."""
-        exchange = _Exchange(timeout)
+        exchange = Exchange(timeout)
         _EXCHANGE.set(exchange)
         try:
             created = await self._client.messages.create_async(
@@ -181,7 +154,7 @@ class TwilioRest:
 
     async def list_messages(self, to: str, sender: str) -> Sequence[SentMessage] | OutcomeUnknown:
         """The newest messages between two numbers; OutcomeUnknown where Twilio does not answer."""
-        exchange = _Exchange(LIST_SECONDS)
+        exchange = Exchange(LIST_SECONDS)
         _EXCHANGE.set(exchange)
         try:
             listed = await self._client.messages.list_async(
@@ -207,7 +180,7 @@ class TwilioRest:
         await self._http.close()
 
 
-def _refused(exchange: _Exchange, code: object) -> SendOutcome:
+def _refused(exchange: Exchange, code: object) -> SendOutcome:
     """What an answer that names no message says about it; `code` is what its JSON says, whatever that is."""
     status = exchange.status
     if not exchange.written:
@@ -221,27 +194,14 @@ def _refused(exchange: _Exchange, code: object) -> SendOutcome:
     return Refused(failure_of(status, known), "20429" if status == 429 else str(known), retry_after)
 
 
-def _broken(error: Exception, exchange: _Exchange) -> SendOutcome:
+def _broken(error: Exception, exchange: Exchange) -> SendOutcome:
     """What a failed connection says about the message: not sent only where nothing was written."""
     if exchange.written:
         return OutcomeUnknown(type(error).__name__)
     return Refused(Failure.TRANSIENT, NOT_SENT)
 
 
-async def _note_written(
-    _session: aiohttp.ClientSession, context: SimpleNamespace, _sent: aiohttp.TraceRequestHeadersSentParams
-) -> None:
-    context.trace_request_ctx.written = True
-
-
 def _authorization(auth: tuple[str, str] | None) -> dict[str, str]:
     if auth is None:
         return {}
     return {"Authorization": f"Basic {b64encode(':'.join(auth).encode()).decode()}"}
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """A Retry-After in seconds, bounded; a date is not worth reading."""
-    if retry_after is None or not retry_after.isdecimal():
-        return None
-    return min(float(retry_after), _MAX_RETRY_AFTER)
