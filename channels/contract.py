@@ -9,7 +9,7 @@ Adapters hand over routes and never import the server, the store or the bus.
 from dataclasses import dataclass
 
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Accept, ApplyReceipt, Dialogue
+from gateway.domain.ports import Accept, ApplyReceipt, Dialogue, KeepAttachment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,8 @@ class Ingress:
     """Everything an ingress adapter may use of the gateway."""
 
     accept: Accept
+    keep: KeepAttachment
+    """For files whose bytes come with the message; the others are fetched after it was accepted."""
     receive: ApplyReceipt
     dialogue: Dialogue
     public_url: str

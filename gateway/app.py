@@ -25,15 +25,17 @@ from gateway.domain.clock import Clock
 from gateway.domain.conversation import Conversation
 from gateway.domain.errors import Unavailable
 from gateway.domain.fallback import Fallbacks
-from gateway.domain.ports import Bus, Consume, Consumer, Store, Tx, Wake
+from gateway.domain.ports import AttachmentStore, Bus, Consume, Consumer, Store, Tx, Wake
 from gateway.domain.reply import ServedAgent
 from gateway.http_server import HttpServer
 from gateway.service.ask import Dialogues, Waiting
+from gateway.service.attachments import Attachments
 from gateway.service.ingress import Acceptance, Receipts
 from gateway.service.outbox import StoredOutbox
 from gateway.service.routes import fallbacks_of
 from gateway.service.secret import shared_secret
 from gateway.settings import GatewayConfig, Settings, SettingsError, load_config
+from gateway.store.attachment_folder import AttachmentFolder
 from gateway.store.engine import open_store
 from gateway.store.lock import DataFolderLocked, lock_data_folder
 from gateway.store.migrate import migrate, schema_is_current
@@ -42,7 +44,7 @@ from workers.agents.http import HttpAgents
 from workers.deliveries import DeliveryWorker
 from workers.liveness import Liveness
 from workers.relay import Relay
-from workers.timers import Timers, timers
+from workers.timers import Timer, Timers, timers
 from workers.turns import TurnLimits, TurnWorker
 from workers.voice import VoiceWorker
 from workers.webhook_post import WebhookPoster
@@ -338,16 +340,24 @@ class _Start:
             await relay.start()
             self._stack.push_async_callback(relay.stop)
         if Role.TIMERS in roles:
-            looking = Timers(timers(store, self._settings.partitions, configured.fallbacks))
+            attachments = self._attachments(store, configured)
+            looking = Timers(
+                (
+                    *timers(store, self._settings.partitions, configured.fallbacks),
+                    Timer("files", 30, attachments.remove_unreferred),
+                )
+            )
             await looking.start()
             self._stack.push_async_callback(looking.stop)
 
     def _ingress(self, store: Store, bus: Bus, configured: _Configured) -> Ingress:
         settings = self._settings
-        acceptance = Acceptance(store, configured.current, settings.partitions)
+        api_url = settings.api_url or settings.public_url
+        acceptance = Acceptance(store, configured.current, settings.partitions, api_url)
         waiting = self._waiting(store, bus)
         return Ingress(
             accept=acceptance,
+            keep=self._attachments(store, configured),
             receive=Receipts(store),
             dialogue=Dialogues(
                 store,
@@ -359,6 +369,15 @@ class _Start:
             public_url=settings.public_url,
             clock=self._clock,
         )
+
+    def _files(self) -> AttachmentStore:
+        settings = self._settings
+        return AttachmentFolder(settings.attachments_folder or settings.data_dir / "attachments")
+
+    def _attachments(self, store: Store, configured: _Configured) -> Attachments:
+        settings = self._settings
+        organization_id = configured.config.organization_id
+        return Attachments(store, self._files(), organization_id, settings.attachment_max_bytes)
 
     def _waiting(self, store: Store, bus: Bus) -> Waiting:
         return Waiting(
@@ -377,6 +396,7 @@ class _Start:
             ApiDeps(
                 store=store,
                 waiting=self._waiting(store, bus),
+                files=self._files(),
                 config=configured.current,
                 partitions=settings.partitions,
                 api_keys=settings.api_keys,

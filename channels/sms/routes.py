@@ -12,9 +12,10 @@ from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.errors import part_state
 from channels.twilio.requests import PROVIDER, SMS_STATUS_PATH, TwilioForm, proven_form, twiml
 from channels.webhooks import invalid, webhook
+from gateway.domain.attachment import media_type_of
 from gateway.domain.delivery import Receipt
 from gateway.domain.ids import new_id, parse_id
-from gateway.domain.message import Attachment, Channel, InboundMessage, SenderAuth
+from gateway.domain.message import Channel, InboundAttachment, InboundMessage, SenderAuth
 
 INBOUND_PATH = "/webhooks/twilio/sms"
 MAX_MEDIA = 10
@@ -22,7 +23,6 @@ MAX_MEDIA = 10
 MAX_STATUS = 64
 _SMALL_NUMBER = re.compile(r"[0-9]{1,6}")
 _MEDIA_URL = re.compile(r"https?://[^\s\x00-\x1f]{1,2000}")
-_MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,128}", re.ASCII)
 _ERROR_CODE = re.compile(r"[0-9]{1,10}")
 
 
@@ -89,18 +89,12 @@ def receipt(form: TwilioForm, *, delivery: str, part: str, attempt: str) -> Rece
     )
 
 
-def _media(form: TwilioForm) -> tuple[Attachment, ...]:
+def _media(form: TwilioForm) -> tuple[InboundAttachment, ...]:
     """What came with the message, by address only; the files stay at Twilio until they are wanted."""
     count = min(_number(form.text("NumMedia")) or 0, MAX_MEDIA)
     found = ((form.text(f"MediaUrl{n}"), form.text(f"MediaContentType{n}")) for n in range(count))
     return tuple(
-        Attachment(
-            id=new_id(),
-            media_type=kind if _MEDIA_TYPE.fullmatch(kind) else "application/octet-stream",
-            size=None,
-            name=None,
-            url=url,
-        )
+        InboundAttachment(id=new_id(), media_type=media_type_of(kind), source=url)
         for url, kind in found
         if _MEDIA_URL.fullmatch(url)
     )

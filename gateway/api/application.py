@@ -5,6 +5,7 @@ from fastapi.routing import APIRoute
 
 from gateway.api import (
     analytics,
+    attachments,
     conversations,
     docs,
     errors,
@@ -81,7 +82,7 @@ def _include_private(app: FastAPI) -> None:
     for prefix, suffix in _PREFIXES.items():
         for router in (conversations.router, turns.router, events.router, hitl.router):
             _include(app, router, prefix, suffix)
-    extras = (analytics.router, simulations.router, webhook_endpoints.router)
+    extras = (analytics.router, simulations.router, webhook_endpoints.router, attachments.router)
     for router in (hitl.lists, identity.router, web.router, *extras):
         _include(app, router, "", "")
 

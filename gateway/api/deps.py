@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.routing import BaseRoute
 
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Store
+from gateway.domain.ports import AttachmentStore, Store
 from gateway.service.ask import Waiting
 from gateway.settings import ApiKeySetting, GatewayConfig
 
@@ -34,6 +34,7 @@ class ApiDeps:
 
     store: Store
     waiting: Waiting
+    files: AttachmentStore
     config: Callable[[], GatewayConfig]
     """The configuration in force."""
     partitions: int

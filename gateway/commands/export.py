@@ -49,6 +49,7 @@ def _openapi() -> dict[str, Any]:
     from gateway.domain.clock import Clock
     from gateway.service.ask import Waiting
     from gateway.settings import load_config
+    from gateway.store.attachment_folder import AttachmentFolder
     from gateway.store.queries import load_queries
     from gateway.store.sqlite import SqliteStore
 
@@ -59,6 +60,7 @@ def _openapi() -> dict[str, Any]:
         ApiDeps(
             store=store,
             waiting=Waiting(store, LocalReplies(), clock, turn_timeout=60, partitions=1),
+            files=AttachmentFolder(Path("never-opened")),
             config=lambda: config,
             partitions=1,
             api_keys=(),

@@ -102,6 +102,10 @@ class UnknownAddress(GatewayError):
         )
 
 
+class FileMissing(Exception):
+    """The attachment store has no such file."""
+
+
 class Fenced(Exception):
     """The caller no longer owns the lease: another worker, a take-over or a close has moved the number on."""
 

@@ -67,6 +67,20 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InboundAttachment:
+    """A file as an adapter hands it over: in the attachment store already, or still at its provider."""
+
+    id: str
+    media_type: str
+    size: int | None = None
+    name: str | None = None
+    sha256: str | None = None
+    """What it is called in the attachment store."""
+    source: str | None = None
+    """Where the provider has it: it is fetched once the message is accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
     """One message as a channel adapter hands it over: proven, parsed, not yet stored.
 
@@ -84,7 +98,7 @@ class InboundMessage:
     received_at: int
     """Microseconds since the epoch, UTC."""
     subject: str | None = None
-    attachments: tuple[Attachment, ...] = ()
+    attachments: tuple[InboundAttachment, ...] = ()
     sender_auth: SenderAuth = SenderAuth.VERIFIED
     conversation_id: str | None = None
     """The conversation a proven thread marker names (mail reply token, call in progress)."""

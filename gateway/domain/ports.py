@@ -1,6 +1,6 @@
 """What the core needs from outside, and what channels are handed: small protocols, each with one reason."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
@@ -8,7 +8,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 from gateway.domain.agent import AgentEvent, TurnRequest
 from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, PartText, Receipt, SendOutcome, Taken
 from gateway.domain.envelope import Envelope, Posting
-from gateway.domain.message import Accepted, Channel, InboundMessage
+from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
 from gateway.domain.turn import TurnOutcome
 
 P = ParamSpec("P")
@@ -295,6 +295,43 @@ class Dialogue(Protocol):
 
     async def end(self, message: InboundMessage) -> None:
         """The call is over: record the event and close its conversation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileKey:
+    """What a file in the attachment store is called: its content, within an organisation."""
+
+    organization_id: str
+    sha256: str
+    """Lower-case hex."""
+
+
+class AttachmentStore(Protocol):
+    """Where the bytes of attachments are: a folder, or a bucket. Every method may raise `Unavailable`."""
+
+    async def put(self, key: FileKey, content: bytes) -> None:
+        """Keep a file; durable when it returns. One that is there already stays."""
+        ...
+
+    def read(self, key: FileKey) -> AsyncGenerator[bytes, None]:
+        """A file in pieces; raises FileMissing before the first of them where it is not there."""
+        ...
+
+    async def remove(self, key: FileKey) -> None:
+        """Delete a file; one that is not there is as good."""
+        ...
+
+
+class KeepAttachment(Protocol):
+    """Keeps a file that came with a message, before that is accepted; what ingress adapters are handed."""
+
+    async def __call__(self, content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+        """The attachment to hand over with the message; its name is made harmless.
+
+        Raises GatewayError `payload_too_large`, or Unavailable (retryable). What no message is accepted with
+        is forgotten after a day.
+        """
         ...
 
 

@@ -4,6 +4,7 @@ It stores the de-duplication key, the end user, the conversation, the message wi
 the pending input and the outbox row that rings the turn workers (rule 1: accepted means durable).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.domain.clock import rfc3339
@@ -14,8 +15,10 @@ from gateway.domain.identity import KIND_OF_CHANNEL, Address, ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.message import (
     Accepted,
+    Attachment,
     Author,
     Channel,
+    InboundAttachment,
     InboundMessage,
     JsonObject,
     Message,
@@ -24,12 +27,14 @@ from gateway.domain.message import (
 )
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import InputKind
+from gateway.service.attachments import attach
 from gateway.service.calls import apply_voice_event
 from gateway.service.identify import resolve
 from gateway.service.postings import envelope, post
 from gateway.service.timeline import write_messages
 from gateway.store.records import pack
 
+ATTACHMENTS_PATH = "/v1/attachments"
 _TRIES = 3
 """How often a conversation is looked for that others begin and end at the same moment."""
 
@@ -44,6 +49,8 @@ class Route:
     idle_ttl: int | None
     retention: int | None
     partitions: int
+    attachments_url: str = ATTACHMENTS_PATH
+    """Where attachments are read, without a trailing slash."""
 
 
 async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
@@ -215,6 +222,8 @@ async def _count(tx: Tx, message: InboundMessage, conversation_id: str) -> Row |
 async def _store(tx: Tx, message: InboundMessage, route: Route, message_id: str, row: Row) -> None:
     conversation_id: str = row["id"]
     seq = row["message_count"] - 1
+    attachments = _shown(message.attachments, route.attachments_url)
+    await attach(tx, message, route.organization_id, (conversation_id, message_id))
     await write_messages(
         tx,
         [
@@ -228,7 +237,7 @@ async def _store(tx: Tx, message: InboundMessage, route: Route, message_id: str,
                 author=Author.END_USER if message.role is Role.USER else Author.SYSTEM,
                 created_at=message.received_at,
                 metadata=message.metadata,
-                attachments=message.attachments,
+                attachments=attachments,
             )
         ],
         row["event_count"] - 1,
@@ -251,7 +260,7 @@ async def _store(tx: Tx, message: InboundMessage, route: Route, message_id: str,
     )
     arrived = envelope(
         "message.inbound",
-        _inbound(message, message_id, row["end_user_id"], seq),
+        _inbound(message, attachments, message_id, row["end_user_id"], seq),
         at=message.received_at,
         organization_id=route.organization_id,
         conversation_id=conversation_id,
@@ -273,7 +282,21 @@ async def _remember_thread(
         )
 
 
-def _inbound(message: InboundMessage, message_id: str, end_user_id: str, seq: int) -> JsonObject:
+def _shown(attachments: Sequence[InboundAttachment], url: str) -> tuple[Attachment, ...]:
+    """Attachments as the agent and everybody else knows them: where their bytes are read from us."""
+    return tuple(
+        Attachment(id=a.id, media_type=a.media_type, size=a.size, name=a.name, url=f"{url}/{a.id}")
+        for a in attachments
+    )
+
+
+def _inbound(
+    message: InboundMessage,
+    attachments: tuple[Attachment, ...],
+    message_id: str,
+    end_user_id: str,
+    seq: int,
+) -> JsonObject:
     """The `message.inbound` body (contract/queues.md)."""
     return {
         "message_id": message_id,
@@ -285,7 +308,7 @@ def _inbound(message: InboundMessage, message_id: str, end_user_id: str, seq: in
         "from": message.sender,
         "to": message.recipient,
         "text": message.text,
-        "attachments": message.attachments,
+        "attachments": attachments,
         "subject": message.subject,
         "sender_auth": message.sender_auth.value,
         "received_at": rfc3339(message.received_at),

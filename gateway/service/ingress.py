@@ -6,7 +6,7 @@ from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.message import Accepted, Channel, InboundMessage
 from gateway.domain.ports import Store
-from gateway.service.accept import accept
+from gateway.service.accept import ATTACHMENTS_PATH, accept
 from gateway.service.receive import receive
 from gateway.service.routes import route_of
 from gateway.settings import GatewayConfig
@@ -17,7 +17,11 @@ from gateway.tracing import note, span
 class Acceptance:
     """The `Accept` port: routes a message to the agent of its address and stores it."""
 
-    def __init__(self, store: Store, config: Callable[[], GatewayConfig], partitions: int) -> None:
+    def __init__(
+        self, store: Store, config: Callable[[], GatewayConfig], partitions: int, api_url: str = ""
+    ) -> None:
+        """`api_url`: what users of the API see, without a trailing slash."""
+        self._attachments_url = api_url + ATTACHMENTS_PATH
         self._store = store
         self._config = config
         self._partitions = partitions
@@ -42,10 +46,9 @@ class Acceptance:
             ACCEPTED.labels(message.channel.value, "unknown_address").inc()
             raise UnknownAddress(message.channel)
         values = config.channel(message.channel, message.recipient)
+        route = route_of(config, agent, values, self._partitions, self._attachments_url)
         try:
-            accepted = await self._store.write(
-                accept, message, route_of(config, agent, values, self._partitions)
-            )
+            accepted = await self._store.write(accept, message, route)
         except GatewayError as error:
             ACCEPTED.labels(message.channel.value, error.code.value).inc()
             raise

@@ -2,6 +2,7 @@
 
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ports import Tx
+from gateway.service.attachments import release_attachments
 from gateway.store.records import conversation_of
 
 _OF_CONVERSATION = (
@@ -33,6 +34,8 @@ async def purge(tx: Tx, organization_id: str, conversation_id: str) -> None:
         raise GatewayError(ErrorCode.CONVERSATION_NOT_CLOSED, "close the conversation before deleting it")
     await tx.run("parts_purge", id=conversation_id)
     await tx.run("deliveries_purge", id=conversation_id)
+    while await release_attachments(tx, conversation_id):
+        pass
     for query in _OF_CONVERSATION:
         await tx.run(query, id=conversation_id)
     for query in _ALSO:

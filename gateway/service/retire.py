@@ -4,6 +4,7 @@ The conversation itself stays, archived, with its counts and times and without a
 """
 
 from gateway.domain.ports import Tx
+from gateway.service.attachments import release_attachments
 
 _IN_STEPS = ("parts_retire", "deliveries_retire", "messages_retire", "turns_retire", "timeline_retire")
 """Each at most 200 rows at once."""
@@ -21,6 +22,8 @@ async def retire(tx: Tx) -> bool:
     for query in _IN_STEPS:
         if await tx.run(query, id=row["id"]):
             return True
+    if await release_attachments(tx, row["id"]):
+        return True
     for query in _AT_THE_END:
         await tx.run(query, conversation_id=row["id"])
     await tx.run("thread_ids_purge", id=row["id"])

@@ -6,13 +6,19 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.message import Channel
-from gateway.service.accept import Route
+from gateway.service.accept import ATTACHMENTS_PATH, Route
 from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig
 
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def route_of(config: GatewayConfig, agent: AgentConfig, values: ChannelConfig, partitions: int) -> Route:
+def route_of(
+    config: GatewayConfig,
+    agent: AgentConfig,
+    values: ChannelConfig,
+    partitions: int,
+    attachments_url: str = ATTACHMENTS_PATH,
+) -> Route:
     """The route of a conversation with `agent`, under the values in force where it takes place."""
     return Route(
         organization_id=config.organization_id,
@@ -21,6 +27,7 @@ def route_of(config: GatewayConfig, agent: AgentConfig, values: ChannelConfig, p
         idle_ttl=values.idle_ttl // _MICROSECOND,
         retention=None if values.retention is None else values.retention // _MICROSECOND,
         partitions=partitions,
+        attachments_url=attachments_url,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
@@ -17,12 +18,15 @@ from gateway.settings.values import (
     Port,
     Text,
     WebUrl,
+    parse_folder_url,
     parse_server_url,
 )
 
 _SQLITE = "sqlite:///"
 _SECONDS = Field(gt=0, le=3600)
 _MAX_API_KEYS = 1000
+MAX_ATTACHMENT_BYTES = 104_857_600
+"""A file is in memory once while it is taken in."""
 
 
 class LogLevel(StrEnum):
@@ -149,6 +153,12 @@ class EnvironmentSettings(Table):
     otel_endpoint: WebUrl | None = None
     webhook_allow_private: bool = False
     spool_dir: Path | None = None
+    attachments_url: Annotated[str, BeforeValidator(parse_folder_url)] | None = None
+    """Where attachments are kept; None: a folder in the data folder."""
+    attachment_max_bytes: Annotated[int, Number, Field(ge=1, le=MAX_ATTACHMENT_BYTES)] = 26_214_400
+    """The largest file that is kept."""
+    api_url: WebUrl | None = None
+    """What users of the API see, without a closing slash; None: the public URL."""
     twilio_account_sid: Text | None = None
     twilio_auth_tokens: Annotated[tuple[SecretStr, ...], BeforeValidator(parse_tokens)] = ()
     """All are accepted in signatures; the first is used for REST calls."""
@@ -182,6 +192,11 @@ class EnvironmentSettings(Table):
         if (self.dkim_selector is None) != (self.dkim_key_file is None):
             raise ValueError("GATEWAY_DKIM_SELECTOR: goes together with GATEWAY_DKIM_KEY_FILE")
         return self
+
+    @property
+    def attachments_folder(self) -> Path | None:
+        """The folder that `attachments_url` names; None where it is unset."""
+        return None if self.attachments_url is None else Path(unquote(urlsplit(self.attachments_url).path))
 
     @property
     def sqlite_path(self) -> Path | None:

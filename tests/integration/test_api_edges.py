@@ -19,6 +19,7 @@ from gateway.domain.clock import Clock
 from gateway.http_server import HttpServer
 from gateway.service.keys import create_key, list_keys, revoke_key
 from gateway.settings import KeyRole
+from gateway.store.attachment_folder import AttachmentFolder
 from tests.integration.api import V2, Api
 
 NOWHERE = "550e8400-e29b-41d4-a716-446655440000"
@@ -211,6 +212,7 @@ def deps(api: Api, surface: Surface, **more: Any) -> ApiDeps:
     return ApiDeps(
         store=api.app.store,
         waiting=None,  # type: ignore[arg-type]  # no turn is asked for
+        files=AttachmentFolder(api.app.settings.data_dir),
         config=api.app.configured.current,
         partitions=16,
         api_keys=api.app.settings.api_keys,

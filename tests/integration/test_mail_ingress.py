@@ -17,7 +17,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import Unavailable, UnknownAddress
 from gateway.domain.ids import new_id
-from gateway.domain.message import Accepted, Channel, InboundMessage, Role, SenderAuth
+from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage, Role, SenderAuth
 from gateway.domain.turn import TurnOutcome
 
 NOW = 1_795_424_400_000_000
@@ -51,6 +51,13 @@ class Accepting:
 
     def serves(self, channel: Channel, address: str) -> bool:
         return channel is Channel.EMAIL and address in ("support@example.org", "sales@example.org")
+
+
+async def keep(content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+    """An attachment store that forgets."""
+    return InboundAttachment(
+        id=new_id(), media_type=media_type, size=len(content), name=name, sha256="0" * 64
+    )
 
 
 class Unused:
@@ -91,6 +98,7 @@ async def start() -> AsyncIterator[Callable[..., "asyncio.Future[Server]"]]:
         accept = Accepting()
         ingress = Ingress(
             accept=accept,
+            keep=keep,
             receive=Unused(),
             dialogue=Unused(),
             public_url="http://localhost",

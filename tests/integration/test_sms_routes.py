@@ -189,7 +189,7 @@ async def test_media_are_kept_by_address(served: Site) -> None:
     )
     assert (await served.post(PATH, form)).status == 200
     [message] = served.core.messages.values()
-    assert [(a.url, a.media_type) for a in message.attachments] == [
+    assert [(a.source, a.media_type) for a in message.attachments] == [
         ("https://api.twilio.com/m/0", "image/jpeg"),
         ("https://api.twilio.com/m/1", "application/octet-stream"),
     ]

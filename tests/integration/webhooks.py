@@ -21,7 +21,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.conversation import Status
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
-from gateway.domain.message import Accepted, Channel, InboundMessage
+from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
 from gateway.domain.turn import Path, TurnOutcome, TurnState
 
 ACCOUNT = "AC" + "0" * 32
@@ -61,6 +61,10 @@ class Core:
         if self.failure is not None:
             raise self.failure
         self.receipts.append(receipt)
+
+    async def keep(self, content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+        """KeepAttachment: Twilio sends no bytes."""
+        raise NotImplementedError
 
     async def ask(self, message: InboundMessage, wait: float) -> TurnOutcome | None:
         """Dialogue: accept and answer."""
@@ -175,7 +179,12 @@ async def site(
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     core = Core()
     ingress = Ingress(
-        accept=core, receive=core.receive, dialogue=core, public_url=public_url or url, clock=Clock()
+        accept=core,
+        keep=core.keep,
+        receive=core.receive,
+        dialogue=core,
+        public_url=public_url or url,
+        clock=Clock(),
     )
     routes = make_routes(ingress, TwilioCredentials(account_sid=ACCOUNT, auth_tokens=tokens))
     config = uvicorn.Config(Starlette(routes=routes), lifespan="off", log_config=None, access_log=False)
