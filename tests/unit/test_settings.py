@@ -96,6 +96,9 @@ def test_every_name_of_the_contract_is_read() -> None:
         "GATEWAY_OTEL_ENDPOINT": "http://collector:4318",
         "GATEWAY_WEBHOOK_ALLOW_PRIVATE": "1",
         "GATEWAY_SPOOL_DIR": "/var/spool/gateway",
+        "GATEWAY_ATTACHMENTS_URL": "file:///srv/my%20attachments/",
+        "GATEWAY_ATTACHMENT_MAX_BYTES": "1000",
+        "GATEWAY_API_URL": "https://api.example.org/",
         "TWILIO_ACCOUNT_SID": "AC1",
         "TWILIO_AUTH_TOKEN": "new, old",
         "TWILIO_API_URL": "http://127.0.0.1:9001",
@@ -124,6 +127,8 @@ def test_every_name_of_the_contract_is_read() -> None:
     assert settings.mail_auth == MailAuth(MailAuthMode.TRUST, "mx.example.org")
     assert settings.dns_server == HostPort("::1", 53)
     assert settings.dkim_key_file == Path("/run/dkim.pem")
+    assert settings.attachments_folder == Path("/srv/my attachments")
+    assert (settings.attachment_max_bytes, settings.api_url) == (1000, "https://api.example.org")
     assert {row[2] for row in settings_table(settings)} == {"environment"}
 
 
