@@ -17,6 +17,7 @@ from gateway.domain.clock import SECOND, Clock
 from gateway.domain.public_address import is_public
 from gateway.domain.signing import sign
 from gateway.domain.webhook import WebhookAttempt, WebhookError, WebhookOutcome
+from workers.webhook_names import NameLookups
 
 TIMEOUT_SECONDS = 10.0
 """From the resolution of the name to the end of the answer."""
@@ -58,6 +59,7 @@ class WebhookPoster:
             connector=aiohttp.TCPConnector(
                 limit=0,
                 keepalive_timeout=_KEEP_ALIVE_SECONDS,
+                resolver=NameLookups(),
                 socket_factory=None if self._allow_private else _public_socket,
             ),
             timeout=aiohttp.ClientTimeout(total=self._timeout_seconds),

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -155,6 +157,38 @@ async def test_an_address_written_as_a_number_is_not_connected_to(receiver: Rece
 async def test_nobody_there_is_an_outcome() -> None:
     (port,) = free_ports(1)
     assert await posted(f"http://127.0.0.1:{port}/") == WebhookOutcome(None, WebhookError.CONNECTION_FAILED)
+
+
+async def test_names_that_nobody_answers_for_hold_up_no_other(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than the loop has threads: another receiver is reached, and so is what else has a name."""
+    answered = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def silent(host: Any, *arguments: Any, **more: Any) -> Any:
+        if str(host).endswith(".silent.test"):
+            answered.wait(SECONDS)
+            raise socket.gaierror(socket.EAI_AGAIN, "nobody answers")
+        return look_up(host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    async with WebhookPoster(Clock(), allow_private=True, timeout_seconds=5) as poster:
+        hanging = [
+            asyncio.create_task(poster.post(attempt(f"http://{number}.silent.test/"))) for number in range(40)
+        ]
+        await asyncio.sleep(0)
+        outcome = await poster.post(attempt(receiver.url.replace("127.0.0.1", "localhost")))
+        assert outcome == WebhookOutcome(204)
+        async with asyncio.timeout(2):
+            assert await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+        assert not any(task.done() for task in hanging)
+        answered.set()
+        outcomes = await asyncio.gather(*hanging)
+        assert set(outcomes) == {WebhookOutcome(None, WebhookError.CONNECTION_FAILED)}
+    assert await posted("http://" + "a" * 70 + ".test/") == WebhookOutcome(
+        None, WebhookError.CONNECTION_FAILED
+    )
 
 
 class Moving:
