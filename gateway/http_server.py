@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.http_protocol import BoundedHttp
+
 _BACKLOG = 2048
 
 
@@ -33,7 +35,7 @@ class HttpServer:
             access_log=False,
             lifespan="off",
             loop="none",
-            http="httptools",
+            http=BoundedHttp,
             ws="none",
             backlog=_BACKLOG,
             timeout_keep_alive=75,
