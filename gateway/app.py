@@ -399,6 +399,7 @@ class _Start:
                 files=self._files(),
                 config=configured.current,
                 partitions=settings.partitions,
+                queue_prefix=settings.amqp_prefix,
                 api_keys=settings.api_keys,
                 clock=self._clock,
                 surface=self._plan.surface,

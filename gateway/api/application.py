@@ -31,6 +31,26 @@ from gateway.api.web_tokens import WebTokens
 __all__ = ["ApiDeps", "Surface", "build_api", "let_go"]
 
 _TITLE = "Channel Gateway"
+_ABOUT = """People write an SMS or an e-mail, call, or use this API; an AI agent answers in the same channel;
+a person can take over at any time. A conversation is the same thing on every channel, and has the same
+routes.
+
+Send an API key as `x-api-key`. Begin with `POST /v1/identity/resolve`, create a conversation with the
+`end_user_id` of the answer, and take turns. Every POST takes an `Idempotency-Key`. An error is
+`{"error": "<code>", "message": "<what to do>"}`. The routes under `/v1/conversations` are those under
+`/v1/v2/conversations`."""
+_TAGS = {
+    "conversations": "Sessions between one end user and an agent: create, list, follow, close, delete.",
+    "turns": "What the end user says and the agent answers: whole, as a stream, polled, as a transcript.",
+    "operators": "People who answer: their replies, handoffs, approvals. Needs the role `operator`.",
+    "identity": "End users, their addresses and their history across channels.",
+    "agents": "Who answers.",
+    "simulations": "A script replayed against an agent, with a report that can be compared.",
+    "web chat": "Tokens with which a browser speaks in one conversation.",
+    "webhooks": "Where events are told. Needs the role `admin`.",
+    "analytics": "What live conversations came to.",
+    "health": "Whether this process lives, works, and what it counts. No key is needed.",
+}
 _PREFIXES = {"/v1/v2/conversations": "", "/v1/conversations": "_v1"}
 """Where the conversation routes are, and what tells their operation ids apart."""
 
@@ -40,6 +60,8 @@ def build_api(deps: ApiDeps) -> FastAPI:
     app = FastAPI(
         title=_TITLE,
         version=deps.version,
+        description=_ABOUT,
+        openapi_tags=[{"name": name, "description": what} for name, what in _TAGS.items()],
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

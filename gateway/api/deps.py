@@ -38,6 +38,8 @@ class ApiDeps:
     config: Callable[[], GatewayConfig]
     """The configuration in force."""
     partitions: int
+    queue_prefix: str
+    """In front of the names of queues and exchanges."""
     api_keys: Sequence[ApiKeySetting]
     clock: Clock
     surface: Surface

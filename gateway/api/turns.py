@@ -17,6 +17,7 @@ from gateway.api.deps import ApiDeps, Deps
 from gateway.api.etags import etag, seen
 from gateway.api.reading import ConversationId, CursorText, Limit, known
 from gateway.api.route import ApiRoute
+from gateway.api.schemas.common import ErrorBody
 from gateway.api.schemas.messages import Poll, PollQuery, Transcript, poll, transcript
 from gateway.api.schemas.turns import (
     StreamedAnswer,
@@ -45,12 +46,17 @@ _log = logging.getLogger(__name__)
 _LOOK_EVERY = 1.0
 """Seconds between two looks of a poll that is held open, where no bell rings."""
 
+_FAILURES: dict[int | str, dict[str, Any]] = {
+    502: {"model": ErrorBody, "description": "`agent_failed`; the user's message stays."},
+    504: {"model": ErrorBody, "description": "`turn_timeout`; the user's message stays."},
+}
 _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     200: {
         "description": '`event: delta` with `{"text"}`, then one `event: complete` or `event: error`.',
         "content": {"text/event-stream": {"example": 'event: delta\ndata: {"text": "Hello"}\n\n'}},
         "model": StreamedAnswer,
-    }
+    },
+    **_FAILURES,
 }
 
 
@@ -93,7 +99,7 @@ async def _remember(deps: ApiDeps, key: Key | None, answer: Answer) -> None:
         )
 
 
-@router.post("/{conversation_id}/turns", response_model=TurnAnswer)
+@router.post("/{conversation_id}/turns", response_model=TurnAnswer, responses=_FAILURES)
 async def run_turn(
     conversation_id: ConversationId, body: TurnBody, principal: Participant, deps: Deps, key: IdempotencyKey
 ) -> Response:

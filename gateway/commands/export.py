@@ -63,6 +63,7 @@ def _openapi() -> dict[str, Any]:
             files=AttachmentFolder(Path("never-opened")),
             config=lambda: config,
             partitions=1,
+            queue_prefix="",
             api_keys=(),
             clock=clock,
             surface=Surface.PRIVATE,

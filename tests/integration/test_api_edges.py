@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from gateway.api.application import ApiDeps, Surface, build_api
+from gateway.bus.asyncapi import asyncapi_document
 from gateway.domain.clock import Clock
 from gateway.http_server import HttpServer
 from gateway.service.keys import create_key, list_keys, revoke_key
@@ -168,6 +170,34 @@ async def test_the_documents_need_a_key_which_a_browser_may_send(api: Api) -> No
             assert (await api.as_(None).get(place, headers={"Authorization": wrong})).status == 401
 
 
+async def test_the_page_of_the_api_asks_nobody_else_for_anything(api: Api) -> None:
+    page = (await api.as_("app").get("/docs")).text
+    asked = re.findall(r"""(?:src|href)=["']([^"']+)["']""", page)
+    assert {name.rpartition("/")[2] for name in asked} == {
+        "swagger-ui-bundle.js",
+        "swagger-ui.css",
+        "favicon.png",
+    }
+    assert "://" not in page
+    for place in asked:
+        assert (await api.as_(None).get(place)).status == 401
+        async with api.session.get(api.app.http_url + place, headers={"x-api-key": "app"}) as answer:
+            assert answer.status == 200
+            assert len(await answer.read()) > 1000
+    assert (await api.get("/docs/redoc.standalone.js")).error == (404, "not_found")
+    assert (await api.get("/docs/..%2fcore.py")).error == (404, "not_found")
+
+
+async def test_the_queues_are_described_to_operators(api: Api) -> None:
+    settings = api.app.settings
+    document = (await api.as_("desk").get("/asyncapi")).json
+    assert document == json.loads(json.dumps(asyncapi_document(settings.amqp_prefix, settings.partitions)))
+    assert (await api.as_("app").get("/asyncapi")).error == (403, "forbidden")
+    assert (await api.as_(None).get("/asyncapi")).error == (401, "unauthorized")
+    by_password = {"Authorization": aiohttp.encode_basic_auth("anyone", "desk")}
+    assert (await api.as_(None).get("/asyncapi", headers=by_password)).json == document
+
+
 async def test_the_openapi_document(api: Api) -> None:
     document = (await api.get("/openapi.json")).json
     operations = [operation for path in document["paths"].values() for operation in path.values()]
@@ -182,9 +212,11 @@ async def test_the_openapi_document(api: Api) -> None:
             f"{at}/events",
             *(f"{at}/end_session", f"{at}/human-turns", f"{at}/approvals/{{approval_id}}/resolve"),
         }
+    tags = {tag for operation in operations for tag in operation["tags"]}
+    assert {tag["name"] for tag in document["tags"]} == tags
     turn = document["paths"][f"{V2}/{{conversation_id}}/turns"]["post"]
     assert turn["security"] == [{"APIKeyHeader": []}, {"HTTPBearer": []}]
-    assert {"200", "401", "403", "404", "409", "413", "422", "503"} <= turn["responses"].keys()
+    assert {"200", "401", "403", "404", "409", "413", "422", "502", "503", "504"} <= turn["responses"].keys()
     schemas = document["components"]["schemas"]
     assert set(schemas["TurnAnswer"]["required"]) == set(schemas["TurnAnswer"]["properties"])
     assert turn["responses"]["422"]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorBody")
@@ -215,6 +247,7 @@ def deps(api: Api, surface: Surface, **more: Any) -> ApiDeps:
         files=AttachmentFolder(api.app.settings.data_dir),
         config=api.app.configured.current,
         partitions=16,
+        queue_prefix="",
         api_keys=api.app.settings.api_keys,
         clock=Clock(),
         surface=surface,
@@ -255,6 +288,8 @@ async def test_surfaces(api: Api, served: Any) -> None:
         ("/metrics", 404, 200),
         ("/docs", 404, 200),
         ("/openapi.json", 404, 200),
+        ("/asyncapi", 404, 200),
+        ("/docs/swagger-ui.css", 404, 200),
         ("/v1/agents", 404, 200),
     ):
         assert (await status(api, public + path), await status(api, private + path)) == (
