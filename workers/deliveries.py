@@ -34,6 +34,7 @@ from gateway.domain.turn import NotNow
 from gateway.service.deliver import (
     LaneClaim,
     LaneRef,
+    PartClaim,
     claim_lane,
     claim_part,
     fail_delivery,
@@ -193,8 +194,8 @@ class DeliveryWorker:
         self._liveness.check()
         began = self._clock.monotonic()
         claim = await self._store.write(claim_part, ref, part, sender.provider, texts)
-        if claim is None:
-            return None
+        if not isinstance(claim, PartClaim):
+            return claim
         if claim.attempt > ATTEMPTS:
             return Refused(Failure.PERMANENT, "attempts_used_up")
         if self._clock.monotonic() - began > START_WITHIN or not self._liveness.alive():

@@ -9,6 +9,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import (
     Delivery,
     DeliveryState,
+    Failure,
     Part,
     PartState,
     PartText,
@@ -28,6 +29,9 @@ from gateway.service.postings import envelope, post, ring_lane
 from gateway.store.engine import single_statement
 from gateway.store.records import delivery_of, pack, part_of
 
+SUPPRESSED = Refused(Failure.OPTED_OUT, "suppressed")
+"""We refuse it ourselves: nobody has to look at it, and to requeue it would be wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneRef:
@@ -46,8 +50,19 @@ class LaneClaim:
     delivery: Delivery
 
 
-async def enqueue(tx: Tx, conversation: Conversation, message: Message, thread: Thread, *, at: int) -> None:
-    """Queue a message for delivery on the conversation's channel; nothing to do where it has none."""
+async def enqueue(
+    tx: Tx,
+    conversation: Conversation,
+    message: Message,
+    thread: Thread,
+    *,
+    at: int,
+    despite_suppression: bool = False,
+) -> None:
+    """Queue a message for delivery on the conversation's channel; nothing to do where it has none.
+
+    `despite_suppression`: it is the answer to the wish to get none.
+    """
     channel = conversation.channel
     if not channel.delivers or not conversation.our_address or not conversation.their_address:
         return
@@ -78,6 +93,7 @@ async def enqueue(tx: Tx, conversation: Conversation, message: Message, thread: 
         attachments=None,
         sandboxed=conversation.session_type.sandboxed,
         by_agent=message.author is Author.AGENT,
+        despite_suppression=despite_suppression,
     )
     outbound = envelope(
         "message.outbound",
@@ -163,10 +179,11 @@ class PartClaim:
 
 async def claim_part(
     tx: Tx, ref: LaneRef, part: Part, provider: str, texts: Sequence[PartText] = ()
-) -> PartClaim | None:
+) -> PartClaim | Refused | None:
     """Commit an attempt before the provider is called; with `texts`, store the parts first.
 
-    None when there is nothing to send: the delivery was canceled, or the provider has the part.
+    None when there is nothing to send: the delivery was canceled, or the provider has the part. Refused
+    when the recipient wants nothing from us, as it is at this moment.
     Raises Fenced when the lane is another's.
     """
     if texts:
@@ -184,6 +201,8 @@ async def claim_part(
     if row is not None:
         return PartClaim(row["attempt"], row["claimed_at"])
     await _check(tx, ref)
+    if await tx.one("delivery_suppressed", id=part.delivery_id) is not None:
+        return SUPPRESSED
     return None
 
 
@@ -235,7 +254,8 @@ async def fail_delivery(
         rank=PartState.FAILED.rank,
         error_code=refused.code,
     )
-    await bury_delivery(tx, delivery, part, refused)
+    if refused != SUPPRESSED:
+        await bury_delivery(tx, delivery, part, refused)
     return await settle_delivery(tx, ref, delivery, DeliveryState.FAILED, error_code=refused.code)
 
 

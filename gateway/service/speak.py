@@ -9,8 +9,13 @@ from gateway.service.threads import newest_thread
 from gateway.service.timeline import write_messages
 
 
-async def speak(tx: Tx, conversation: Conversation, text: str, author: Author) -> Message:
-    """Store a message to the end user and queue it for delivery. The conversation is locked by the caller."""
+async def speak(
+    tx: Tx, conversation: Conversation, text: str, author: Author, *, despite_suppression: bool = False
+) -> Message:
+    """Store a message to the end user and queue it for delivery. The conversation is locked by the caller.
+
+    `despite_suppression`: it is the answer to their wish to get no more.
+    """
     row = await tx.one("conversation_add_message", id=conversation.id)
     if row is None:
         raise AssertionError("the conversation was locked in this unit")
@@ -27,5 +32,12 @@ async def speak(tx: Tx, conversation: Conversation, text: str, author: Author) -
     )
     agent_id = conversation.assigned_agent_id if author is Author.AGENT else None
     await write_messages(tx, [message], row["event_count"] - 1, agent_id=agent_id)
-    await enqueue(tx, conversation, message, await newest_thread(tx, conversation), at=row["updated_at"])
+    await enqueue(
+        tx,
+        conversation,
+        message,
+        await newest_thread(tx, conversation),
+        at=row["updated_at"],
+        despite_suppression=despite_suppression,
+    )
     return message

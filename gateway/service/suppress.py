@@ -12,6 +12,7 @@ from gateway.domain.identity import KIND_OF_CHANNEL
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel
 from gateway.domain.ports import Row, Tx
+from gateway.service.browse import NEWEST, Page, Position, cut
 from gateway.service.identify import Person, person_of
 
 ANY = ""
@@ -23,11 +24,14 @@ _CHANNELS = (Channel.SMS, Channel.VOICE, Channel.EMAIL)
 class Suppression:
     """An address that must not be sent to. `our_address` may be `ANY`."""
 
+    id: str
     channel: Channel
     our_address: str
     their_address: str
     reason: str
     created_at: int
+    firm: bool
+    """A START of the person does not lift it."""
     derived: bool
     """It holds for another address of the same person, and for this one because of that."""
 
@@ -47,10 +51,16 @@ async def suppressed(
 
 
 async def suppress(
-    tx: Tx, organization_id: str, channel: Channel, pair: tuple[str, str], reason: str
+    tx: Tx, organization_id: str, channel: Channel, pair: tuple[str, str], reason: str, *, firm: bool = True
 ) -> bool:
-    """Send nothing from ours to theirs (`pair`) any more; False where that was so before."""
-    inserted = await _insert(tx, organization_id, channel, pair, reason, derived=False)
+    """Send nothing from ours to theirs (`pair`) any more; False where that was so before.
+
+    One that a START would lift is made firm by one that it would not.
+    """
+    key = _key(organization_id, channel, pair)
+    inserted = await _insert(tx, key, reason, firm=firm)
+    if not inserted and firm:
+        await tx.run("suppression_firm", **key, reason=reason)
     await _derive_for_address(tx, organization_id, channel, pair[1])
     return inserted
 
@@ -60,15 +70,54 @@ async def lift(tx: Tx, organization_id: str, channel: Channel, pair: tuple[str, 
 
     What holds for it because of another address of the person holds on.
     """
-    lifted = await tx.run(
-        "suppression_lift",
-        organization_id=organization_id,
-        channel=channel.value,
-        our_address=pair[0],
-        their_address=pair[1],
-    )
+    lifted = await tx.run("suppression_lift", **_key(organization_id, channel, pair))
     await _derive_for_address(tx, organization_id, channel, pair[1])
     return bool(lifted)
+
+
+async def lift_by_start(tx: Tx, organization_id: str, channel: Channel, pair: tuple[str, str]) -> bool:
+    """The same, but for what is firm; False where nothing is lifted."""
+    lifted = await tx.run("suppression_lift_by_start", **_key(organization_id, channel, pair))
+    if lifted:
+        await _derive_for_address(tx, organization_id, channel, pair[1])
+    return bool(lifted)
+
+
+async def liftable_by_start(tx: Tx, organization_id: str, channel: Channel, pair: tuple[str, str]) -> bool:
+    """Whether a START would lift something."""
+    return await tx.one("suppression_not_firm", **_key(organization_id, channel, pair)) is not None
+
+
+async def suppression(tx: Tx, organization_id: str, suppression_id: str) -> Suppression | None:
+    """One that is in force; None where the organisation has no such one."""
+    row = await tx.one("suppression_by_id", organization_id=organization_id, id=suppression_id)
+    return None if row is None else _suppression(row)
+
+
+async def suppression_of(
+    tx: Tx, organization_id: str, channel: Channel, pair: tuple[str, str]
+) -> Suppression | None:
+    """What was asked for from this very address and is in force."""
+    row = await tx.one("suppression_of_pair", **_key(organization_id, channel, pair))
+    return None if row is None else _suppression(row)
+
+
+async def suppressions_page(
+    tx: Tx, organization_id: str, of: tuple[Channel, str] | None, after: Position | None, limit: int
+) -> Page[Suppression]:
+    """What is in force, newest first, for one address of theirs or for all."""
+    start = after or NEWEST
+    one_address = {} if of is None else {"channel": of[0].value, "their_address": of[1]}
+    rows = await tx.all(
+        "suppressions_page_of_address" if one_address else "suppressions_page",
+        **one_address,
+        organization_id=organization_id,
+        before_at=start.at,
+        before_id=start.id,
+        limit=limit + 1,
+    )
+    shown, end = cut(rows, after, limit)
+    return Page(tuple(_suppression(row) for row in shown), len(rows) > limit, end)
 
 
 async def suppressions_of(tx: Tx, organization_id: str, person: Person) -> list[Suppression]:
@@ -109,23 +158,22 @@ async def _derive(tx: Tx, organization_id: str, channel: Channel, addresses: Seq
     for ours in sorted(reasons):
         for theirs in addresses:
             if (ours, theirs) not in have:
-                await _insert(tx, organization_id, channel, (ours, theirs), reasons[ours], derived=True)
+                key = _key(organization_id, channel, (ours, theirs))
+                await _insert(tx, key, reasons[ours], firm=True, derived=True)
 
 
-async def _insert(
-    tx: Tx, organization_id: str, channel: Channel, pair: tuple[str, str], reason: str, *, derived: bool
-) -> bool:
-    row = await tx.one(
-        "suppression_insert",
-        id=new_id(),
-        organization_id=organization_id,
-        channel=channel.value,
-        our_address=pair[0],
-        their_address=pair[1],
-        derived=derived,
-        reason=reason,
-    )
+async def _insert(tx: Tx, key: dict[str, str], reason: str, *, firm: bool, derived: bool = False) -> bool:
+    row = await tx.one("suppression_insert", id=new_id(), **key, firm=firm, derived=derived, reason=reason)
     return row is not None
+
+
+def _key(organization_id: str, channel: Channel, pair: tuple[str, str]) -> dict[str, str]:
+    return {
+        "organization_id": organization_id,
+        "channel": channel.value,
+        "our_address": pair[0],
+        "their_address": pair[1],
+    }
 
 
 async def _in_force(
@@ -153,10 +201,12 @@ async def _addresses(tx: Tx, organization_id: str, person: Person) -> dict[Chann
 
 def _suppression(row: Row) -> Suppression:
     return Suppression(
+        id=row["id"],
         channel=Channel(row["channel"]),
         our_address=row["our_address"],
         their_address=row["their_address"],
         reason=row["reason"],
         created_at=row["created_at"],
+        firm=bool(row["firm"]),
         derived=bool(row["derived"]),
     )

@@ -8,10 +8,12 @@ RETURNING queued
 -- name: delivery_insert
 INSERT INTO deliveries (
     id, lane, number, organization_id, conversation_id, message_id, message_seq, turn_id, channel,
-    sender, recipient, text, thread, attachments, sandboxed, by_agent, state, created_at, updated_at
+    sender, recipient, text, thread, attachments, sandboxed, by_agent, despite_suppression, state,
+    created_at, updated_at
 ) VALUES (
     :id, :lane, :number, :organization_id, :conversation_id, :message_id, :message_seq, :turn_id, :channel,
-    :sender, :recipient, :text, :thread, :attachments, :sandboxed, :by_agent, 'pending', {now}, {now}
+    :sender, :recipient, :text, :thread, :attachments, :sandboxed, :by_agent, :despite_suppression, 'pending',
+    {now}, {now}
 )
 
 -- name: lane_claim
@@ -40,13 +42,18 @@ VALUES (:delivery_id, :number, :text, :hash, :encoding, :segments, 'pending', {n
 ON CONFLICT DO NOTHING
 
 -- name: part_claim
--- The attempt is committed before the provider is called. Refused when the lease is lost, or the
--- delivery was canceled meanwhile.
+-- The attempt is committed before the provider is called. Refused when the lease is lost, the delivery was
+-- canceled meanwhile, or its recipient wants nothing from us.
 UPDATE parts SET state = 'sending', rank = 1, attempt = attempt + 1, claimed_at = {now},
     provider = :provider, updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number AND state IN ('pending', 'sending', 'unknown')
   AND EXISTS (SELECT 1 FROM lanes l WHERE l.id = :lane AND l.fence = :fence AND l.lease_owner = :worker_id)
   AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id = :delivery_id AND d.state <> 'canceled')
+  AND NOT EXISTS (
+    SELECT 1 FROM deliveries d JOIN suppressions s
+      ON s.organization_id = d.organization_id AND s.channel = d.channel AND s.their_address = d.recipient
+      AND s.our_address IN ('', d.sender) AND s.lifted_at IS NULL
+    WHERE d.id = :delivery_id AND NOT d.despite_suppression)
 RETURNING attempt, claimed_at
 
 -- name: part_settle

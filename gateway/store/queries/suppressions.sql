@@ -1,7 +1,8 @@
 -- name: suppression_insert
 -- No row when it is in force already.
-INSERT INTO suppressions (id, organization_id, channel, our_address, their_address, derived, reason, created_at)
-VALUES (:id, :organization_id, :channel, :our_address, :their_address, :derived, :reason, {now})
+INSERT INTO suppressions (
+    id, organization_id, channel, our_address, their_address, derived, firm, reason, created_at)
+VALUES (:id, :organization_id, :channel, :our_address, :their_address, :derived, :firm, :reason, {now})
 ON CONFLICT DO NOTHING
 RETURNING id
 
@@ -9,6 +10,41 @@ RETURNING id
 UPDATE suppressions SET lifted_at = {now}
 WHERE organization_id = :organization_id AND channel = :channel AND their_address = :their_address
   AND our_address = :our_address AND NOT derived AND lifted_at IS NULL
+
+-- name: suppression_firm
+-- What a START would have lifted is now there for a reason that it does not lift.
+UPDATE suppressions SET firm = TRUE, reason = :reason
+WHERE organization_id = :organization_id AND channel = :channel AND their_address = :their_address
+  AND our_address = :our_address AND NOT derived AND NOT firm AND lifted_at IS NULL
+
+-- name: suppression_lift_by_start
+UPDATE suppressions SET lifted_at = {now}
+WHERE organization_id = :organization_id AND channel = :channel AND their_address = :their_address
+  AND our_address = :our_address AND NOT derived AND NOT firm AND lifted_at IS NULL
+
+-- name: suppression_not_firm
+SELECT id FROM suppressions
+WHERE organization_id = :organization_id AND channel = :channel AND their_address = :their_address
+  AND our_address = :our_address AND NOT derived AND NOT firm AND lifted_at IS NULL
+
+-- name: suppression_of_pair
+SELECT * FROM suppressions
+WHERE organization_id = :organization_id AND channel = :channel AND their_address = :their_address
+  AND our_address = :our_address AND NOT derived AND lifted_at IS NULL
+
+-- name: suppression_by_id
+SELECT * FROM suppressions WHERE organization_id = :organization_id AND id = :id AND lifted_at IS NULL
+
+-- name: suppressions_page
+SELECT * FROM suppressions
+WHERE organization_id = :organization_id AND lifted_at IS NULL AND (created_at, id) < (:before_at, :before_id)
+ORDER BY created_at DESC, id DESC LIMIT :limit
+
+-- name: suppressions_page_of_address
+SELECT * FROM suppressions
+WHERE organization_id = :organization_id AND channel = :channel AND their_address = :their_address
+  AND lifted_at IS NULL AND (created_at, id) < (:before_at, :before_id)
+ORDER BY created_at DESC, id DESC LIMIT :limit
 
 -- name: suppression_between
 -- Whether one of ours may not send to one of theirs.
@@ -18,13 +54,13 @@ WHERE organization_id = :organization_id AND channel = :channel AND their_addres
 LIMIT 1
 
 -- name: suppressions_of_addresses @sqlite
-SELECT channel, our_address, their_address, derived, reason, created_at FROM suppressions
+SELECT * FROM suppressions
 WHERE organization_id = :organization_id AND channel = :channel
   AND their_address IN (SELECT value FROM json_each(:addresses)) AND lifted_at IS NULL
 ORDER BY created_at, their_address, our_address LIMIT 1000
 
 -- name: suppressions_of_addresses @postgres
-SELECT channel, our_address, their_address, derived, reason, created_at FROM suppressions
+SELECT * FROM suppressions
 WHERE organization_id = :organization_id AND channel = :channel
   AND their_address = ANY(:addresses) AND lifted_at IS NULL
 ORDER BY created_at, their_address, our_address LIMIT 1000
@@ -43,5 +79,25 @@ WHERE organization_id = :organization_id AND channel = :channel
 SELECT d.id FROM deliveries d JOIN suppressions s
   ON s.organization_id = d.organization_id AND s.channel = d.channel AND s.their_address = d.recipient
   AND s.our_address IN ('', d.sender) AND s.lifted_at IS NULL
-WHERE d.id = :id
+WHERE d.id = :id AND NOT d.despite_suppression
 LIMIT 1
+
+-- name: consent_insert
+INSERT INTO consents (
+    id, organization_id, channel, our_address, their_address, state, source, detail, actor,
+    conversation_id, message_id, created_at
+) VALUES (
+    :id, :organization_id, :channel, :our_address, :their_address, :state, :source, :detail, :actor,
+    :conversation_id, :message_id, {now}
+)
+
+-- name: consents_page
+SELECT * FROM consents
+WHERE organization_id = :organization_id AND (created_at, id) < (:before_at, :before_id)
+ORDER BY created_at DESC, id DESC LIMIT :limit
+
+-- name: consents_page_of_address
+SELECT * FROM consents
+WHERE organization_id = :organization_id AND channel = :channel AND their_address = :their_address
+  AND (created_at, id) < (:before_at, :before_id)
+ORDER BY created_at DESC, id DESC LIMIT :limit

@@ -1,0 +1,156 @@
+"""Consent: the ledger grows, suppressions follow from it, and what waits to be sent is stopped by them."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from gateway.domain.consent import ConsentSource, ConsentState, Evidence
+from gateway.domain.delivery import DeliveryState, Failure, Part, PartText, Refused
+from gateway.domain.ids import new_id
+from gateway.domain.message import Channel
+from gateway.domain.ports import Store
+from gateway.service.browse import Position
+from gateway.service.consent import consents_page, revoke, start_again, take_back
+from gateway.service.deliver import LaneClaim, PartClaim, claim_lane, claim_part, fail_delivery, settle_part
+from gateway.service.suppress import (
+    ANY,
+    lift,
+    liftable_by_start,
+    suppressed,
+    suppression_of,
+    suppressions_page,
+)
+from tests.contract import scene
+from tests.contract.scene import ORGANIZATION, OURS, THEIRS, answer, arrive, claimed, posted, rows
+
+PAIR = (OURS, THEIRS)
+SOURCES = list(ConsentSource)
+
+
+def evidence(source: ConsentSource, **more: str) -> Evidence:
+    return Evidence(source=source, **more)
+
+
+async def out(store: Store, source: ConsentSource, pair: tuple[str, str] = PAIR) -> bool:
+    return await store.write(revoke, ORGANIZATION, Channel.SMS, pair, evidence(source))
+
+
+async def start(store: Store) -> bool:
+    return await store.write(start_again, ORGANIZATION, Channel.SMS, PAIR, evidence(ConsentSource.KEYWORD))
+
+
+async def is_suppressed(store: Store) -> bool:
+    return await store.read(suppressed, ORGANIZATION, Channel.SMS, *PAIR)
+
+
+async def waiting(store: Store, texts: Sequence[str]) -> tuple[str, LaneClaim, tuple[PartText, ...]]:
+    """A conversation whose one reply waits to be sent in these parts, its lane held by a worker."""
+    accepted = await arrive(store)
+    await answer(store, await claimed(store, accepted.conversation_id), " ".join(texts))
+    (delivery,) = await rows(store, "test_deliveries", id=accepted.conversation_id)
+    claim = await store.write(claim_lane, delivery["lane"], await scene.worker(store))
+    assert isinstance(claim, LaneClaim)
+    return accepted.conversation_id, claim, tuple(PartText(text, "GSM-7", 1) for text in texts)
+
+
+def part_of(claim: LaneClaim, index: int) -> Part:
+    return Part(delivery_id=claim.delivery.id, index=index, text="", hash="")
+
+
+async def test_of_nine_parts_none_leaves_after_the_wish(store: Store) -> None:
+    conversation_id, claim, texts = await waiting(store, [f"part {n}" for n in range(9)])
+    first = await store.write(claim_part, claim.ref, part_of(claim, 0), "twilio", texts)
+    assert isinstance(first, PartClaim)
+    await store.write(settle_part, part_of(claim, 0), "SM1")
+    await out(store, ConsentSource.KEYWORD)
+    refused = await store.write(claim_part, claim.ref, part_of(claim, 1), "twilio")
+    assert refused == Refused(Failure.OPTED_OUT, "suppressed")
+    assert await store.write(fail_delivery, claim.ref, claim.delivery, part_of(claim, 1), refused) is None
+    parts = await rows(store, "test_parts", id=conversation_id)
+    assert [p["state"] for p in parts] == ["accepted", "failed", *["canceled"] * 7]
+    (delivery,) = await rows(store, "test_deliveries", id=conversation_id)
+    assert (delivery["state"], delivery["error_code"]) == (DeliveryState.FAILED, "suppressed")
+    (failed,) = await posted(store, "message.failed")
+    assert failed["data"]["error_code"] == "suppressed"
+    messages = await rows(store, "test_messages", id=conversation_id)
+    assert [m["delivery_status"] for m in messages if m["role"] == "assistant"] == ["failed"]
+    # nobody has to look at what the person wanted
+    assert await rows(store, "test_dead_letters") == []
+
+
+async def test_a_wish_between_the_cut_and_the_first_part_is_in_time(store: Store) -> None:
+    conversation_id, claim, texts = await waiting(store, ["one", "two"])
+    await out(store, ConsentSource.OPERATOR, (ANY, THEIRS))
+    refused = await store.write(claim_part, claim.ref, part_of(claim, 0), "twilio", texts)
+    assert isinstance(refused, Refused)
+    assert await rows(store, "test_parts", id=conversation_id) != []
+    # lifted before the worker has recorded it: what was not settled may go
+    await store.write(lift, ORGANIZATION, Channel.SMS, (ANY, THEIRS))
+    assert isinstance(await store.write(claim_part, claim.ref, part_of(claim, 0), "twilio"), PartClaim)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_start_lifts_what_a_keyword_did_and_only_that(store: Store, source: ConsentSource) -> None:
+    assert await out(store, source)
+    assert not await out(store, source)
+    assert await store.read(liftable_by_start, ORGANIZATION, Channel.SMS, PAIR) == (not source.firm)
+    assert await start(store) == (not source.firm)
+    assert await is_suppressed(store) == source.firm
+    assert source.firm == (source in (ConsentSource.AGENT, ConsentSource.OPERATOR))
+
+
+async def test_an_operators_word_on_top_of_a_stop_makes_it_firm(store: Store) -> None:
+    await out(store, ConsentSource.KEYWORD)
+    await out(store, ConsentSource.OPERATOR)
+    await out(store, ConsentSource.KEYWORD)
+    assert not await start(store)
+    found = await store.read(suppression_of, ORGANIZATION, Channel.SMS, PAIR)
+    assert found is not None
+    assert (found.reason, found.firm, found.derived) == ("operator", True, False)
+    taken_back = evidence(ConsentSource.OPERATOR, actor="olga", detail="asked by phone")
+    assert not await store.write(take_back, new_id(), found.id, taken_back)
+    assert await store.write(take_back, ORGANIZATION, found.id, taken_back)
+    assert not await store.write(take_back, ORGANIZATION, found.id, taken_back)
+    assert not await is_suppressed(store)
+
+
+async def test_the_ledger_keeps_every_wish_with_its_evidence(store: Store) -> None:
+    message_id, conversation_id = new_id(), new_id()
+    said = Evidence(source=ConsentSource.KEYWORD, message_id=message_id, conversation_id=conversation_id)
+    for _ in range(2):
+        await store.write(revoke, ORGANIZATION, Channel.SMS, PAIR, said)
+    await start(store)
+    await out(store, ConsentSource.CARRIER, (OURS, "+14155550199"))
+    of_theirs = (Channel.SMS, THEIRS)
+    page = await store.read(consents_page, ORGANIZATION, of_theirs, None, 10)
+    assert [entry.state for entry in page.items] == [
+        ConsentState.OPTED_IN,
+        ConsentState.OPTED_OUT,
+        ConsentState.OPTED_OUT,
+    ]
+    assert page.items[-1].evidence == said
+    assert (page.items[-1].our_address, page.items[-1].their_address) == PAIR
+    seen = []
+    after: Position | None = None
+    while True:
+        one = await store.read(consents_page, ORGANIZATION, None, after, 1)
+        seen += [entry.id for entry in one.items]
+        after = one.end
+        if not one.has_more:
+            break
+    assert len(set(seen)) == len(seen) == 4
+    assert (await store.read(consents_page, new_id(), None, None, 10)).items == ()
+
+
+async def test_what_is_in_force_is_listed(store: Store) -> None:
+    await out(store, ConsentSource.KEYWORD)
+    await out(store, ConsentSource.OPERATOR, (ANY, "+14155550199"))
+    everything = await store.read(suppressions_page, ORGANIZATION, None, None, 10)
+    assert {(s.our_address, s.their_address, s.reason) for s in everything.items} == {
+        (OURS, THEIRS, "keyword"),
+        (ANY, "+14155550199", "operator"),
+    }
+    of_one = await store.read(suppressions_page, ORGANIZATION, (Channel.SMS, THEIRS), None, 10)
+    assert [s.their_address for s in of_one.items] == [THEIRS]
+    await start(store)
+    assert (await store.read(suppressions_page, ORGANIZATION, (Channel.SMS, THEIRS), None, 10)).items == ()
