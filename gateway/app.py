@@ -34,16 +34,19 @@ from gateway.service.ingress import Acceptance, Receipts
 from gateway.service.outbox import StoredOutbox
 from gateway.service.routes import fallbacks_of
 from gateway.service.secret import shared_secret
+from gateway.service.spooling import Replay, SpooledAcceptance, SpooledReceipts
 from gateway.settings import GatewayConfig, Settings, SettingsError, load_config
 from gateway.store.attachment_folder import AttachmentFolder
 from gateway.store.engine import open_store
 from gateway.store.lock import DataFolderLocked, lock_data_folder
 from gateway.store.migrate import migrate, schema_is_current
+from gateway.store.spool import Spool
 from workers.agents.catalogue import Catalogue, build_agents
 from workers.agents.http import HttpAgents
 from workers.deliveries import DeliveryWorker
 from workers.liveness import Liveness
 from workers.relay import Relay
+from workers.spool import SpoolDrain
 from workers.timers import Timer, Timers, timers
 from workers.turns import TurnLimits, TurnWorker
 from workers.voice import VoiceWorker
@@ -221,8 +224,9 @@ class _Start:
         await bus.start(consumers)
         self._stack.push_async_callback(bus.drain, settings.drain_seconds)
         await self._start_loops(store, bus, outbox, configured)
-        http = await self._start_http(store, bus, configured)
-        smtp_port = await self._start_smtp(store, bus, configured, marks)
+        spool = await self._open_spool(store, configured)
+        http = await self._start_http(store, bus, configured, spool)
+        smtp_port = await self._start_smtp(store, bus, configured, marks, spool)
         return App(
             settings=settings,
             store=store,
@@ -350,15 +354,35 @@ class _Start:
             await looking.start()
             self._stack.push_async_callback(looking.stop)
 
-    def _ingress(self, store: Store, bus: Bus, configured: _Configured) -> Ingress:
+    async def _open_spool(self, store: Store, configured: _Configured) -> Spool | None:
+        """Where messages go while the database is away, as SQLite never is."""
+        settings = self._settings
+        takes_in = Role.SMTP in self._plan.roles or (
+            Role.SERVE in self._plan.roles and self._plan.surface is not Surface.PRIVATE
+        )
+        if settings.spool_dir is None or settings.sqlite_path is not None or not takes_in:
+            return None
+        spool = await self._stack.enter_async_context(Spool(settings.spool_dir, self._clock))
+        drain = SpoolDrain(spool, Replay(store, self._acceptance(store, configured), Receipts(store)))
+        await drain.start()
+        self._stack.push_async_callback(drain.stop)
+        return spool
+
+    def _acceptance(self, store: Store, configured: _Configured) -> Acceptance:
         settings = self._settings
         api_url = settings.api_url or settings.public_url
-        acceptance = Acceptance(store, configured.current, settings.partitions, api_url)
+        return Acceptance(store, configured.current, settings.partitions, api_url)
+
+    def _ingress(
+        self, store: Store, bus: Bus, configured: _Configured, spool: Spool | None = None
+    ) -> Ingress:
+        settings = self._settings
+        acceptance, receipts = self._acceptance(store, configured), Receipts(store)
         waiting = self._waiting(store, bus)
         return Ingress(
-            accept=acceptance,
+            accept=acceptance if spool is None else SpooledAcceptance(acceptance, spool),
             keep=self._attachments(store, configured),
-            receive=Receipts(store),
+            receive=receipts if spool is None else SpooledReceipts(receipts, spool),
             dialogue=Dialogues(
                 store,
                 acceptance,
@@ -388,7 +412,9 @@ class _Start:
             partitions=self._settings.partitions,
         )
 
-    async def _start_http(self, store: Store, bus: Bus, configured: _Configured) -> HttpServer | None:
+    async def _start_http(
+        self, store: Store, bus: Bus, configured: _Configured, spool: Spool | None
+    ) -> HttpServer | None:
         if Role.SERVE not in self._plan.roles:
             return None
         settings = self._settings
@@ -403,8 +429,9 @@ class _Start:
                 api_keys=settings.api_keys,
                 clock=self._clock,
                 surface=self._plan.surface,
-                webhook_routes=webhook_routes(settings, self._ingress(store, bus, configured)),
+                webhook_routes=webhook_routes(settings, self._ingress(store, bus, configured, spool)),
                 checks={"bus": bus.check},
+                spool=spool,
                 version=__version__,
             )
         )
@@ -415,12 +442,12 @@ class _Start:
         return server
 
     async def _start_smtp(
-        self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks
+        self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks, spool: Spool | None
     ) -> int | None:
         if Role.SMTP not in self._plan.roles:
             return None
         settings = self._settings
-        server = mail_ingress(settings, self._ingress(store, bus, configured), marks)
+        server = mail_ingress(settings, self._ingress(store, bus, configured, spool), marks)
         _, port = await server.start(settings.smtp_host, settings.smtp_port)
         self._stack.push_async_callback(server.stop, settings.drain_seconds)
         return port

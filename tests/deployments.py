@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -222,11 +223,11 @@ async def embedded(directory: Path, world: World) -> AsyncIterator[Deployment]:
 
 @asynccontextmanager
 async def distributed(
-    directory: Path, world: World, services: Services, *, workers: int = 3
+    directory: Path, world: World, services: Services, *, workers: int = 3, **settings: str
 ) -> AsyncIterator[Deployment]:
-    """Two `serve`, three `worker` of all roles and one `smtp`, started."""
+    """Two `serve`, three `worker` of all roles and one `smtp`, started; `settings`: more of all of them."""
     first, second, smtp = free_ports(3)
-    deployment = _deployment(directory, world, public_port=first, services=services)
+    deployment = _deployment(directory, world, public_port=first, services=services, settings=settings)
     deployment.urls, deployment.smtp_port = [f"http://{HOST}:{port}" for port in (first, second)], smtp
     config = ("--config", str(directory / "gateway.toml"))
     await deployment.command("migrate")
@@ -240,7 +241,12 @@ async def distributed(
 
 
 def _deployment(
-    directory: Path, world: World, *, public_port: int, services: Services | None = None
+    directory: Path,
+    world: World,
+    *,
+    public_port: int,
+    services: Services | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Deployment:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "gateway.toml").write_text(CONFIG)
@@ -248,6 +254,7 @@ def _deployment(
         **world.environment(),
         **(services.environment() if services else {}),
         "GATEWAY_PUBLIC_URL": f"http://{HOST}:{public_port}",
+        **settings,
     }
     deployment = Deployment(directory, environment, Leash(), services)
     _begun.append(deployment)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -16,6 +16,20 @@ from gateway.settings import ApiKeySetting, GatewayConfig
 
 Check = Callable[[], Awaitable[str | None]]
 """None when healthy, else what does not answer, in a few words."""
+
+
+class SpoolState(Protocol):
+    """How the ingress spool stands."""
+
+    @property
+    def waiting(self) -> int:
+        """Entries that are not in the database yet."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether the last entry found no room."""
+        ...
 
 
 class Surface(StrEnum):
@@ -46,6 +60,8 @@ class ApiDeps:
     webhook_routes: Sequence[BaseRoute]
     checks: Mapping[str, Check]
     """For /readyz, besides the database."""
+    spool: SpoolState | None = None
+    """Where webhooks go while the database is away; None: nowhere."""
     version: str
     metrics: CollectorRegistry = field(default=REGISTRY)
 

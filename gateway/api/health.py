@@ -27,17 +27,26 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 async def readyz(deps: Deps) -> Response:
-    """Whether everything this process needs answers; 503 names what does not."""
+    """Whether everything this process needs answers; 503 names what does not.
+
+    Without its database, a process that spools what comes in is `degraded`, and ready.
+    """
     checks: dict[str, Check] = {"database": lambda: _database(deps), **deps.checks}
     results = await asyncio.gather(*(_checked(check) for check in checks.values()))
-    told = {name: fault or "ok" for name, fault in zip(checks, results, strict=True)}
-    faults = [f"{name}: {fault}" for name, fault in zip(checks, results, strict=True) if fault]
+    faults = {name: fault for name, fault in zip(checks, results, strict=True) if fault}
+    told = {name: faults.get(name, "ok") for name in checks}
+    status = "ready"
+    if deps.spool is not None:
+        told["spool"] = "full" if deps.spool.full else f"{deps.spool.waiting} waiting"
+        if not deps.spool.full and ("database" in faults or deps.spool.waiting):
+            status = "degraded"
+            faults.pop("database", None)
     if not faults:
-        return Response(to_json({"status": "ready", "checks": told}), media_type="application/json")
+        return Response(to_json({"status": status, "checks": told}), media_type="application/json")
     return error_response(
         503,
         ErrorCode.UNAVAILABLE.value,
-        "; ".join(faults),
+        "; ".join(f"{name}: {fault}" for name, fault in faults.items()),
         headers={"Retry-After": "1"},
         extra={"checks": told},
     )

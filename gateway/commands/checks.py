@@ -1,6 +1,7 @@
 """The checks of `gateway doctor`: each looks at one thing for at most some seconds and says what to do."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from enum import StrEnum
 from gateway.domain.errors import Unavailable
 from gateway.settings import Settings
 from gateway.store.migrate import UnknownSchema, pending
+from gateway.store.spool import spooled
 
 SECONDS = 5.0
 """How long one check waits for an answer."""
@@ -146,7 +148,26 @@ async def check_twilio(settings: Settings) -> Finding:
     return Finding("Twilio", Verdict.FAIL, f"{settings.twilio_api_url} answers {status}; try again later")
 
 
-CHECKS: tuple[Check, ...] = (check_database, check_broker, check_mail_dns, check_twilio)
+async def check_spool(settings: Settings) -> Finding:
+    """Whether the ingress spool can be used, and what waits in it."""
+    folder = settings.spool_dir
+    if folder is None or settings.sqlite_path is not None:
+        text = "GATEWAY_SPOOL_DIR is unset: 503 and 451 while the database is away"
+        return Finding("spool", Verdict.SKIP, text if folder is None else "not used with SQLite")
+    if not await asyncio.to_thread(os.access, folder, os.R_OK | os.W_OK | os.X_OK):
+        text = f"{folder} is not there, or may not be written to; see GATEWAY_SPOOL_DIR"
+        return Finding("spool", Verdict.FAIL, text)
+    try:
+        waiting = await asyncio.to_thread(spooled, folder)
+    except (OSError, sqlite3.Error) as error:
+        return Finding("spool", Verdict.FAIL, f"{folder} cannot be read: {error}")
+    if waiting:
+        text = f"{waiting} entries in {folder} wait for the database, or for a gateway that runs"
+        return Finding("spool", Verdict.WARN, text)
+    return Finding("spool", Verdict.OK, f"{folder} is empty")
+
+
+CHECKS: tuple[Check, ...] = (check_database, check_spool, check_broker, check_mail_dns, check_twilio)
 
 
 async def all_findings(settings: Settings) -> list[Finding]:

@@ -15,6 +15,7 @@ from gateway.commands.terminal import Refusal, columns
 from gateway.domain.clock import rfc3339
 from gateway.domain.ports import Store
 from gateway.service.dead import DeadLetter, letter, letters_like, open_letters, settle
+from gateway.service.ingress import Acceptance
 from gateway.service.requeue import CannotRequeue, requeue
 from gateway.settings import Settings
 
@@ -88,7 +89,9 @@ def requeue_(
     settings = read_settings(config, data_dir)
 
     async def again(store: Store, letter_id: str) -> None:
-        await store.write(requeue, letter_id, settings.partitions)
+        api_url = settings.api_url or settings.public_url
+        acceptance = Acceptance(store, lambda: settings.config, settings.partitions, api_url)
+        await store.write(requeue, letter_id, settings.partitions, acceptance.route)
 
     asyncio.run(_settle(settings, _Choice(ids, everything, queue), _Deed("requeued", again)))
 

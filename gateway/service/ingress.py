@@ -6,7 +6,7 @@ from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.message import Accepted, Channel, InboundMessage
 from gateway.domain.ports import Store
-from gateway.service.accept import ATTACHMENTS_PATH, accept
+from gateway.service.accept import ATTACHMENTS_PATH, Route, accept
 from gateway.service.receive import receive
 from gateway.service.routes import route_of
 from gateway.settings import GatewayConfig
@@ -38,7 +38,8 @@ class Acceptance:
             )
         return accepted
 
-    async def _store_message(self, message: InboundMessage) -> Accepted:
+    def route(self, message: InboundMessage) -> Route:
+        """Where configuration sends a message. Raises UnknownAddress."""
         config = self._config()
         address = config.address(message.channel, message.recipient)
         agent = config.agent(address.agent) if address is not None else None
@@ -46,7 +47,10 @@ class Acceptance:
             ACCEPTED.labels(message.channel.value, "unknown_address").inc()
             raise UnknownAddress(message.channel)
         values = config.channel(message.channel, message.recipient)
-        route = route_of(config, agent, values, self._partitions, self._attachments_url)
+        return route_of(config, agent, values, self._partitions, self._attachments_url)
+
+    async def _store_message(self, message: InboundMessage) -> Accepted:
+        route = self.route(message)
         try:
             accepted = await self._store.write(accept, message, route)
         except GatewayError as error:

@@ -1,30 +1,40 @@
 """Requeue a dead letter: what failed is to be done again, and its letter is settled, in one transaction."""
 
+from collections.abc import Callable
+
 from pydantic import ValidationError
 
 from gateway.bus.topology import Binding, Topology
 from gateway.domain.envelope import Envelope, Exchange
 from gateway.domain.errors import GatewayError
 from gateway.domain.ids import new_id, parse_id
+from gateway.domain.message import InboundMessage
 from gateway.domain.ports import Tx, Wake
 from gateway.domain.turn import InputKind
+from gateway.service.accept import Route, accept
 from gateway.service.dead import MAX_BODY, DeadLetter, letter, settle
 from gateway.service.postings import ring_lane, ring_turns
+from gateway.service.spooling import MESSAGES, SpoolKind
 from gateway.service.webhook_endpoints import redeliver
 from gateway.tracing import TRACEPARENT, parse_traceparent, traceparent
 
 REQUEUED = "requeued"
 
 
+RouteOf = Callable[[InboundMessage], Route]
+"""Where configuration sends a message; raises UnknownAddress."""
+
+
 class CannotRequeue(Exception):
     """Nothing was changed; the text is the reason, for a person."""
 
 
-async def requeue(tx: Tx, letter_id: str, partitions: int) -> None:
+async def requeue(tx: Tx, letter_id: str, partitions: int, route: RouteOf | None = None) -> None:
     """Have it done again and settle the letter. Raises CannotRequeue.
 
     The messages of a turn become pending input again, the unsent parts of a delivery are sent again, an event
-    goes to its webhook endpoint again; any other message goes, as it was, to where it came from.
+    goes to its webhook endpoint again, a message that was spooled and refused is accepted by its `route`; any
+    other message goes, as it was, to where it came from.
     """
     found = await letter(tx, letter_id)
     if found is None:
@@ -41,6 +51,8 @@ async def requeue(tx: Tx, letter_id: str, partitions: int) -> None:
             await _deliver_again(tx, envelope)
         case "webhook.dead", Envelope():
             await _tell_again(tx, envelope)
+        case "ingress.refused", Envelope() if route is not None:
+            await _accept_again(tx, envelope, route)
         case _:
             await _post_again(tx, found, partitions)
 
@@ -135,6 +147,19 @@ async def _tell_again(tx: Tx, dead: Envelope) -> None:
     organization_id, endpoint_id = _id(dead.organization_id), _id(dead.data.get("endpoint_id"))
     try:
         await redeliver(tx, organization_id, endpoint_id, _id(dead.data.get("event_id")))
+    except GatewayError as error:
+        raise CannotRequeue(error.message) from None
+
+
+async def _accept_again(tx: Tx, refused: Envelope, route: RouteOf) -> None:
+    """The message is taken in, as if it came now."""
+    if refused.data.get("kind") != SpoolKind.MESSAGE:
+        raise CannotRequeue("it is no message")
+    try:
+        message = MESSAGES.validate_json(refused.data["body"])
+        await accept(tx, message, route(message))
+    except ValidationError:
+        raise CannotRequeue("its message cannot be read") from None
     except GatewayError as error:
         raise CannotRequeue(error.message) from None
 

@@ -59,6 +59,8 @@ def load_settings(
     checked = _checked(gathered, defaults, tables.organisation.name)
     if checked is None or problems:
         raise SettingsError(problems)
+    if checked.spool_dir is not None and checked.sqlite_path is not None:
+        gathered.warnings.append("GATEWAY_SPOOL_DIR: has no effect with SQLite; leave it out")
     if config_path is None:
         config = load_config(None, checked.mail_domain)
     return Settings.model_construct(

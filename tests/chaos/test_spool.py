@@ -1,0 +1,92 @@
+"""PostgreSQL away while messages come, and the process that spools them killed: nothing lost or doubled."""
+
+import asyncio
+import smtplib
+from email.message import EmailMessage
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.bench.services import PrivatePostgres
+from gateway.store.spool import spooled
+from tests.chaos.traffic import Traffic, check, settled
+from tests.deployments import HOST, MAILBOX, Deployment, Services, TwilioProcess, World, distributed
+from tests.services import fetch_value
+
+MESSAGES, NUMBERS = 240, 30
+SETTLE_SECONDS = 60.0
+MAILS = "SELECT COUNT(*) FROM conversations WHERE channel = 'email'"
+
+
+async def outage(deployment: Deployment, postgres: PrivatePostgres, folder: Path) -> dict[str, Any]:
+    """Stop the database under load, kill a process that spools, and bring both back; /readyz meanwhile."""
+    serving = deployment.processes["serve-1"]
+    await asyncio.sleep(1.0)
+    await asyncio.to_thread(postgres.kill)
+    await asyncio.sleep(1.5)
+    await asyncio.to_thread(send_mail, deployment)
+    readiness = await ready(deployment)
+    await serving.kill()
+    assert await asyncio.to_thread(spooled, folder) > 5
+    await asyncio.to_thread(postgres.start)
+    await serving.start()
+    return readiness
+
+
+async def ready(deployment: Deployment) -> dict[str, Any]:
+    """What /readyz says, which must be 200."""
+    async with aiohttp.ClientSession() as http, http.get(f"{deployment.urls[0]}/readyz") as response:
+        body: dict[str, Any] = await response.json()
+        assert response.status == 200, body
+        return body
+
+
+def send_mail(deployment: Deployment) -> None:
+    """Somebody writes, and hears 250."""
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "ada@customer.example", MAILBOX, "While you were away"
+    mail.set_content("Hello?")
+    with smtplib.SMTP(HOST, deployment.smtp_port, timeout=20) as connection:
+        assert connection.send_message(mail) == {}
+
+
+async def drained(folder: Path) -> None:
+    """Wait until nothing is spooled. Raises AssertionError."""
+    deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
+    while left := await asyncio.to_thread(spooled, folder):
+        assert asyncio.get_running_loop().time() < deadline, f"{left} entries were still spooled"
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.timeout(150)
+async def test_webhooks_and_mail_are_taken_while_the_database_is_away(
+    tmp_path: Path,
+    random: Random,
+    twilio: TwilioProcess,
+    rabbit_url: str,
+    amqp_prefix: str,
+    private_postgres: PrivatePostgres,
+) -> None:
+    services = Services(rabbit_url, amqp_prefix, private_postgres.url)
+    folder = tmp_path / "spool"
+    async with distributed(
+        tmp_path / "gateway", World(twilio.url), services, workers=1, GATEWAY_SPOOL_DIR=str(folder)
+    ) as deployment:
+        deployment.urls = deployment.urls[:1]  # order is kept by a process, not over several
+        traffic = Traffic(deployment, random, MESSAGES, NUMBERS)
+        _, readiness = await asyncio.gather(
+            traffic.send(per_second=40), outage(deployment, private_postgres, folder)
+        )
+        print(f"webhook: {dict(traffic.statuses)}, slowest {traffic.slowest:.2f} s")
+        assert readiness["status"] == "degraded"
+        assert readiness["checks"]["spool"] != "0 waiting"
+        assert "503" not in traffic.statuses
+        await drained(folder)
+        await settled(deployment, SETTLE_SECONDS)
+        check(traffic, twilio)
+        assert await fetch_value(services.database_url, MAILS) == 1
+        assert (await ready(deployment))["status"] == "ready"
+        assert await deployment.processes["serve-1"].terminate() == 0
