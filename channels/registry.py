@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from channels.sms.parts import Bound, RulesOf
+from channels.telnyx.credentials import TelnyxCredentials
 from channels.twilio.credentials import TwilioCredentials
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
@@ -41,6 +42,7 @@ class Egress:
     bound: Bound
     """Which provider message ids belong to parts already."""
     twilio: TwilioCredentials | None = None
+    telnyx: TelnyxCredentials | None = None
     mail: MailEgress | None = None
 
 
@@ -70,6 +72,15 @@ def _twilio_sms(egress: Egress) -> ChannelSender:
     )
 
 
+def _telnyx_sms(egress: Egress) -> ChannelSender:
+    from channels.sms.telnyx import TelnyxSms
+    from channels.telnyx.client import TelnyxRest
+
+    if egress.telnyx is None:
+        raise ValueError("sending text messages through Telnyx needs its credentials")
+    return TelnyxSms(TelnyxRest(egress.telnyx), public_url=egress.public_url, rules_of=egress.rules_of)
+
+
 def _smtp_email(egress: Egress) -> ChannelSender:
     from channels.email.pool import SmtpPool
     from channels.email.relay import SmtpRelay
@@ -82,6 +93,7 @@ def _smtp_email(egress: Egress) -> ChannelSender:
 SENDERS: Mapping[tuple[Channel, str], Build] = MappingProxyType(
     {
         (Channel.SMS, "twilio"): _twilio_sms,
+        (Channel.SMS, "telnyx"): _telnyx_sms,
         (Channel.EMAIL, "smtp"): _smtp_email,
     }
 )

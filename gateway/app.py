@@ -316,7 +316,7 @@ class _Start:
         if Role.DELIVERIES in roles:
             outgoing = senders(settings, configured.current, store, self._clock, marks)
             self._stack.push_async_callback(outgoing.close)
-            deliveries = DeliveryWorker(store, outgoing.by_channel, liveness)
+            deliveries = DeliveryWorker(store, outgoing.of, liveness)
             wanted += [(f"deliveries.{channel}", deliveries.consume) for channel in DELIVERY_CHANNELS]
         if Role.VOICE in roles:
             wanted.append(("voice.events", self._voice_worker(store, bus, configured).consume))

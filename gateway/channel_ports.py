@@ -13,6 +13,8 @@ from channels.registry import SENDERS, ChannelSender, Egress, MailEgress
 from channels.sms.chunks import Limits
 from channels.sms.parts import PartRules
 from channels.sms.routes import sms_routes
+from channels.sms.telnyx_routes import telnyx_sms_routes
+from channels.telnyx.credentials import TelnyxCredentials
 from channels.twilio.credentials import TwilioCredentials
 from channels.voice.routes import voice_routes
 from gateway.domain.clock import Clock
@@ -32,12 +34,27 @@ def twilio_credentials(settings: Settings) -> TwilioCredentials | None:
     )
 
 
+def telnyx_credentials(settings: Settings) -> TelnyxCredentials | None:
+    """The Telnyx account; None without a public key, so that no event of Telnyx's can be proven."""
+    if not settings.telnyx_public_keys:
+        return None
+    key = settings.telnyx_api_key
+    return TelnyxCredentials(
+        api_key=key.get_secret_value() if key is not None else None,
+        public_keys=settings.telnyx_public_keys,
+        api_url=settings.telnyx_api_url,
+    )
+
+
 def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[Route]:
     """Every provider webhook this process can prove."""
-    credentials = twilio_credentials(settings)
-    if credentials is None:
-        return ()
-    return (*sms_routes(ingress, credentials), *voice_routes(ingress, credentials))
+    twilio, telnyx = twilio_credentials(settings), telnyx_credentials(settings)
+    routes: list[Route] = []
+    if twilio is not None:
+        routes += [*sms_routes(ingress, twilio), *voice_routes(ingress, twilio)]
+    if telnyx is not None:
+        routes += telnyx_sms_routes(ingress, telnyx)
+    return routes
 
 
 def mail_ingress(settings: Settings, ingress: Ingress, marks: ThreadMarks) -> MailIngress:
@@ -48,13 +65,22 @@ def mail_ingress(settings: Settings, ingress: Ingress, marks: ThreadMarks) -> Ma
 
 @dataclass(frozen=True, slots=True)
 class Senders:
-    """The senders of one process, by channel; a channel without one is sandboxed."""
+    """The senders of one process; what has none is sandboxed."""
 
-    by_channel: Mapping[Channel, ChannelSender]
+    by_provider: Mapping[tuple[Channel, str], ChannelSender]
+    config: Callable[[], GatewayConfig]
+
+    def of(self, channel: Channel, ours: str) -> ChannelSender | None:
+        """Who sends from an address of ours: its provider where one is declared, else the first there is."""
+        known = [key for key in self.by_provider if key[0] is channel]
+        entry = self.config().address(channel, ours)
+        if entry is not None and entry.provider is not None:
+            known = [key for key in known if key[1] == entry.provider]
+        return self.by_provider[known[0]] if known else None
 
     async def close(self) -> None:
         """Close their connections."""
-        for sender in self.by_channel.values():
+        for sender in self.by_provider.values():
             await sender.close()
 
 
@@ -65,7 +91,7 @@ def senders(
     clock: Clock,
     marks: ThreadMarks,
 ) -> Senders:
-    """A sender for each channel that has what it needs to send."""
+    """A sender for each provider that has what it needs to send; Twilio before others."""
 
     def rules_of(address: str) -> PartRules:
         values = config().channel(Channel.SMS, address)
@@ -74,21 +100,22 @@ def senders(
     async def bound(ids: Sequence[str]) -> set[str]:
         return await store.read(bound_ids, "twilio", ids)
 
-    credentials = twilio_credentials(settings)
-    sends_sms = credentials is not None and credentials.account_sid is not None
+    twilio, telnyx = twilio_credentials(settings), telnyx_credentials(settings)
     relay = settings.smtp_relay_url
     egress = Egress(
         public_url=settings.public_url,
         clock=clock,
         rules_of=rules_of,
         bound=bound,
-        twilio=credentials,
+        twilio=twilio,
+        telnyx=telnyx,
         mail=None
         if relay is None
         else MailEgress(relay=RelayAddress.from_url(relay.get_secret_value()), marks=marks),
     )
-    wanted = {
-        Channel.SMS: (Channel.SMS, "twilio") if sends_sms else None,
-        Channel.EMAIL: (Channel.EMAIL, "smtp") if relay is not None else None,
+    can_send = {
+        (Channel.SMS, "twilio"): twilio is not None and twilio.account_sid is not None,
+        (Channel.SMS, "telnyx"): telnyx is not None and telnyx.api_key is not None,
+        (Channel.EMAIL, "smtp"): relay is not None,
     }
-    return Senders({channel: SENDERS[key](egress) for channel, key in wanted.items() if key})
+    return Senders({key: SENDERS[key](egress) for key, able in can_send.items() if able}, config)

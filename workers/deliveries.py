@@ -7,7 +7,7 @@ within 15 s, and an attempt of unknown outcome is looked up no sooner than 20 s 
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -68,6 +68,10 @@ _VERDICTS = {
 _log = logging.getLogger(__name__)
 
 
+SenderOf = Callable[[Channel, str], Sender | None]
+"""Who sends from an address of ours on a channel; None: nobody."""
+
+
 class _LaneWaitsError(Exception):
     """The lane was let go until later."""
 
@@ -78,12 +82,12 @@ class DeliveryWorker:
     def __init__(
         self,
         store: Store,
-        senders: Mapping[Channel, Sender],
+        sender_of: SenderOf,
         liveness: Liveness,
     ) -> None:
-        """A channel without a sender is sandboxed: its replies stay in the console's outbox."""
+        """What has no sender is sandboxed: such replies stay in the console's outbox."""
         self._store = store
-        self._senders = senders
+        self._sender_of = sender_of
         self._liveness = liveness
         self._clock = liveness.clock
         self._bells = Bells()
@@ -122,7 +126,7 @@ class DeliveryWorker:
         """One delivery to its end; the next of the lane, or None when the lane is empty and free."""
         if delivery.state is DeliveryState.CANCELED:
             return await self._settle(ref, delivery, DeliveryState.CANCELED)
-        sender = self._senders.get(delivery.channel)
+        sender = self._sender_of(delivery.channel, delivery.sender)
         if sender is None or delivery.sandboxed:
             return await self._settle(ref, delivery, DeliveryState.SANDBOXED)
         texts: tuple[PartText, ...] = ()

@@ -27,7 +27,7 @@ from gateway.settings.loading import Settings, load_config, load_settings
 from gateway.settings.refusals import SettingsError
 from gateway.settings.sources import Source
 from gateway.settings.table import settings_table
-from gateway.settings.tables import VoiceMode, default_config_text
+from gateway.settings.tables import SmsProvider, VoiceMode, default_config_text
 from gateway.settings.values import HostPort, QuietHours
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "QuietHours",
     "Settings",
     "SettingsError",
+    "SmsProvider",
     "Source",
     "TransferConfig",
     "VoiceMode",

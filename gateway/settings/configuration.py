@@ -11,7 +11,7 @@ from gateway.domain.message import Channel
 from gateway.settings.addresses import parse_address
 from gateway.settings.agents import AgentConfig, read_agent
 from gateway.settings.refusals import dotted, nearest, shown
-from gateway.settings.tables import AddressTable, ChannelTable, ConfigTables, VoiceMode
+from gateway.settings.tables import AddressTable, ChannelTable, ConfigTables, SmsProvider, VoiceMode
 from gateway.settings.values import QuietHours
 
 
@@ -65,6 +65,8 @@ class AddressConfig:
     """Of voice addresses only; `webhook` unless set."""
     values: ChannelConfig
     """The channel's values with those of the address over them."""
+    provider: SmsProvider | None = None
+    """Of SMS addresses only; None: whoever's credentials are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,12 @@ def _address(table: AddressTable, default: str, channels: Mapping[Channel, Chann
     channel = Channel(table.channel)
     mode = (table.voice_mode or VoiceMode.WEBHOOK) if channel is Channel.VOICE else None
     return AddressConfig(
-        channel, table.address, table.agent or default, mode, channels[channel].overlaid(table)
+        channel,
+        table.address,
+        table.agent or default,
+        mode,
+        channels[channel].overlaid(table),
+        table.provider,
     )
 
 

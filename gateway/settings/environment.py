@@ -1,5 +1,6 @@
 """The settings that one process takes from its environment, and who may use the API by them."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +28,7 @@ _SECONDS = Field(gt=0, le=3600)
 _MAX_API_KEYS = 1000
 MAX_ATTACHMENT_BYTES = 104_857_600
 """A file is in memory once while it is taken in."""
+_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
 
 
 class LogLevel(StrEnum):
@@ -118,6 +120,14 @@ def parse_tokens(value: object) -> tuple[SecretStr, ...]:
     return tuple(SecretStr(token.strip()) for token in tokens if token.strip())
 
 
+def parse_public_keys(value: object) -> tuple[str, ...]:
+    """Comma-separated Ed25519 public keys in base64, each of 32 bytes (RFC 8032 §5.1.5)."""
+    keys = [part.strip() for part in value.split(",")] if isinstance(value, str) else []
+    if not keys or not all(_PUBLIC_KEY.fullmatch(key) for key in keys):
+        raise ValueError("must be one or more public keys in base64, comma-separated")
+    return tuple(keys)
+
+
 def parse_mail_auth(value: object) -> MailAuth:
     """`verify`, `trust:<authserv-id>` or `off`."""
     mode, colon, server = value.strip().partition(":") if isinstance(value, str) else ("", "", "")
@@ -163,6 +173,10 @@ class EnvironmentSettings(Table):
     twilio_auth_tokens: Annotated[tuple[SecretStr, ...], BeforeValidator(parse_tokens)] = ()
     """All are accepted in signatures; the first is used for REST calls."""
     twilio_api_url: WebUrl = "https://api.twilio.com"
+    telnyx_api_key: SecretStr | None = None
+    telnyx_public_keys: Annotated[tuple[str, ...], BeforeValidator(parse_public_keys)] = ()
+    """Of Telnyx, not ours: events may be signed with any of them."""
+    telnyx_api_url: WebUrl = "https://api.telnyx.com"
     smtp_host: Host = "127.0.0.1"
     smtp_port: Port = 8025
     mail_domain: Domain = DEFAULT_MAIL_DOMAIN
@@ -205,20 +219,28 @@ class EnvironmentSettings(Table):
         return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
-_TWILIO = "twilio_"
-_OTHER_NAMES = {"twilio_auth_tokens": "TWILIO_AUTH_TOKEN"}
+_VENDORS = ("twilio_", "telnyx_")
+_OTHER_NAMES = {"twilio_auth_tokens": "TWILIO_AUTH_TOKEN", "telnyx_public_keys": "TELNYX_PUBLIC_KEY"}
 
 
 def name_of(field: str) -> str:
     """The name in the environment of a field of EnvironmentSettings."""
     name = field.upper()
-    return _OTHER_NAMES.get(field, name if field.startswith(_TWILIO) else f"GATEWAY_{name}")
+    return _OTHER_NAMES.get(field, name if field.startswith(_VENDORS) else f"GATEWAY_{name}")
 
 
 NAMES: dict[str, str] = {name_of(field): field for field in EnvironmentSettings.model_fields}
 """Field by name in the environment."""
 
 SECRETS = frozenset(
-    {"database_url", "amqp_url", "api_keys", "agent_secret", "twilio_auth_tokens", "smtp_relay_url"}
+    {
+        "database_url",
+        "amqp_url",
+        "api_keys",
+        "agent_secret",
+        "twilio_auth_tokens",
+        "telnyx_api_key",
+        "smtp_relay_url",
+    }
 )
 """Fields whose value, or a part of it, must not be shown."""

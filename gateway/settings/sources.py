@@ -11,7 +11,7 @@ from gateway.settings.refusals import dotted, hint, nearest, shown
 
 MAX_FILE_BYTES = 65_536
 _FILE = "_FILE"
-_PREFIXES = ("GATEWAY_", "TWILIO_")
+_PREFIXES = ("GATEWAY_", "TWILIO_", "TELNYX_")
 _SERVICE_LINK = re.compile(
     r"[A-Z0-9_]+(_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?|_ADDR|_PROTO|_PORT_[0-9]+_(TCP|UDP|SCTP)(_PORT)?)"
 )
@@ -82,7 +82,7 @@ class Gathered:
 def gather(
     environ: Mapping[str, str], tables: Mapping[str, Mapping[str, object]], file: Path | None
 ) -> Gathered:
-    """What the environment and the `[gateway]` and `[twilio]` tables of a file say, environment first."""
+    """What the environment and the settings tables (`[gateway]`, …) of a file say, environment first."""
     gathered = Gathered()
     links = {name for name, value in environ.items() if _is_service_link(name, value)}
     own = {name: value for name, value in environ.items() if name.startswith(_PREFIXES) and name not in links}
@@ -100,7 +100,7 @@ def gather(
 
 
 def unknown_keys(tables: Mapping[str, Mapping[str, object]]) -> list[str]:
-    """What is wrong with the keys of the `[gateway]` and `[twilio]` tables, a line each."""
+    """What is wrong with the keys of the settings tables (`[gateway]`, `[twilio]`, …), a line each."""
     return [
         f"{dotted(table, key)}: unknown key; {hint(key, _keys_of(table))}"
         for table, values in tables.items()

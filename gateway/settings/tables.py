@@ -35,6 +35,13 @@ class VoiceMode(StrEnum):
     """A voice host over the queue contract."""
 
 
+class SmsProvider(StrEnum):
+    """Who carries the texts of a number."""
+
+    TWILIO = "twilio"
+    TELNYX = "telnyx"
+
+
 class ChannelTable(Table):
     """`[channels.<channel>]`; the same keys may be repeated on one address."""
 
@@ -90,6 +97,8 @@ class AddressTable(ChannelTable):
     address: str
     agent: str | None = None
     voice_mode: VoiceMode | None = None
+    provider: SmsProvider | None = None
+    """Of SMS addresses only; the one whose credentials are there, else Twilio."""
 
     @field_validator("address", mode="before")
     @classmethod
@@ -102,6 +111,13 @@ class AddressTable(ChannelTable):
     def _voice_only(cls, value: VoiceMode | None, info: ValidationInfo) -> VoiceMode | None:
         if value is not None and info.data.get("channel") in ("sms", "email"):
             raise ValueError("belongs to voice addresses only")
+        return value
+
+    @field_validator("provider")
+    @classmethod
+    def _texts_only(cls, value: SmsProvider | None, info: ValidationInfo) -> SmsProvider | None:
+        if value is not None and info.data.get("channel") in ("voice", "email"):
+            raise ValueError("belongs to sms addresses only")
         return value
 
     @model_validator(mode="after")
@@ -123,7 +139,7 @@ class OrganisationTable(Table):
 
 
 class ConfigTables(Table):
-    """gateway.toml as a whole; settings (`gateway`, `twilio`) and agents are checked elsewhere."""
+    """gateway.toml as a whole; settings (`gateway`, `twilio`, `telnyx`) and agents are checked elsewhere."""
 
     organisation: OrganisationTable = OrganisationTable()
     addresses: Annotated[tuple[AddressTable, ...], Field(max_length=MAX_ADDRESSES)] = ()
@@ -131,11 +147,12 @@ class ConfigTables(Table):
     channels: ChannelsTable = ChannelsTable()
     gateway: dict[str, Any] = Field({})
     twilio: dict[str, Any] = Field({})
+    telnyx: dict[str, Any] = Field({})
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
         """The tables that hold settings, by their name."""
-        return {"gateway": self.gateway, "twilio": self.twilio}
+        return {"gateway": self.gateway, "twilio": self.twilio, "telnyx": self.telnyx}
 
 
 def read_tables(path: Path | None, mail_domain: str = DEFAULT_MAIL_DOMAIN) -> ConfigTables:

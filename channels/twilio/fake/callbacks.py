@@ -1,16 +1,16 @@
-"""Walks each accepted message through its statuses and reports them to its StatusCallback URL.
+"""Walks each accepted message through its statuses and reports them to its callback URL.
 
 A message changes its status one step per `delay` seconds, each step reported after the one before was
 answered, unless the faults say otherwise. What waits here is a reference to a message of the ledger.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from channels.twilio.fake.faults import Dice
 from channels.twilio.fake.ledger import Message
-from channels.twilio.fake.webhooks import Webhooks, WebhookUnreachable
+from channels.twilio.fake.webhooks import WebhookAnswer, Webhooks, WebhookUnreachable
 
 CONCURRENT_CALLBACKS = 64
 
@@ -29,6 +29,10 @@ class Step:
         return cls(status, int(code) if code else None)
 
 
+Report = Callable[[Message, Step], Awaitable[WebhookAnswer]]
+"""Tells the gateway of a step; raises WebhookUnreachable."""
+
+
 @dataclass(slots=True)
 class _Journey:
     message: Message
@@ -41,14 +45,13 @@ class _Journey:
 class StatusCallbacks:
     """The status machine of all accepted messages."""
 
-    def __init__(self, account_sid: str, webhooks: Webhooks, dice: Dice, delay: float) -> None:
+    def __init__(self, report: Report, dice: Dice, delay: float) -> None:
         self.enabled = True
         self.sent = 0
         """Callbacks answered with a 2xx."""
         self.failed = 0
         """Callbacks answered with something else, or not at all."""
-        self._account_sid = account_sid
-        self._webhooks = webhooks
+        self._tell = report
         self._dice = dice
         self._delay = delay
         self._queue: asyncio.Queue[_Journey] = asyncio.Queue()
@@ -110,7 +113,7 @@ class StatusCallbacks:
 
     async def _report_once(self, message: Message, step: Step) -> None:
         try:
-            answer = await self._webhooks.post(message.status_callback, self._form(message, step))
+            answer = await self._tell(message, step)
         except WebhookUnreachable:
             self.failed += 1
             return
@@ -119,22 +122,32 @@ class StatusCallbacks:
         else:
             self.failed += 1
 
-    def _form(self, message: Message, step: Step) -> list[tuple[str, str]]:
-        form = [
-            ("ApiVersion", "2010-04-01"),
-            ("AccountSid", self._account_sid),
-            ("MessageSid", message.sid),
-            ("SmsSid", message.sid),
-            ("MessageStatus", step.status),
-            ("SmsStatus", step.status),
-            ("To", message.to),
-            ("From", message.from_),
-        ]
-        if message.messaging_service_sid:
-            form.append(("MessagingServiceSid", message.messaging_service_sid))
-        if step.error_code is not None:
-            form.append(("ErrorCode", str(step.error_code)))
-        return form
+
+def twilio_report(account_sid: str, webhooks: Webhooks) -> Report:
+    """Reports as Twilio does: a signed form."""
+
+    async def report(message: Message, step: Step) -> WebhookAnswer:
+        return await webhooks.post(message.status_callback, _form(account_sid, message, step))
+
+    return report
+
+
+def _form(account_sid: str, message: Message, step: Step) -> list[tuple[str, str]]:
+    form = [
+        ("ApiVersion", "2010-04-01"),
+        ("AccountSid", account_sid),
+        ("MessageSid", message.sid),
+        ("SmsSid", message.sid),
+        ("MessageStatus", step.status),
+        ("SmsStatus", step.status),
+        ("To", message.to),
+        ("From", message.from_),
+    ]
+    if message.messaging_service_sid:
+        form.append(("MessagingServiceSid", message.messaging_service_sid))
+    if step.error_code is not None:
+        form.append(("ErrorCode", str(step.error_code)))
+    return form
 
 
 def _take(message: Message, step: Step) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from channels.twilio.fake.callbacks import StatusCallbacks, Step
+from channels.twilio.fake.callbacks import StatusCallbacks, Step, twilio_report
 from channels.twilio.fake.callresource import CallsResource
 from channels.twilio.fake.calls import FakeCall
 from channels.twilio.fake.callstate import CallParties, CallStatus
@@ -57,7 +57,9 @@ class FakeTwilio:
         self._ledger = ledger or Ledger()
         self._dice = Dice()
         self._webhooks = Webhooks(auth_token, WEBHOOK_CONNECTIONS)
-        self._callbacks = StatusCallbacks(account_sid, self._webhooks, self._dice, callback_delay)
+        self._callbacks = StatusCallbacks(
+            twilio_report(account_sid, self._webhooks), self._dice, callback_delay
+        )
         gate = Gate(account_sid, auth_token, self._dice)
         self._messages = MessagesResource(
             gate, self._ledger, self._callbacks, lambda to: self._steps_to.get(to, self._steps)

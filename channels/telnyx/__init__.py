@@ -1,0 +1,1 @@
+"""Telnyx: signature, REST client, error table, and its fake."""
