@@ -16,6 +16,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports import Store
 from gateway.domain.summary import Summarise
+from gateway.service.erase import erase_step
 from gateway.service.expire import (
     due_lanes,
     due_turns,
@@ -31,8 +32,8 @@ from workers.closings import Closer
 RING_AGAIN_SECONDS = 15
 """How old a bell must be before it is rung again."""
 
-RETIRE_STEPS = 500
-"""Units of work that one look spends on what is kept no longer."""
+STEPS = 500
+"""Units of work that one look spends on what is to be deleted."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def timers(
         Timer("approvals", 1, lambda: store.write(overdue_approvals, partitions)),
         Timer("handoffs", 1, lambda: store.write(overdue_handoffs, fallbacks, partitions)),
         Timer("closings", 1, closer.look),
+        Timer("erasures", 1, lambda: erase_all(store, partitions)),
         Timer("retention", 30, lambda: retire_all(store)),
         Timer("idle", 30, lambda: store.write(expire_idle, partitions)),
         Timer("age", 600, lambda: store.write(forget)),
@@ -68,10 +70,23 @@ def timers(
 
 async def retire_all(store: Store) -> int:
     """Delete what is kept no longer, in bounded steps; how many. What is left is found the next time."""
-    for steps in range(RETIRE_STEPS):
+    for steps in range(STEPS):
         if not await store.write(retire):
             return steps
-    return RETIRE_STEPS
+    return STEPS
+
+
+async def erase_all(store: Store, partitions: int) -> int:
+    """Go on with the erasures that are due, in bounded steps; how many. The rest is found the next time."""
+    for steps in range(STEPS):
+        step = await store.write(erase_step, partitions)
+        if step is None:
+            return steps
+        if step.finished:
+            _log.info(
+                "a person was erased", extra={"action": "person.erased", "end_user_id": step.end_user_id}
+            )
+    return STEPS
 
 
 class Timers:

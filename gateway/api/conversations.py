@@ -151,7 +151,7 @@ async def get_conversation(conversation_id: ConversationId, principal: Client, d
 @router.delete("/{conversation_id}", status_code=204)
 async def delete_conversation(conversation_id: ConversationId, principal: Admin, deps: Deps) -> Response:
     """Delete a conversation that is over, with all that was said in it."""
-    await deps.store.write(purge, principal.organization_id, str(conversation_id))
+    await purge(deps.store, principal.organization_id, str(conversation_id))
     return Response(status_code=204)
 
 

@@ -29,6 +29,7 @@ from gateway.api.schemas.identity import (
 )
 from gateway.domain.identity import ContactKind, address_of
 from gateway.domain.ports import Tx
+from gateway.service.erase import request_erasure
 from gateway.service.history import person_conversations
 from gateway.service.idempotency import Answer, once
 from gateway.service.identify import EndUser, end_user, resolve
@@ -82,6 +83,17 @@ async def patch_end_user(
     """Change an end user's profile by a merge patch (RFC 7396); at most 16 KiB."""
     person = await deps.store.write(patch_profile, principal.organization_id, str(end_user_id), body.profile)
     return json_response(end_user_shape(person))
+
+
+@router.delete("/identity/end-users/{end_user_id}", status_code=204)
+async def erase_end_user(end_user_id: EndUserId, principal: Admin, deps: Deps) -> Response:
+    """Erase a person, with all records that are merged: what was said, kept and sent of them is deleted.
+
+    With the answer the person is gone, their addresses are nobody's, and nothing more is sent to them. What
+    was said is deleted in the seconds after. `erased_at` remains, and whom not to write to.
+    """
+    await deps.store.write(request_erasure, principal.organization_id, str(end_user_id), deps.partitions)
+    return Response(status_code=204)
 
 
 @router.get("/identity/end-users/{end_user_id}/conversations", response_model=ConversationList)

@@ -15,6 +15,9 @@ _PHONE_NOISE = str.maketrans("", "", " -.()\u00a0")
 _MAILBOX_MAX = 254
 _USER_ID_MAX = 255
 
+UNVERIFIED = "unverified:"
+"""In front of a mailbox that unproven mail claims to come from: such mail has a person of its own."""
+
 
 class ContactKind(StrEnum):
     """What kind of address a contact is; SMS and voice share one record per number."""

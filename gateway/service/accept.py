@@ -11,7 +11,7 @@ from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Origin, Priority, SessionType, Status
 from gateway.domain.envelope import Exchange, partition
 from gateway.domain.errors import Unavailable
-from gateway.domain.identity import KIND_OF_CHANNEL, Address, ContactKind
+from gateway.domain.identity import KIND_OF_CHANNEL, UNVERIFIED, Address, ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.message import (
     Accepted,
@@ -111,7 +111,7 @@ def _contact_address(message: InboundMessage) -> Address:
     """Unproven mail belongs to a person of its own: never to the one whose address it claims."""
     kind = KIND_OF_CHANNEL[message.channel]
     if kind is ContactKind.EMAIL and message.sender_auth is SenderAuth.UNVERIFIED:
-        return Address(kind, f"unverified:{message.sender}")
+        return Address(kind, f"{UNVERIFIED}{message.sender}")
     return Address(kind, message.sender)
 
 

@@ -213,7 +213,10 @@ async def _check(tx: Tx, ref: LaneRef) -> None:
 
 
 async def settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> None:
-    """Record that the provider has the part; needs no lease, since it is a fact about the world."""
+    """Record that the provider has the part; needs no lease, since it is a fact about the world.
+
+    Raises Fenced where the part is gone: its conversation was deleted while it was on its way.
+    """
     await _settle_part(tx, part, provider_message_id)
 
 
@@ -229,7 +232,7 @@ async def _settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> R
         error_code=None,
     )
     if row is None:
-        raise AssertionError("a part that was sent is stored")
+        raise Fenced(part.delivery_id)  # its conversation was deleted while it was on its way
     return row
 
 

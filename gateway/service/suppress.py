@@ -134,6 +134,19 @@ async def derive_suppressions(tx: Tx, organization_id: str, person: Person) -> N
         await _derive(tx, organization_id, channel, addresses)
 
 
+async def keep_suppressions(tx: Tx, organization_id: str, person: Person) -> None:
+    """What holds for a person's addresses goes on to hold for each by itself: the person is being erased."""
+    for channel, addresses in (await _addresses(tx, organization_id, person)).items():
+        of_channel = {"organization_id": organization_id, "channel": channel.value}
+        in_force = await _in_force(tx, organization_id, channel, addresses)
+        await tx.run("suppressions_underive", **of_channel, addresses=list(addresses))
+        firm = {row["our_address"] for row in in_force if row["firm"] and not row["derived"]}
+        for row in in_force:
+            if row["derived"]:
+                key = _key(organization_id, channel, (row["our_address"], row["their_address"]))
+                await _insert(tx, key, row["reason"], firm=row["our_address"] in firm)
+
+
 async def _derive_for_address(tx: Tx, organization_id: str, channel: Channel, address: str) -> None:
     owner = await tx.one(
         "contact_end_user",

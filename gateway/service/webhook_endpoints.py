@@ -22,6 +22,8 @@ from gateway.store.records import pack, unpack
 
 MAX_ENDPOINTS = 100
 """Of one organisation."""
+_REMEMBERED = 10_000
+"""Answers of a day about one endpoint that are forgotten with it, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ async def delete_endpoint(tx: Tx, organization_id: str, endpoint_id: str) -> Non
     """It is told nothing more; what it was told is forgotten with age, its remembered answers at once."""
     if not await tx.run("webhook_endpoint_delete", organization_id=organization_id, id=endpoint_id):
         raise _unknown()
-    await tx.run("idempotency_purge", conversation_id=endpoint_id)
+    await tx.run("idempotency_purge", id=endpoint_id, limit=_REMEMBERED)
 
 
 async def deliveries_page(

@@ -70,7 +70,7 @@ def with_files(message: InboundMessage, *files: InboundAttachment) -> InboundMes
 
 async def gone(store: MovableStore, conversation_id: str) -> None:
     await store.write(close, ORGANIZATION, conversation_id, None, PARTITIONS)
-    await store.write(purge, ORGANIZATION, conversation_id)
+    await purge(store, ORGANIZATION, conversation_id)
 
 
 async def test_the_agent_is_told_where_they_are_read(store: MovableStore, attachments: Attachments) -> None:
@@ -135,7 +135,7 @@ async def test_they_go_when_the_retention_is_over(
     await store.write(close, ORGANIZATION, accepted.conversation_id, None, PARTITIONS)
 
     async def summed_up(tx: Tx) -> None:
-        await tx.run("closing_purge", conversation_id=accepted.conversation_id)
+        await tx.run("closing_purge", id=accepted.conversation_id)
 
     await store.write(summed_up)
     store.advance(1)

@@ -337,7 +337,7 @@ async def test_what_was_told_is_forgotten(store: MovableStore) -> None:
     await store.write(fan_out, told)
     await tried(store, TAKEN)
     await store.write(fan_out, waiting)
-    await store.write(purge, ORGANIZATION, conversation_id)
+    await purge(store, ORGANIZATION, conversation_id)
     assert [d.event_id for d in await listed(store, endpoint)] == [waiting.id]
     store.advance(WEBHOOKS_KEPT / 1_000_000 + 1)
     await store.write(forget)

@@ -1,5 +1,6 @@
 """People over HTTP: profiles, contacts, history, and records that are merged and unmerged."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -73,7 +74,32 @@ async def test_records_are_merged_and_unmerged(any_api: Api) -> None:
     assert await any_api.person("ada@example.com", "email") == lovelace
 
 
+async def test_a_person_is_erased(any_api: Api) -> None:
+    ada = await any_api.person("ada")
+    await any_api.call("PATCH", f"{PEOPLE}/{ada}", {"profile": {"name": "Ada"}})
+    path = await any_api.conversation(end_user_id=ada)
+    assert (await any_api.turn(path, "remember me")).status == 200
+    assert (await any_api.call("DELETE", f"{PEOPLE}/{ada}")).status == 204
+    shown = (await any_api.get(f"{PEOPLE}/{ada}")).json
+    assert (shown["profile"], shown["contacts"]) == ({}, [])
+    assert shown["erased_at"]
+    assert (await any_api.turn(path, "still there?")).error[0] in (404, 409)
+    for _ in range(400):
+        if (await any_api.get(path)).status == 404:
+            break
+        await asyncio.sleep(0.05)
+    assert (await any_api.get(path)).error == (404, "not_found")
+    assert (await any_api.get(f"{PEOPLE}/{ada}/conversations")).json["items"] == []
+    refused = await any_api.call("PATCH", f"{PEOPLE}/{ada}", {"profile": {}})
+    assert refused.error == (409, "end_user_erased")
+    refused = await any_api.post(V2, {"end_user_id": ada, "channel": "api"})
+    assert refused.error == (404, "end_user_not_found")
+    assert await any_api.person("ada") != ada
+    assert (await any_api.call("DELETE", f"{PEOPLE}/{ada}")).status == 204
+
+
 ROUTES: list[tuple[str, str, Any, str]] = [
+    ("DELETE", "", None, "root"),
     ("PATCH", "", {"profile": {}}, "desk"),
     ("GET", "/conversations", None, "app"),
     ("POST", "/contacts", {"channel": "api", "value": "more"}, "desk"),
@@ -95,7 +121,7 @@ async def test_who_may_do_what(api: Api, method: str, route: str, body: Any, key
     assert (await api.as_(key).call(method, f"{PEOPLE}/{NOWHERE}{route}", body)).error[0] == 404
     assert (await api.as_(key).call(method, f"{PEOPLE}/nobody{route}", body)).error[0] == 422
     done = await api.as_(key).call(method, f"{PEOPLE}/{person}{route}", body)
-    assert done.status in (200, 201, 404, 409)
+    assert done.status in (200, 201, 204, 404, 409)
 
 
 async def test_a_test_chat_s_end_user_is_nobody(api: Api) -> None:

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
 from gateway.domain.clock import rfc3339
-from gateway.domain.identity import ContactKind
+from gateway.domain.identity import UNVERIFIED, ContactKind
 from gateway.domain.message import Channel
 from gateway.service.identify import Contact, EndUser
 from gateway.settings import AgentConfig, AgentKind
@@ -112,7 +112,7 @@ class AgentList(Shape):
 def _contact(contact: Contact) -> ContactShape:
     return ContactShape.model_construct(
         channel=_CHANNEL_OF_KIND[ContactKind(contact.kind)],
-        value=contact.value,
+        value=contact.value.removeprefix(UNVERIFIED),
         verified=contact.verified,
         source=contact.source,
         created_at=rfc3339(contact.created_at),

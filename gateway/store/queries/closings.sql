@@ -22,9 +22,6 @@ RETURNING conversation_id, organization_id, attempt
 -- Exactly one claim gets a row here, in the transaction of everything that follows.
 DELETE FROM closings WHERE conversation_id = :conversation_id AND attempt = :attempt
 
--- name: closing_purge
-DELETE FROM closings WHERE conversation_id = :conversation_id
-
 -- name: conversation_counts
 -- What was said, by whom.
 SELECT COUNT(*) AS messages,

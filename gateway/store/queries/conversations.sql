@@ -144,33 +144,6 @@ SELECT c.id, c.their_address, c.unverified, c.ended_at
 FROM thread_ids t JOIN conversations c ON c.id = t.conversation_id
 WHERE t.organization_id = :organization_id AND t.our_address = :our_address AND t.thread_id = :thread_id
 
--- name: conversation_purge
-UPDATE conversations SET archived_at = {now}, updated_at = {now}, summary = NULL, metadata = '{}',
-    context_variables = '{}', subject = NULL
-WHERE id = :id
-
--- name: messages_purge
-DELETE FROM messages WHERE conversation_id = :id
-
--- name: turns_purge
-DELETE FROM turns WHERE conversation_id = :id
-
--- name: timeline_purge
-DELETE FROM timeline WHERE conversation_id = :id
-
--- name: deliveries_purge
-DELETE FROM deliveries WHERE conversation_id = :id AND settled_at IS NOT NULL
-
--- name: parts_purge
-DELETE FROM parts WHERE delivery_id IN (
-    SELECT id FROM deliveries WHERE conversation_id = :id AND settled_at IS NOT NULL)
-
--- name: thread_ids_purge
-DELETE FROM thread_ids WHERE conversation_id = :id
-
--- name: conversation_delete
-DELETE FROM conversations WHERE id = :id
-
 -- name: conversations_idle
 -- Open for longer than they may be without a word. What waits for a decision does not expire, nor
 -- what the agent still owes an answer.

@@ -92,9 +92,3 @@ SELECT * FROM approvals
 WHERE organization_id = :organization_id AND (created_at, id) > (:after_at, :after_id)
   AND status = ANY(:statuses)
 ORDER BY created_at, id LIMIT :limit
-
--- name: handoffs_purge
-DELETE FROM handoffs WHERE conversation_id = :conversation_id
-
--- name: approvals_purge
-DELETE FROM approvals WHERE conversation_id = :conversation_id

@@ -17,7 +17,3 @@ WHERE organization_id = :organization_id AND route = :route AND key = :key
 UPDATE idempotency_keys SET status = :status, answer = :answer,
     conversation_id = COALESCE(:conversation_id, conversation_id), end_user_id = :end_user_id
 WHERE organization_id = :organization_id AND route = :route AND key = :key
-
--- name: idempotency_purge
--- Answers quote what was said.
-DELETE FROM idempotency_keys WHERE conversation_id = :conversation_id

@@ -11,10 +11,3 @@ WHERE end_user_id IN (
         ON p.id = COALESCE(u.merged_into, u.id) OR p.merged_into = COALESCE(u.merged_into, u.id)
     WHERE u.id = :end_user_id)
 ORDER BY created_at DESC, conversation_id DESC LIMIT :limit
-
--- name: memory_purge
-DELETE FROM memories WHERE conversation_id = :conversation_id
-
--- name: memories_erase
--- Everything remembered of one person.
-DELETE FROM memories WHERE end_user_id = :end_user_id AND organization_id = :organization_id

@@ -14,6 +14,3 @@ UPDATE simulations SET results = :results WHERE conversation_id = :conversation_
 
 -- name: simulation_finish
 UPDATE simulations SET finished_at = {now} WHERE conversation_id = :conversation_id AND finished_at IS NULL
-
--- name: simulation_purge
-DELETE FROM simulations WHERE conversation_id = :conversation_id

@@ -36,7 +36,8 @@ UPDATE webhook_endpoints SET disabled_at = {now}, disabled_reason = 'gone', upda
 WHERE id = :id AND disabled_at IS NULL
 
 -- name: webhook_fan_out @sqlite
--- A row for every endpoint that is subscribed now; an event that is told again changes nothing.
+-- A row for every endpoint that is subscribed now; an event that is told again changes nothing. Nobody is called
+-- to a conversation that is deleted.
 INSERT INTO webhook_deliveries (endpoint_id, event_id, organization_id, conversation_id, type, body, status,
     created_at, tried_since, due_at)
 SELECT e.id, :event_id, e.organization_id, :conversation_id, :type, :body, 'pending', {now}, {now}, {now}
@@ -44,6 +45,8 @@ FROM webhook_endpoints e
 WHERE e.organization_id = :organization_id AND e.disabled_at IS NULL
   AND (e.events IS NULL OR EXISTS (SELECT 1 FROM json_each(e.events) WHERE value = :type))
   AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.id = :conversation_id AND c.session_type <> 'live')
+  AND (:type <> 'conversation.handoff_requested' OR EXISTS (
+        SELECT 1 FROM conversations c WHERE c.id = :conversation_id))
 ON CONFLICT DO NOTHING
 
 -- name: webhook_fan_out @postgres
@@ -56,6 +59,8 @@ WHERE e.organization_id = :organization_id AND e.disabled_at IS NULL
   AND (e.events IS NULL OR e.events ? CAST(:type AS text))
   AND NOT EXISTS (
         SELECT 1 FROM conversations c WHERE c.id = CAST(:conversation_id AS uuid) AND c.session_type <> 'live')
+  AND (CAST(:type AS text) <> 'conversation.handoff_requested' OR EXISTS (
+        SELECT 1 FROM conversations c WHERE c.id = CAST(:conversation_id AS uuid)))
 ON CONFLICT DO NOTHING
 
 -- name: webhook_endpoints_due @sqlite
@@ -139,10 +144,6 @@ RETURNING event_id, type, status, attempt, response_code, error, created_at, att
 -- name: webhook_claims_reset
 -- An embedded start: whoever was sending is dead.
 UPDATE webhook_deliveries SET status = 'pending', due_at = {now} WHERE status = 'sending'
-
--- name: webhook_deliveries_purge
--- What is still to be told outlives its conversation: it names it, and says nothing of what was said in it.
-DELETE FROM webhook_deliveries WHERE conversation_id = :conversation_id AND due_at IS NULL
 
 -- name: webhook_deliveries_forget @sqlite
 DELETE FROM webhook_deliveries WHERE rowid IN (

@@ -89,3 +89,18 @@ SELECT
 
 -- name: test_contacts
 SELECT * FROM contacts ORDER BY kind, value
+
+-- name: test_lanes
+SELECT * FROM lanes ORDER BY id
+
+-- name: test_all_parts
+SELECT * FROM parts ORDER BY delivery_id, number
+
+-- name: test_all_deliveries
+SELECT * FROM deliveries ORDER BY lane, number
+
+-- name: test_webhook_deliveries
+SELECT * FROM webhook_deliveries ORDER BY created_at, event_id
+
+-- name: test_consents
+SELECT * FROM consents ORDER BY created_at, id
