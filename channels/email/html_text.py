@@ -1,33 +1,48 @@
-"""HTML mail to plain text: one pass over the tags, in linear time on any input.
+"""HTML mail to lines of text that know what they are: one pass over the tags, in linear time on any input.
 
-The standard library's parser takes quadratic time on unclosed comments and tags in the Python versions this
-runs on, so tags are found here, by the rules of the HTML standard's tokenizer that matter for mail.
-Block elements become lines, list items get a dash, and what a `blockquote` holds is marked with `> `, so that
-the rules for quoted text see it.
+The libraries that were tried take quadratic time on deep or unclosed elements, or lose what lies deeper than
+256 of them; so tags are found here, by the rules of the HTML standard's tokenizer that matter for mail, and
+the open elements are a stack of bounded depth. Block elements become lines, list items get a dash, what a
+`blockquote` holds is marked with `> `, and each line carries what the elements around it are (`html_zones`).
 """
 
 import html
 import re
+from typing import NamedTuple
+
+from channels.email.html_zones import MAX_ATTRIBUTES, Element, element_of
+from channels.email.lines import MAX_LINES, Line, Zone, line_of, text_of
 
 _TAG_NAME = re.compile(r"/?[a-zA-Z][^\s/>]{0,30}")
+_QUOTE = re.compile(r"[\"']")
 _IN_TAG = re.compile(r"""[>"']""")
 _LONG_REFERENCE = re.compile(r"&#(?:[xX][0-9a-fA-F]{7,}+|[0-9]{8,}+);?")
 _SPACE = re.compile(r"[ \t\n\r\f\u00a0]+")
-_BLANK_LINES = re.compile(r"\n{3,}")
 
 _PARAGRAPHS = frozenset({"p", "ul", "ol", "dl", "table", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "hr"})
 _BLOCKS = _PARAGRAPHS | frozenset(
     {"div", "li", "tr", "blockquote", "address", "article", "section", "header", "footer", "dt", "dd", "body"}
 )
+_CELLS = frozenset({"td", "th"})
+_VOID = frozenset({"br", "hr", "img", "meta", "link", "input", "wbr", "col", "area", "base", "source"})
+_NOT_IN_ITSELF = frozenset({"p", "li", "tr", "td"})
+"""Elements of which a second one ends the first."""
 _UNSEEN = frozenset({"script", "style", "title"})
 """Elements that show nothing and hold no HTML: only their own end tag ends them."""
 _UNSEEN_ENDS = {name: re.compile(f"</{name}", re.IGNORECASE) for name in _UNSEEN}
 _MAX_QUOTE = 10
 """Quote marks in front of a line, at most."""
+_MAX_OPEN = 200
+"""Elements within each other that are told apart; deeper ones count as part of the last."""
 
 
 def html_to_text(source: str) -> str:
     """The text a reader sees, as plain lines."""
+    return text_of(html_lines(source))
+
+
+def html_lines(source: str) -> list[Line]:
+    """The lines a reader sees."""
     page = _Page()
     at = 0
     while at < len(source):
@@ -40,18 +55,32 @@ def html_to_text(source: str) -> str:
     return page.finish()
 
 
+class _Open(NamedTuple):
+    """An element that has not ended."""
+
+    name: str
+    element: Element
+
+
 class _Page:
     """Collects text as lines."""
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
+        self._lines: list[Line] = []
+        self._beyond: list[str] = []
+        self._after_blank = True
         self._line: list[str] = []
+        self._open: list[_Open] = []
+        self._deeper = 0
         self._quote = 0
         self._pre = 0
+        self._hidden = 0
+        self._zones: list[Zone] = [Zone.OWN]
+        self._rest_is_history = False
 
     def text(self, source: str) -> None:
         """Text between tags."""
-        if not source:
+        if not source or self._hidden:
             return
         text = html.unescape(_LONG_REFERENCE.sub("\ufffd", source))
         if not self._pre:
@@ -63,44 +92,85 @@ class _Page:
             self._break()
             self._line.append(line)
 
-    def start(self, name: str) -> None:
-        """A start tag."""
+    def start(self, name: str, tag: str) -> None:
+        """A start tag; `tag` holds its attributes."""
         if name == "br":
-            self._break()
-        elif name in _BLOCKS:
-            self._begin_block(name)
-        elif name in ("td", "th"):
-            self._line.append(" ")
+            if not self._hidden:
+                self._break()
+            return
+        element = element_of(name, tag)
+        if name in _NOT_IN_ITSELF and self._open and self._open[-1].name == name:
+            self._close(self._open.pop())
+        if name in _BLOCKS or element.zone or element.history_follows:
+            self._end_line()
+        if name in _PARAGRAPHS:
+            self._blank()
+        if element.history_follows:
+            self._rest_is_history = True
+        if name in _VOID:
+            return
+        if len(self._open) >= _MAX_OPEN:
+            self._deeper += 1
+            return
+        self._open.append(_Open(name, element))
+        self._quote += element.quotes
+        self._hidden += element.hidden
+        self._pre += name == "pre"
+        if element.zone:
+            self._zones.append(element.zone)
+        self._begin_content(name)
 
     def end(self, name: str) -> None:
-        """An end tag."""
-        if name not in _BLOCKS:
+        """An end tag: ends the element it names, and what was left open in it."""
+        if self._deeper:
+            self._deeper -= 1
             return
-        self._end_line()
-        if name == "blockquote":
-            self._quote = max(0, self._quote - 1)
-        elif name == "pre":
-            self._pre = max(0, self._pre - 1)
-        if name in _PARAGRAPHS:
-            self._blank()
+        at = self._innermost(name)
+        if at is None:
+            return
+        while len(self._open) > at:
+            self._close(self._open.pop())
 
-    def finish(self) -> str:
-        """The whole text."""
+    def finish(self) -> list[Line]:
+        """All lines."""
         self._end_line()
-        return _BLANK_LINES.sub("\n\n", "\n".join(self._lines)).strip("\n")
+        if self._beyond:
+            self._lines.append(self._lines[-1]._replace(text="\n".join(self._beyond), bare=""))
+        return self._lines
 
-    def _begin_block(self, name: str) -> None:
-        self._end_line()
-        if name in _PARAGRAPHS:
-            self._blank()
-        if name == "blockquote":
-            self._quote += 1
-        elif name == "pre":
-            self._pre += 1
-        elif name == "li":
+    def _innermost(self, name: str) -> int | None:
+        """Where the element is that an end tag ends: no inline tag ends a block, none its cell."""
+        for at in range(len(self._open) - 1, -1, -1):
+            found = self._open[at].name
+            if found == name:
+                return at
+            if (name not in _BLOCKS and found in _BLOCKS) or (
+                found in _CELLS and name not in ("tr", "table")
+            ):
+                return None
+        return None
+
+    def _begin_content(self, name: str) -> None:
+        if name == "li":
             self._line.append("- ")
+        elif name in _CELLS:
+            self._line.append(" ")
+
+    def _close(self, closed: _Open) -> None:
+        name, element = closed
+        if name in _BLOCKS or element.zone:
+            self._end_line()
+        self._quote -= element.quotes
+        self._hidden -= element.hidden
+        self._pre -= name == "pre"
+        if element.zone:
+            self._zones.pop()
+        if name in _PARAGRAPHS:
+            self._blank()
 
     def _end_line(self) -> None:
+        if not self._line:
+            return
         if "".join(self._line).strip():
             self._break()
         self._line.clear()
@@ -108,14 +178,24 @@ class _Page:
     def _break(self) -> None:
         text = "".join(self._line)
         self._line.clear()
-        self._lines.append(self._marked(text.rstrip() if self._pre else text.strip()))
+        self._add(text.rstrip() if self._pre else text.strip())
 
     def _blank(self) -> None:
-        if self._lines and self._lines[-1].strip("> "):
-            self._lines.append(self._marked(""))
+        if not self._after_blank:
+            self._add("")
 
-    def _marked(self, text: str) -> str:
-        return ("> " * min(self._quote, _MAX_QUOTE) + text).rstrip() if self._quote else text
+    def _add(self, text: str) -> None:
+        if self._quote:
+            text = ("> " * min(self._quote, _MAX_QUOTE) + text).rstrip()
+        is_blank = not text.strip("> ")
+        if is_blank and self._after_blank:
+            return
+        self._after_blank = is_blank
+        if len(self._lines) >= MAX_LINES:
+            self._beyond.append(text)
+            return
+        zone = Zone.HISTORY if self._rest_is_history else self._zones[-1]
+        self._lines.append(line_of(text, quoted=self._quote > 0, zone=zone))
 
 
 def _markup(source: str, at: int, page: _Page) -> int:
@@ -135,12 +215,15 @@ def _markup(source: str, at: int, page: _Page) -> int:
     elif name in _UNSEEN:
         return _after_unseen(source, name, end)
     else:
-        page.start(name)
+        page.start(name, source[name_match.end() : min(end, name_match.end() + MAX_ATTRIBUTES)])
     return end
 
 
 def _tag_end(source: str, at: int) -> int:
     """The offset after a tag's `>`; one within a quoted value does not count, unless the quote never ends."""
+    closing = source.find(">", at)
+    if closing != -1 and not _QUOTE.search(source, at, closing):
+        return closing + 1
     for mark in _IN_TAG.finditer(source, at):
         if mark.start() < at:
             continue

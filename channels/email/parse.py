@@ -11,8 +11,9 @@ from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
 from channels.email.charset import decode, one_line
-from channels.email.html_text import html_to_text
+from channels.email.html_text import html_lines
 from channels.email.kind import MailKind, kind_of
+from channels.email.lines import Line, plain_lines, text_of
 from channels.email.mailboxes import read_mailboxes
 from channels.email.mime import MAX_HEADER, Entity, read_mail
 from channels.email.report import (
@@ -22,7 +23,7 @@ from channels.email.report import (
     read_feedback_report,
 )
 from channels.email.thread import made_id, read_ids
-from channels.email.trim import trim
+from channels.email.trim import trim_lines
 from gateway.domain.clock import SECOND
 from gateway.domain.message import JsonObject
 
@@ -121,8 +122,8 @@ def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
     senders = [box for value in headers.all("from") for box in read_mailboxes(value)]
     plain = all(len(value) < MAX_HEADER - 3 for value in headers.all("from")) and headers.complete
     sender = senders[0] if len(senders) == 1 and plain else None
-    full_text = _text_of(mail).strip("\n")[:MAX_TEXT]
-    trimmed = trim(full_text, subject)
+    lines = _lines_of(mail)
+    trimmed = trim_lines(lines, subject)
     ids = read_ids(headers.get("message-id"))
     # Python's own mail library, for one, encodes ids that are longer than a line.
     answered = read_ids(headers.text("in-reply-to"))
@@ -138,7 +139,7 @@ def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
         references=read_ids(headers.text("references")),
         date=_moment(headers.get("date")),
         text=trimmed.new_text,
-        full_text=full_text,
+        full_text=text_of(lines),
         quoted_text=trimmed.quoted_text,
         attachments=tuple(_attachments(mail)),
         kind=kind,
@@ -195,37 +196,51 @@ def _moment(date: str) -> int | None:
         return None
 
 
-def _text_of(entity: Entity) -> str:
-    plain, rich = _readings(entity)
-    return _chosen(plain, rich)
+def _lines_of(entity: Entity) -> list[Line]:
+    """What a mail program would show, at most `MAX_TEXT` characters."""
+    lines: list[Line] = []
+    left = MAX_TEXT
+    for line in _shown(*_readings(entity)):
+        if left <= 0:
+            break
+        lines.append(line if len(line.text) <= left else line._replace(text=line.text[:left]))
+        left -= len(line.text) + 1
+    return lines
 
 
-def _readings(entity: Entity) -> tuple[str, str]:
+_Lines = list[Line]
+
+
+def _readings(entity: Entity) -> tuple[_Lines, _Lines]:
     """(plain text, text of HTML) of a part; a multipart is plain unless it holds alternatives."""
     if not entity.children:
         return _leaf(entity)
-    if entity.media_type == "multipart/alternative":
-        readings = [_readings(child) for child in entity.children]
-        plain = next((plain for plain, _ in readings if plain.strip()), "")
-        rich = next((rich for _, rich in reversed(readings) if rich.strip()), "")
-        return plain, rich
     readings = [_readings(child) for child in entity.children]
-    if not any(plain.strip() for plain, _ in readings):
-        return "", "\n".join(rich for _, rich in readings if rich)
-    return "\n".join(filter(None, (_chosen(plain, rich).strip("\n") for plain, rich in readings))), ""
+    if entity.media_type == "multipart/alternative":
+        plain = next((plain for plain, _ in readings if _weight(plain)), [])
+        rich = next((rich for _, rich in reversed(readings) if _weight(rich)), [])
+        return plain, rich
+    if not any(_weight(plain) for plain, _ in readings):
+        return [], [line for _, rich in readings for line in rich]
+    return [line for plain, rich in readings for line in _shown(plain, rich)], []
 
 
-def _leaf(entity: Entity) -> tuple[str, str]:
+def _leaf(entity: Entity) -> tuple[_Lines, _Lines]:
     if _is_attachment(entity):
-        return "", ""
+        return [], []
     if entity.media_type == "text/html":
-        return "", html_to_text(entity.text(MAX_HTML))[:MAX_TEXT]
-    return entity.text(MAX_TEXT), ""
+        return [], html_lines(entity.text(MAX_HTML))
+    return plain_lines(entity.text(MAX_TEXT)), []
 
 
-def _chosen(plain: str, rich: str) -> str:
+def _shown(plain: _Lines, rich: _Lines) -> _Lines:
     """Plain text, unless it is missing or a stub ("your program cannot show this")."""
-    return rich if len(plain.strip()) * _THIN < len(rich.strip()) else plain
+    return rich if _weight(plain) * _THIN < _weight(rich) else plain
+
+
+def _weight(lines: _Lines) -> int:
+    """How much there is to read."""
+    return sum(len(line.text) for line in lines if not line.blank)
 
 
 def _is_attachment(entity: Entity) -> bool:
