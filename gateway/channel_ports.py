@@ -21,7 +21,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.message import Channel, SenderAuth
 from gateway.domain.ports import Store
 from gateway.service.deliver import bound_ids
-from gateway.settings import GatewayConfig, MailAuthMode, Settings
+from gateway.settings import GatewayConfig, MailAuthMode, Settings, SmsProvider, VoiceMode
 
 
 def twilio_credentials(settings: Settings) -> TwilioCredentials | None:
@@ -32,6 +32,14 @@ def twilio_credentials(settings: Settings) -> TwilioCredentials | None:
     return TwilioCredentials(
         account_sid=settings.twilio_account_sid, auth_tokens=tokens, api_url=settings.twilio_api_url
     )
+
+
+def twilio_channels(settings: Settings, number: str) -> list[Channel]:
+    """For which channels Twilio must call this gateway when somebody texts or calls a number."""
+    sms, voice = (settings.config.address(channel, number) for channel in (Channel.SMS, Channel.VOICE))
+    texts = sms is not None and sms.provider in (None, SmsProvider.TWILIO)
+    calls = voice is not None and voice.voice_mode is not VoiceMode.HOST
+    return [channel for channel, ours in ((Channel.SMS, texts), (Channel.VOICE, calls)) if ours]
 
 
 def telnyx_credentials(settings: Settings) -> TelnyxCredentials | None:

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Entry] = {
     "migrate": Entry("migrate", _CARE, "Bring the database's schema up to date."),
     "doctor": Entry("doctor", _CARE, "Check configuration, database, broker, mail DNS and Twilio."),
     "reload": Entry("reload", _CARE, "Have the running gateway dev read gateway.toml again."),
+    "twilio": Entry("twilio", _CARE, "Set up the numbers of a Twilio account."),
     "keys": Entry("keys", _CARE, "Create, list and revoke API keys."),
     "dead": Entry("dead", _CARE, "List, show, requeue and discard dead letters."),
     "export": Entry("export", _LOOK, "Print the generated contracts: OpenAPI, AsyncAPI."),

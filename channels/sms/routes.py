@@ -10,14 +10,13 @@ from channels.contract import Ingress
 from channels.twilio.addresses import canonical_sender, is_withheld
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.errors import part_state
-from channels.twilio.requests import PROVIDER, SMS_STATUS_PATH, TwilioForm, proven_form, twiml
+from channels.twilio.requests import PROVIDER, SMS_PATH, SMS_STATUS_PATH, TwilioForm, proven_form, twiml
 from channels.webhooks import invalid, webhook
 from gateway.domain.attachment import media_type_of
 from gateway.domain.delivery import Receipt
 from gateway.domain.ids import new_id, parse_id
 from gateway.domain.message import Channel, InboundAttachment, InboundMessage, SenderAuth
 
-INBOUND_PATH = "/webhooks/twilio/sms"
 MAX_MEDIA = 10
 """Files of one message; Twilio's own limit."""
 MAX_STATUS = 64
@@ -43,7 +42,7 @@ def sms_routes(ingress: Ingress, twilio: TwilioCredentials) -> list[Route]:
         return twiml()
 
     return [
-        Route(INBOUND_PATH, webhook(inbound), methods=["POST"]),
+        Route(SMS_PATH, webhook(inbound), methods=["POST"]),
         Route(SMS_STATUS_PATH, webhook(status), methods=["POST"]),
     ]
 

@@ -30,7 +30,7 @@ NOT_SENT = "not_sent"
 """Our code for a request of which nothing was written."""
 NOT_SENDABLE = "not_sendable"
 """Our code for a message that cannot be made into a request, such as one with lone surrogates."""
-_UNREADABLE = (TwilioException, ValueError, KeyError, TypeError, AttributeError)
+UNREADABLE = (TwilioException, ValueError, KeyError, TypeError, AttributeError)
 """What the official client raises for an answer that is not what it expects."""
 
 _EXCHANGE: ContextVar[Exchange] = ContextVar("twilio_exchange")
@@ -107,6 +107,26 @@ class PhasedHttpClient(AsyncHttpClient):
         return self._session
 
 
+def begin_exchange(timeout: float) -> Exchange:
+    """What the next request of this task is told by: at most `timeout` seconds, and how far it got."""
+    exchange = Exchange(timeout)
+    _EXCHANGE.set(exchange)
+    return exchange
+
+
+def official_client(credentials: TwilioCredentials, http: PhasedHttpClient) -> Client:
+    """The official client on our transport."""
+    # The environment is not for the SDK to read: settings are read in one place.
+    client = Client(
+        credentials.account_sid,
+        credentials.auth_tokens[0],
+        http_client=http,
+        environment={"TWILIO_EDGE": "", "TWILIO_REGION": ""},
+    )
+    client.api.base_url = credentials.api_url
+    return client
+
+
 @dataclass(slots=True)
 class TwilioRest:
     """The REST calls the gateway makes. One per process; close it when done."""
@@ -122,19 +142,11 @@ class TwilioRest:
         if not self.credentials.account_sid:
             raise ValueError("sending needs an account sid")
         self._http = PhasedHttpClient(self.connections)
-        # The environment is not for the SDK to read: settings are read in one place.
-        self._client = Client(
-            self.credentials.account_sid,
-            self.credentials.auth_tokens[0],
-            http_client=self._http,
-            environment={"TWILIO_EDGE": "", "TWILIO_REGION": ""},
-        )
-        self._client.api.base_url = self.credentials.api_url
+        self._client = official_client(self.credentials, self._http)
 
     async def create_message(self, message: NewMessage, timeout: float) -> SendOutcome:
         """Send one message within `timeout` seconds; never raises for Twilio's faults."""
-        exchange = Exchange(timeout)
-        _EXCHANGE.set(exchange)
+        exchange = begin_exchange(timeout)
         try:
             created = await self._client.messages.create_async(
                 to=message.to,
@@ -148,14 +160,13 @@ class TwilioRest:
             return _refused(exchange, error.code)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return _broken(error, exchange)
-        except _UNREADABLE:
+        except UNREADABLE:
             return _refused(exchange, None)
         return Taken(created.sid) if created.sid else OutcomeUnknown("unreadable_answer")
 
     async def list_messages(self, to: str, sender: str) -> Sequence[SentMessage] | OutcomeUnknown:
         """The newest messages between two numbers; OutcomeUnknown where Twilio does not answer."""
-        exchange = Exchange(LIST_SECONDS)
-        _EXCHANGE.set(exchange)
+        exchange = begin_exchange(LIST_SECONDS)
         try:
             listed = await self._client.messages.list_async(
                 to=to, from_=sender, page_size=LIST_LIMIT, limit=LIST_LIMIT
@@ -172,7 +183,7 @@ class TwilioRest:
             ]
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return OutcomeUnknown(type(error).__name__)
-        except _UNREADABLE:
+        except UNREADABLE:
             return OutcomeUnknown("unreadable_answer" if exchange.status < 300 else f"http_{exchange.status}")
 
     async def close(self) -> None:

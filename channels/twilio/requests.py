@@ -13,8 +13,11 @@ from channels.webhooks import FormFields, invalid, read_form, signed_url, unprov
 from gateway.domain.message import JsonObject
 
 PROVIDER = "twilio"
-SMS_STATUS_PATH = "/webhooks/twilio/sms/status"
+SMS_PATH = "/webhooks/twilio/sms"
+SMS_STATUS_PATH = f"{SMS_PATH}/status"
 """Named by the sender, answered by the routes."""
+VOICE_PATH = "/webhooks/twilio/voice"
+VOICE_STATUS_PATH = f"{VOICE_PATH}/status"
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 MAX_ADDRESS = 255
 _SID = re.compile(r"[A-Za-z0-9]{1,64}")

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from channels.twilio.requests import VOICE_PATH, VOICE_STATUS_PATH
 from gateway.domain.intent import INTER_DIGIT_TIMEOUT_MS, MAX_DIGITS, TERMINATORS, DtmfInputSpec
 
-START_PATH = "/webhooks/twilio/voice"
+START_PATH = VOICE_PATH
 INPUT_PATH = f"{START_PATH}/input"
 WAIT_PATH = f"{START_PATH}/wait"
 DIALED_PATH = f"{START_PATH}/dialed"
-STATUS_PATH = f"{START_PATH}/status"
+STATUS_PATH = VOICE_STATUS_PATH
 
 MAX_PREFIX = 500
 """Characters of a digit prefix; a URL has its limits."""

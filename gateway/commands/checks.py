@@ -149,6 +149,44 @@ async def check_twilio(settings: Settings) -> Finding:
     return Finding("Twilio", Verdict.FAIL, f"{settings.twilio_api_url} answers {status}; try again later")
 
 
+async def check_twilio_numbers(settings: Settings) -> Finding:
+    """Whether the numbers that are Twilio's send what comes in to this gateway."""
+    from channels.twilio.numbers import TwilioNumbers, TwilioRefusal, points_at
+    from gateway.channel_ports import twilio_channels, twilio_credentials
+
+    credentials = twilio_credentials(settings)
+    declared = [*settings.config.addresses_of(Channel.SMS), *settings.config.addresses_of(Channel.VOICE)]
+    ours = {entry.address: twilio_channels(settings, entry.address) for entry in declared}
+    if credentials is None or credentials.account_sid is None or not any(ours.values()):
+        return Finding("numbers", Verdict.SKIP, "no account, or no number of it in gateway.toml")
+    reader = TwilioNumbers(credentials)
+    try:
+        async with asyncio.timeout(2 * SECONDS):
+            there = {number.phone_number: number for number in await reader.all()}
+    except (TwilioRefusal, TimeoutError) as error:
+        return Finding("numbers", Verdict.FAIL, str(error) or "Twilio does not answer; see TWILIO_API_URL")
+    finally:
+        await reader.close()
+    astray = [
+        number
+        for number, channels in ours.items()
+        if channels
+        and not (
+            number in there
+            and points_at(
+                there[number].settings,
+                settings.public_url,
+                sms=Channel.SMS in channels,
+                voice=Channel.VOICE in channels,
+            )
+        )
+    ]
+    if astray:
+        text = f"Twilio does not send to {settings.public_url} for {', '.join(astray)}"
+        return Finding("numbers", Verdict.FAIL, f"{text}; run: gateway twilio connect {' '.join(astray)}")
+    return Finding("numbers", Verdict.OK, f"{len(ours)} at Twilio point at this gateway")
+
+
 async def check_spool(settings: Settings) -> Finding:
     """Whether the ingress spool can be used, and what waits in it."""
     folder = settings.spool_dir
@@ -210,6 +248,7 @@ CHECKS: tuple[Check, ...] = (
     check_broker,
     check_mail_dns,
     check_twilio,
+    check_twilio_numbers,
     check_telnyx,
 )
 

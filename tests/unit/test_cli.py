@@ -209,4 +209,5 @@ def test_doctor_on_a_fresh_machine_finds_no_fault() -> None:
     assert result.exit_code == 0
     assert "hush" not in result.stdout
     verdicts = [line.split()[0] for line in result.stdout.partition("\n\n")[2].splitlines()]
-    assert verdicts == ["ok", "warn", "skip", "skip", "skip", "skip", "skip"]
+    assert verdicts[:2] == ["ok", "warn"]
+    assert set(verdicts[2:]) == {"skip"}

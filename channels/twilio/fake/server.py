@@ -15,6 +15,7 @@ from channels.twilio.fake.control import Control
 from channels.twilio.fake.faults import Dice, Faults
 from channels.twilio.fake.ledger import Draft, Ledger, Message, new_sid
 from channels.twilio.fake.messages import MessagesResource
+from channels.twilio.fake.numbers import NumbersResource
 from channels.twilio.fake.outgoing import MAX_BODY_UNITS, segments
 from channels.twilio.fake.rest import Gate
 from channels.twilio.fake.webhooks import WebhookAnswer, Webhooks
@@ -65,13 +66,20 @@ class FakeTwilio:
             gate, self._ledger, self._callbacks, lambda to: self._steps_to.get(to, self._steps)
         )
         self._calls = CallsResource(gate, self._webhooks)
+        self.numbers = NumbersResource(gate)
+        """The numbers of the account and how they are set up."""
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen, and return the base URL. Raises OSError where the port is taken."""
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
         app.add_routes(
-            [*self._messages.routes(), *self._calls.routes(), *Control(self, self._ledger).routes()]
+            [
+                *self._messages.routes(),
+                *self._calls.routes(),
+                *self.numbers.routes(),
+                *Control(self, self._ledger).routes(),
+            ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
