@@ -1,30 +1,58 @@
 """The benchmarks of `gateway bench`, and the private servers they and the tests run on."""
 
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-SCENARIOS = ("pipeline",)
+SCENARIOS = ("pipeline", "api")
 
 
 def run(
-    scenario: str | None, *, as_json: bool, write: Callable[[str], None] = print, quick: bool = False
+    scenario: str | None,
+    *,
+    as_json: bool,
+    write: Callable[[str], None] = print,
+    quick: bool = False,
+    conversations: int | None = None,
 ) -> int:
     """Run a scenario (None: all of them) and write its figures; the exit status.
 
-    `quick`: so few messages that the figures mean nothing; it shows only that everything runs.
+    `quick`: so little that the figures mean nothing; it shows only that everything runs. `conversations`:
+    in the large table of `api`, else as many as are meant. JSON is one object: a scenario's, or all by name.
     Progress and failures go to stderr. 2 for an unknown scenario, 1 where something that is measured failed.
     """
     if scenario not in (None, *SCENARIOS):
-        print(f"gateway: no scenario is named {scenario}; there is: {', '.join(SCENARIOS)}", file=sys.stderr)
+        print(f"gateway: no scenario is named {scenario}; there are: {', '.join(SCENARIOS)}", file=sys.stderr)
         return 2
-    from gateway.bench.pipeline import FULL, QUICK, measure
-    from gateway.bench.report import as_text, to_json
     from gateway.bench.stage import BenchFailed
 
+    wanted = SCENARIOS if scenario is None else (scenario,)
     try:
-        figures = measure(QUICK if quick else FULL)
+        told = {name: _measured(name, quick=quick, conversations=conversations) for name in wanted}
     except BenchFailed as failure:
         print(f"gateway: {failure}", file=sys.stderr)
         return 1
-    write(to_json(figures) if as_json else as_text(figures))
+    if as_json:
+        objects = {name: figures for name, (_, figures) in told.items()}
+        write(json.dumps(objects if scenario is None else objects[scenario], indent=2))
+    else:
+        write("\n\n".join(text for text, _ in told.values()))
     return 0
+
+
+def _measured(name: str, *, quick: bool, conversations: int | None) -> tuple[str, dict[str, Any]]:
+    """A scenario's figures, as text and as an object. Raises BenchFailed."""
+    if name == "api":
+        from gateway.bench import api, api_report
+
+        size = api.QUICK if quick else api.FULL
+        if conversations is not None:
+            size = replace(size, conversations=conversations)
+        compared = api.measure(size)
+        return api_report.as_text(compared), api_report.as_object(compared)
+    from gateway.bench import pipeline, report
+
+    figures = pipeline.measure(pipeline.QUICK if quick else pipeline.FULL)
+    return report.as_text(figures), report.as_object(figures)

@@ -17,8 +17,6 @@ together.
 """
 
 import os
-import platform
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -26,9 +24,10 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from gateway.bench.load import Load, Sent
+from gateway.bench.machine import Machine, this_machine
 from gateway.bench.private_server import ServiceFailed, ServiceMissing
 from gateway.bench.servers import Servers, servers
-from gateway.bench.stage import BenchFailed, Stage, Twilio, name_of
+from gateway.bench.stage import BenchFailed, Stage, Twilio, name_of, tell
 from gateway.bench.subjects import SUBJECTS, Subject, Target
 
 PATIENCE_SECONDS = 60.0
@@ -77,19 +76,6 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """Where it was measured."""
-
-    cores: int
-    system: str
-    python: str
-    rabbitmq: str | None
-    postgresql: str | None
-    load_before: float
-    """Processes that wanted a core in the minute before; more than 0.3 or so is noise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What came of it."""
 
@@ -109,7 +95,7 @@ def measure(size: Size) -> Figures:
         found: Servers | None = None
         skipped: str | None = None
         try:
-            _tell("starting RabbitMQ and PostgreSQL")
+            tell("starting RabbitMQ and PostgreSQL")
             found = stack.enter_context(servers())
         except (ServiceMissing, ServiceFailed) as missing:
             skipped = str(missing)
@@ -118,19 +104,12 @@ def measure(size: Size) -> Figures:
         broker: list[float] = []
         for number in range(1, size.rounds + 1):
             for subject in subjects:
-                _tell(f"round {number} of {size.rounds}: {subject.name}")
+                tell(f"round {number} of {size.rounds}: {subject.name}")
                 _round(subject, found, size, measured[subject.name])
             if found is not None:
-                _tell(f"round {number} of {size.rounds}: raw broker")
+                tell(f"round {number} of {size.rounds}: raw broker")
                 broker.append(_broker(found, size))
-        machine = Machine(
-            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-            system=f"{platform.system()} {platform.machine()}",
-            python=platform.python_version(),
-            rabbitmq=found.rabbitmq if found else None,
-            postgresql=found.postgresql if found else None,
-            load_before=load_before,
-        )
+        machine = this_machine(found, load_before)
     return Figures(size=size, machine=machine, subjects=measured, broker=broker, skipped=skipped)
 
 
@@ -209,7 +188,3 @@ def middle(runs: Sequence[Throughput]) -> Throughput:
         median(run.turns_per_second for run in runs),
         median(run.cpu_ms for run in runs),
     )
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

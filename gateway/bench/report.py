@@ -1,6 +1,5 @@
 """The figures of the pipeline benchmark, as a table for people and as JSON."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import median
@@ -12,8 +11,8 @@ from gateway.bench.subjects import SUBJECTS
 _COLUMNS = ("", "messages/s", "turns/s", "spread", "with callbacks", "CPU/message", "added p50", "added p99")
 
 
-def to_json(figures: Figures) -> str:
-    """Everything, with the figures of each round."""
+def as_object(figures: Figures) -> dict[str, Any]:
+    """Everything, with the figures of each round, for JSON."""
     subjects = {_key(name): _subject(measured) for name, measured in figures.subjects.items()}
     if figures.skipped is not None:
         skipped = {"skipped": figures.skipped}
@@ -21,16 +20,13 @@ def to_json(figures: Figures) -> str:
         subjects |= dict.fromkeys(missing, skipped)
     else:
         subjects["broker"] = {"messages_per_second": _round(figures.broker)}
-    return json.dumps(
-        {
-            "scenario": "pipeline",
-            "machine": asdict(figures.machine),
-            "size": asdict(figures.size),
-            "subjects": subjects,
-            "ratios": ratios(figures),
-        },
-        indent=2,
-    )
+    return {
+        "scenario": "pipeline",
+        "machine": asdict(figures.machine),
+        "size": asdict(figures.size),
+        "subjects": subjects,
+        "ratios": ratios(figures),
+    }
 
 
 def ratios(figures: Figures) -> dict[str, float]:
@@ -50,25 +46,18 @@ def as_text(figures: Figures) -> str:
     if figures.skipped is None:
         rate = median(figures.broker)
         rows.append(("raw broker", f"{rate:.0f}", "", _spread(figures.broker), "", "", "", ""))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = [
-        f"{machine.cores} cores, {machine.system}, Python {machine.python}, "
-        f"RabbitMQ {machine.rabbitmq or '-'}, PostgreSQL {machine.postgresql or '-'}; "
-        f"load before {machine.load_before:.2f}",
+        machine.line,
         f"{size.messages} SMS from {size.numbers} phones, {size.concurrency} at once; "
         f"latency at {size.rate:.0f}/s; medians of {size.rounds} rounds; "
         "load, Twilio, broker and database on the same machine",
         "",
-        *(
-            "  ".join(
-                _cell(cell, width, n) for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ),
+        *table(rows),
     ]
     if figures.skipped is not None:
         names = [s.name for s in SUBJECTS if s.distributed] + ["raw broker"]
-        lines += [f"{name:{widths[0]}}  skipped: {figures.skipped}" for name in names]
+        width = max(len(row[0]) for row in rows)
+        lines += [f"{name:{width}}  skipped: {figures.skipped}" for name in names]
     lines += ["", *(f"{name.replace('_', ' ')}: {value:.2f}" for name, value in ratios(figures).items())]
     return "\n".join(lines)
 
@@ -110,6 +99,12 @@ def _round(values: Sequence[float]) -> dict[str, Any]:
 
 def _spread(values: Sequence[float]) -> str:
     return f"{min(values):.0f}-{max(values):.0f}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines; the first column to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(map(_cell, row, widths, range(len(widths)))).rstrip() for row in rows]
 
 
 def _cell(text: str, width: int, column: int) -> str:

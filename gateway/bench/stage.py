@@ -28,6 +28,11 @@ class BenchFailed(RuntimeError):
     """Something that is measured did not start, or lost messages; the text says what."""
 
 
+def tell(text: str) -> None:
+    """Say on stderr what is being done: it takes minutes."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def name_of(number: int) -> str:
     """The text of a message, by which its reply is known."""
     return f"m{number:07d}"

@@ -9,16 +9,21 @@ from gateway.bench.servers import Fresh, Servers
 from gateway.bench.stage import ACCOUNT, HOST, OUR_NUMBER, TOKEN, Child, Stage, Twilio
 
 PARTITIONS = 16
+ORGANISATION = "Benchmark"
+AGENT = "instant"
+KEY = "key-of-the-benchmark"
 _CONFIG = f"""
 [organisation]
-name = "Benchmark"
-default_agent = "instant"
+name = "{ORGANISATION}"
+default_agent = "{AGENT}"
+rate_limit = 1000000
+rate_burst = 1000000
 
 [[addresses]]
 channel = "sms"
 address = "{OUR_NUMBER}"
 
-[agents.instant]
+[agents.{AGENT}]
 kind = "python"
 target = "gateway.bench.agent:name_them"
 """
@@ -30,6 +35,7 @@ class Target:
 
     url: str
     """Where webhooks are posted."""
+    database_url: str
     children: Sequence[Child]
     """Its own processes: not the broker, the database, Twilio or the load."""
 
@@ -39,6 +45,12 @@ class Target:
 
 
 Start = Callable[[Stage, Twilio, Fresh | None], Target]
+Fill = Callable[[str], None]
+"""Puts something into a database that has its schema and serves nobody yet."""
+
+
+def _nothing(_url: str) -> None:
+    """Leave it empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,7 @@ class Subject:
 def _gateway(stage: Stage, twilio: Twilio, port: int) -> dict[str, str]:
     (stage.directory / "gateway.toml").write_text(_CONFIG)
     return {
+        "GATEWAY_API_KEYS": f"{KEY}:admin",
         "TWILIO_ACCOUNT_SID": ACCOUNT,
         "TWILIO_AUTH_TOKEN": TOKEN,
         "TWILIO_API_URL": twilio.url,
@@ -78,21 +91,21 @@ def _gateway(stage: Stage, twilio: Twilio, port: int) -> dict[str, str]:
     }
 
 
-def _embedded(stage: Stage, twilio: Twilio, _: Fresh | None) -> Target:
+def embedded(stage: Stage, twilio: Twilio, _: Fresh | None, fill: Fill = _nothing) -> Target:
+    """Everything in one process over SQLite."""
     http, smtp = free_ports(2)
-    child = stage.start(
-        "dev",
-        [
-            *("-m", "gateway", "dev", "--port", str(http), "--smtp-port", str(smtp)),
-            *("--config", str(stage.directory / "gateway.toml"), "--data-dir", str(stage.directory / "data")),
-        ],
-        _gateway(stage, twilio, http),
-    )
+    environment, data = _gateway(stage, twilio, http), stage.directory / "data"
+    places = ("--config", str(stage.directory / "gateway.toml"), "--data-dir", str(data))
+    stage.complete(["-m", "gateway", "migrate", *places], environment)
+    database_url = f"sqlite:///{data / 'gateway.db'}"
+    fill(database_url)
+    ports = ("--port", str(http), "--smtp-port", str(smtp))
+    child = stage.start("dev", ["-m", "gateway", "dev", *ports, *places], environment)
     child.ready_line()
-    return Target(f"http://{HOST}:{http}", [child])
+    return Target(f"http://{HOST}:{http}", database_url, [child])
 
 
-def _distributed(stage: Stage, twilio: Twilio, fresh: Fresh | None) -> Target:
+def distributed(stage: Stage, twilio: Twilio, fresh: Fresh | None, fill: Fill = _nothing) -> Target:
     """One `serve` and one `worker` of all roles: two cores have no use for more processes."""
     assert fresh is not None
     (http,) = free_ports(1)
@@ -104,13 +117,14 @@ def _distributed(stage: Stage, twilio: Twilio, fresh: Fresh | None) -> Target:
     }
     config = ("--config", str(stage.directory / "gateway.toml"))
     stage.complete(["-m", "gateway", "migrate", *config], environment)
+    fill(fresh.database_url)
     children = [
         stage.start("serve", ["-m", "gateway", "serve", "--port", str(http), *config], environment),
         stage.start("worker", ["-m", "gateway", "worker", *config], environment),
     ]
     for child in children:
         child.ready_line()
-    return Target(f"http://{HOST}:{http}", children)
+    return Target(f"http://{HOST}:{http}", fresh.database_url, children)
 
 
 def _embedded_floor(stage: Stage, twilio: Twilio, _: Fresh | None) -> Target:
@@ -118,7 +132,7 @@ def _embedded_floor(stage: Stage, twilio: Twilio, _: Fresh | None) -> Target:
     database = str(stage.directory / "floor.db")
     child = stage.start("floor", ["-m", "gateway.bench.floor", "embedded", database, str(http), twilio.url])
     child.ready_line()
-    return Target(f"http://{HOST}:{http}", [child])
+    return Target(f"http://{HOST}:{http}", f"sqlite:///{database}", [child])
 
 
 def _distributed_floor(stage: Stage, twilio: Twilio, fresh: Fresh | None) -> Target:
@@ -130,12 +144,12 @@ def _distributed_floor(stage: Stage, twilio: Twilio, fresh: Fresh | None) -> Tar
     webhook.ready_line()  # makes the tables and the queues
     worker = stage.start("worker", [*command, "worker", *places, twilio.url])
     worker.ready_line()
-    return Target(f"http://{HOST}:{http}", [webhook, worker])
+    return Target(f"http://{HOST}:{http}", fresh.database_url, [webhook, worker])
 
 
 SUBJECTS = (
-    Subject("embedded", _embedded, distributed=False, is_floor=False),
+    Subject("embedded", embedded, distributed=False, is_floor=False),
     Subject("embedded floor", _embedded_floor, distributed=False, is_floor=True),
-    Subject("distributed", _distributed, distributed=True, is_floor=False),
+    Subject("distributed", distributed, distributed=True, is_floor=False),
     Subject("distributed floor", _distributed_floor, distributed=True, is_floor=True),
 )

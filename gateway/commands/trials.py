@@ -17,16 +17,25 @@ def demo(ctx: click.Context) -> None:
     ctx.exit(run())
 
 
-@click.command(epilog="Examples: gateway bench, gateway bench pipeline --json")
+@click.command(epilog="Examples: gateway bench, gateway bench pipeline --json, gateway bench api")
 @click.argument("scenario", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@click.option(
+    "--conversations",
+    type=click.IntRange(min=100),
+    metavar="N",
+    help="api: how many conversations the large table has.  [default: 1000000]",
+)
 @click.pass_context
-def bench(ctx: click.Context, scenario: str | None, as_json: bool) -> None:
+def bench(ctx: click.Context, scenario: str | None, as_json: bool, conversations: int | None) -> None:
     """Measure this machine: one SCENARIO, or all of them.
+
+    pipeline: SMS through the whole road, in messages a second. api: what a client waits for, beside a short
+    and a long conversation, beside few and many of them.
 
     What is not there (RabbitMQ, PostgreSQL) is started privately where its program is installed, and left
     out where it is not.
     """
     from gateway.bench import run
 
-    ctx.exit(run(scenario, as_json=as_json))
+    ctx.exit(run(scenario, as_json=as_json, conversations=conversations))

@@ -1,25 +1,27 @@
 """Lists, page by page: conversations, handoffs and approvals, each after a position that stays valid."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Generic, TypeVar
 
+from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Conversation, Priority, SessionType, Status
 from gateway.domain.handoff import ApprovalStatus, Handoff, HandoffStatus
 from gateway.domain.message import Channel
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports import Param, Row, Tx
 from gateway.store.records import conversation_of, handoff_of
 
 T = TypeVar("T")
 
-LATEST = 2**63 - 1
-"""Later than every stored time, µs."""
+LATEST = 2**62
+"""Later than every stored time, µs; with room to reckon from it."""
 _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Position:
     """Where a page ends: a row's time (µs) and id."""
 
@@ -57,6 +59,10 @@ class ConversationFilter:
     """µs, exclusive."""
 
 
+_APART = SECOND
+"""µs at most between start and creation of a conversation: one moment, but the clock is read twice."""
+
+
 def _chosen(choice: Sequence[StrEnum], kind: type[StrEnum]) -> list[str]:
     return [item.value for item in (choice or kind)]
 
@@ -64,25 +70,29 @@ def _chosen(choice: Sequence[StrEnum], kind: type[StrEnum]) -> list[str]:
 async def conversations_page(
     tx: Tx, organization_id: str, wanted: ConversationFilter, after: Position | None, limit: int
 ) -> Page[Conversation]:
-    """Newest first."""
-    start = after or NEWEST
-    one_person = {} if wanted.end_user_id is None else {"end_user_id": wanted.end_user_id}
-    rows = await tx.all(
-        "conversations_page_of_end_user" if one_person else "conversations_page",
-        **one_person,
-        organization_id=organization_id,
-        before_at=start.at,
-        before_id=start.id,
-        statuses=_chosen(wanted.statuses, Status),
-        channels=_chosen(wanted.channels, Channel),
-        priorities=_chosen(wanted.priorities, Priority),
-        session_types=_chosen(wanted.session_types, SessionType),
-        agent_id=wanted.assigned_agent_id,
-        started_from=wanted.started_from,
-        started_before=wanted.started_before,
-        limit=limit + 1,
-    )
-    shown, end = cut(rows, after, limit)
+    """Newest first. Dates, and one of end user and status, are looked up; other filters are read through."""
+    start = min(after or NEWEST, Position(wanted.started_before + _APART, _FIRST_ID))
+    params: dict[str, Param] = {
+        "organization_id": organization_id,
+        "created_from": wanted.started_from - _APART,
+        "before_at": start.at,
+        "before_id": start.id,
+        "channels": _chosen(wanted.channels, Channel),
+        "priorities": _chosen(wanted.priorities, Priority),
+        "session_types": _chosen(wanted.session_types, SessionType),
+        "agent_id": wanted.assigned_agent_id,
+        "started_from": wanted.started_from,
+        "started_before": wanted.started_before,
+        "limit": limit + 1,
+    }
+    if wanted.end_user_id is None:
+        rows = await _of_statuses(tx, "conversations_page", wanted.statuses, params)
+    else:
+        statuses = _chosen(wanted.statuses, Status)
+        rows = await tx.all(
+            "conversations_page_of_end_user", **params, end_user_id=wanted.end_user_id, statuses=statuses
+        )
+    shown, end = cut(_in_order(rows, newest_first=True), after, limit)
     return Page(tuple(conversation_of(row) for row in shown), len(rows) > limit, end)
 
 
@@ -91,15 +101,14 @@ async def handoffs_page(
 ) -> Page[Handoff]:
     """Newest first."""
     start = after or NEWEST
-    rows = await tx.all(
-        "handoffs_page",
-        organization_id=organization_id,
-        statuses=_chosen(statuses, HandoffStatus),
-        before_at=start.at,
-        before_id=start.id,
-        limit=limit + 1,
-    )
-    shown, end = cut(rows, after, limit)
+    params: dict[str, Param] = {
+        "organization_id": organization_id,
+        "before_at": start.at,
+        "before_id": start.id,
+        "limit": limit + 1,
+    }
+    rows = await _of_statuses(tx, "handoffs_page", statuses, params)
+    shown, end = cut(_in_order(rows, newest_first=True), after, limit)
     return Page(tuple(handoff_of(row) for row in shown), len(rows) > limit, end)
 
 
@@ -108,16 +117,32 @@ async def approvals_page(
 ) -> Page[Row]:
     """Oldest first."""
     start = after or Position(0, _FIRST_ID)
-    rows = await tx.all(
-        "approvals_page",
-        organization_id=organization_id,
-        statuses=_chosen(statuses, ApprovalStatus),
-        after_at=start.at,
-        after_id=start.id,
-        limit=limit + 1,
-    )
-    shown, end = cut(rows, after, limit)
+    params: dict[str, Param] = {
+        "organization_id": organization_id,
+        "after_at": start.at,
+        "after_id": start.id,
+        "limit": limit + 1,
+    }
+    rows = await _of_statuses(tx, "approvals_page", statuses, params)
+    shown, end = cut(_in_order(rows, newest_first=False), after, limit)
     return Page(tuple(shown), len(rows) > limit, end)
+
+
+async def _of_statuses(
+    tx: Tx, query: str, statuses: Sequence[StrEnum], params: Mapping[str, Param]
+) -> Sequence[Row]:
+    """The rows of every status by `query`, or of each wanted one by its `…_of_status`, in no order.
+
+    A page of each status is read, by its own index, since no index has several of them in order.
+    """
+    if not statuses:
+        return await tx.all(query, **params)
+    found = [await tx.all(f"{query}_of_status", **params, status=status.value) for status in set(statuses)]
+    return list(chain.from_iterable(found))
+
+
+def _in_order(rows: Sequence[Row], *, newest_first: bool) -> Sequence[Row]:
+    return sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=newest_first)
 
 
 def cut(rows: Sequence[Row], after: Position | None, limit: int) -> tuple[Sequence[Row], Position | None]:

@@ -1,10 +1,11 @@
-"""`gateway bench pipeline` runs and says what it measured; how fast anything is, no test asks."""
+"""`gateway bench` runs and says what it measured; how fast anything is, no test asks."""
 
 import json
 
 import pytest
 
 from gateway.bench import run
+from gateway.bench.api import MARKS
 from tests.services import Service
 
 SUBJECTS = ("embedded", "embedded_floor", "distributed", "distributed_floor")
@@ -35,6 +36,25 @@ def test_the_pipeline_is_measured_embedded_and_distributed(
     assert figures["machine"]["postgresql"]
 
 
+@pytest.mark.timeout(240)
+def test_the_api_is_measured_beside_little_and_much(
+    rabbit: Service, postgres_server: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_AMQP_URL", rabbit.url)
+    monkeypatch.setenv("TEST_DATABASE_URL", postgres_server.url)
+    written: list[str] = []
+
+    assert run("api", as_json=True, quick=True, write=written.append, conversations=1000) == 0
+
+    figures = json.loads("\n".join(written))
+    assert figures["size"]["conversations"] == 1000
+    for name in ("embedded", "distributed"):
+        for request, _ in MARKS:
+            compared = figures["subjects"][name][request]
+            assert min(compared[side]["p50_ms"] for side in ("little", "much")) > 0
+            assert figures["ratios"][f"{name}_{request.replace(' ', '_')}"] == compared["ratio"] > 0
+
+
 def test_an_unknown_scenario_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("pipelin", as_json=False) == 2
-    assert "there is: pipeline" in capsys.readouterr().err
+    assert "there are: pipeline, api" in capsys.readouterr().err

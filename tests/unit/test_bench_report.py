@@ -2,8 +2,12 @@
 
 import json
 
-from gateway.bench.pipeline import QUICK, Figures, Machine, Measured, Throughput, quantile
-from gateway.bench.report import as_text, to_json
+from gateway.bench import api_report
+from gateway.bench.api import MARKS, ApiFigures, Compared
+from gateway.bench.api import QUICK as API_QUICK
+from gateway.bench.machine import Machine
+from gateway.bench.pipeline import QUICK, Figures, Measured, Throughput, quantile
+from gateway.bench.report import as_object, as_text
 
 MACHINE = Machine(cores=2, system="Linux", python="3.11", rabbitmq=None, postgresql=None, load_before=0.1)
 
@@ -25,7 +29,7 @@ def test_what_is_missing_is_named_in_its_rows() -> None:
 
 
 def test_json_says_what_was_skipped() -> None:
-    figures = json.loads(to_json(_embedded_only()))
+    figures = json.loads(json.dumps(as_object(_embedded_only())))
     for name in ("distributed", "distributed_floor", "broker"):
         assert figures["subjects"][name] == {"skipped": "no rabbitmq-server"}
     assert figures["ratios"] == {"embedded_to_floor": 0.6}
@@ -45,3 +49,15 @@ def test_a_quantile_is_one_of_the_values() -> None:
     assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert quantile([3.0, 1.0, 2.0], 0.99) == 3.0
     assert quantile([1.0], 0.5) == 1.0
+
+
+def test_what_is_compared_is_told_with_its_ratio() -> None:
+    compared = {name: Compared([0.002] * 9 + [0.1], [0.003] * 10) for name, _ in MARKS}
+    figures = ApiFigures(
+        size=API_QUICK, machine=MACHINE, subjects={"embedded": compared}, skipped="no rabbitmq-server"
+    )
+    (row,) = (line.split() for line in api_report.as_text(figures).splitlines() if line.startswith("turn "))
+    assert row == ["turn", "2.0", "ms", "100.0", "ms", "3.0", "ms", "3.0", "ms", "1.50", "1.5"]
+    told = api_report.as_object(figures)
+    assert told["ratios"]["embedded_list_one_status"] == 1.5
+    assert told["subjects"]["distributed"] == {"skipped": "no rabbitmq-server"}

@@ -178,8 +178,8 @@ FROM conversations WHERE id = :previous
 -- name: conversations_page @sqlite
 -- Newest first, after a position; a filter that is not wanted lists everything.
 SELECT * FROM conversations
-WHERE organization_id = :organization_id AND (created_at, id) < (:before_at, :before_id)
-  AND status IN (SELECT value FROM json_each(:statuses))
+WHERE organization_id = :organization_id
+  AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
   AND channel IN (SELECT value FROM json_each(:channels))
   AND priority IN (SELECT value FROM json_each(:priorities))
   AND session_type IN (SELECT value FROM json_each(:session_types))
@@ -190,8 +190,32 @@ ORDER BY created_at DESC, id DESC LIMIT :limit
 -- name: conversations_page @postgres
 -- Newest first, after a position; a filter that is not wanted lists everything.
 SELECT * FROM conversations
-WHERE organization_id = :organization_id AND (created_at, id) < (:before_at, :before_id)
-  AND status = ANY(:statuses)
+WHERE organization_id = :organization_id
+  AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
+  AND channel = ANY(:channels)
+  AND priority = ANY(:priorities)
+  AND session_type = ANY(:session_types)
+  AND (CAST(:agent_id AS text) IS NULL OR CAST(assigned_agent_id AS text) = CAST(:agent_id AS text))
+  AND started_at >= :started_from AND started_at < :started_before
+ORDER BY created_at DESC, id DESC LIMIT :limit
+
+-- name: conversations_page_of_status @sqlite
+-- The same in one status.
+SELECT * FROM conversations
+WHERE organization_id = :organization_id AND status = :status
+  AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
+  AND channel IN (SELECT value FROM json_each(:channels))
+  AND priority IN (SELECT value FROM json_each(:priorities))
+  AND session_type IN (SELECT value FROM json_each(:session_types))
+  AND (CAST(:agent_id AS text) IS NULL OR CAST(assigned_agent_id AS text) = CAST(:agent_id AS text))
+  AND started_at >= :started_from AND started_at < :started_before
+ORDER BY created_at DESC, id DESC LIMIT :limit
+
+-- name: conversations_page_of_status @postgres
+-- The same in one status.
+SELECT * FROM conversations
+WHERE organization_id = :organization_id AND status = :status
+  AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
   AND channel = ANY(:channels)
   AND priority = ANY(:priorities)
   AND session_type = ANY(:session_types)
@@ -202,7 +226,8 @@ ORDER BY created_at DESC, id DESC LIMIT :limit
 -- name: conversations_page_of_end_user @sqlite
 -- The same of one person.
 SELECT * FROM conversations
-WHERE organization_id = :organization_id AND end_user_id = :end_user_id AND (created_at, id) < (:before_at, :before_id)
+WHERE organization_id = :organization_id AND end_user_id = :end_user_id
+  AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
   AND status IN (SELECT value FROM json_each(:statuses))
   AND channel IN (SELECT value FROM json_each(:channels))
   AND priority IN (SELECT value FROM json_each(:priorities))
@@ -214,7 +239,8 @@ ORDER BY created_at DESC, id DESC LIMIT :limit
 -- name: conversations_page_of_end_user @postgres
 -- The same of one person.
 SELECT * FROM conversations
-WHERE organization_id = :organization_id AND end_user_id = :end_user_id AND (created_at, id) < (:before_at, :before_id)
+WHERE organization_id = :organization_id AND end_user_id = :end_user_id
+  AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
   AND status = ANY(:statuses)
   AND channel = ANY(:channels)
   AND priority = ANY(:priorities)

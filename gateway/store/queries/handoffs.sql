@@ -65,30 +65,24 @@ WHERE status = 'pending' AND timeout_at <= {now} ORDER BY timeout_at LIMIT 100
 -- name: handoff_by_id
 SELECT * FROM handoffs WHERE organization_id = :organization_id AND id = :id
 
--- name: handoffs_page @sqlite
+-- name: handoffs_page
 -- Newest first, after a position.
 SELECT * FROM handoffs
 WHERE organization_id = :organization_id AND (created_at, id) < (:before_at, :before_id)
-  AND status IN (SELECT value FROM json_each(:statuses))
 ORDER BY created_at DESC, id DESC LIMIT :limit
 
--- name: handoffs_page @postgres
--- Newest first, after a position.
+-- name: handoffs_page_of_status
 SELECT * FROM handoffs
-WHERE organization_id = :organization_id AND (created_at, id) < (:before_at, :before_id)
-  AND status = ANY(:statuses)
+WHERE organization_id = :organization_id AND status = :status AND (created_at, id) < (:before_at, :before_id)
 ORDER BY created_at DESC, id DESC LIMIT :limit
 
--- name: approvals_page @sqlite
+-- name: approvals_page
 -- Oldest first, after a position.
 SELECT * FROM approvals
 WHERE organization_id = :organization_id AND (created_at, id) > (:after_at, :after_id)
-  AND status IN (SELECT value FROM json_each(:statuses))
 ORDER BY created_at, id LIMIT :limit
 
--- name: approvals_page @postgres
--- Oldest first, after a position.
+-- name: approvals_page_of_status
 SELECT * FROM approvals
-WHERE organization_id = :organization_id AND (created_at, id) > (:after_at, :after_id)
-  AND status = ANY(:statuses)
+WHERE organization_id = :organization_id AND status = :status AND (created_at, id) > (:after_at, :after_id)
 ORDER BY created_at, id LIMIT :limit
