@@ -1,7 +1,7 @@
 # `make run` and `make test` need Python ≥ 3.11, make and a package index; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check chaos schemathesis bench
+.PHONY: help setup run demo test check chaos schemathesis bench node
 SHELL := /bin/sh
 
 # What a shell may carry over from another project must not reach this one's environment.
@@ -37,6 +37,13 @@ chaos: $(STAMP) ## the long runs that kill processes, broker and database
 
 schemathesis: $(STAMP) ## a thousand requests for every operation of the OpenAPI document
 	@$(BIN)/pytest -m slow tests/acceptance/test_openapi_document.py $(ARGS)
+
+node: tests/node/node_modules/.package-lock.json ## checkers that exist for Node only (a few tests use them)
+	@:
+
+tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
+	@npm ci --prefix tests/node --silent --no-audit --no-fund
+	@touch $@
 
 bench: $(STAMP) ## the benchmarks, as a table
 	@exec $(BIN)/gateway bench $(ARGS)

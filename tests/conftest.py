@@ -17,7 +17,7 @@ from tests.services import Service, absent, execute, find_postgres, find_rabbit,
 def pytest_configure() -> None:
     """Take the developer's own settings away: a test sets what it needs."""
     for name in list(os.environ):
-        if name.startswith(("GATEWAY_", "TWILIO_")):
+        if name.startswith(("GATEWAY_", "TWILIO_", "TELNYX_")):
             del os.environ[name]
 
 

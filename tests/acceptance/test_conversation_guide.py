@@ -30,6 +30,7 @@ from tests.acceptance.shapes import (
     uuid,
 )
 from tests.deployments import ADMIN, CLIENT
+from tests.services import absent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -153,7 +154,7 @@ async def test_the_guides_javascript_reads_the_stream(site: Site, tmp_path: Path
     """The snippet as the guide prints it; only host and conversation are replaced."""
     node = shutil.which("node")
     if node is None:
-        pytest.skip("no node on this machine: the guide's JavaScript was not run")
+        absent("Node.js", "the guide's JavaScript needs it")
     conversation_id = await site.new_conversation()
     code = (
         SNIPPET.read_text()

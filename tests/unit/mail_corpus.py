@@ -1,16 +1,11 @@
 """The corpus of replies: its cases, and when an output is acceptable or has lost text."""
 
-import os
 import re
 from collections.abc import Iterator
 from csv import DictReader
 from dataclasses import dataclass
-from pathlib import Path
 
-CORPUS = (
-    Path(os.environ.get("GATEWAY_TEST_CORPORA") or Path(__file__).parents[2] / "../shared/corpora")
-    / "email-replies"
-).resolve()
+from tests.corpora import corpus
 
 _MEDIA_TYPES = {"txt": "text/plain", "html": "text/html"}
 
@@ -55,11 +50,12 @@ class Case:
 
 def cases() -> Iterator[Case]:
     """Every case. Raises FileNotFoundError where there is no corpus."""
-    with (CORPUS / "MANIFEST.tsv").open(encoding="utf-8") as manifest:
+    folder = corpus("email-replies")
+    with (folder / "MANIFEST.tsv").open(encoding="utf-8") as manifest:
         for row in DictReader(manifest, delimiter="\t"):
             name = row["name"]
-            expected = (CORPUS / f"{name}.expected.txt").read_text("utf-8")
-            accept = CORPUS / f"{name}.accept.txt"
+            expected = (folder / f"{name}.expected.txt").read_text("utf-8")
+            accept = folder / f"{name}.accept.txt"
             alternatives = accept.read_text("utf-8").split("%%%%ALT%%%%") if accept.is_file() else []
             bounds = [text.partition("%%%%MAX%%%%") for text in (*alternatives, expected)]
             yield Case(
@@ -67,6 +63,6 @@ def cases() -> Iterator[Case]:
                 row["ext"],
                 row["language"],
                 row["category"],
-                (CORPUS / f"{name}.{row['ext']}").read_bytes(),
+                (folder / f"{name}.{row['ext']}").read_bytes(),
                 tuple((least, most or least) for least, _, most in bounds),
             )

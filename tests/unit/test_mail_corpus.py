@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from channels.email.parse import parse_mail
-from tests.unit.mail_corpus import CORPUS, Case, cases
+from tests.unit.mail_corpus import Case, cases
 
 MARKS = {"text": (0.90, 0.015), "html": (0.92, 0.02), "other than English": (0.88, 0.025)}
 """Group: at least so much acceptable, at most so much lost."""
@@ -17,12 +17,8 @@ def groups(case: Case) -> list[str]:
 
 
 def test_marks(capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        corpus = list(cases())
-    except FileNotFoundError:
-        pytest.skip(f"no corpus: looked at {CORPUS} (GATEWAY_TEST_CORPORA names another place)")
     number, accepted, lost = Counter[str](), Counter[str](), Counter[str]()
-    for case in corpus:
+    for case in cases():
         text = parse_mail(case.raw).text
         for group in groups(case):
             number[group] += 1

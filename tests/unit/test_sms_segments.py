@@ -1,10 +1,8 @@
 """Segment counting agrees with Twilio's calculator and with the rules of the two encodings."""
 
 import json
-import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import regex  # type: ignore[import-untyped]
@@ -22,10 +20,7 @@ from channels.sms.segments import (
     measure,
     utf16_units,
 )
-
-CORPORA = Path(
-    os.environ.get("GATEWAY_TEST_CORPORA") or Path(__file__).parents[2] / "../shared/corpora"
-).resolve()
+from tests.corpora import corpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +35,8 @@ class Case:
     alternatives: list[list[int]]
 
 
-def corpus() -> list[Case]:
-    path = CORPORA / "sms-segments" / "cases.jsonl"
-    if not path.is_file():
-        pytest.skip(f"no corpus: looked at {path} (GATEWAY_TEST_CORPORA names another place)")
-    with path.open(encoding="utf-8") as lines:
+def published_cases() -> list[Case]:
+    with corpus("sms-segments/cases.jsonl").open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [
         Case(
@@ -57,7 +49,7 @@ def corpus() -> list[Case]:
 
 def test_every_case_of_the_corpus_agrees() -> None:
     wrong = []
-    cases = corpus()
+    cases = published_cases()
     for case in cases:
         cost = measure(smart_encode(case.text) if case.smart else case.text)
         accepted = [case.segment_units] if case.strict else [case.segment_units, *case.alternatives]
