@@ -13,6 +13,7 @@ from gateway.api import (
     health,
     hitl,
     identity,
+    memories,
     simulations,
     turns,
     web,
@@ -105,7 +106,7 @@ def _include_private(app: FastAPI) -> None:
         for router in (conversations.router, turns.router, events.router, hitl.router):
             _include(app, router, prefix, suffix)
     extras = (analytics.router, simulations.router, webhook_endpoints.router, attachments.router)
-    for router in (hitl.lists, identity.router, web.router, *extras):
+    for router in (hitl.lists, identity.router, memories.router, web.router, *extras):
         _include(app, router, "", "")
 
 

@@ -1,17 +1,15 @@
 """People and agents: an address resolves to its end user, records are merged; which agents there are."""
 
 from dataclasses import replace
-from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from gateway.api.answers import IdempotencyKey, answer_of, answered, json_response
 from gateway.api.auth import Admin, Client, OperatorKey
 from gateway.api.cursors import read_position
 from gateway.api.deps import Deps
-from gateway.api.reading import CursorText, Limit, not_found
+from gateway.api.reading import CursorText, EndUserId, Limit, not_found
 from gateway.api.route import ApiRoute
 from gateway.api.schemas.conversations import ConversationList, conversation_list
 from gateway.api.schemas.identity import (
@@ -37,9 +35,6 @@ from gateway.service.merge import merge, unmerge, unmerge_from
 from gateway.service.people import attach_contact, patch_profile
 
 router = APIRouter(prefix="/v1", tags=["identity"], route_class=ApiRoute)
-
-
-EndUserId = Annotated[UUID, Path(description="The end user.")]
 
 
 def _quoting(shape: EndUserShape | ResolvedShape, person: EndUser, status: int = 200) -> Answer:

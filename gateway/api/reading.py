@@ -19,6 +19,7 @@ RECENT = 20
 """Messages shown with a conversation."""
 
 ConversationId = Annotated[UUID, Path(description="The conversation.")]
+EndUserId = Annotated[UUID, Path(description="The end user.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 CursorText = Annotated[
     str | None, Query(max_length=MAX_CURSOR, description="`next_cursor` of a page before.")

@@ -8,7 +8,7 @@ from gateway.domain.conversation import Origin, Priority, SessionType
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.identity import Address, ContactKind, address_of
 from gateway.domain.ids import new_id
-from gateway.domain.message import Channel
+from gateway.domain.message import Channel, SenderAuth
 from gateway.domain.ports import Store, Tx
 from gateway.service.accept import Route
 from gateway.service.begin import begin_test
@@ -67,6 +67,26 @@ async def test_one_number_is_one_person_on_sms_and_voice(store: Store) -> None:
     assert called.end_user_id == texted.end_user_id
     assert (await known(store, Channel.VOICE, THEIRS)).end_user_id == texted.end_user_id
     assert await history(store, texted.end_user_id) == [called.conversation_id, texted.conversation_id]
+
+
+async def test_a_claimed_address_is_verified_by_who_writes_from_it(store: Store) -> None:
+    for channel, address, message in ((Channel.SMS, THEIRS, sms()), (Channel.EMAIL, THEIR_MAILBOX, mail())):
+        claimed = address_of(channel, address)
+        found = await store.write(resolve, ORGANIZATION, claimed, verified=False, source="api")
+        shown = await store.read(end_user, ORGANIZATION, found.end_user_id)
+        assert shown is not None
+        assert [c.verified for c in shown.contacts] == [False]
+        assert (await arrive(store, message)).end_user_id == found.end_user_id
+        shown = await store.read(end_user, ORGANIZATION, found.end_user_id)
+        assert shown is not None
+        assert [(c.verified, c.source) for c in shown.contacts] == [(True, "api")]
+
+
+async def test_unproven_mail_verifies_nothing(store: Store) -> None:
+    claimed = address_of(Channel.EMAIL, THEIR_MAILBOX)
+    found = await store.write(resolve, ORGANIZATION, claimed, verified=False, source="api")
+    assert (await arrive(store, mail(auth=SenderAuth.UNVERIFIED))).end_user_id != found.end_user_id
+    assert [bool(c["verified"]) for c in await rows(store, "test_contacts")] == [False, False]
 
 
 async def test_a_hundred_at_once_make_one_person(store: Store) -> None:

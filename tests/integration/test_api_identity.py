@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api import V2, Api
+from tests.integration.test_api_close import until
 
 PEOPLE = "/v1/identity/end-users"
 NOWHERE = "550e8400-e29b-41d4-a716-446655440000"
@@ -74,6 +75,41 @@ async def test_records_are_merged_and_unmerged(any_api: Api) -> None:
     assert await any_api.person("ada@example.com", "email") == lovelace
 
 
+async def test_a_hundred_at_once_are_one_person(any_api: Api) -> None:
+    body = {"channel": "sms", "identifier": "+14155550123"}
+    answers = await asyncio.gather(*(any_api.post("/v1/identity/resolve", body) for _ in range(100)))
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.json["end_user_id"] for answer in answers}) == 1
+    assert sum(answer.json["created"] for answer in answers) == 1
+
+
+async def test_what_is_remembered_is_seen_corrected_and_forgotten(any_api: Api) -> None:
+    ada = await any_api.person("ada")
+    memories = f"{PEOPLE}/{ada}/memories"
+    made: list[str] = []
+    for number in range(3):
+        path = await any_api.conversation(end_user_id=ada)
+        await any_api.turn(path, f"question {number}")
+        made.append((await any_api.post(f"{path}/close")).json["id"])
+        await until(lambda: any_api.get(memories), lambda page: len(page.json["items"]) == len(made))
+    first = (await any_api.get(f"{memories}?limit=2")).json
+    assert [m["conversation_id"] for m in first["items"]] == made[:0:-1]
+    assert first["has_more"]
+    rest = (await any_api.get(f"{memories}?limit=2&cursor={first['next_cursor']}")).json
+    assert ([m["conversation_id"] for m in rest["items"]], rest["has_more"]) == (made[:1], False)
+    assert "question 0" in rest["items"][0]["text"]
+    corrected = await any_api.call("PATCH", f"{memories}/{made[0]}", {"text": "Likes tea."})
+    assert corrected.json == {**rest["items"][0], "text": "Likes tea."}
+    assert (await any_api.call("DELETE", f"{memories}/{made[1]}")).status == 204
+    assert (await any_api.call("DELETE", f"{memories}/{made[1]}")).error == (404, "not_found")
+    left = (await any_api.get(memories)).json["items"]
+    assert [m["conversation_id"] for m in left] == [made[2], made[0]]
+    assert left[1] == corrected.json
+    assert (await any_api.call("PATCH", f"{memories}/{made[0]}", {"text": ""})).status == 422
+    assert (await any_api.call("DELETE", memories)).status == 204
+    assert (await any_api.get(memories)).json["items"] == []
+
+
 async def test_a_person_is_erased(any_api: Api) -> None:
     ada = await any_api.person("ada")
     await any_api.call("PATCH", f"{PEOPLE}/{ada}", {"profile": {"name": "Ada"}})
@@ -84,11 +120,7 @@ async def test_a_person_is_erased(any_api: Api) -> None:
     assert (shown["profile"], shown["contacts"]) == ({}, [])
     assert shown["erased_at"]
     assert (await any_api.turn(path, "still there?")).error[0] in (404, 409)
-    for _ in range(400):
-        if (await any_api.get(path)).status == 404:
-            break
-        await asyncio.sleep(0.05)
-    assert (await any_api.get(path)).error == (404, "not_found")
+    await until(lambda: any_api.get(path), lambda answer: answer.status == 404)
     assert (await any_api.get(f"{PEOPLE}/{ada}/conversations")).json["items"] == []
     refused = await any_api.call("PATCH", f"{PEOPLE}/{ada}", {"profile": {}})
     assert refused.error == (409, "end_user_erased")
@@ -105,6 +137,10 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST", "/contacts", {"channel": "api", "value": "more"}, "desk"),
     ("POST", "/merge", {"from_end_user_id": NOWHERE}, "root"),
     ("POST", "/unmerge", None, "root"),
+    ("GET", "/memories", None, "app"),
+    ("PATCH", f"/memories/{NOWHERE}", {"text": "t"}, "desk"),
+    ("DELETE", f"/memories/{NOWHERE}", None, "desk"),
+    ("DELETE", "/memories", None, "root"),
 ]
 
 

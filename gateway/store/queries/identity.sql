@@ -19,7 +19,7 @@ WHERE r.organization_id = :organization_id AND r.provider = :provider
   AND r.provider_message_id = :provider_message_id
 
 -- name: contact_end_user
-SELECT c.end_user_id, u.merged_into
+SELECT c.end_user_id, c.verified, u.merged_into
 FROM contacts c JOIN end_users u ON u.id = c.end_user_id
 WHERE c.organization_id = :organization_id AND c.kind = :kind AND c.value = :value
 

@@ -11,3 +11,32 @@ WHERE end_user_id IN (
         ON p.id = COALESCE(u.merged_into, u.id) OR p.merged_into = COALESCE(u.merged_into, u.id)
     WHERE u.id = :end_user_id)
 ORDER BY created_at DESC, conversation_id DESC LIMIT :limit
+
+-- name: memories_page @sqlite
+-- Of all the records of a person, newest first, after a position.
+SELECT conversation_id, channel, text, created_at FROM memories
+WHERE end_user_id IN (SELECT value FROM json_each(:ids))
+  AND (created_at, conversation_id) < (:before_at, :before_id)
+ORDER BY created_at DESC, conversation_id DESC LIMIT :limit
+
+-- name: memories_page @postgres
+-- Of all the records of a person, newest first, after a position.
+SELECT conversation_id, channel, text, created_at FROM memories
+WHERE end_user_id = ANY(:ids) AND (created_at, conversation_id) < (:before_at, :before_id)
+ORDER BY created_at DESC, conversation_id DESC LIMIT :limit
+
+-- name: memory_correct @sqlite
+UPDATE memories SET text = :text
+WHERE conversation_id = :conversation_id AND end_user_id IN (SELECT value FROM json_each(:ids))
+RETURNING conversation_id, channel, text, created_at
+
+-- name: memory_correct @postgres
+UPDATE memories SET text = :text WHERE conversation_id = :conversation_id AND end_user_id = ANY(:ids)
+RETURNING conversation_id, channel, text, created_at
+
+-- name: memory_forget @sqlite
+DELETE FROM memories
+WHERE conversation_id = :conversation_id AND end_user_id IN (SELECT value FROM json_each(:ids))
+
+-- name: memory_forget @postgres
+DELETE FROM memories WHERE conversation_id = :conversation_id AND end_user_id = ANY(:ids)
