@@ -23,8 +23,10 @@ from gateway.bus.topology import WEBHOOKS
 from gateway.channel_ports import mail_ingress, senders, webhook_routes
 from gateway.domain.clock import Clock
 from gateway.domain.conversation import Conversation
+from gateway.domain.delivery import SendRules
 from gateway.domain.errors import Unavailable
 from gateway.domain.fallback import Fallbacks
+from gateway.domain.message import Channel
 from gateway.domain.ports import AttachmentStore, Bus, Consume, Consumer, Store, Tx, Wake
 from gateway.domain.reply import ServedAgent
 from gateway.http_server import HttpServer
@@ -32,7 +34,7 @@ from gateway.service.ask import Dialogues, Waiting
 from gateway.service.attachments import Attachments
 from gateway.service.ingress import Acceptance, Receipts
 from gateway.service.outbox import StoredOutbox
-from gateway.service.routes import fallbacks_of
+from gateway.service.routes import fallbacks_of, send_rules_of
 from gateway.service.secret import shared_secret
 from gateway.service.spooling import Replay, SpooledAcceptance, SpooledReceipts
 from gateway.settings import GatewayConfig, Settings, SettingsError, load_config
@@ -113,6 +115,10 @@ class _Configured:
     def fallbacks(self, conversation: Conversation) -> Fallbacks:
         """What a conversation's end user gets when nobody answers."""
         return fallbacks_of(self.config, conversation)
+
+    def send_rules(self, channel: Channel, address: str) -> SendRules:
+        """How what goes out from one of our addresses is sent."""
+        return send_rules_of(self.config, channel, address)
 
     def replace(self, config: GatewayConfig) -> None:
         """Take a new configuration, or raise SettingsError and keep the old one."""
@@ -316,7 +322,7 @@ class _Start:
         if Role.DELIVERIES in roles:
             outgoing = senders(settings, configured.current, store, self._clock, marks)
             self._stack.push_async_callback(outgoing.close)
-            deliveries = DeliveryWorker(store, outgoing.of, liveness)
+            deliveries = DeliveryWorker(store, outgoing.of, liveness, configured.send_rules)
             wanted += [(f"deliveries.{channel}", deliveries.consume) for channel in DELIVERY_CHANNELS]
         if Role.VOICE in roles:
             wanted.append(("voice.events", self._voice_worker(store, bus, configured).consume))

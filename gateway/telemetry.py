@@ -13,6 +13,17 @@ REPEATED = Counter(
     "Parts sent again after an outcome that could not be learnt: possibly twice",
     ["channel"],
 )
+RECONCILED = Counter(
+    "gateway_sends_reconciled_total",
+    "Attempts whose outcome was not learnt, by what was found: taken, missing (sent again), given_up",
+    ["channel", "result"],
+)
+DOUBLED = Counter(
+    "gateway_sends_doubled_total",
+    "Parts sent again whose earlier attempt turned out to have been taken: certainly twice",
+    ["provider"],
+)
+UNCONFIRMED = Counter("gateway_parts_unconfirmed_total", "Parts of which no receipt ever told the end")
 RECEIPTS = Counter("gateway_receipts_total", "What providers reported later", ["provider", "state"])
 WEBHOOKS = Counter("gateway_webhooks_total", "Attempts to tell an endpoint an event", ["outcome"])
 RELAYED = Counter("gateway_relayed_total", "Outbox rows published", ["result"])

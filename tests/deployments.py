@@ -34,6 +34,9 @@ default_agent = "demo"
 rate_limit = 1000000
 rate_burst = 1000000
 
+[channels.sms]
+resend_after = "20s"  # the fake lists at once what it has accepted
+
 [[addresses]]
 channel = "sms"
 address = "{DEMO_NUMBER}"

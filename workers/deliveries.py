@@ -7,6 +7,7 @@ within 15 s, and an attempt of unknown outcome is looked up no sooner than 20 s 
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +15,7 @@ from dataclasses import replace
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import (
     ATTEMPTS,
+    RECONCILE_AFTER,
     Delivery,
     DeliveryState,
     Failure,
@@ -23,6 +25,7 @@ from gateway.domain.delivery import (
     PartText,
     Refused,
     SendOutcome,
+    SendRules,
     Taken,
     backoff,
 )
@@ -31,40 +34,37 @@ from gateway.domain.errors import Fenced, Unavailable
 from gateway.domain.message import Channel
 from gateway.domain.ports import DONE, RetryStep, Sender, Store, Verdict, dead, retry
 from gateway.domain.turn import NotNow
-from gateway.service.deliver import (
-    LaneClaim,
-    LaneRef,
+from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
+from gateway.service.fail import GIVEN_UP, fail_delivery, give_up_part, resume_sender, stop_sender
+from gateway.service.lanes import LaneRef, postpone_lane, release_lane
+from gateway.service.parts import (
+    WAITING,
     PartClaim,
-    claim_lane,
     claim_part,
-    fail_delivery,
-    postpone_lane,
     postpone_part,
-    release_lane,
-    settle_delivery,
     settle_part,
-    settle_part_and_delivery,
+    settle_part_and_wait,
 )
-from gateway.telemetry import REPEATED, SENDS
+from gateway.telemetry import SENDS
 from gateway.tracing import Kind, note, span
 from workers.bells import Bells
 from workers.liveness import Liveness
+from workers.reconcile import GivenUp, LookAgain, Missing, look_up
 
 KINDS = frozenset({"message.outbound", "delivery.due"})
 START_WITHIN = 3.0
 """Seconds after its claim in which a POST may start."""
 POST_SECONDS = 12.0
 """How long a POST may take."""
-RECONCILE_AFTER = 20
-"""Seconds after its claim from which an unknown attempt is looked up."""
-_LOOK_AGAIN = 10
 
 _VERDICTS = {
     NotNow.ANSWERED: DONE,
     NotNow.NO_TURNS: DONE,
     NotNow.LEASED: retry(RetryStep.S5, "another worker has the lane"),
-    NotNow.NOT_DUE: retry(RetryStep.S5, "the lane waits"),
+    NotNow.NOT_DUE: DONE,  # the lane rings by itself when it is due
 }
+RulesOf = Callable[[Channel, str], SendRules]
+"""The rules for what goes out from one of our addresses."""
 _log = logging.getLogger(__name__)
 
 
@@ -84,11 +84,13 @@ class DeliveryWorker:
         store: Store,
         sender_of: SenderOf,
         liveness: Liveness,
+        rules_of: RulesOf,
     ) -> None:
         """What has no sender is sandboxed: such replies stay in the console's outbox."""
         self._store = store
         self._sender_of = sender_of
         self._liveness = liveness
+        self._rules_of = rules_of
         self._clock = liveness.clock
         self._bells = Bells()
 
@@ -99,8 +101,6 @@ class DeliveryWorker:
             return dead(f"not a doorbell of a lane: type {envelope.type!r}")
         try:
             return await self._bells.answer(lane, self._send_due)
-        except _LaneWaitsError:
-            return retry(RetryStep.S5, "the lane waits")
         except Fenced:
             return retry(RetryStep.S5, "the lease was lost")
 
@@ -109,7 +109,8 @@ class DeliveryWorker:
         claim = await self._store.write(claim_lane, lane, self._liveness.worker_id)
         if isinstance(claim, NotNow):
             return _VERDICTS[claim]
-        await self._drain_lane(claim)
+        with suppress(_LaneWaitsError):
+            await self._drain_lane(claim)
         return DONE
 
     async def _drain_lane(self, claim: LaneClaim) -> None:
@@ -129,6 +130,9 @@ class DeliveryWorker:
         sender = self._sender_of(delivery.channel, delivery.sender)
         if sender is None or delivery.sandboxed:
             return await self._settle(ref, delivery, DeliveryState.SANDBOXED)
+        lost = next((part for part in delivery.parts if part.state.lost), None)
+        if lost is not None:
+            return await self._settle(ref, delivery, DeliveryState.FAILED, lost.error_code)
         texts: tuple[PartText, ...] = ()
         parts = delivery.parts
         if not parts:
@@ -144,11 +148,21 @@ class DeliveryWorker:
             if not isinstance(outcome, Taken):
                 return await self._not_taken(ref, delivery, part, outcome)
             if part.index == parts[-1].index:
-                return await self._store.write(
-                    settle_part_and_delivery, ref, delivery, part, outcome.provider_message_id
-                )
-            await self._store.write(settle_part, part, outcome.provider_message_id)
+                return await self._taken_whole(ref, delivery, part, outcome.provider_message_id)
+            gap = self._rules_of(delivery.channel, delivery.sender).gap(part.segments)
+            await self._store.write(settle_part_and_wait, ref, part, outcome.provider_message_id, gap)
+            raise _LaneWaitsError
         return await self._settle(ref, delivery, DeliveryState.SENT)
+
+    async def _taken_whole(
+        self, ref: LaneRef, delivery: Delivery, part: Part, provider_message_id: str
+    ) -> Delivery | None:
+        try:
+            return await self._store.write(settle_part_and_delivery, ref, delivery, part, provider_message_id)
+        except Fenced:
+            # whoever has the lane now shall not have to ask the provider
+            await self._store.write(settle_part, part, provider_message_id)
+            raise
 
     async def _settle(
         self, ref: LaneRef, delivery: Delivery, state: DeliveryState, code: str | None = None
@@ -163,7 +177,7 @@ class DeliveryWorker:
         part: Part,
         sender: Sender,
         texts: tuple[PartText, ...],
-    ) -> SendOutcome | None:
+    ) -> SendOutcome | GivenUp | None:
         """One attempt, in a span of its own. None: canceled."""
         with span(
             "deliver",
@@ -188,16 +202,18 @@ class DeliveryWorker:
         part: Part,
         sender: Sender,
         texts: tuple[PartText, ...],
-    ) -> SendOutcome | None:
+    ) -> SendOutcome | GivenUp | None:
         """Claim, then send; an attempt whose outcome is open is looked up first. None: canceled."""
+        rules = self._rules_of(delivery.channel, delivery.sender)
         if part.state in (PartState.SENDING, PartState.UNKNOWN):
-            found = await self._look_up(ref, delivery, part, sender)
+            found = await self._look_up(ref, delivery, part, sender, rules)
             if found is not None:
                 return found
-            REPEATED.labels(delivery.channel.value).inc()
         self._liveness.check()
         began = self._clock.monotonic()
-        claim = await self._store.write(claim_part, ref, part, sender.provider, texts)
+        claim = await self._store.write(claim_part, ref, part, sender.provider, texts, rules)
+        if claim is WAITING:
+            raise _LaneWaitsError
         if not isinstance(claim, PartClaim):
             return claim
         if claim.attempt > ATTEMPTS:
@@ -208,23 +224,31 @@ class DeliveryWorker:
             delivery, replace(part, attempt=claim.attempt, claimed_at=claim.claimed_at), POST_SECONDS
         )
         SENDS.labels(delivery.channel.value, _name(outcome)).inc()
+        if claim.trying and isinstance(outcome, Taken):
+            await self._resumed(delivery)
         return outcome
 
-    async def _look_up(self, ref: LaneRef, delivery: Delivery, part: Part, sender: Sender) -> Taken | None:
-        """Whether the provider has it. None: it has not, or cannot tell, and it is sent again."""
-        claimed_at = part.claimed_at or 0
-        age = (self._clock.now() - claimed_at) / SECOND
-        if age < RECONCILE_AFTER:
-            await self._store.write(postpone_lane, ref, RECONCILE_AFTER - age)
+    async def _resumed(self, delivery: Delivery) -> None:
+        with suppress(Unavailable):  # the next one that tries does it
+            await self._store.write(resume_sender, delivery)
+        _log.warning("a sender is well again", extra={"action": "sender.resumed", "delivery_id": delivery.id})
+
+    async def _look_up(
+        self, ref: LaneRef, delivery: Delivery, part: Part, sender: Sender, rules: SendRules
+    ) -> Taken | GivenUp | None:
+        """What became of an attempt whose outcome is open. None: it is sent again."""
+        found = await look_up(sender, delivery, part, rules, self._age(part))
+        if isinstance(found, LookAgain):
+            await self._store.write(postpone_lane, ref, found.seconds)
             raise _LaneWaitsError
-        found = await sender.find(delivery, part)
-        if isinstance(found, OutcomeUnknown):
-            await self._store.write(postpone_lane, ref, _LOOK_AGAIN)
-            raise _LaneWaitsError
-        return found
+        return None if isinstance(found, Missing) else found
+
+    def _age(self, part: Part) -> float:
+        """Seconds since the attempt's claim."""
+        return (self._clock.now() - (part.claimed_at or 0)) / SECOND
 
     async def _not_taken(
-        self, ref: LaneRef, delivery: Delivery, part: Part, outcome: Refused | OutcomeUnknown | None
+        self, ref: LaneRef, delivery: Delivery, part: Part, outcome: Refused | OutcomeUnknown | GivenUp | None
     ) -> Delivery | None:
         """Canceled, refused or unknown: the delivery ends here, or the lane waits."""
         if outcome is None:
@@ -237,40 +261,58 @@ class DeliveryWorker:
                 "part": part.index,
                 "attempt": part.attempt + 1,
                 "outcome": _name(outcome),
-                "code": outcome.code if isinstance(outcome, Refused) else outcome.reason,
+                "code": _code(outcome),
             },
         )
-        if isinstance(outcome, OutcomeUnknown):
-            await self._store.write(
-                postpone_part,
-                ref,
-                part,
-                PartState.UNKNOWN,
-                error_code=outcome.reason,
-                delay_seconds=RECONCILE_AFTER,
+        match outcome:
+            case GivenUp():
+                return await self._store.write(give_up_part, ref, delivery, part)
+            case OutcomeUnknown(reason=reason):
+                await self._postpone(ref, part, PartState.UNKNOWN, reason, RECONCILE_AFTER)
+            case Refused(failure=Failure.TRANSIENT, code=code):
+                delay = outcome.retry_after or _spread(backoff(part.attempt + 1))
+                await self._postpone(ref, part, PartState.PENDING, code, delay)
+            case Refused(failure=Failure.CONFIGURATION):
+                await self._stop_sender(ref, delivery, part, outcome)
+            case Refused():
+                return await self._store.write(fail_delivery, ref, delivery, part, outcome)
+        raise _LaneWaitsError
+
+    async def _postpone(self, ref: LaneRef, part: Part, state: PartState, code: str, seconds: float) -> None:
+        await self._store.write(postpone_part, ref, part, state, error_code=code, delay_seconds=seconds)
+
+    async def _stop_sender(self, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused) -> None:
+        if await self._store.write(stop_sender, ref, delivery, part, refused):
+            _log.error(
+                "a sender is stopped: its provider takes nothing from it; see gateway doctor",
+                extra={"action": "sender.halted", "channel": delivery.channel.value, "code": refused.code},
             )
-            raise _LaneWaitsError
-        if outcome.failure is Failure.TRANSIENT:
-            delay = outcome.retry_after or backoff(part.attempt + 1)
-            await self._store.write(
-                postpone_part,
-                ref,
-                part,
-                PartState.PENDING,
-                error_code=outcome.code,
-                delay_seconds=delay - 0.5,
-            )
-            raise _LaneWaitsError
-        return await self._store.write(fail_delivery, ref, delivery, part, outcome)
+
+
+def _spread(seconds: int) -> float:
+    """A wait with jitter, so that what was refused together does not come again together."""
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - spreads attempts
 
 
 def _unstored(delivery: Delivery, index: int, text: PartText) -> Part:
     return Part(delivery_id=delivery.id, index=index, text=text.text, hash="", segments=text.segments)
 
 
-def _name(outcome: SendOutcome) -> str:
+def _code(outcome: Refused | OutcomeUnknown | GivenUp) -> str:
+    match outcome:
+        case Refused(code=code):
+            return code
+        case OutcomeUnknown(reason=reason):
+            return reason
+        case GivenUp():
+            return GIVEN_UP
+
+
+def _name(outcome: SendOutcome | GivenUp) -> str:
     """The outcome as a metric's label."""
     match outcome:
+        case GivenUp():
+            return "given_up"
         case Taken():
             return "taken"
         case Refused():

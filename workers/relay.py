@@ -20,6 +20,8 @@ _BATCH = 200
 _CLAIM_SECONDS = 30.0
 _IDLE_SECONDS = 2.0
 """How long a relay sleeps when nothing rings; a lost ring costs no more."""
+_PAUSE_AT_LEAST = 0.05
+"""A due row that cannot be claimed is in another relay's hands."""
 _PAUSE_SECONDS = 1.0
 """After a failure of the broker or the database."""
 
@@ -71,8 +73,17 @@ class Relay:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             if not moved:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._rung.wait(), _IDLE_SECONDS)
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Until something rings, or a bell that was set for later is due."""
+        try:
+            due = await self._outbox.next_due()
+        except Unavailable:
+            due = None
+        pause = _IDLE_SECONDS if due is None else min(max(due, _PAUSE_AT_LEAST), _IDLE_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), pause)
 
     async def _batch(self) -> int:
         """Publish what is due; how many rows were looked at."""

@@ -25,8 +25,10 @@ from gateway.service.expire import (
     overdue_approvals,
     overdue_handoffs,
 )
+from gateway.service.receive import close_unconfirmed
 from gateway.service.retire import retire
 from gateway.service.summarise import extractive_summary
+from gateway.telemetry import UNCONFIRMED
 from workers.closings import Closer
 
 RING_AGAIN_SECONDS = 15
@@ -64,6 +66,7 @@ def timers(
         Timer("erasures", 1, lambda: erase_all(store, partitions)),
         Timer("retention", 30, lambda: retire_all(store)),
         Timer("idle", 30, lambda: store.write(expire_idle, partitions)),
+        Timer("receipts", 60, lambda: close_all_unconfirmed(store)),
         Timer("age", 600, lambda: store.write(forget)),
     )
 
@@ -87,6 +90,18 @@ async def erase_all(store: Store, partitions: int) -> int:
                 "a person was erased", extra={"action": "person.erased", "end_user_id": step.end_user_id}
             )
     return STEPS
+
+
+async def close_all_unconfirmed(store: Store) -> int:
+    """Close what no receipt has told the end of, in bounded steps; how many parts."""
+    closed = 0
+    for _ in range(STEPS):
+        step = await store.write(close_unconfirmed)
+        if not step:
+            break
+        closed += step
+    UNCONFIRMED.inc(closed)
+    return closed
 
 
 class Timers:

@@ -9,11 +9,11 @@ from starlette.routing import Route
 from channels.contract import Ingress
 from channels.twilio.addresses import canonical_sender, is_withheld
 from channels.twilio.credentials import TwilioCredentials
-from channels.twilio.errors import part_state
+from channels.twilio.errors import failure_in_callback, part_state
 from channels.twilio.requests import PROVIDER, SMS_PATH, SMS_STATUS_PATH, TwilioForm, proven_form, twiml
 from channels.webhooks import invalid, webhook
 from gateway.domain.attachment import media_type_of
-from gateway.domain.delivery import Receipt
+from gateway.domain.delivery import PartState, Receipt
 from gateway.domain.ids import new_id, parse_id
 from gateway.domain.message import Channel, InboundAttachment, InboundMessage, SenderAuth
 
@@ -75,13 +75,16 @@ def receipt(form: TwilioForm, *, delivery: str, part: str, attempt: str) -> Rece
     if not status or len(status) > MAX_STATUS:
         raise invalid("MessageStatus is missing or is not a status.")
     code = form.text("ErrorCode")
+    known = code if _ERROR_CODE.fullmatch(code) and int(code) else None
+    state = part_state(status)
     delivery_id = parse_id(delivery)
     return Receipt(
         provider=PROVIDER,
         provider_message_id=form.sid("MessageSid", "SmsSid"),
-        state=part_state(status),
+        state=state,
         raw_status=status,
-        error_code=code if _ERROR_CODE.fullmatch(code) and int(code) else None,
+        error_code=known,
+        failure=failure_in_callback(known) if state is PartState.FAILED and known else None,
         delivery_id=delivery_id,
         part_index=_number(part) if delivery_id else None,
         attempt=_number(attempt) if delivery_id else None,

@@ -19,7 +19,7 @@ from twilio.rest import Client
 
 from channels.exchange import Exchange, open_session, read_answer
 from channels.twilio.credentials import TwilioCredentials
-from channels.twilio.errors import RETRY_AFTER_SECONDS, failure_of
+from channels.twilio.errors import failure_of, retry_after
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, SendOutcome, Taken
 
@@ -201,8 +201,8 @@ def _refused(exchange: Exchange, code: object) -> SendOutcome:
     if status == 408 or status >= 500:
         return OutcomeUnknown(f"http_{status}")
     known = code if isinstance(code, int) else status
-    retry_after = RETRY_AFTER_SECONDS.get(known, exchange.retry_after)
-    return Refused(failure_of(status, known), "20429" if status == 429 else str(known), retry_after)
+    wait = exchange.retry_after if exchange.retry_after is not None else retry_after(known)
+    return Refused(failure_of(status, known), "20429" if status == 429 else str(known), wait)
 
 
 def _broken(error: Exception, exchange: Exchange) -> SendOutcome:

@@ -4,68 +4,93 @@ Source: https://www.twilio.com/docs/api/errors and
 https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from gateway.domain.delivery import Failure, PartState
 
+_P, _T, _C = Failure.PERMANENT, Failure.TRANSIENT, Failure.CONFIGURATION
+_BAD, _OUT, _NO = Failure.BAD_ADDRESS, Failure.OPTED_OUT, Failure.NOT_ALLOWED
+_OURS, _PAIR = Failure.OUR_REQUEST, Failure.UNROUTABLE
 
-def _all(failure: Failure, codes: Iterable[int]) -> dict[int, Failure]:
-    return dict.fromkeys(codes, failure)
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a code says: why the part was not taken or, in a callback, did not arrive."""
+
+    failure: Failure
+    text: str
+    retry_after: float | None = None
+    """Seconds, where the code itself says that it takes long."""
 
 
-FAILURES: Final[Mapping[int, Failure]] = MappingProxyType(
-    _all(
-        Failure.TRANSIENT,
-        (
-            20429,  # too many concurrent requests
-            21611, 30001,  # the sender's queue is full
-            30003,  # handset switched off or out of reach
-            30008,  # unknown
-            30017, 30022, 30023, 30027,  # congestion, rate of the campaign, daily caps
-            63018,  # rate of the channel
-        ),
-    )
-    | _all(
-        Failure.CONFIGURATION,
-        (
-            20003, 20404, 30002,  # credentials, account, account suspended
-            21212, 21603, 21606, 21659, 21660, 21701, 21702, 21703, 21704, 63007,  # our sender or service
-            21215, 21408,  # no permission for the region
-            21219, 21608,  # trial account
-            30007, 30018, 30024, 30032, 30034,  # filtered, sender not registered or not verified
-            30010,  # price cap
-        ),
-    )
-    | _all(
-        Failure.BAD_ADDRESS,
-        (
-            21211, 21214, 21217, 21421, 21614,  # not a number, not a mobile one
-            30005, 30006,  # unknown handset, landline
-        ),
-    )
-    | _all(Failure.OPTED_OUT, (21610,))
-    | _all(
-        Failure.PERMANENT,
-        (
-            21602, 21604, 21609, 21617, 21620, 21623, 21624, 21652,  # our request is wrong
-            21612,  # no route between these two
-            30004, 30019, 30036,  # blocked, too large for the carrier, validity expired
-            63003, 63016, 63024,  # channel recipient, outside the 24-hour window
-        ),
-    )
-)  # fmt: skip
-"""Twilio's error code → why the part was not taken, or (30xxx, in callbacks) not delivered."""
+ERRORS: Final[Mapping[int, Meaning]] = MappingProxyType(
+    {
+        # of a POST
+        20003: Meaning(_C, "the credentials are wrong"),
+        20404: Meaning(_C, "the account is not there"),
+        20429: Meaning(_T, "too many requests at once"),
+        21211: Meaning(_BAD, "To is not a number"),
+        21212: Meaning(_C, "From is not a number"),
+        21214: Meaning(_BAD, "To cannot be reached"),
+        21215: Meaning(_NO, "no permission for the region"),
+        21217: Meaning(_BAD, "To is not a valid number"),
+        21219: Meaning(_NO, "To is not verified, and this is a trial account"),
+        21408: Meaning(_NO, "no permission for the region"),
+        21421: Meaning(_BAD, "To is not a valid number"),
+        21602: Meaning(_OURS, "the body is missing"),
+        21603: Meaning(_C, "From is missing"),
+        21604: Meaning(_OURS, "To is missing"),
+        21606: Meaning(_C, "From is not a number of ours, or cannot send"),
+        21608: Meaning(_NO, "To is not verified, and this is a trial account"),
+        21609: Meaning(_OURS, "StatusCallback is not a URL"),
+        21610: Meaning(_OUT, "the recipient has opted out"),
+        21611: Meaning(_T, "the sender's queue is full", 120.0),
+        21612: Meaning(_PAIR, "no route from this sender to this recipient"),
+        21614: Meaning(_BAD, "To is not a mobile number"),
+        21617: Meaning(_OURS, "the body is too long"),
+        21620: Meaning(_OURS, "a media URL is not valid"),
+        21623: Meaning(_OURS, "too many media files"),
+        21624: Meaning(_OURS, "the validity period is not valid"),
+        21652: Meaning(_OURS, "a parameter is not allowed here"),
+        21659: Meaning(_C, "From is not a number of ours"),
+        21660: Meaning(_C, "From and account do not belong together"),
+        21701: Meaning(_C, "the messaging service is not there"),
+        21702: Meaning(_C, "the messaging service is not there"),
+        21703: Meaning(_C, "the messaging service has no sender"),
+        21704: Meaning(_C, "the messaging service has no sender"),
+        63003: Meaning(_P, "the channel does not know the recipient"),
+        63007: Meaning(_C, "the channel does not know the sender"),
+        63016: Meaning(_P, "outside the 24-hour window: a template is needed"),
+        63024: Meaning(_P, "the recipient is not valid on the channel"),
+        # of a callback
+        30001: Meaning(_T, "the sender's queue was full"),
+        30002: Meaning(_C, "the account is suspended"),
+        30003: Meaning(_T, "the handset is switched off or out of reach", 1800.0),
+        30004: Meaning(_PAIR, "blocked"),
+        30005: Meaning(_BAD, "unknown or inactive handset"),
+        30006: Meaning(_BAD, "a landline, or a carrier that cannot be reached"),
+        30007: Meaning(_NO, "filtered by the carrier for what it says"),
+        30008: Meaning(_T, "unknown"),
+        30010: Meaning(_C, "dearer than the price cap"),
+        30017: Meaning(_T, "the carrier's network is congested", 300.0),
+        30018: Meaning(_C, "the destination demands registration"),
+        30019: Meaning(_P, "too large for the carrier"),
+        30022: Meaning(_T, "faster than the campaign's rate", 300.0),
+        30023: Meaning(_T, "the day's limit of the brand is reached", 86_400.0),
+        30024: Meaning(_C, "the sender is not registered with the carrier"),
+        30027: Meaning(_T, "the day's limit of the carrier is reached", 86_400.0),
+        30032: Meaning(_C, "the toll-free number is not verified"),
+        30034: Meaning(_C, "the number is not registered for 10DLC"),
+        30036: Meaning(_P, "older than its validity period"),
+        63018: Meaning(_T, "faster than the channel's rate"),
+    }
+)
+"""Twilio's error code → its meaning: 2xxxx answer a POST, 30xxx come in callbacks, 63xxx in both."""
 
-RETRY_AFTER_SECONDS: Final[Mapping[int, float]] = MappingProxyType({21611: 120.0})
-"""How long to wait where the code itself says that it takes long."""
-
-_BY_HTTP_STATUS: Final = {
-    401: Failure.CONFIGURATION,
-    403: Failure.CONFIGURATION,
-    404: Failure.CONFIGURATION,
-}
+_BY_HTTP_STATUS: Final = {401: _C, 403: _C, 404: _C}
 
 PART_STATES: Final[Mapping[str, PartState]] = MappingProxyType(
     {
@@ -88,11 +113,23 @@ def failure_of(http_status: int, code: int) -> Failure:
     """Why a request with this answer was refused; an unknown code in another 4xx is permanent."""
     if http_status == 429:
         return Failure.TRANSIENT
-    if code in FAILURES:
-        return FAILURES[code]
+    if code in ERRORS:
+        return ERRORS[code].failure
     if 300 <= http_status < 400:
         return Failure.CONFIGURATION  # the API's address is not Twilio's
     return _BY_HTTP_STATUS.get(http_status, Failure.PERMANENT)
+
+
+def retry_after(code: int) -> float | None:
+    """How many seconds a code says to wait, if it does."""
+    known = ERRORS.get(code)
+    return known.retry_after if known else None
+
+
+def failure_in_callback(code: str) -> Failure:
+    """Why a message that Twilio had taken did not arrive; permanent where the code is not in the table."""
+    known = ERRORS.get(int(code)) if code.isdecimal() else None
+    return known.failure if known else Failure.PERMANENT
 
 
 def part_state(message_status: str) -> PartState:

@@ -27,9 +27,13 @@ class PartState(StrEnum):
     PENDING = "pending"
     SENDING = "sending"
     UNKNOWN = "unknown"
-    """Claimed, and the outcome was not learnt: to be reconciled, never blindly repeated."""
+    """Claimed, and the outcome was not learnt: to be reconciled, never blindly repeated.
+
+    In a receipt: a status that we do not know; it still proves that the part was taken."""
     ACCEPTED = "accepted"
     SENT = "sent"
+    UNCONFIRMED = "unconfirmed"
+    """The provider has sent it, and nobody said for days whether it arrived: many carriers never do."""
     DELIVERED = "delivered"
     FAILED = "failed"
     CANCELED = "canceled"
@@ -42,13 +46,19 @@ class PartState(StrEnum):
 
     @property
     def left(self) -> bool:
-        """The provider has it, or it will never be sent: the next part may go."""
+        """The provider has it, or it stays here: the next part may go."""
         return self in (
             PartState.ACCEPTED,
             PartState.SENT,
+            PartState.UNCONFIRMED,
             PartState.DELIVERED,
             PartState.SANDBOXED,
         )
+
+    @property
+    def lost(self) -> bool:
+        """It has not arrived and will not: what is left of its reply is not sent."""
+        return self in (PartState.FAILED, PartState.CANCELED)
 
 
 _RANK = {
@@ -57,6 +67,7 @@ _RANK = {
     PartState.UNKNOWN: 1,
     PartState.ACCEPTED: 2,
     PartState.SENT: 4,
+    PartState.UNCONFIRMED: 4,
     PartState.SANDBOXED: 5,
     PartState.CANCELED: 5,
     PartState.FAILED: 5,
@@ -87,6 +98,8 @@ class Part:
     state: PartState = PartState.PENDING
     attempt: int = 0
     claimed_at: int | None = None
+    slot_at: int | None = None
+    """Its place in the sender's rate, µs, where it has been given one and was not claimed since."""
     provider_message_id: str | None = None
     error_code: str | None = None
 
@@ -137,9 +150,17 @@ class Failure(StrEnum):
     PERMANENT = "permanent"
     """This message will never be taken."""
     BAD_ADDRESS = "bad_address"
+    """Nothing can be delivered there: the address is marked."""
     OPTED_OUT = "opted_out"
+    """Its owner wants nothing from us: the pair is suppressed."""
+    UNROUTABLE = "unroutable"
+    """Not from this sender to this address; another sender may."""
+    NOT_ALLOWED = "not_allowed"
+    """Our account may not send this one, others it may: for the operator to see."""
+    OUR_REQUEST = "our_request"
+    """The request is wrong: a fault of ours."""
     CONFIGURATION = "configuration"
-    """Our account or sender is at fault: stop, tell the operator."""
+    """Our account or sender is at fault, whatever is sent: it is stopped, for the operator to mend."""
     TRANSIENT = "transient"
     """The same part may be sent again later."""
 
@@ -181,12 +202,23 @@ class Receipt:
     state: PartState
     raw_status: str
     error_code: str | None = None
+    failure: "Failure | None" = None
+    """What `error_code` means, where the state is FAILED and the code is known."""
     delivery_id: str | None = None
     """With `part_index`: our own reference, echoed in the callback's URL, so a receipt that
     overtakes the answer to the POST still finds its part (and proves that it was taken)."""
     part_index: int | None = None
     attempt: int | None = None
 
+
+RECONCILE_AFTER = 20
+"""Seconds after its claim from which an attempt of unknown outcome is looked up: its POST has ended."""
+
+LOOKS = (RECONCILE_AFTER, 30)
+"""When it is looked up, besides once at the end."""
+
+LEAST_GAP = 1.0
+"""Seconds between the parts of one reply, so that they arrive in their order more often than not."""
 
 ATTEMPTS = 5
 """Tries of a turn or a part before it becomes a dead letter."""
@@ -198,3 +230,34 @@ BACKOFF_SECONDS = (5, 30, 120, 600)
 def backoff(attempt: int) -> int:
     """Seconds to wait after attempt number `attempt` (1-based) has failed."""
     return BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS)) - 1]
+
+
+class OnUnknown(StrEnum):
+    """What becomes of a part whose outcome could not be learnt."""
+
+    RESEND = "resend"
+    """It is sent again, perhaps twice then: for replies."""
+    GIVE_UP = "give_up"
+    """It is not, and perhaps missing then: for codes and payments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRules:
+    """How what goes out from one of our addresses is paced, and what happens when it goes wrong."""
+
+    segments_per_second: float | None = None
+    """What the sender keeps to over all processes; None: whatever the provider takes."""
+    resend_after: int = RECONCILE_AFTER
+    """Seconds after its claim from which an attempt that left no trace counts as not taken."""
+    on_unknown: OnUnknown = OnUnknown.RESEND
+    cancel_unsent: bool = False
+    """Whether what a later turn says replaces what has not left of an earlier one."""
+
+    def gap(self, segments: int) -> float:
+        """Seconds after a part of so many segments in which the next of the same reply does not leave."""
+        rate = self.segments_per_second
+        return LEAST_GAP if rate is None else max(LEAST_GAP, segments / rate)
+
+    def looks(self) -> tuple[int, ...]:
+        """When an attempt of unknown outcome is looked up, seconds after its claim; the last look decides."""
+        return (*(look for look in LOOKS if look < self.resend_after), self.resend_after)

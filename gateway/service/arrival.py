@@ -22,6 +22,7 @@ _BADNESS = (
     (PartState.SENDING, DeliveryState.SENDING),
     (PartState.ACCEPTED, DeliveryState.SENT),
     (PartState.SENT, DeliveryState.SENT),
+    (PartState.UNCONFIRMED, DeliveryState.SENT),
     (PartState.SANDBOXED, DeliveryState.SANDBOXED),
     (PartState.DELIVERED, DeliveryState.DELIVERED),
 )

@@ -1,19 +1,13 @@
 """Bring replies to people: queue a delivery in its lane, then claim, send, record part by part (rule 4)."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import (
     Delivery,
     DeliveryState,
-    Failure,
     Part,
-    PartState,
-    PartText,
-    Refused,
     Thread,
     lane_of,
 )
@@ -24,22 +18,10 @@ from gateway.domain.message import Author, Message
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import NotNow
 from gateway.service.arrival import tell_arrival
-from gateway.service.dead import bury_delivery
+from gateway.service.lanes import LaneRef
+from gateway.service.parts import settle_part
 from gateway.service.postings import envelope, post, ring_lane
-from gateway.store.engine import single_statement
 from gateway.store.records import delivery_of, pack, part_of
-
-SUPPRESSED = Refused(Failure.OPTED_OUT, "suppressed")
-"""We refuse it ourselves: nobody has to look at it, and to requeue it would be wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class LaneRef:
-    """The right to send in a lane: whose, and under which fencing number."""
-
-    lane: str
-    worker_id: str
-    fence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,123 +125,13 @@ async def next_delivery(tx: Tx, ref: LaneRef) -> Delivery | None:
     return delivery_of(row, tuple(part_of(p) for p in parts))
 
 
-async def store_parts(tx: Tx, delivery_id: str, texts: Sequence[PartText]) -> tuple[Part, ...]:
-    """Keep how a reply was cut, before the first part is sent: a retry sends the same."""
-    parts = tuple(
-        Part(
-            delivery_id=delivery_id,
-            index=index,
-            text=text.text,
-            hash=hashlib.sha256(text.text.encode()).hexdigest(),
-            encoding=text.encoding,
-            segments=text.segments,
-        )
-        for index, text in enumerate(texts)
-    )
-    for part in parts:
-        await tx.later(
-            "part_insert",
-            delivery_id=part.delivery_id,
-            number=part.index,
-            text=part.text,
-            hash=part.hash,
-            encoding=part.encoding,
-            segments=part.segments,
-        )
-    return parts
-
-
-@dataclass(frozen=True, slots=True)
-class PartClaim:
-    """An attempt that is committed: the provider may be called now."""
-
-    attempt: int
-    claimed_at: int
-
-
-async def claim_part(
-    tx: Tx, ref: LaneRef, part: Part, provider: str, texts: Sequence[PartText] = ()
-) -> PartClaim | Refused | None:
-    """Commit an attempt before the provider is called; with `texts`, store the parts first.
-
-    None when there is nothing to send: the delivery was canceled, or the provider has the part. Refused
-    when the recipient wants nothing from us, as it is at this moment.
-    Raises Fenced when the lane is another's.
-    """
-    if texts:
-        await store_parts(tx, part.delivery_id, texts)
-        await tx.later("delivery_state", id=part.delivery_id, state="sending", error_code=None)
-    row = await tx.one(
-        "part_claim",
-        delivery_id=part.delivery_id,
-        number=part.index,
-        provider=provider,
-        lane=ref.lane,
-        fence=ref.fence,
-        worker_id=ref.worker_id,
-    )
-    if row is not None:
-        return PartClaim(row["attempt"], row["claimed_at"])
-    await _check(tx, ref)
-    if await tx.one("delivery_suppressed", id=part.delivery_id) is not None:
-        return SUPPRESSED
-    return None
-
-
-async def _check(tx: Tx, ref: LaneRef) -> None:
-    """Raise Fenced unless the lane is still held under this number."""
-    if await tx.one("lane_held", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id) is None:
-        raise Fenced(ref.lane)
-
-
-async def settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> None:
-    """Record that the provider has the part; needs no lease, since it is a fact about the world.
-
-    Raises Fenced where the part is gone: its conversation was deleted while it was on its way.
-    """
-    await _settle_part(tx, part, provider_message_id)
-
-
-async def _settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> Row:
-    """How the part stands now: a receipt may have come first."""
-    row = await tx.one(
-        "part_settle",
-        delivery_id=part.delivery_id,
-        number=part.index,
-        state=PartState.ACCEPTED.value,
-        rank=PartState.ACCEPTED.rank,
-        provider_message_id=provider_message_id,
-        error_code=None,
-    )
-    if row is None:
-        raise Fenced(part.delivery_id)  # its conversation was deleted while it was on its way
-    return row
-
-
 async def settle_part_and_delivery(
     tx: Tx, ref: LaneRef, delivery: Delivery, part: Part, provider_message_id: str
 ) -> Delivery | None:
     """The last part is taken: the delivery is over too; the lane's next one, if any."""
-    row = await _settle_part(tx, part, provider_message_id)
+    row = await settle_part(tx, part, provider_message_id)
     only = [row] if part.index == 0 else None
     return await settle_delivery(tx, ref, delivery, DeliveryState.SENT, parts=only)
-
-
-async def fail_delivery(
-    tx: Tx, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused
-) -> Delivery | None:
-    """A part will never be taken: the rest of the delivery is canceled, and kept as a dead letter."""
-    await tx.run(
-        "part_reset",
-        delivery_id=part.delivery_id,
-        number=part.index,
-        state=PartState.FAILED.value,
-        rank=PartState.FAILED.rank,
-        error_code=refused.code,
-    )
-    if refused != SUPPRESSED:
-        await bury_delivery(tx, delivery, part, refused)
-    return await settle_delivery(tx, ref, delivery, DeliveryState.FAILED, error_code=refused.code)
 
 
 async def settle_delivery(
@@ -295,40 +167,6 @@ async def settle_delivery(
 async def _canceled(tx: Tx, delivery: Delivery) -> bool:
     row = await tx.one("delivery_lock", id=delivery.id)
     return row is not None and row["state"] == DeliveryState.CANCELED
-
-
-async def postpone_part(
-    tx: Tx, ref: LaneRef, part: Part, state: PartState, *, error_code: str | None, delay_seconds: float
-) -> None:
-    """Refused for now, or unknown: let the lane go until it is to be tried, or looked up."""
-    await tx.run(
-        "part_reset",
-        delivery_id=part.delivery_id,
-        number=part.index,
-        state=state.value,
-        rank=state.rank,
-        error_code=error_code,
-    )
-    await postpone_lane(tx, ref, delay_seconds)
-
-
-async def postpone_lane(tx: Tx, ref: LaneRef, delay_seconds: float) -> None:
-    """Let the lane go, not to be taken before the delay is over. Raises Fenced."""
-    changed = await tx.run(
-        "lane_postpone",
-        lane=ref.lane,
-        fence=ref.fence,
-        worker_id=ref.worker_id,
-        delay=int(delay_seconds * SECOND),
-    )
-    if not changed:
-        raise Fenced(ref.lane)
-
-
-@single_statement
-async def release_lane(tx: Tx, ref: LaneRef) -> None:
-    """Let the lane go at once."""
-    await tx.run("lane_release", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id)
 
 
 async def cancel_unsent(tx: Tx, conversation: Conversation, *, at: int) -> None:

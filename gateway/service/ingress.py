@@ -7,10 +7,10 @@ from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.message import Accepted, Channel, InboundMessage
 from gateway.domain.ports import Store
 from gateway.service.accept import ATTACHMENTS_PATH, Route, accept
-from gateway.service.receive import receive
+from gateway.service.receive import Received, receive
 from gateway.service.routes import route_of
 from gateway.settings import GatewayConfig
-from gateway.telemetry import ACCEPTED, RECEIPTS
+from gateway.telemetry import ACCEPTED, DOUBLED, RECEIPTS
 from gateway.tracing import note, span
 
 
@@ -72,5 +72,7 @@ class Receipts:
 
     async def __call__(self, receipt: Receipt) -> None:
         """Idempotent and order-safe."""
-        await self._store.write(receive, receipt)
+        received = await self._store.write(receive, receipt)
         RECEIPTS.labels(receipt.provider, receipt.state.value).inc()
+        if received is Received.DOUBLED:
+            DOUBLED.labels(receipt.provider).inc()

@@ -1,6 +1,6 @@
 """What a unit of work puts on the queues: outbox rows, written in its own transaction."""
 
-from gateway.domain.clock import rfc3339
+from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.envelope import Envelope, Exchange, partition
 from gateway.domain.ids import new_id
 from gateway.domain.message import JsonObject
@@ -23,8 +23,10 @@ def envelope(
     )
 
 
-async def post(tx: Tx, exchange: Exchange, routing_key: str, message: Envelope) -> None:
-    """Put an envelope into the outbox; it leaves after the commit, in the trace of the present work."""
+async def post(
+    tx: Tx, exchange: Exchange, routing_key: str, message: Envelope, *, delay_seconds: float = 0
+) -> None:
+    """Put an envelope into the outbox; it leaves after the commit and a delay, in the trace of this work."""
     await tx.later(
         "outbox_insert",
         id=message.id,
@@ -32,6 +34,7 @@ async def post(tx: Tx, exchange: Exchange, routing_key: str, message: Envelope) 
         routing_key=routing_key,
         body=message.model_dump_json(),
         traceparent=traceparent(),
+        delay=int(delay_seconds * SECOND),
     )
     tx.after_commit(Wake.OUTBOX)
 
@@ -42,9 +45,11 @@ async def ring_turns(tx: Tx, *, organization_id: str, conversation_id: str, part
     await post(tx, Exchange.INBOUND, str(partition(conversation_id, partitions)), bell)
 
 
-async def ring_lane(tx: Tx, *, organization_id: str, channel: str, lane: str, at: int) -> None:
-    """Ring a lane's bell: a delivery in it is due."""
+async def ring_lane(
+    tx: Tx, *, organization_id: str, channel: str, lane: str, at: int, delay_seconds: float = 0
+) -> None:
+    """Ring a lane's bell: a delivery in it is due, now or after the delay."""
     bell = envelope(
         "delivery.due", {"lane": lane}, at=at, organization_id=organization_id, conversation_id=None
     )
-    await post(tx, Exchange.OUTBOUND, channel, bell)
+    await post(tx, Exchange.OUTBOUND, channel, bell, delay_seconds=delay_seconds)

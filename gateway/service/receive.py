@@ -1,22 +1,32 @@
-"""Apply what a provider says later about a part: ranked, once, in whatever order the receipts come."""
+"""Apply what a provider says later about a part: ranked, once, in whatever order the receipts come.
+
+States go up by rank and never back, but for delivered after failed. Who is contradicted is logged.
+"""
 
 import logging
 from enum import StrEnum
 
+from gateway.domain.clock import SECOND
 from gateway.domain.delivery import PartState, Receipt
 from gateway.domain.ids import parse_id
 from gateway.domain.ports import Row, Tx
 from gateway.service.arrival import tell_arrival
+from gateway.service.consequences import draw_consequences
+
+UNCONFIRMED_AFTER = 72 * 3600 * SECOND
+"""How long a receipt is waited for, µs: many carriers never send one."""
 
 _log = logging.getLogger(__name__)
 
 
 class Received(StrEnum):
-    """What a receipt changed."""
+    """What a receipt changed, or showed."""
 
     APPLIED = "applied"
     STALE = "stale"
     """Nothing: it, or a later one, had come before; or it tells of an attempt that no longer counts."""
+    DOUBLED = "doubled"
+    """The provider took two attempts of one part; told once. Its state counts as any other receipt's."""
     UNKNOWN_PART = "unknown_part"
     """We have no such part."""
 
@@ -40,24 +50,85 @@ async def receive(tx: Tx, receipt: Receipt) -> Received:
         return Received.UNKNOWN_PART
     if _of_another_attempt(receipt, part):
         return Received.STALE
+    doubled = await _doubled(tx, receipt, part)
+    applied = await _apply(tx, receipt, part)
+    if doubled:
+        return Received.DOUBLED
+    return Received.APPLIED if applied else Received.STALE
+
+
+async def _apply(tx: Tx, receipt: Receipt, part: Row) -> bool:
+    state = PartState.ACCEPTED if receipt.state is PartState.UNKNOWN else receipt.state
     changed = await tx.run(
         "part_receipt",
         delivery_id=part["delivery_id"],
         number=part["number"],
-        state=receipt.state.value,
-        rank=receipt.state.rank,
+        state=state.value,
+        rank=state.rank,
         raw_status=receipt.raw_status,
         error_code=receipt.error_code,
         provider=receipt.provider,
         provider_message_id=receipt.provider_message_id,
     )
     if not changed:
-        return Received.STALE
+        await _note(tx, receipt, part)
+        return False
     # after the part, as settling does; whoever comes last sees what the others have changed
     delivery = await tx.one("delivery_lock", id=part["delivery_id"])
-    if delivery is not None and delivery["settled_at"] is not None:
+    if delivery is None:
+        return True
+    if state is PartState.FAILED and receipt.failure is not None:
+        await draw_consequences(tx, delivery, receipt.failure, receipt.error_code or receipt.raw_status)
+    if delivery["settled_at"] is not None:
         await tell_arrival(tx, delivery)
-    return Received.APPLIED
+    return True
+
+
+async def close_unconfirmed(tx: Tx) -> int:
+    """Wait no longer for receipts that have not come in three days; how many parts, so many at most."""
+    return await tx.run("parts_unconfirmed", age=UNCONFIRMED_AFTER)
+
+
+async def _doubled(tx: Tx, receipt: Receipt, part: Row) -> bool:
+    """Whether this is the first we hear of a second copy."""
+    bound = part["provider_message_id"]
+    if bound is None or bound == receipt.provider_message_id:
+        return False
+    first = await tx.run(
+        "part_doubled",
+        delivery_id=part["delivery_id"],
+        number=part["number"],
+        provider_message_id=receipt.provider_message_id,
+    )
+    if not first:
+        return False
+    _log.warning(
+        "a part that was sent again had been taken the first time",
+        extra={"action": "part.doubled", "delivery_id": part["delivery_id"], "part": part["number"]},
+    )
+    return True
+
+
+async def _note(tx: Tx, receipt: Receipt, part: Row) -> None:
+    """Keep what cannot change the state: a status we do not know, a contradiction to the end we were told."""
+    if receipt.state is PartState.UNKNOWN:
+        await tx.run(
+            "part_raw_status",
+            delivery_id=part["delivery_id"],
+            number=part["number"],
+            raw_status=receipt.raw_status,
+        )
+    elif receipt.state is PartState.FAILED and part["state"] == PartState.DELIVERED:
+        _log.warning(
+            "a part is reported as failed after it was delivered",
+            extra={
+                "action": "receipt.contradicts",
+                "delivery_id": part["delivery_id"],
+                "part": part["number"],
+                "raw_status": receipt.raw_status,
+                "code": receipt.error_code,
+            },
+        )
 
 
 async def _find(tx: Tx, receipt: Receipt) -> Row | None:

@@ -14,6 +14,7 @@ from gateway.domain.turn import InputKind
 from gateway.service.accept import Route, accept
 from gateway.service.dead import MAX_BODY, DeadLetter, letter, settle
 from gateway.service.postings import ring_lane, ring_turns
+from gateway.service.senders import SenderKey, resume
 from gateway.service.spooling import MESSAGES, SpoolKind
 from gateway.service.webhook_endpoints import redeliver
 from gateway.tracing import TRACEPARENT, parse_traceparent, traceparent
@@ -33,8 +34,8 @@ async def requeue(tx: Tx, letter_id: str, partitions: int, route: RouteOf | None
     """Have it done again and settle the letter. Raises CannotRequeue.
 
     The messages of a turn become pending input again, the unsent parts of a delivery are sent again, an event
-    goes to its webhook endpoint again, a message that was spooled and refused is accepted by its `route`; any
-    other message goes, as it was, to where it came from.
+    goes to its webhook endpoint again, a sender that was stopped sends again, a message that was spooled and
+    refused is accepted by its `route`; any other message goes, as it was, to where it came from.
     """
     found = await letter(tx, letter_id)
     if found is None:
@@ -51,6 +52,8 @@ async def requeue(tx: Tx, letter_id: str, partitions: int, route: RouteOf | None
             await _deliver_again(tx, envelope)
         case "webhook.dead", Envelope():
             await _tell_again(tx, envelope)
+        case "sender.halted", Envelope():
+            await _send_again(tx, envelope)
         case "ingress.refused", Envelope() if route is not None:
             await _accept_again(tx, envelope, route)
         case _:
@@ -142,6 +145,14 @@ async def _deliver_again(tx: Tx, dead: Envelope) -> None:
     )
 
 
+async def _send_again(tx: Tx, halted: Envelope) -> None:
+    """Its sender sends again, and what has waited for it leaves."""
+    organization_id = _id(halted.organization_id)
+    key = SenderKey(organization_id, str(halted.data.get("channel")), str(halted.data.get("address")))
+    if not await resume(tx, key):
+        raise CannotRequeue("this sender is not stopped any more")
+
+
 async def _tell_again(tx: Tx, dead: Envelope) -> None:
     """Its endpoint is told the event again, and has another day for it."""
     organization_id, endpoint_id = _id(dead.organization_id), _id(dead.data.get("endpoint_id"))
@@ -177,6 +188,7 @@ async def _post_again(tx: Tx, found: DeadLetter, partitions: int) -> None:
         routing_key=way.routing_key,
         body=found.body,
         traceparent=parse_traceparent(found.headers.get(TRACEPARENT)) or traceparent(),
+        delay=0,
     )
     tx.after_commit(Wake.OUTBOX)
 

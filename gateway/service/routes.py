@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from gateway.domain.conversation import Conversation
+from gateway.domain.delivery import SendRules
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.message import Channel
@@ -42,6 +43,17 @@ def fallbacks_of(config: GatewayConfig, conversation: Conversation) -> Fallbacks
         handoff_timeout=None if timeout is None else timeout // _MICROSECOND,
         handoff_timeout_action=values.handoff_timeout_action,
         handoff_timeout_text=values.handoff_timeout_text,
+    )
+
+
+def send_rules_of(config: GatewayConfig, channel: Channel, address: str) -> SendRules:
+    """How what goes out from one of our addresses is paced, and what happens when it goes wrong."""
+    values = config.channel(channel, address)
+    return SendRules(
+        segments_per_second=values.segments_per_second,
+        resend_after=int(values.resend_after.total_seconds()),
+        on_unknown=values.on_unknown,
+        cancel_unsent=values.cancel_unsent,
     )
 
 

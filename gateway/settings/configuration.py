@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 
+from gateway.domain.delivery import RECONCILE_AFTER, OnUnknown
 from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.ids import named_id, parse_id
 from gateway.domain.message import Channel
@@ -30,6 +31,14 @@ class ChannelConfig:
     """The most SMS that one reply may take."""
     number_parts: bool = True
     """Whether the parts of a long reply are numbered."""
+    segments_per_second: float | None = None
+    """What goes out from an address at most, over all processes; None: whatever the provider takes."""
+    cancel_unsent: bool = False
+    """Whether a later turn's reply replaces what has not left of an earlier one."""
+    on_unknown: OnUnknown = OnUnknown.RESEND
+    """What becomes of a part whose outcome cannot be learnt."""
+    resend_after: timedelta = timedelta(seconds=RECONCILE_AFTER)
+    """After this long an attempt that left no trace at the provider counts as not taken."""
     failure_text: str | None = None
     """Said once where a turn was given up; None: nothing is said."""
     handoff_timeout: timedelta | None = None
@@ -46,7 +55,7 @@ class ChannelConfig:
 
 _DEFAULTS = {
     Channel.API: ChannelConfig(timedelta(hours=24)),
-    Channel.SMS: ChannelConfig(timedelta(hours=72)),
+    Channel.SMS: ChannelConfig(timedelta(hours=72), resend_after=timedelta(minutes=2)),
     Channel.EMAIL: ChannelConfig(timedelta(days=30)),
     Channel.VOICE: ChannelConfig(timedelta(hours=1)),
 }

@@ -1,13 +1,15 @@
 """gateway.toml: reading the file and the shape of its tables."""
 
 import tomllib
+from datetime import timedelta
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from gateway.domain.delivery import RECONCILE_AFTER, OnUnknown
 from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.message import Channel
 from gateway.settings.addresses import parse_address
@@ -22,6 +24,16 @@ DEFAULT_MAIL_DOMAIN = "localhost"
 
 Said = Annotated[str, Field(min_length=1, max_length=1600)]
 """What the gateway itself says to an end user."""
+
+
+_SOONEST, _LATEST = timedelta(seconds=RECONCILE_AFTER), timedelta(minutes=10)
+
+
+def _resend_after(value: timedelta) -> timedelta:
+    """Raise ValueError before an attempt can have ended, or so late that nobody expects the message."""
+    if not _SOONEST <= value <= _LATEST:
+        raise ValueError(f"must be between {RECONCILE_AFTER} s and 10 minutes")
+    return value
 
 
 class VoiceMode(StrEnum):
@@ -51,13 +63,26 @@ class ChannelTable(Table):
     quiet_hours: Quiet | None = None
     max_parts: Annotated[int, Number, Field(ge=1, le=100)] | None = None
     number_parts: bool | None = None
+    segments_per_second: Annotated[float, Number, Field(ge=0.01, le=10_000)] | None = None
+    cancel_unsent: bool | None = None
+    on_unknown: OnUnknown | None = None
+    resend_after: Annotated[Duration, AfterValidator(_resend_after)] | None = None
     failure_text: Said | None = None
     handoff_timeout: Duration | None = None
     handoff_timeout_action: HandoffTimeoutAction | None = None
     handoff_timeout_text: Said | None = None
 
 
-NOT_IN_CALLS = ("failure_text", "handoff_timeout", "handoff_timeout_action", "handoff_timeout_text")
+NOT_IN_CALLS = (
+    "failure_text",
+    "handoff_timeout",
+    "handoff_timeout_action",
+    "handoff_timeout_text",
+    "segments_per_second",
+    "cancel_unsent",
+    "on_unknown",
+    "resend_after",
+)
 
 
 def _written(table: ChannelTable) -> None:

@@ -151,6 +151,7 @@ async def _insert(tx: Tx, posting: Posting) -> None:
         routing_key=posting.routing_key,
         body=posting.body,
         traceparent=posting.traceparent,
+        delay=0,
     )
     tx.after_commit(Wake.OUTBOX)
 

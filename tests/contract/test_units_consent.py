@@ -11,7 +11,9 @@ from gateway.domain.message import Channel
 from gateway.domain.ports import Store
 from gateway.service.browse import Position
 from gateway.service.consent import consents_page, revoke, start_again, take_back
-from gateway.service.deliver import LaneClaim, PartClaim, claim_lane, claim_part, fail_delivery, settle_part
+from gateway.service.deliver import LaneClaim, claim_lane
+from gateway.service.fail import fail_delivery
+from gateway.service.parts import PartClaim, claim_part, settle_part
 from gateway.service.suppress import (
     ANY,
     lift,

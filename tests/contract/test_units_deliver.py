@@ -22,20 +22,11 @@ from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
 from gateway.domain.ports import Store
 from gateway.domain.turn import Claim, NotNow
-from gateway.service.deliver import (
-    LaneClaim,
-    PartClaim,
-    claim_lane,
-    claim_part,
-    fail_delivery,
-    postpone_lane,
-    postpone_part,
-    release_lane,
-    settle_delivery,
-    settle_part,
-    settle_part_and_delivery,
-)
+from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
 from gateway.service.expire import due_lanes
+from gateway.service.fail import fail_delivery
+from gateway.service.lanes import postpone_lane, release_lane
+from gateway.service.parts import PartClaim, claim_part, postpone_part, settle_part
 from gateway.service.receive import Received, receive
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
@@ -352,9 +343,11 @@ async def test_the_failure_of_an_earlier_attempt_is_not_the_parts(store: Movable
     assert await store.write(receive, early) is Received.STALE
     assert await shown(store, conversation_id) == ["sent"]
     arrived = receipt(part, PartState.DELIVERED, sid="SM-first", attempt=1)
-    assert await store.write(receive, arrived) is Received.APPLIED
+    assert await store.write(receive, arrived) is Received.DOUBLED
+    assert await store.write(receive, arrived) is Received.STALE
     (row,) = await rows(store, "test_parts", id=conversation_id)
     assert (row["state"], row["provider_message_id"]) == ("delivered", "SM-second")
+    assert row["doubled_by"] == "SM-first"
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -21,10 +21,11 @@ from gateway.service.close import close
 from gateway.service.consent import revoke
 from gateway.service.converse import NewConversation, create, insert
 from gateway.service.dead import bury
-from gateway.service.deliver import LaneClaim, claim_lane, claim_part, settle_delivery, settle_part
+from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery
 from gateway.service.erase import AT_ONCE, GRACE, Step, erase_step, request_erasure
 from gateway.service.identify import end_user, resolve
 from gateway.service.merge import merge, unmerge
+from gateway.service.parts import claim_part, settle_part
 from gateway.service.people import attach_contact, patch_profile
 from gateway.service.postings import envelope
 from gateway.service.respond import finish_turn

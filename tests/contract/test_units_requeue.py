@@ -11,16 +11,9 @@ from gateway.domain.ports import Store
 from gateway.domain.turn import NotNow
 from gateway.service.close import close
 from gateway.service.dead import MAX_BODY, bury, letter, letters_like, open_letters, settle
-from gateway.service.deliver import (
-    LaneClaim,
-    PartClaim,
-    claim_lane,
-    claim_part,
-    fail_delivery,
-    settle_delivery,
-    settle_part,
-    settle_part_and_delivery,
-)
+from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
+from gateway.service.fail import fail_delivery
+from gateway.service.parts import PartClaim, claim_part, settle_part
 from gateway.service.requeue import CannotRequeue, requeue
 from gateway.service.respond import fail_turn
 from tests.contract import scene
@@ -51,7 +44,7 @@ async def refused_part(store: Store) -> tuple[str, LaneClaim]:
     assert await store.write(claim_part, claim.ref, first, "twilio", cut)
     await store.write(settle_part, first, "SM1")
     assert await store.write(claim_part, claim.ref, second, "twilio")
-    refused = Refused(Failure.CONFIGURATION, "20003")
+    refused = Refused(Failure.PERMANENT, "21612")
     assert await store.write(fail_delivery, claim.ref, claim.delivery, second, refused) is None
     return accepted.conversation_id, claim
 

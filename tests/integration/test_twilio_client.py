@@ -146,8 +146,8 @@ async def test_short_codes_are_sent_to_in_twilios_spelling(bench: Bench) -> None
     ("to", "sender", "expected"),
     [
         ("+15005550001", OURS, Refused(Failure.BAD_ADDRESS, "21211")),
-        ("+15005550002", OURS, Refused(Failure.PERMANENT, "21612")),
-        ("+15005550003", OURS, Refused(Failure.CONFIGURATION, "21408")),
+        ("+15005550002", OURS, Refused(Failure.UNROUTABLE, "21612")),
+        ("+15005550003", OURS, Refused(Failure.NOT_ALLOWED, "21408")),
         ("+15005550004", OURS, Refused(Failure.OPTED_OUT, "21610")),
         (THEIRS, "+15005550007", Refused(Failure.CONFIGURATION, "21606")),
         (THEIRS, "+15005550008", Refused(Failure.TRANSIENT, "21611", 120.0)),

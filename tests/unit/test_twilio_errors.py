@@ -4,7 +4,14 @@ import pytest
 
 from channels.twilio.addresses import canonical_sender, is_withheld, provider_address
 from channels.twilio.credentials import TwilioCredentials
-from channels.twilio.errors import FAILURES, PART_STATES, failure_of, part_state
+from channels.twilio.errors import (
+    ERRORS,
+    PART_STATES,
+    failure_in_callback,
+    failure_of,
+    part_state,
+    retry_after,
+)
 from gateway.domain.delivery import Failure, PartState
 
 
@@ -14,11 +21,11 @@ from gateway.domain.delivery import Failure, PartState
         (400, 21211, Failure.BAD_ADDRESS),
         (400, 21614, Failure.BAD_ADDRESS),
         (400, 21610, Failure.OPTED_OUT),
-        (400, 21408, Failure.CONFIGURATION),
+        (400, 21408, Failure.NOT_ALLOWED),
         (400, 21606, Failure.CONFIGURATION),
         (400, 21611, Failure.TRANSIENT),
-        (400, 21612, Failure.PERMANENT),
-        (400, 21617, Failure.PERMANENT),
+        (400, 21612, Failure.UNROUTABLE),
+        (400, 21617, Failure.OUR_REQUEST),
         (401, 20003, Failure.CONFIGURATION),
         (429, 20429, Failure.TRANSIENT),
         (429, 99999, Failure.TRANSIENT),
@@ -35,8 +42,35 @@ def test_a_refusal_has_one_meaning(status: int, code: int, failure: Failure) -> 
 
 
 def test_nothing_that_reached_a_handset_or_was_blocked_is_repeated() -> None:
-    repeated = {code for code, failure in FAILURES.items() if failure is Failure.TRANSIENT}
+    repeated = {code for code, meaning in ERRORS.items() if meaning.failure is Failure.TRANSIENT}
     assert not repeated & {21610, 30004, 30005, 30006, 30007, 30034}
+
+
+def test_what_one_recipient_can_bring_about_stops_no_sender() -> None:
+    """Whoever texts from a forbidden region, or has the agent say what carriers filter, stops only that."""
+    stopping = {code for code, meaning in ERRORS.items() if meaning.failure is Failure.CONFIGURATION}
+    assert not stopping & {21215, 21408, 21219, 21608, 21610, 21612, 30004, 30007}
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        ("30003", Failure.TRANSIENT),
+        ("30005", Failure.BAD_ADDRESS),
+        ("21610", Failure.OPTED_OUT),
+        ("30034", Failure.CONFIGURATION),
+        ("99999", Failure.PERMANENT),
+        ("soon", Failure.PERMANENT),
+    ],
+)
+def test_a_code_in_a_callback_has_one_meaning(code: str, failure: Failure) -> None:
+    assert failure_in_callback(code) is failure
+
+
+def test_a_full_queue_says_how_long_to_wait() -> None:
+    assert retry_after(21611) == 120
+    assert retry_after(20429) is None
+    assert retry_after(1) is None
 
 
 @pytest.mark.parametrize(

@@ -43,18 +43,30 @@ ON CONFLICT DO NOTHING
 
 -- name: part_claim
 -- The attempt is committed before the provider is called. Refused when the lease is lost, the delivery was
--- canceled meanwhile, or its recipient wants nothing from us.
+-- canceled meanwhile, its recipient wants nothing from us, or its sender is stopped (but for the one that tries).
 UPDATE parts SET state = 'sending', rank = 1, attempt = attempt + 1, claimed_at = {now},
-    provider = :provider, updated_at = {now}
+    slot_at = NULL, provider = :provider, updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number AND state IN ('pending', 'sending', 'unknown')
   AND EXISTS (SELECT 1 FROM lanes l WHERE l.id = :lane AND l.fence = :fence AND l.lease_owner = :worker_id)
-  AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id = :delivery_id AND d.state <> 'canceled')
-  AND NOT EXISTS (
-    SELECT 1 FROM deliveries d JOIN suppressions s
-      ON s.organization_id = d.organization_id AND s.channel = d.channel AND s.their_address = d.recipient
-      AND s.our_address IN ('', d.sender) AND s.lifted_at IS NULL
-    WHERE d.id = :delivery_id AND NOT d.despite_suppression)
+  AND EXISTS (
+    SELECT 1 FROM deliveries d WHERE d.id = :delivery_id AND d.state <> 'canceled'
+      AND (d.despite_suppression OR NOT EXISTS (
+        SELECT 1 FROM suppressions s
+        WHERE s.organization_id = d.organization_id AND s.channel = d.channel AND s.their_address = d.recipient
+          AND s.our_address IN ('', d.sender) AND s.lifted_at IS NULL))
+      AND (:trying OR NOT EXISTS (
+        SELECT 1 FROM senders s
+        WHERE s.organization_id = d.organization_id AND s.channel = d.channel AND s.address = d.sender
+          AND s.halted_at IS NOT NULL)))
 RETURNING attempt, claimed_at
+
+-- name: part_slot
+UPDATE parts SET slot_at = :slot_at WHERE delivery_id = :delivery_id AND number = :number
+
+-- name: part_unclaim
+-- The attempt does not count: its sender was stopped by it, not the part refused.
+UPDATE parts SET state = 'pending', rank = 0, attempt = attempt - 1, error_code = :error_code, updated_at = {now}
+WHERE delivery_id = :delivery_id AND number = :number AND state = 'sending'
 
 -- name: part_settle
 -- What the provider answered. A receipt that came first is never undone.
@@ -65,7 +77,7 @@ UPDATE parts SET
     error_code = CASE WHEN rank < :rank THEN :error_code ELSE error_code END,
     updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number
-RETURNING state, error_code
+RETURNING state, error_code, provider_message_id
 
 -- name: part_reset
 -- Refused for now, or unknown: to be tried again, or looked up.
@@ -104,6 +116,7 @@ RETURNING lease_owner
 -- name: lane_postpone
 UPDATE lanes SET lease_owner = NULL, due_at = {now} + :delay, rung_at = NULL
 WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
+RETURNING organization_id, channel, due_at
 
 -- name: lane_release
 UPDATE lanes SET lease_owner = NULL
@@ -124,6 +137,20 @@ UPDATE parts SET state = :state, rank = :rank, raw_status = :raw_status, error_c
 WHERE delivery_id = :delivery_id AND number = :number AND rank < :rank
 RETURNING rank
 
+-- name: part_doubled
+UPDATE parts SET doubled_by = :provider_message_id
+WHERE delivery_id = :delivery_id AND number = :number AND doubled_by IS NULL
+
+-- name: part_raw_status
+UPDATE parts SET raw_status = :raw_status WHERE delivery_id = :delivery_id AND number = :number
+
+-- name: parts_unconfirmed
+UPDATE parts SET state = 'unconfirmed', updated_at = {now}
+WHERE (delivery_id, number) IN (
+    SELECT delivery_id, number FROM parts
+    WHERE state IN ('accepted', 'sent') AND claimed_at < {now} - :age ORDER BY claimed_at LIMIT 200)
+  AND rank <= 4
+
 -- name: parts_bound @sqlite
 SELECT provider_message_id FROM parts
 WHERE provider = :provider AND provider_message_id IN (SELECT value FROM json_each(:ids))
@@ -137,6 +164,14 @@ WHERE provider = :provider AND provider_message_id = ANY(:ids)
 UPDATE deliveries SET state = 'canceled', updated_at = {now}
 WHERE conversation_id = :conversation_id AND by_agent AND settled_at IS NULL
 RETURNING lane, message_seq
+
+-- name: delivery_supersede
+-- A reply that has not left whole, where what a later turn said is waiting behind it.
+UPDATE deliveries SET state = 'canceled', updated_at = {now}
+WHERE id = :id AND by_agent AND settled_at IS NULL AND EXISTS (
+    SELECT 1 FROM deliveries n
+    WHERE n.lane = deliveries.lane AND n.settled_at IS NULL AND n.number > deliveries.number
+      AND n.by_agent AND n.turn_id <> deliveries.turn_id)
 
 -- name: lanes_due @sqlite
 UPDATE lanes SET rung_at = {now}

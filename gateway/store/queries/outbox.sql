@@ -1,6 +1,6 @@
 -- name: outbox_insert
 INSERT INTO outbox (id, exchange, routing_key, body, traceparent, due_at)
-VALUES (:id, :exchange, :routing_key, :body, :traceparent, {now})
+VALUES (:id, :exchange, :routing_key, :body, :traceparent, {now} + :delay)
 
 -- name: outbox_claim @sqlite
 -- Rows that are due, claimed until `claim` microseconds from now.

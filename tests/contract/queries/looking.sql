@@ -104,3 +104,12 @@ SELECT * FROM webhook_deliveries ORDER BY created_at, event_id
 
 -- name: test_consents
 SELECT * FROM consents ORDER BY created_at, id
+
+-- name: test_senders
+SELECT * FROM senders ORDER BY channel, address
+
+-- name: test_lane
+SELECT * FROM lanes WHERE id = :id
+
+-- name: test_suppressions
+SELECT * FROM suppressions ORDER BY created_at, id

@@ -1,0 +1,168 @@
+"""Parts of a reply: cut once, claimed before they are sent, settled after, or put off (rule 4)."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.domain.delivery import (
+    Failure,
+    Part,
+    PartState,
+    PartText,
+    Refused,
+    SendRules,
+)
+from gateway.domain.errors import Fenced
+from gateway.domain.ports import Row, Tx
+from gateway.service.lanes import LaneRef, check_held, let_go, postpone_lane
+from gateway.service.senders import halted, slot
+
+
+async def store_parts(tx: Tx, delivery_id: str, texts: Sequence[PartText]) -> tuple[Part, ...]:
+    """Keep how a reply was cut, before the first part is sent: a retry sends the same."""
+    parts = tuple(
+        Part(
+            delivery_id=delivery_id,
+            index=index,
+            text=text.text,
+            hash=hashlib.sha256(text.text.encode()).hexdigest(),
+            encoding=text.encoding,
+            segments=text.segments,
+        )
+        for index, text in enumerate(texts)
+    )
+    for part in parts:
+        await tx.later(
+            "part_insert",
+            delivery_id=part.delivery_id,
+            number=part.index,
+            text=part.text,
+            hash=part.hash,
+            encoding=part.encoding,
+            segments=part.segments,
+        )
+    return parts
+
+
+SUPPRESSED = Refused(Failure.OPTED_OUT, "suppressed")
+"""We refuse it ourselves: nobody has to look at it, and to requeue it would be wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartClaim:
+    """An attempt that is committed: the provider may be called now."""
+
+    attempt: int
+    claimed_at: int
+    trying: bool = False
+    """Its sender is stopped, and this attempt shows whether it still is."""
+
+
+class Waiting(Enum):
+    """The part may not leave yet."""
+
+    WAITING = "waiting"
+    """For its place in the sender's rate, or for a sender that is stopped; the lane was let go until then."""
+
+
+WAITING = Waiting.WAITING
+
+
+NO_RULES = SendRules()
+
+
+async def claim_part(
+    tx: Tx,
+    ref: LaneRef,
+    part: Part,
+    provider: str,
+    texts: Sequence[PartText] = (),
+    rules: SendRules = NO_RULES,
+) -> PartClaim | Waiting | Refused | None:
+    """Commit an attempt before the provider is called; with `texts`, store the parts first.
+
+    None when there is nothing to send: the delivery was canceled, or the provider has the part. Refused
+    when the recipient wants nothing from us, as it is at this moment.
+    Raises Fenced when the lane is another's.
+    """
+    if texts:
+        await store_parts(tx, part.delivery_id, texts)
+        await tx.later("delivery_state", id=part.delivery_id, state="sending", error_code=None)
+    if rules.cancel_unsent:
+        await tx.run("delivery_supersede", id=part.delivery_id)
+    if rules.segments_per_second is not None and part.slot_at is None:
+        slot_at, wait = await slot(tx, part.delivery_id, part.segments, rules.segments_per_second)
+        if wait > 0:
+            await tx.run("part_slot", delivery_id=part.delivery_id, number=part.index, slot_at=slot_at)
+            await postpone_lane(tx, ref, wait)
+            return WAITING
+    claim = await _claim(tx, ref, part, provider, trying=False)
+    if claim is not None:
+        return claim
+    await check_held(tx, ref)
+    if await tx.one("delivery_suppressed", id=part.delivery_id) is not None:
+        return SUPPRESSED
+    stopped = await halted(tx, part.delivery_id)
+    if stopped is None:
+        return None
+    if stopped.may_try:
+        return await _claim(tx, ref, part, provider, trying=True)
+    await postpone_lane(tx, ref, stopped.wait_seconds)
+    return WAITING
+
+
+async def _claim(tx: Tx, ref: LaneRef, part: Part, provider: str, *, trying: bool) -> PartClaim | None:
+    row = await tx.one(
+        "part_claim",
+        delivery_id=part.delivery_id,
+        number=part.index,
+        provider=provider,
+        lane=ref.lane,
+        fence=ref.fence,
+        worker_id=ref.worker_id,
+        trying=trying,
+    )
+    return None if row is None else PartClaim(row["attempt"], row["claimed_at"], trying)
+
+
+async def settle_part_and_wait(
+    tx: Tx, ref: LaneRef, part: Part, provider_message_id: str | None, gap_seconds: float
+) -> None:
+    """The provider has a part, the next one leaves after a gap; the lane, if still ours, is let go."""
+    await settle_part(tx, part, provider_message_id)
+    await let_go(tx, ref, gap_seconds)
+
+
+async def settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> Row:
+    """Record that the provider has the part; needs no lease, since it is a fact about the world.
+
+    How it stands now: a receipt may have come first. Raises Fenced where the part is gone.
+    """
+    row = await tx.one(
+        "part_settle",
+        delivery_id=part.delivery_id,
+        number=part.index,
+        state=PartState.ACCEPTED.value,
+        rank=PartState.ACCEPTED.rank,
+        provider_message_id=provider_message_id,
+        error_code=None,
+    )
+    if row is None:
+        raise Fenced(part.delivery_id)  # its conversation was deleted while it was on its way
+    return row
+
+
+async def postpone_part(
+    tx: Tx, ref: LaneRef, part: Part, state: PartState, *, error_code: str | None, delay_seconds: float
+) -> None:
+    """Refused for now, or unknown: let the lane go until it is to be tried, or looked up."""
+    await tx.run(
+        "part_reset",
+        delivery_id=part.delivery_id,
+        number=part.index,
+        state=state.value,
+        rank=state.rank,
+        error_code=error_code,
+    )
+    await postpone_lane(tx, ref, delay_seconds)
