@@ -202,7 +202,7 @@ class Receipt:
     state: PartState
     raw_status: str
     error_code: str | None = None
-    failure: "Failure | None" = None
+    failure: Failure | None = None
     """What `error_code` means, where the state is FAILED and the code is known."""
     delivery_id: str | None = None
     """With `part_index`: our own reference, echoed in the callback's URL, so a receipt that

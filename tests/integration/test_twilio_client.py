@@ -321,7 +321,7 @@ async def test_a_reply_is_cut_by_the_rules_of_our_number(bench: Bench) -> None:
 
 def test_a_sender_is_not_built_without_what_it_needs() -> None:
     egress = Egress(public_url="http://g", clock=CLOCK, rules_of=rules_of, bound=Bindings())
-    assert set(SENDERS) == {(Channel.SMS, "twilio"), (Channel.EMAIL, "smtp")}
+    assert {(Channel.SMS, "twilio"), (Channel.EMAIL, "smtp")} <= set(SENDERS)
     for build in SENDERS.values():
         with pytest.raises(ValueError, match="needs"):
             build(egress)
