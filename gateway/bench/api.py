@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from statistics import median
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -95,11 +95,14 @@ class Client:
         self._connection.close()
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        """The answer's body. Raises BenchFailed for any status that is not 2xx."""
+        """The answer's body. Raises BenchFailed where there is none, and for any status that is not 2xx."""
         headers = {"x-api-key": KEY, "content-type": "application/json"}
-        self._connection.request(method, path, None if body is None else json.dumps(body), headers)
-        response = self._connection.getresponse()
-        answer = json.loads(response.read())
+        try:
+            self._connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = self._connection.getresponse()
+            answer = json.loads(response.read())
+        except (HTTPException, OSError) as error:
+            raise BenchFailed(f"{method} {path} was not answered: {error}") from error
         if response.status // 100 != 2:
             raise BenchFailed(f"{method} {path} was answered with {response.status}: {answer}")
         return answer
@@ -151,10 +154,9 @@ def measure(size: ApiSize) -> ApiFigures:
 def _subject(name: str, found: Servers | None, size: ApiSize) -> dict[str, Compared]:
     with ExitStack() as stack:
         tell(f"{name}: a table of {FEW} conversations, and one of {size.conversations}")
-        few, many = [
-            stack.enter_context(closing(Client(stack.enter_context(_running(found, count)))))
-            for count in (FEW, size.conversations)
-        ]
+        targets = [stack.enter_context(_running(found, count)) for count in (FEW, size.conversations)]
+        # not before: a gateway closes a connection that nothing is asked on while the other one is filled
+        few, many = [stack.enter_context(closing(Client(target))) for target in targets]
         tell(f"{name}: a large table")
         tables = _large_table(few, many, size)
         tell(f"{name}: a long conversation")
