@@ -26,6 +26,8 @@ MAIL_DOMAIN = "example.org"
 MAILBOX = f"support@{MAIL_DOMAIN}"
 DEMO_NUMBER, QUOTE_NUMBER, SLOW_NUMBER = "+15550100", "+15550101", "+15550102"
 TRANSFER_NUMBER = "+15550111"
+SEED_AGENT = "agt_01hx3k2mz9vbqwerty123456"
+"""The agent of the guide's requests: its id there is a slug here."""
 
 CONFIG = f"""
 [organisation]
@@ -68,6 +70,9 @@ kind = "demo"
 
 [agents.demo.transfers.billing]
 destination = "{TRANSFER_NUMBER}"
+
+[agents.{SEED_AGENT}]
+kind = "demo"
 
 [agents.quote]
 kind = "python"

@@ -30,6 +30,11 @@ def number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def measure(value: object) -> bool:
+    """A number, whole or not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def flag(value: object) -> bool:
     """A boolean."""
     return isinstance(value, bool)
@@ -126,6 +131,109 @@ TURN: Shape = {
     "turn_ttft_ms": maybe(number),
     "ended": flag,
     "evidence": null,
+}
+
+SECTION: Shape = {
+    "path_titles": items,
+    "path_numbers": items,
+    "display_label": maybe(text),
+    "confidence": text,
+}
+
+SOURCE: Shape = {
+    "citation_marker": maybe(text),
+    "label": maybe(text),
+    "short_label": maybe(text),
+    "document_title": maybe(text),
+    "version_number": maybe(number),
+    "section": table,
+    "deep_link": maybe(text),
+}
+
+FULL_SOURCE: Shape = {**SOURCE, "chunk_id": text, "kb_id": text, "score": measure, "text": text}
+
+EVIDENCE: Shape = {
+    "package_id": uuid,
+    "conversation_id": uuid,
+    "turn_id": uuid,
+    "created_at": time,
+    "items": items,
+    "view": one_of("display", "full"),
+    "schema_version": number,
+    "message_id": maybe(uuid),
+}
+
+FULL_EVIDENCE: Shape = {
+    **EVIDENCE,
+    "organization_id": uuid,
+    "agent_id": maybe(uuid),
+    "status_reason": maybe(text),
+}
+
+SESSION_RESULT: Shape = {
+    "session_id": uuid,
+    "messages": items,
+    "status": one_of("idle", "running_turn", "end_requested", "end_processing", "ended", "error"),
+    "handoff": maybe(table),
+    "call_transfer": maybe(table),
+    "dtmf_input": maybe(table),
+    "session_status": text,
+    "error": maybe(text),
+    "model_used": maybe(text),
+    "token_count": maybe(number),
+    "latency_ms": maybe(number),
+}
+
+HUMAN_TURN: Shape = {
+    "conversation_id": uuid,
+    "message": maybe(table),
+    "handoff_id": uuid,
+    "session_status": text,
+    "next_seq": number,
+}
+
+HANDOFF: Shape = {
+    "id": uuid,
+    "organization_id": uuid,
+    "conversation_id": uuid,
+    "turn_id": maybe(uuid),
+    "reason": text,
+    "static_text": maybe(text),
+    "status": one_of("requested", "assigned", "accepted", "resolved", "cancelled"),
+    "assignee": maybe(text),
+    "source": one_of("workflow_terminal", "router", "policy", "operator"),
+    "packet": table,
+    "created_at": time,
+    "resolved_at": maybe(time),
+}
+
+PACKET: Shape = {
+    "static_text": maybe(text),
+    "reason": text,
+    "context_vars": table,
+    "summary": maybe(text),
+    "transcript_ptr": table,
+    "transfer_to": maybe(text),
+    "transfer_label": maybe(text),
+}
+
+APPROVAL: Shape = {
+    "id": uuid,
+    "organization_id": uuid,
+    "conversation_id": uuid,
+    "turn_id": uuid,
+    "subject_kind": one_of("tool_call", "workflow_node"),
+    "subject_ref": text,
+    "payload": table,
+    "approver_role": maybe(text),
+    "status": one_of("pending", "approved", "rejected", "timed_out", "cancelled"),
+    "suspend_message": maybe(text),
+    "decision": maybe(one_of("approve", "reject")),
+    "decided_by": maybe(text),
+    "decided_at": maybe(time),
+    "note": maybe(text),
+    "timeout_at": time,
+    "created_at": time,
 }
 
 STREAMED_TURN: Shape = {**TURN, "perceived_ttft_ms": maybe(number)}
