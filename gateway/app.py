@@ -45,6 +45,7 @@ from gateway.store.migrate import migrate, schema_is_current
 from gateway.store.spool import Spool
 from workers.agents.catalogue import Catalogue, build_agents
 from workers.agents.http import HttpAgents
+from workers.brakes import Brakes
 from workers.deliveries import DeliveryWorker
 from workers.liveness import Liveness
 from workers.relay import Relay
@@ -317,7 +318,10 @@ class _Start:
         wanted: list[tuple[str, Consume]] = []
         if Role.TURNS in roles:
             limits = TurnLimits(settings.turn_timeout_seconds, settings.partitions, configured.fallbacks)
-            turns = TurnWorker(store, bus.replies, configured.agent, liveness, limits)
+            brakes = Brakes(store)
+            await brakes.start()
+            self._stack.push_async_callback(brakes.stop)
+            turns = TurnWorker(store, bus.replies, configured.agent, liveness, brakes, limits)
             wanted += [(f"turns.{n}", turns.consume) for n in range(settings.partitions)]
         if Role.DELIVERIES in roles:
             outgoing = senders(settings, configured.current, store, self._clock, marks)

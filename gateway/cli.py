@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, Entry] = {
     "doctor": Entry("doctor", _CARE, "Check configuration, database, broker, mail DNS and Twilio."),
     "reload": Entry("reload", _CARE, "Have the running gateway dev read gateway.toml again."),
     "twilio": Entry("twilio", _CARE, "Set up the numbers of a Twilio account."),
+    "pause": Entry("brakes", _CARE, "Stop an agent, or all agents and all sending."),
+    "resume": Entry("brakes", _CARE, "Let a paused agent, or the paused organisation, go on."),
     "keys": Entry("keys", _CARE, "Create, list and revoke API keys."),
     "dead": Entry("dead", _CARE, "List, show, requeue and discard dead letters."),
     "export": Entry("export", _LOOK, "Print the generated contracts: OpenAPI, AsyncAPI."),

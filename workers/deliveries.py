@@ -30,13 +30,13 @@ from gateway.domain.delivery import (
     backoff,
 )
 from gateway.domain.envelope import Envelope
-from gateway.domain.errors import Fenced, Unavailable
+from gateway.domain.errors import Braked, Fenced, Unavailable
 from gateway.domain.message import Channel
 from gateway.domain.ports import DONE, RetryStep, Sender, Store, Verdict, dead, retry
 from gateway.domain.turn import NotNow
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
 from gateway.service.fail import GIVEN_UP, fail_delivery, give_up_part, resume_sender, stop_sender
-from gateway.service.lanes import LaneRef, postpone_lane, release_lane
+from gateway.service.lanes import LaneRef, postpone_lane, release_lane, wait_in_lane
 from gateway.service.parts import (
     WAITING,
     PartClaim,
@@ -60,6 +60,7 @@ POST_SECONDS = 12.0
 _VERDICTS = {
     NotNow.ANSWERED: DONE,
     NotNow.NO_TURNS: DONE,
+    NotNow.BRAKED: DONE,
     NotNow.LEASED: retry(RetryStep.S5, "another worker has the lane"),
     NotNow.NOT_DUE: DONE,  # the lane rings by itself when it is due
 }
@@ -118,6 +119,8 @@ class DeliveryWorker:
         try:
             while delivery is not None:
                 delivery = await self._deliver(claim.ref, delivery)
+        except Braked:
+            await self._store.write(wait_in_lane, claim.ref)
         except asyncio.CancelledError:
             with suppress(Unavailable):
                 await asyncio.shield(self._store.write(release_lane, claim.ref))

@@ -16,10 +16,9 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports import Store
 from gateway.domain.summary import Summarise
+from gateway.service.due import AT_ONCE, due_lanes, due_turns
 from gateway.service.erase import erase_step
 from gateway.service.expire import (
-    due_lanes,
-    due_turns,
     expire_idle,
     forget,
     overdue_approvals,
@@ -33,6 +32,9 @@ from workers.closings import Closer
 
 RING_AGAIN_SECONDS = 15
 """How old a bell must be before it is rung again."""
+
+RING_STEPS = 50
+"""Units of work that one look spends on bells of a kind."""
 
 STEPS = 500
 """Units of work that one look spends on what is to be deleted."""
@@ -57,9 +59,10 @@ def timers(
 ) -> Sequence[Timer]:
     """All timers of the gateway."""
     closer = Closer(store, summarise)
+    old = RING_AGAIN_SECONDS * SECOND
     return (
-        Timer("turns", 5, lambda: store.write(due_turns, RING_AGAIN_SECONDS * SECOND, partitions)),
-        Timer("lanes", 5, lambda: store.write(due_lanes, RING_AGAIN_SECONDS * SECOND)),
+        Timer("turns", 5, lambda: _all_due(lambda: store.write(due_turns, old, partitions))),
+        Timer("lanes", 5, lambda: _all_due(lambda: store.write(due_lanes, old))),
         Timer("approvals", 1, lambda: store.write(overdue_approvals, partitions)),
         Timer("handoffs", 1, lambda: store.write(overdue_handoffs, fallbacks, partitions)),
         Timer("closings", 1, closer.look),
@@ -69,6 +72,13 @@ def timers(
         Timer("receipts", 60, lambda: close_all_unconfirmed(store)),
         Timer("age", 600, lambda: store.write(forget)),
     )
+
+
+async def _all_due(look: Callable[[], Awaitable[int]]) -> None:
+    """Ring for all that is due, in bounded steps: after an outage, or a pause, it may be much."""
+    for _ in range(RING_STEPS):
+        if await look() < AT_ONCE:
+            return
 
 
 async def retire_all(store: Store) -> int:

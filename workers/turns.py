@@ -14,16 +14,18 @@ from gateway.domain.agent import AgentFailed
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import ATTEMPTS, backoff
 from gateway.domain.envelope import Envelope
-from gateway.domain.errors import ErrorCode, Fenced, Unavailable
+from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports import DONE, Replies, ReplyFrame, RetryStep, Store, Tx, Verdict, dead, retry
 from gateway.domain.reply import ReplyDraft, ServedAgent
 from gateway.domain.turn import Claim, NotNow, Reply
+from gateway.service.brake import set_aside
 from gateway.service.claim import claim_turn, next_turn, release
 from gateway.service.respond import Finished, fail_turn, finish_turn, postpone_turn
 from gateway.telemetry import TURN_SECONDS, TURNS
 from gateway.tracing import Kind, note, span
 from workers.bells import Bells
+from workers.brakes import Brakes
 from workers.liveness import Liveness
 
 KINDS = frozenset({"message.inbound", "turn.due"})
@@ -32,6 +34,7 @@ _STEP = {step.seconds: step for step in RetryStep}
 _VERDICTS = {
     NotNow.ANSWERED: DONE,
     NotNow.NO_TURNS: DONE,
+    NotNow.BRAKED: DONE,
     NotNow.LEASED: retry(RetryStep.S5, "another worker has the conversation"),
     NotNow.NOT_DUE: retry(RetryStep.S5, "a retry is scheduled"),
 }
@@ -71,6 +74,7 @@ class TurnWorker:
         replies: Replies,
         agents: Callable[[str], ServedAgent | None],
         liveness: Liveness,
+        brakes: Brakes,
         limits: TurnLimits,
     ) -> None:
         """`agents`: by agent id."""
@@ -79,6 +83,7 @@ class TurnWorker:
         self._agents = agents
         self._liveness = liveness
         self._clock = liveness.clock
+        self._brakes = brakes
         self._turn_timeout = limits.turn_timeout
         self._partitions = limits.partitions
         self._fallbacks = limits.fallbacks
@@ -96,15 +101,28 @@ class TurnWorker:
             return retry(RetryStep.S5, "the lease was lost")
 
     async def _answer(self, conversation_id: str) -> Verdict:
-        self._liveness.check()
-        claim = await self._store.write(claim_turn, conversation_id, self._liveness.worker_id)
+        claim = await self._claim(conversation_id)
         while isinstance(claim, Claim):
             try:
                 more = await self._run(claim)
             except _AgainLaterError as later:
                 return retry(later.step, "the agent failed")
-            claim = await self._next(claim) if more else NotNow.ANSWERED
+            except Braked:
+                await self._set_aside(claim)
+                claim = await self._claim(conversation_id)  # what waits behind it is told, too
+            else:
+                claim = await self._next(claim) if more else NotNow.ANSWERED
         return _VERDICTS[claim]
+
+    async def _claim(self, conversation_id: str) -> Claim | NotNow:
+        self._liveness.check()
+        return await self._store.write(claim_turn, conversation_id, self._liveness.worker_id)
+
+    async def _set_aside(self, claim: Claim) -> None:
+        """Paused meanwhile: whoever waits is told that it is queued."""
+        await self._store.write(set_aside, claim.lease)
+        TURNS.labels(claim.conversation.channel.value, "set_aside").inc()
+        await self._tell(claim)
 
     async def _next(self, claim: Claim) -> Claim | NotNow:
         self._liveness.check()
@@ -148,7 +166,7 @@ class TurnWorker:
         return finished
 
     async def _ask(self, claim: Claim) -> Reply:
-        """Run the agent and show its deltas as they come. Raises AgentFailed, TimeoutError, Fenced."""
+        """Run the agent, show its deltas as they come. Raises AgentFailed, TimeoutError, Fenced, Braked."""
         served = self._agents(claim.conversation.assigned_agent_id)
         if served is None:
             raise AgentFailed("the conversation's agent is not configured any more")
@@ -158,6 +176,7 @@ class TurnWorker:
         agent_id = claim.conversation.assigned_agent_id
         with span("agent", Kind.CLIENT, agent_id=agent_id, messages=len(claim.request.messages)):
             async with (
+                self._brakes.obeyed(agent_id, claim.conversation.organization_id),
                 asyncio.timeout(self._turn_timeout),
                 aclosing(served.agent.answer(claim.request)) as events,  # type: ignore[type-var]
             ):

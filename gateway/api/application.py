@@ -6,6 +6,7 @@ from fastapi.routing import APIRoute
 from gateway.api import (
     analytics,
     attachments,
+    brakes,
     conversations,
     docs,
     errors,
@@ -106,7 +107,7 @@ def _include_private(app: FastAPI) -> None:
         for router in (conversations.router, turns.router, events.router, hitl.router):
             _include(app, router, prefix, suffix)
     extras = (analytics.router, simulations.router, webhook_endpoints.router, attachments.router)
-    for router in (hitl.lists, identity.router, memories.router, web.router, *extras):
+    for router in (hitl.lists, identity.router, memories.router, web.router, brakes.router, *extras):
         _include(app, router, "", "")
 
 

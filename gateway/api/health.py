@@ -1,6 +1,7 @@
 """Whether the process lives, whether it can work, and what it counts. No key is needed."""
 
 import asyncio
+from contextlib import suppress
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -11,7 +12,9 @@ from gateway.api.deps import ApiDeps, Check, Deps
 from gateway.api.errors import error_response
 from gateway.domain.errors import ErrorCode, Unavailable
 from gateway.domain.ports import Tx
+from gateway.service.brake import pauses_of
 from gateway.store.engine import single_statement
+from gateway.telemetry import PAUSED
 
 CHECK_SECONDS = 3.0
 
@@ -73,7 +76,18 @@ async def _checked(check: Check) -> str | None:
         return f"does not answer within {CHECK_SECONDS:.0f} s"
 
 
+async def _look_at_brakes(deps: ApiDeps) -> None:
+    """What is stored is looked at when it is asked for; a database that is away leaves the last look."""
+    organization_id = deps.config().organization_id
+    with suppress(Unavailable, TimeoutError):
+        async with asyncio.timeout(CHECK_SECONDS):
+            paused = {pause.subject_id for pause in await deps.store.read(pauses_of, organization_id)}
+        PAUSED.labels("organisation").set(organization_id in paused)
+        PAUSED.labels("agent").set(len(paused - {organization_id}))
+
+
 @metrics.get("/metrics", response_class=PlainTextResponse)
 async def read_metrics(deps: Deps) -> Response:
     """Counters in the Prometheus text format."""
+    await _look_at_brakes(deps)
     return Response(generate_latest(deps.metrics), media_type=CONTENT_TYPE_LATEST)

@@ -13,6 +13,7 @@ from gateway.api.reading import CursorText, EndUserId, Limit, not_found
 from gateway.api.route import ApiRoute
 from gateway.api.schemas.conversations import ConversationList, conversation_list
 from gateway.api.schemas.identity import (
+    NO_AGENTS,
     AgentList,
     ContactBody,
     EndUserShape,
@@ -27,6 +28,7 @@ from gateway.api.schemas.identity import (
 )
 from gateway.domain.identity import ContactKind, address_of
 from gateway.domain.ports import Tx
+from gateway.service.brake import pauses_of
 from gateway.service.erase import request_erasure
 from gateway.service.history import person_conversations
 from gateway.service.idempotency import Answer, once
@@ -169,5 +171,6 @@ async def list_agents(principal: Client, deps: Deps) -> Response:
     """List the agents of gateway.toml."""
     config = deps.config()
     if config.organization_id != principal.organization_id:
-        return json_response(agent_list([], None))
-    return json_response(agent_list(list(config.agents.values()), config.default_agent()))
+        return json_response(NO_AGENTS)
+    pauses = await deps.store.read(pauses_of, principal.organization_id)
+    return json_response(agent_list(config, pauses))

@@ -13,13 +13,15 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ports import Tx
 from gateway.service.converse import conversation, newest_messages
-from gateway.settings import GatewayConfig
+from gateway.service.routes import agent_for
+from gateway.settings import AgentConfig, GatewayConfig
 
 RECENT = 20
 """Messages shown with a conversation."""
 
 ConversationId = Annotated[UUID, Path(description="The conversation.")]
 EndUserId = Annotated[UUID, Path(description="The end user.")]
+AgentName = Annotated[str, Path(min_length=1, max_length=128, description="The agent's id or slug.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 CursorText = Annotated[
     str | None, Query(max_length=MAX_CURSOR, description="`next_cursor` of a page before.")
@@ -42,6 +44,16 @@ def config_for(deps: ApiDeps, principal: Principal) -> GatewayConfig:
             ErrorCode.NO_DEFAULT_AGENT, "gateway.toml declares no agents for this key's organisation"
         )
     return config
+
+
+def agent_of(deps: ApiDeps, principal: Principal, name: str) -> AgentConfig:
+    """An agent of the caller's organisation, by id or slug. Raises GatewayError `agent_not_found`."""
+    config = deps.config()
+    if config.organization_id != principal.organization_id:
+        raise GatewayError(
+            ErrorCode.AGENT_NOT_FOUND, "gateway.toml declares no agents for this key's organisation"
+        )
+    return agent_for(config, name, None)
 
 
 async def known(tx: Tx, organization_id: str, conversation_id: str) -> Conversation:

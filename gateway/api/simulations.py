@@ -1,49 +1,35 @@
 """Simulations: a script replayed against an agent, and its report."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from gateway.api.answers import IdempotencyKey, answer_of, answered, json_response
-from gateway.api.auth import OperatorKey, Principal
-from gateway.api.deps import ApiDeps, Deps
-from gateway.api.reading import not_found
+from gateway.api.auth import OperatorKey
+from gateway.api.deps import Deps
+from gateway.api.reading import AgentName, agent_of, not_found
 from gateway.api.route import ApiRoute
 from gateway.api.schemas.simulations import SimulationBody, SimulationReport, simulation_report
-from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.message import Channel
 from gateway.domain.ports import Tx
 from gateway.service.idempotency import Answer, once
-from gateway.service.routes import agent_for, route_of
+from gateway.service.routes import route_of
 from gateway.service.simulate import simulate, simulation
-from gateway.settings import AgentConfig
 
 router = APIRouter(prefix="/v1/agents", tags=["simulations"], route_class=ApiRoute)
-
-AgentId = Annotated[str, Path(min_length=1, max_length=128, description="The agent's id or slug.")]
-
-
-def _agent(deps: ApiDeps, principal: Principal, name: str) -> AgentConfig:
-    config = deps.config()
-    if config.organization_id != principal.organization_id:
-        raise GatewayError(
-            ErrorCode.AGENT_NOT_FOUND, "gateway.toml declares no agents for this key's organisation"
-        )
-    return agent_for(config, name, None)
 
 
 @router.post("/{agent_id}/simulations", status_code=202, response_model=SimulationReport)
 async def create_simulation(
-    agent_id: AgentId, body: SimulationBody, principal: OperatorKey, deps: Deps, key: IdempotencyKey
+    agent_id: AgentName, body: SimulationBody, principal: OperatorKey, deps: Deps, key: IdempotencyKey
 ) -> Response:
     """Begin to replay a script against an agent; read the report until its status is not `running`.
 
     Nothing of it leaves or counts. The conversation can be read like any other, and takes no turns of others.
     """
     config = deps.config()
-    agent = _agent(deps, principal, agent_id)
+    agent = agent_of(deps, principal, agent_id)
     route = route_of(config, agent, config.channel(Channel.API), deps.partitions)
 
     async def unit(tx: Tx) -> Answer:
@@ -55,10 +41,10 @@ async def create_simulation(
 
 @router.get("/{agent_id}/simulations/{simulation_id}", response_model=SimulationReport)
 async def get_simulation(
-    agent_id: AgentId, simulation_id: UUID, principal: OperatorKey, deps: Deps
+    agent_id: AgentName, simulation_id: UUID, principal: OperatorKey, deps: Deps
 ) -> Response:
     """Read the report of a simulation."""
-    agent = _agent(deps, principal, agent_id)
+    agent = agent_of(deps, principal, agent_id)
     found = await deps.store.read(simulation, principal.organization_id, str(simulation_id))
     if found is None or found.agent_id != agent.id:
         raise not_found("simulation of this agent")

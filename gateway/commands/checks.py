@@ -3,16 +3,23 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.commands.options import opened
+from gateway.commands.terminal import Refusal
+from gateway.domain.brake import Pause
+from gateway.domain.clock import rfc3339
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import Channel
+from gateway.service.brake import pauses_of
 from gateway.settings import Settings, SmsProvider
 from gateway.store.migrate import UnknownSchema, pending
 from gateway.store.spool import spooled
 
+_MOST_TOLD = 5
+"""Pauses in one line."""
 SECONDS = 5.0
 """How long one check waits for an answer."""
 
@@ -65,6 +72,29 @@ async def check_database(settings: Settings) -> Finding:
         text = f"{name} answers, but its schema lacks {', '.join(missing)}; run: gateway migrate"
         return Finding("database", Verdict.FAIL, text)
     return Finding("database", Verdict.OK, f"{name} answers, its schema is up to date")
+
+
+async def check_pauses(settings: Settings) -> Finding:
+    """Whether somebody has stopped an agent, or everything."""
+    organization_id = settings.config.organization_id
+    try:
+        async with opened(settings) as store:
+            pauses = await store.read(pauses_of, organization_id)
+    except (Refusal, Unavailable, UnknownSchema, sqlite3.Error, OSError):
+        return Finding("pauses", Verdict.SKIP, "the database cannot be asked")
+    if not pauses:
+        return Finding("pauses", Verdict.OK, "nothing is paused")
+    slugs = {agent.id: slug for slug, agent in settings.config.agents.items()}
+    told = [_paused(pause, slugs, organization_id) for pause in pauses[:_MOST_TOLD]]
+    more = f"; {len(pauses) - len(told)} more" if len(pauses) > len(told) else ""
+    return Finding("pauses", Verdict.WARN, "; ".join(told) + more)
+
+
+def _paused(pause: Pause, slugs: Mapping[str, str], organization_id: str) -> str:
+    whole = pause.subject_id == organization_id
+    name = "everything" if whole else f"agent {slugs.get(pause.subject_id, pause.subject_id)}"
+    command = "gateway resume" if whole else f"gateway resume {slugs.get(pause.subject_id, '')}".rstrip()
+    return f"{name} is paused since {rfc3339(pause.set_at)[:19]}Z by {pause.set_by}; to go on: {command}"
 
 
 async def check_broker(settings: Settings) -> Finding:
@@ -244,6 +274,7 @@ async def check_telnyx(settings: Settings) -> Finding:
 
 CHECKS: tuple[Check, ...] = (
     check_database,
+    check_pauses,
     check_spool,
     check_broker,
     check_mail_dns,

@@ -110,6 +110,10 @@ class Fenced(Exception):
     """The caller no longer owns the lease: another worker, a take-over or a close has moved the number on."""
 
 
+class Braked(Exception):
+    """A pause or a day's cap keeps this from going on: nothing of it was done, and it waits."""
+
+
 class InvalidTransition(GatewayError):
     """A move that the status table does not list."""
 

@@ -115,6 +115,8 @@ class NotNow(StrEnum):
     """The status runs no turns; whoever changes it rings again."""
     LEASED = "leased"
     """Another worker has it: ring again later."""
+    BRAKED = "braked"
+    """A pause or a day's cap: whoever lifts it rings again."""
     NOT_DUE = "not_due"
     """A retry is scheduled; the timer rings."""
 

@@ -18,6 +18,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.ports import Row, Store, Tx
 from gateway.domain.turn import InputKind, TurnOutcome, TurnState
 from gateway.service.ask import Put, Question, Said, Waiting, settled
+from gateway.service.brake import stopped, wait_for_release
 from gateway.service.converse import (
     ApiInput,
     Progress,
@@ -154,10 +155,13 @@ async def resubmit(
     if stands is None:
         return await submit(tx, organization_id, conversation_id, said, partitions)
     conversation = conversation_of(row)
-    counted = await tx.one("conversation_add_input_again", id=conversation_id, next_turn_id=new_id())
+    braked = await stopped(tx, organization_id, conversation.assigned_agent_id)
+    waits = braked or not conversation.status.runs_turns
+    counted = await tx.one(
+        "conversation_add_input_again", id=conversation_id, waits=waits, next_turn_id=new_id()
+    )
     if counted is None:
         raise GatewayError(ErrorCode.CONVERSATION_CLOSED, f"the conversation is {conversation.status}")
-    waits = not conversation.status.runs_turns
     turn_id = counted["next_turn_id"] if waits else new_id()
     await tx.run("message_join_turn", id=said.message_id, turn_id=turn_id)
     await tx.run(
@@ -172,6 +176,8 @@ async def resubmit(
         stream=said.stream and not waits,
         turn_id=turn_id,
     )
+    if braked:
+        await wait_for_release(tx, conversation_id)
     if not waits:
         arrived = envelope(
             "message.inbound",

@@ -20,6 +20,7 @@ from gateway.domain.message import Author, Message, Role
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import Claim, InputKind, LeaseRef, NotNow, TurnInput
 from gateway.service.approve import decision_of
+from gateway.service.brake import wait_for_release
 from gateway.service.remember import memory_of
 from gateway.service.threads import thread_position
 from gateway.service.timeline import write_messages
@@ -43,8 +44,10 @@ async def next_turn(tx: Tx, lease: LeaseRef) -> Claim | NotNow:
         "conversation_still", id=lease.conversation_id, worker_id=lease.worker_id, fence=lease.fence
     )
     if row is None:
-        await release(tx, lease)  # the pending input was withdrawn
-        return NotNow.ANSWERED
+        await release(tx, lease)
+        reason = await _why_not(tx, lease.conversation_id)
+        # unless a brake was put on, the pending input was withdrawn, or the lease is another's
+        return NotNow.BRAKED if reason is NotNow.BRAKED else NotNow.ANSWERED
     return await _take(tx, row, lease.worker_id)
 
 
@@ -61,6 +64,9 @@ async def _why_not(tx: Tx, conversation_id: str) -> NotNow:
         return NotNow.ANSWERED
     if not Status(row["status"]).runs_turns:
         return NotNow.NO_TURNS
+    if row["braked"]:
+        await wait_for_release(tx, conversation_id)
+        return NotNow.BRAKED
     if row["leased"]:
         return NotNow.LEASED
     return NotNow.NOT_DUE if row["waits"] else NotNow.LEASED

@@ -13,6 +13,7 @@ from gateway.domain.message import Author, Channel, JsonObject, Message, Role, S
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import InputKind, Path, TurnOutcome, TurnState
 from gateway.service.accept import Route
+from gateway.service.brake import wait_for_release
 from gateway.service.identify import Person, person_of
 from gateway.service.postings import envelope, post
 from gateway.service.suppress import suppressed
@@ -59,6 +60,10 @@ class Submitted:
     turn_id: str
     queued_seq: int | None
     """Its seq where the status runs no turns now (path `queued`); None where its turn is awaited."""
+
+
+_BY_POLICY = frozenset({Status.AWAITING_APPROVAL, Status.PAUSED, Status.ACTIVE})
+"""Where no person is the reason that input waits; an active one waits for a brake."""
 
 
 class Progress(StrEnum):
@@ -216,11 +221,16 @@ async def submit(
 
 
 async def put_input(tx: Tx, conversation: Conversation, said: ApiInput, partitions: int) -> Submitted:
-    """Store an input of an active conversation, which this unit has locked, and ring for its turn."""
+    """Store an input of an active conversation, which this unit has locked, and ring for its turn.
+
+    Where a brake is on, it is queued.
+    """
     turn_id = new_id()
     counted = await tx.one("conversation_add_waiting_input", id=conversation.id)
     if counted is None:
-        raise AssertionError("the conversation was locked in this unit")
+        submitted = await _queue(tx, conversation, said)
+        await wait_for_release(tx, conversation.id)
+        return submitted
     await tx.run(
         "input_insert",
         message_id=said.message_id,
@@ -256,7 +266,7 @@ async def _need_live_call(tx: Tx, conversation: Conversation) -> None:
 
 
 async def _queue(tx: Tx, conversation: Conversation, said: ApiInput) -> Submitted:
-    """A person or a decision has the conversation: stored, and answered when it is active again."""
+    """A person or a decision has the conversation, or a brake is on: stored, and answered when it is over."""
     counted = await tx.one("conversation_add_input", id=conversation.id, next_turn_id=new_id())
     if counted is None:
         raise AssertionError("the conversation was locked in this unit")
@@ -319,12 +329,17 @@ async def progress(tx: Tx, conversation_id: str, message_id: str) -> TurnOutcome
     """How the turn of an input goes: its row, or that it has none yet, or never will."""
     row = await tx.one("turn_of_message", message_id=message_id)
     if row is not None:
-        return outcome_of(row, Status(row["conversation_status"]))
+        status = Status(row["conversation_status"])
+        if row["set_aside"]:
+            return _queued_outcome(
+                row["conversation_id"], row["id"], row["message_seq"], status, row["started_at"]
+            )
+        return outcome_of(row, status)
     waiting = await tx.one("input_by_message", message_id=message_id)
     if waiting is None:
         return Progress.GONE
     status = Status(waiting["status"])
-    if status.runs_turns or waiting["seq"] is None:
+    if waiting["seq"] is None or (status.runs_turns and not waiting["braked"]):
         return Progress.WAITING
     return _queued_outcome(
         waiting["conversation_id"], waiting["turn_id"], waiting["seq"], status, waiting["accepted_at"]
@@ -346,13 +361,13 @@ def queued(submitted: Submitted) -> TurnOutcome | None:
 
 
 def _queued_outcome(conversation_id: str, turn_id: str, seq: int, status: Status, at: int) -> TurnOutcome:
-    """Path `queued`: a person or a decision has the conversation, and a later turn will answer."""
+    """Path `queued`: a person, a decision or a brake has the conversation, and a later turn will answer."""
     return TurnOutcome(
         turn_id=turn_id,
         conversation_id=conversation_id,
         state=TurnState.DONE,
         path=Path.QUEUED,
-        decision_source="policy" if status is Status.AWAITING_APPROVAL else "operator",
+        decision_source="policy" if status in _BY_POLICY else "operator",
         text="",
         agent_id=None,
         message_seqs=(seq,),

@@ -18,7 +18,7 @@ from gateway.domain.message import Author, Message
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import NotNow
 from gateway.service.arrival import tell_arrival
-from gateway.service.lanes import LaneRef
+from gateway.service.lanes import LaneRef, wait_in_lane
 from gateway.service.parts import settle_part
 from gateway.service.postings import envelope, post, ring_lane
 from gateway.store.records import delivery_of, pack, part_of
@@ -109,15 +109,16 @@ async def claim_lane(tx: Tx, lane: str, worker_id: str) -> LaneClaim | NotNow:
         return NotNow.LEASED if state["leased"] else NotNow.NOT_DUE
     ref = LaneRef(lane, worker_id, row["fence"])
     delivery = await next_delivery(tx, ref)
-    if delivery is None:
-        raise AssertionError("a lane with unsettled deliveries has one")
-    return LaneClaim(ref, delivery)
+    return NotNow.BRAKED if delivery is None else LaneClaim(ref, delivery)
 
 
 async def next_delivery(tx: Tx, ref: LaneRef) -> Delivery | None:
-    """The lane's oldest unsettled delivery, with its parts."""
+    """The lane's oldest unsettled delivery, with its parts. None where a brake is on: the lane is free."""
     row = await tx.one("delivery_next", lane=ref.lane)
     if row is None:
+        raise AssertionError("a lane with unsettled deliveries has one")
+    if row["braked"]:
+        await wait_in_lane(tx, ref)
         return None
     if row["state"] == DeliveryState.PENDING:
         return delivery_of(row)  # it has no parts: it is being sent from the moment they are stored
@@ -144,6 +145,8 @@ async def settle_delivery(
     parts: Sequence[Row] | None = None,
 ) -> Delivery | None:
     """The delivery is over as far as sending goes; the lane's next one, or None and the lane is free.
+
+    Free it is where nothing is left, or what is next has to wait for a brake.
 
     `parts`: all of them as they stand, where the caller knows.
 

@@ -1,4 +1,4 @@
-"""What time brings about: bells rung again, overdue approvals, idle conversations, old rows.
+"""What time brings about: overdue approvals and handoffs, idle conversations, old rows.
 
 Each fires by a conditional update in the transaction of its effect, and takes a bounded number of
 rows at once; what is left is found the next time.
@@ -16,7 +16,6 @@ from gateway.domain.timeline import EventKind
 from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.close import Ending, end
 from gateway.service.handoff import hand_back
-from gateway.service.postings import ring_lane, ring_turns
 from gateway.service.speak import speak
 from gateway.service.timeline import append_event
 from gateway.store.records import conversation_of
@@ -28,34 +27,6 @@ WEBHOOKS_KEPT = 30 * _DAY
 """How long it is known what a webhook endpoint was told, µs."""
 WORKERS_KEPT = _DAY
 """How long the row of a dead worker is kept, µs."""
-
-
-async def due_turns(tx: Tx, every: int, partitions: int) -> int:
-    """Ring for conversations with input that nobody works on and a bell older than `every` µs; how many."""
-    rows = await tx.all("turns_due", every=every)
-    for row in rows:
-        await ring_turns(
-            tx,
-            organization_id=row["organization_id"],
-            conversation_id=row["id"],
-            partitions=partitions,
-            at=row["rung_at"],
-        )
-    return len(rows)
-
-
-async def due_lanes(tx: Tx, every: int) -> int:
-    """Ring for lanes with deliveries that nobody sends and a bell older than `every` µs; how many."""
-    rows = await tx.all("lanes_due", every=every)
-    for row in rows:
-        await ring_lane(
-            tx,
-            organization_id=row["organization_id"],
-            channel=row["channel"],
-            lane=row["id"],
-            at=row["rung_at"],
-        )
-    return len(rows)
 
 
 async def overdue_approvals(tx: Tx, partitions: int) -> int:

@@ -53,6 +53,12 @@ async def let_go(tx: Tx, ref: LaneRef, delay_seconds: float) -> bool:
 
 
 @single_statement
+async def wait_in_lane(tx: Tx, ref: LaneRef) -> None:
+    """A brake is on: let the lane go, and leave it to whoever lifts it to ring."""
+    await tx.run("lane_wait", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id)
+
+
+@single_statement
 async def release_lane(tx: Tx, ref: LaneRef) -> None:
     """Let the lane go at once."""
     await tx.run("lane_release", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id)

@@ -13,7 +13,7 @@ from gateway.domain.delivery import (
     Refused,
     SendRules,
 )
-from gateway.domain.errors import Fenced
+from gateway.domain.errors import Braked, Fenced
 from gateway.domain.ports import Row, Tx
 from gateway.service.lanes import LaneRef, check_held, let_go, postpone_lane
 from gateway.service.senders import halted, slot
@@ -84,7 +84,7 @@ async def claim_part(
 
     None when there is nothing to send: the delivery was canceled, or the provider has the part. Refused
     when the recipient wants nothing from us, as it is at this moment.
-    Raises Fenced when the lane is another's.
+    Raises Fenced when the lane is another's, Braked when nothing may leave now.
     """
     if texts:
         await store_parts(tx, part.delivery_id, texts)
@@ -103,6 +103,9 @@ async def claim_part(
     await check_held(tx, ref)
     if await tx.one("delivery_suppressed", id=part.delivery_id) is not None:
         return SUPPRESSED
+    following = await tx.one("delivery_next", lane=ref.lane)
+    if following is not None and following["braked"]:
+        raise Braked(ref.lane)
     stopped = await halted(tx, part.delivery_id)
     if stopped is None:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Cause, SessionType, Status, move
-from gateway.domain.errors import ErrorCode, Fenced
+from gateway.domain.errors import Braked, ErrorCode, Fenced
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel, Message, Role, ToolCall
@@ -44,7 +44,7 @@ class Finished:
 async def finish_turn(
     tx: Tx, claim: Claim, reply: Reply, partitions: int, fallbacks: Fallbacks = NO_FALLBACKS
 ) -> Finished:
-    """Commit a turn: messages, record, status, deliveries and doorbells. Raises Fenced."""
+    """Commit a turn: messages, record, status, deliveries and doorbells. Raises Fenced, Braked."""
     before = claim.conversation.status
     status = move(before, *_NEXT[reply.path]) if reply.path in _NEXT else before
     parked = reply.path is Path.APPROVAL
@@ -135,7 +135,11 @@ async def _commit(tx: Tx, claim: Claim, status: Status, *, added: int, events: i
         parked=status is Status.AWAITING_APPROVAL,
     )
     if row is None:
-        raise Fenced(claim.turn_id)
+        lease = claim.lease
+        held = await tx.one(
+            "conversation_held", id=lease.conversation_id, worker_id=lease.worker_id, fence=lease.fence
+        )
+        raise Fenced(claim.turn_id) if held is None else Braked(claim.turn_id)
     return row
 
 
@@ -242,7 +246,7 @@ async def fail_turn(
     """The turn is over without an answer: its input stays in the transcript, and the next turn may run.
 
     A turn that nobody waits for and that has used up its attempts becomes a dead letter, and the end user
-    is told what is configured for that.
+    is told what is configured for that. Raises Fenced, Braked.
     """
     row = await _commit(tx, claim, claim.conversation.status, added=0, events=0)
     await _settle_inputs(tx, claim)

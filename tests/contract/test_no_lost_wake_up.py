@@ -1,6 +1,6 @@
 """Whatever happens to workers, every input is answered exactly once and in order.
 
-A machine interleaves messages, turns, deaths, stalls, failures, take-overs and withdrawals at random.
+A machine interleaves messages, turns, deaths, stalls, failures, pauses, take-overs and withdrawals at random.
 """
 
 from collections import Counter
@@ -17,15 +17,16 @@ from hypothesis.stateful import (
 )
 from hypothesis.strategies import integers
 
-from gateway.domain.errors import Fenced
+from gateway.domain.errors import Braked, Fenced
 from gateway.domain.turn import Claim, NotNow
+from gateway.service.brake import pause, resume, set_aside
 from gateway.service.claim import claim_turn, next_turn, release
 from gateway.service.converse import withdraw
-from gateway.service.expire import due_turns
+from gateway.service.due import due_turns
 from gateway.service.respond import postpone_turn
 from tests.contract import scene
 from tests.contract.conftest import World
-from tests.contract.scene import LIFETIME, PARTITIONS
+from tests.contract.scene import LIFETIME, ORGANIZATION, PARTITIONS
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ class Turns(RuleBasedStateMachine):
         self.stalled: dict[str, Claim] = {}
         """Claims of workers that no longer renew but may yet commit."""
         self.with_person = False
+        self.paused = False
         self.conversation_id = ""
         self.accept()
 
@@ -110,6 +112,10 @@ class Turns(RuleBasedStateMachine):
         try:
             finished = self.run(scene.answer(self.store, claim, "|".join(texts)))
         except Fenced:
+            return None
+        except Braked:
+            assert self.paused
+            self.run(self.store.write(set_aside, claim.lease))
             return None
         self.answered.extend(texts)
         return finished.more
@@ -177,6 +183,18 @@ class Turns(RuleBasedStateMachine):
         self.run(scene.operate(self.store, self.conversation_id, return_control=True))
         self.with_person = False
 
+    @precondition(lambda self: not self.paused)
+    @rule()
+    def pause(self) -> None:
+        self.run(self.store.write(pause, ORGANIZATION, ORGANIZATION, by="olga", reason=None))
+        self.paused = True
+
+    @precondition(lambda self: self.paused)
+    @rule()
+    def resume(self) -> None:
+        assert self.run(self.store.write(resume, ORGANIZATION, PARTITIONS))
+        self.paused = False
+
     @invariant()
     def what_is_pending_is_counted(self) -> None:
         if self.conversation_id:
@@ -186,6 +204,8 @@ class Turns(RuleBasedStateMachine):
         """Everybody dies; the timers and one last worker must find whatever is left."""
         if self.with_person:
             self.return_control()
+        if self.paused:
+            self.resume()
         self.store.advance(60 + LIFETIME)
         pending = Counter(self.said) - Counter(self.answered)
         rung = self.run(self.store.write(due_turns, 0, PARTITIONS))

@@ -20,7 +20,7 @@ NOT_HOT = {
     "webhook_claims_reset": "once, at an embedded start",
 }
 
-SMALL = {"workers", "organisations", "api_keys", "webhook_endpoints", "senders"}
+SMALL = {"workers", "organisations", "api_keys", "webhook_endpoints", "senders", "brakes"}
 """Tables that do not grow with the traffic."""
 
 IN_ORDER = {

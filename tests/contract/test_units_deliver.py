@@ -23,7 +23,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.ports import Store
 from gateway.domain.turn import Claim, NotNow
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
-from gateway.service.expire import due_lanes
+from gateway.service.due import due_lanes
 from gateway.service.fail import fail_delivery
 from gateway.service.lanes import postpone_lane, release_lane
 from gateway.service.parts import PartClaim, claim_part, postpone_part, settle_part

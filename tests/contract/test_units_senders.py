@@ -18,7 +18,7 @@ from gateway.domain.ports import Store
 from gateway.domain.turn import NotNow
 from gateway.service.dead import open_letters
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
-from gateway.service.expire import due_lanes
+from gateway.service.due import due_lanes
 from gateway.service.fail import GIVEN_UP, fail_delivery, give_up_part, resume_sender, stop_sender
 from gateway.service.parts import (
     WAITING,

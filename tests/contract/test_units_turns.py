@@ -11,7 +11,7 @@ from gateway.domain.message import Channel, ToolCall
 from gateway.domain.turn import Claim, InputKind, NotNow, Path, ReplyMessage, TurnOutcome
 from gateway.service.claim import claim_turn, next_turn, release
 from gateway.service.converse import Progress, progress, withdraw
-from gateway.service.expire import due_turns
+from gateway.service.due import due_turns
 from gateway.service.respond import fail_turn, finish_turn, postpone_turn
 from tests.contract import scene
 from tests.contract.conftest import MovableStore

@@ -1,16 +1,18 @@
 """People and agents as clients see them."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
+from gateway.domain.brake import Pause
 from gateway.domain.clock import rfc3339
 from gateway.domain.identity import UNVERIFIED, ContactKind
 from gateway.domain.message import Channel
 from gateway.service.identify import Contact, EndUser
-from gateway.settings import AgentConfig, AgentKind
+from gateway.settings import AgentKind, GatewayConfig
 
 _CHANNEL_OF_KIND = {
     ContactKind.PHONE: Channel.SMS,
@@ -99,6 +101,9 @@ class AgentShape(Shape):
     kind: AgentKind
     revision_id: str
     default: bool = Field(description="Whether it answers where nothing else says.")
+    paused_since: Time | None = Field(
+        description="It is paused, or the whole organisation is: what comes in waits. null: it answers."
+    )
 
 
 class AgentList(Shape):
@@ -141,8 +146,11 @@ def resolved_shape(person: EndUser, *, created: bool) -> ResolvedShape:
     )
 
 
-def agent_list(agents: list[AgentConfig], default: AgentConfig | None) -> AgentList:
+def agent_list(config: GatewayConfig, pauses: Sequence[Pause]) -> AgentList:
     """All agents on one page."""
+    since = {pause.subject_id: pause.set_at for pause in pauses}
+    everything = since.get(config.organization_id)
+    default = config.default_agent()
     return AgentList.model_construct(
         items=[
             AgentShape.model_construct(
@@ -151,9 +159,13 @@ def agent_list(agents: list[AgentConfig], default: AgentConfig | None) -> AgentL
                 kind=agent.kind,
                 revision_id=agent.revision_id,
                 default=agent == default,
+                paused_since=time_of(since.get(agent.id, everything)),
             )
-            for agent in agents
+            for agent in config.agents.values()
         ],
         has_more=False,
         next_cursor=None,
     )
+
+
+NO_AGENTS = AgentList(items=[], has_more=False, next_cursor=None)

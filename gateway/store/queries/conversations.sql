@@ -57,13 +57,16 @@ WHERE id = :id AND ended_at IS NULL
 RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id
 
 -- name: conversation_add_waiting_input
--- An API input of an active conversation: it gets its seq when its turn starts.
+-- An API input of an active conversation: it gets its seq when its turn starts. Refused (no row) while a
+-- brake is on; a simulation's waits.
 UPDATE conversations SET
     last_input = last_input + 1,
     rung_at = {now},
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl
 WHERE id = :id AND status = 'active'
+  AND (session_type = 'simulation' OR NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id)))
 RETURNING last_input, updated_at
 
 -- name: conversation_add_message
@@ -249,12 +252,22 @@ WHERE organization_id = :organization_id AND end_user_id = :end_user_id
   AND started_at >= :started_from AND started_at < :started_before
 ORDER BY created_at DESC, id DESC LIMIT :limit
 
--- name: conversation_add_input_again
+-- name: conversation_add_input_again @sqlite
 -- A message whose turn failed is asked again: it has its seq already.
 UPDATE conversations SET
     last_input = last_input + 1,
     rung_at = {now},
-    next_turn_id = CASE WHEN status = 'active' THEN next_turn_id ELSE COALESCE(next_turn_id, :next_turn_id) END,
+    next_turn_id = CASE WHEN :waits THEN COALESCE(next_turn_id, :next_turn_id) ELSE next_turn_id END,
+    updated_at = {now},
+    ttl_expires_at = {now} + idle_ttl
+WHERE id = :id AND ended_at IS NULL
+RETURNING status, last_input, next_turn_id, updated_at
+
+-- name: conversation_add_input_again @postgres
+UPDATE conversations SET
+    last_input = last_input + 1,
+    rung_at = {now},
+    next_turn_id = CASE WHEN :waits::boolean THEN COALESCE(next_turn_id, :next_turn_id) ELSE next_turn_id END,
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl
 WHERE id = :id AND ended_at IS NULL

@@ -30,7 +30,11 @@ SELECT settled, queued, due_at - {now} AS wait,
 FROM lanes WHERE id = :lane
 
 -- name: delivery_next
-SELECT * FROM deliveries WHERE lane = :lane AND settled_at IS NULL ORDER BY number LIMIT 1
+SELECT d.*, (d.state <> 'canceled' AND EXISTS (
+        SELECT 1 FROM brakes b WHERE b.cause IN ('pause', 'messages', 'spend')
+        AND (b.subject_id = d.organization_id OR (d.by_agent AND b.subject_id = (
+            SELECT c.assigned_agent_id FROM conversations c WHERE c.id = d.conversation_id))))) AS braked
+FROM deliveries d WHERE d.lane = :lane AND d.settled_at IS NULL ORDER BY d.number LIMIT 1
 
 -- name: parts_of_delivery
 SELECT * FROM parts WHERE delivery_id = :delivery_id ORDER BY number
@@ -43,7 +47,8 @@ ON CONFLICT DO NOTHING
 
 -- name: part_claim
 -- The attempt is committed before the provider is called. Refused when the lease is lost, the delivery was
--- canceled meanwhile, its recipient wants nothing from us, or its sender is stopped (but for the one that tries).
+-- canceled meanwhile, its recipient wants nothing from us, a brake is on, or its sender is stopped (but for the
+-- one that tries).
 UPDATE parts SET state = 'sending', rank = 1, attempt = attempt + 1, claimed_at = {now},
     slot_at = NULL, provider = :provider, updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number AND state IN ('pending', 'sending', 'unknown')
@@ -57,7 +62,11 @@ WHERE delivery_id = :delivery_id AND number = :number AND state IN ('pending', '
       AND (:trying OR NOT EXISTS (
         SELECT 1 FROM senders s
         WHERE s.organization_id = d.organization_id AND s.channel = d.channel AND s.address = d.sender
-          AND s.halted_at IS NOT NULL)))
+          AND s.halted_at IS NOT NULL))
+      AND NOT EXISTS (
+        SELECT 1 FROM brakes b WHERE b.cause IN ('pause', 'messages', 'spend')
+        AND (b.subject_id = d.organization_id OR (d.by_agent AND b.subject_id = (
+            SELECT c.assigned_agent_id FROM conversations c WHERE c.id = d.conversation_id)))))
 RETURNING attempt, claimed_at
 
 -- name: part_slot
@@ -117,6 +126,11 @@ RETURNING lease_owner
 UPDATE lanes SET lease_owner = NULL, due_at = {now} + :delay, rung_at = NULL
 WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
 RETURNING organization_id, channel, due_at
+
+-- name: lane_wait
+-- A brake is on: no bell is on its way, so that whoever lifts it rings.
+UPDATE lanes SET lease_owner = NULL, rung_at = NULL
+WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
 
 -- name: lane_release
 UPDATE lanes SET lease_owner = NULL
@@ -179,6 +193,11 @@ WHERE id IN (
     SELECT l.id FROM lanes l
     WHERE l.settled < l.queued AND (l.rung_at IS NULL OR l.rung_at < {now} - :every)
       AND (l.due_at IS NULL OR l.due_at <= {now})
+      AND NOT EXISTS (SELECT 1 FROM deliveries d JOIN brakes b ON b.cause IN ('pause', 'messages', 'spend')
+            AND (b.subject_id = d.organization_id OR (d.by_agent AND b.subject_id = (
+                SELECT c.assigned_agent_id FROM conversations c WHERE c.id = d.conversation_id)))
+            WHERE d.lane = l.id AND d.settled_at IS NULL AND d.state <> 'canceled' AND d.number = (
+                SELECT MIN(n.number) FROM deliveries n WHERE n.lane = l.id AND n.settled_at IS NULL))
       AND (l.lease_owner IS NULL OR NOT EXISTS (
             SELECT 1 FROM workers w WHERE w.id = l.lease_owner AND w.expires_at > {now}))
     LIMIT 200)
@@ -190,6 +209,11 @@ WHERE id IN (
     SELECT l.id FROM lanes l
     WHERE l.settled < l.queued AND (l.rung_at IS NULL OR l.rung_at < {now} - :every)
       AND (l.due_at IS NULL OR l.due_at <= {now})
+      AND NOT EXISTS (SELECT 1 FROM deliveries d JOIN brakes b ON b.cause IN ('pause', 'messages', 'spend')
+            AND (b.subject_id = d.organization_id OR (d.by_agent AND b.subject_id = (
+                SELECT c.assigned_agent_id FROM conversations c WHERE c.id = d.conversation_id)))
+            WHERE d.lane = l.id AND d.settled_at IS NULL AND d.state <> 'canceled' AND d.number = (
+                SELECT MIN(n.number) FROM deliveries n WHERE n.lane = l.id AND n.settled_at IS NULL))
       AND (l.lease_owner IS NULL OR NOT EXISTS (
             SELECT 1 FROM workers w WHERE w.id = l.lease_owner AND w.expires_at > {now}))
     LIMIT 200 FOR UPDATE SKIP LOCKED)

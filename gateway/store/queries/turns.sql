@@ -30,7 +30,9 @@ DELETE FROM inputs WHERE message_id = :message_id AND seq IS NULL
 UPDATE inputs SET reply_to = :reply_to, stream = :stream WHERE message_id = :message_id
 
 -- name: input_by_message
-SELECT i.message_id, i.conversation_id, i.turn_id, i.seq, i.accepted_at, c.status, c.organization_id
+SELECT i.message_id, i.conversation_id, i.turn_id, i.seq, i.accepted_at, c.status, c.organization_id,
+    EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (c.organization_id, c.assigned_agent_id)) AS braked
 FROM inputs i JOIN conversations c ON c.id = i.conversation_id
 WHERE i.message_id = :message_id
 
@@ -52,6 +54,8 @@ UPDATE conversations SET answered = answered + 1, updated_at = {now} WHERE id = 
 -- The lease: free, or its owner is dead by the database's clock. Taking it raises the fencing number.
 UPDATE conversations SET lease_owner = :worker_id, fence = fence + 1
 WHERE id = :id AND status = 'active' AND answered < last_input
+  AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
   AND (turn_due_at IS NULL OR turn_due_at <= {now})
   AND (lease_owner IS NULL OR lease_owner = :worker_id OR NOT EXISTS (
         SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now}))
@@ -73,6 +77,8 @@ SELECT *, {now} AS claimed_at,
 FROM conversations
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
   AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
 
 -- name: conversation_still @postgres
 -- Locked like any claim: a message that arrives between this and the start of the turn would join
@@ -86,13 +92,53 @@ SELECT *, {now} AS claimed_at,
 FROM conversations
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
   AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
 FOR UPDATE
 
 -- name: conversation_claimable
 SELECT status, answered, last_input, turn_due_at, turn_due_at > {now} AS waits,
     (lease_owner IS NOT NULL AND EXISTS (
-        SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now})) AS leased
+        SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now})) AS leased,
+    EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id)) AS braked
 FROM conversations WHERE id = :id
+
+-- name: conversation_wait
+-- A brake is on: no bell is on its way, so that whoever lifts it rings.
+UPDATE conversations SET rung_at = NULL
+WHERE id = :id AND status = 'active' AND answered < last_input
+  AND EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
+RETURNING session_type, message_count, event_count
+
+-- name: conversation_held
+SELECT id FROM conversations WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
+
+-- name: conversation_set_aside
+-- A running turn is stopped by a pause: it starts over, with the same input, when that is lifted.
+UPDATE conversations SET lease_owner = NULL, rung_at = NULL
+WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
+
+-- name: inputs_unstarted
+SELECT message_id, text FROM inputs
+WHERE conversation_id = :conversation_id AND seq IS NULL ORDER BY number LIMIT 200
+
+-- name: conversation_queue_inputs
+-- API inputs that cannot have their turn now become messages of the turn that answers all that waits.
+UPDATE conversations SET
+    message_count = message_count + :taken,
+    event_count = event_count + :taken,
+    next_turn_id = COALESCE(next_turn_id, :next_turn_id),
+    first_message_at = COALESCE(first_message_at, {now}),
+    last_message_at = {now},
+    updated_at = {now}
+WHERE id = :id
+RETURNING next_turn_id
+
+-- name: input_queue
+UPDATE inputs SET seq = :seq, kind = 'channel', turn_id = :turn_id, reply_to = NULL, stream = FALSE
+WHERE message_id = :message_id
 
 -- name: conversation_start_turn
 -- Bind the lease's conversation to its turn; `taken` API inputs become messages now.
@@ -125,7 +171,10 @@ UPDATE turns SET shown = TRUE WHERE id = :id AND fence = :fence
 
 -- name: turn_of_message
 -- The turn that answers a message, whether it runs or is over.
-SELECT t.*, c.status AS conversation_status
+SELECT t.*, c.status AS conversation_status, m.seq AS message_seq,
+    (t.state = 'running' AND c.lease_owner IS NULL AND EXISTS (
+        SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (c.organization_id, c.assigned_agent_id))) AS set_aside
 FROM messages m
 JOIN turns t ON t.id = m.turn_id
 JOIN conversations c ON c.id = m.conversation_id
@@ -167,6 +216,8 @@ UPDATE conversations SET
 FROM (SELECT COUNT(*) AS inputs FROM inputs
       WHERE conversation_id = :id AND turn_id = :turn_id AND NOT :parked) AS done
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :turn_id
+  AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause = 'pause'
+        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
 RETURNING message_count, event_count, lease_owner, updated_at
 
 -- name: conversation_finish_turn @postgres
@@ -189,6 +240,8 @@ UPDATE conversations SET
 FROM (SELECT COUNT(*) AS inputs FROM inputs
       WHERE conversation_id = :id AND turn_id = :turn_id AND NOT :parked::boolean) AS done
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :turn_id
+  AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause = 'pause'
+        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
 RETURNING message_count, event_count, lease_owner, updated_at
 
 -- name: conversation_postpone_turn
@@ -207,6 +260,8 @@ UPDATE conversations SET rung_at = {now}
 WHERE id IN (
     SELECT c.id FROM conversations c
     WHERE c.answered < c.last_input AND c.status = 'active'
+      AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+            AND b.subject_id IN (c.organization_id, c.assigned_agent_id))
       AND (c.rung_at IS NULL OR c.rung_at < {now} - :every)
       AND (c.turn_due_at IS NULL OR c.turn_due_at <= {now})
       AND (c.lease_owner IS NULL OR NOT EXISTS (
@@ -219,6 +274,8 @@ UPDATE conversations SET rung_at = {now}
 WHERE id IN (
     SELECT c.id FROM conversations c
     WHERE c.answered < c.last_input AND c.status = 'active'
+      AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+            AND b.subject_id IN (c.organization_id, c.assigned_agent_id))
       AND (c.rung_at IS NULL OR c.rung_at < {now} - :every)
       AND (c.turn_due_at IS NULL OR c.turn_due_at <= {now})
       AND (c.lease_owner IS NULL OR NOT EXISTS (

@@ -1,0 +1,38 @@
+"""Bells rung again: for input that nobody works on, and for deliveries that nobody sends.
+
+A bounded number of rows at once; what is left is found the next time.
+"""
+
+from gateway.domain.ports import Tx
+from gateway.service.postings import ring_lane, ring_turns
+
+AT_ONCE = 200
+"""The most that one look rings for."""
+
+
+async def due_turns(tx: Tx, every: int, partitions: int) -> int:
+    """Ring for conversations with input that nobody works on and a bell older than `every` µs; how many."""
+    rows = await tx.all("turns_due", every=every)
+    for row in rows:
+        await ring_turns(
+            tx,
+            organization_id=row["organization_id"],
+            conversation_id=row["id"],
+            partitions=partitions,
+            at=row["rung_at"],
+        )
+    return len(rows)
+
+
+async def due_lanes(tx: Tx, every: int) -> int:
+    """Ring for lanes with deliveries that nobody sends and a bell older than `every` µs; how many."""
+    rows = await tx.all("lanes_due", every=every)
+    for row in rows:
+        await ring_lane(
+            tx,
+            organization_id=row["organization_id"],
+            channel=row["channel"],
+            lane=row["id"],
+            at=row["rung_at"],
+        )
+    return len(rows)

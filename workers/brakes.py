@@ -1,0 +1,72 @@
+"""Stops what runs when somebody pauses its agent or its organisation.
+
+The database decides: nothing paused is claimed or committed. This only ends a running agent within a second
+or two, so that it neither goes on talking to whoever listens nor costs anything.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from gateway.domain.errors import Braked, Unavailable
+from gateway.domain.ports import Store
+from gateway.service.brake import paused_subjects
+
+LOOK_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Brakes:
+    """What runs in this process, and whether it still may."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._running: dict[asyncio.Timeout, frozenset[str]] = {}
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to look."""
+        self._loop = asyncio.create_task(self._run(), name="brakes")
+
+    async def stop(self) -> None:
+        """Stop looking."""
+        if self._loop is not None:
+            self._loop.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._loop
+
+    @asynccontextmanager
+    async def obeyed(self, *subjects: str) -> AsyncIterator[None]:
+        """Cancel the block when one of these is paused. Raises Braked then."""
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                self._running[limit] = frozenset(subjects)
+                yield
+        except TimeoutError:
+            if limit.expired():
+                raise Braked("paused while it ran") from None
+            raise
+        finally:
+            del self._running[limit]
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self._running:
+                continue
+            try:
+                paused = await self._store.read(paused_subjects)
+            except Unavailable as error:
+                extra = {"action": "brakes.unavailable", "reason": error.message}
+                _log.warning("pauses cannot be looked for", extra=extra)
+                continue
+            self._stop(paused)
+
+    def _stop(self, paused: frozenset[str]) -> None:
+        now = asyncio.get_running_loop().time()
+        for limit, subjects in self._running.items():
+            if subjects & paused and not limit.expired():
+                limit.reschedule(now)
