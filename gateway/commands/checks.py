@@ -14,6 +14,7 @@ from gateway.domain.clock import rfc3339
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import Channel
 from gateway.service.brake import pauses_of
+from gateway.service.senders import HaltedSender, halted_senders
 from gateway.settings import Settings, SmsProvider
 from gateway.store.migrate import UnknownSchema, pending
 from gateway.store.spool import spooled
@@ -272,9 +273,33 @@ async def check_telnyx(settings: Settings) -> Finding:
     return Finding("Telnyx", Verdict.FAIL, f"{settings.telnyx_api_url} answers {status}; try again later")
 
 
+async def check_senders(settings: Settings) -> Finding:
+    """Whether a provider has stopped one of our addresses."""
+    try:
+        async with asyncio.timeout(3 * SECONDS), opened(settings) as store:
+            stopped = await store.read(halted_senders)
+    except (Refusal, Unavailable, UnknownSchema, sqlite3.Error, OSError) as error:
+        return Finding("senders", Verdict.SKIP, f"not looked at: {str(error) or 'no answer'}")
+    if not stopped:
+        return Finding("senders", Verdict.OK, "none is stopped by its provider")
+    text = "; ".join(
+        f"{sender.address} ({sender.channel}) is stopped since {rfc3339(sender.halted_at)}: "
+        f"the provider's code {sender.code}; {_way_out(sender)}"
+        for sender in stopped[:10]
+    )
+    return Finding("senders", Verdict.FAIL, text)
+
+
+def _way_out(sender: HaltedSender) -> str:
+    if sender.retry_at is None:
+        return "mend that, then requeue its dead letter (gateway dead list)"
+    return "what it has to send waits, and is tried every two minutes"
+
+
 CHECKS: tuple[Check, ...] = (
     check_database,
     check_pauses,
+    check_senders,
     check_spool,
     check_broker,
     check_mail_dns,

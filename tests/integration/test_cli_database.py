@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from gateway.domain.clock import Clock
+from gateway.domain.ids import new_id
 from gateway.domain.ports import Tx
 from gateway.service.dead import bury
 from gateway.service.keys import key_hash, key_of_hash
+from gateway.service.senders import SenderKey, halt
 from gateway.store.engine import open_store
 from gateway.store.migrate import migrate
 from tests.integration.commands import Folder
@@ -63,6 +65,20 @@ async def test_migrate_and_doctor(folder: Folder) -> None:
     doctor = await folder.gateway("doctor")
     assert doctor.code == 0
     assert "answers, its schema is up to date" in doctor.out
+
+
+async def test_doctor_finds_a_sender_that_is_stopped_and_requeue_resumes_it(folder: Folder) -> None:
+    await migrate(url_of(folder))
+    key = SenderKey(new_id(), "sms", "+15550100")
+    async with open_store(url_of(folder), Clock()) as store:
+        await store.write(halt, key, "30034", delivery=None, tries=False)
+    doctor = await folder.gateway("doctor")
+    assert doctor.code == 1
+    assert "+15550100 (sms) is stopped since" in doctor.out
+    assert "30034" in doctor.out
+    assert "+15550100" in (await folder.gateway("dead", "list")).out
+    assert (await folder.gateway("dead", "requeue", "--all")).code == 0
+    assert "none is stopped by its provider" in (await folder.gateway("doctor")).out
 
 
 async def test_keys(folder: Folder) -> None:

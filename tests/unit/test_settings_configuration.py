@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.domain.delivery import OnUnknown, SendRules
 from gateway.domain.ids import named_id
 from gateway.domain.message import Channel
+from gateway.service.routes import send_rules_of
 from gateway.settings import (
     AgentKind,
     DemoAgent,
@@ -174,6 +176,8 @@ def test_values_of_channels_and_addresses(toml: Path) -> None:
 idle_ttl = "90s"
 quiet_hours = "21:00-08:00"
 max_parts = 3
+segments_per_second = 10
+on_unknown = "give_up"
 [channels.api]
 retention = "30d"
 [[addresses]]
@@ -182,6 +186,9 @@ address = "+15550100"
 idle_ttl = 15
 number_parts = false
 coalesce_seconds = 1.5
+segments_per_second = 0.5
+cancel_unsent = true
+resend_after = "20s"
 [[addresses]]
 channel = "sms"
 address = "+15550101"
@@ -193,6 +200,13 @@ address = "+15550101"
     own = config.channel(Channel.SMS, "+1 555 0100")
     assert (own.idle_ttl, own.number_parts, own.coalesce_seconds) == (timedelta(seconds=15), False, 1.5)
     assert (own.max_parts, own.quiet_hours) == (3, sms.quiet_hours)
+    rules = {address: send_rules_of(config, Channel.SMS, address) for address in ("+15550100", "+15550101")}
+    assert rules["+15550100"] == SendRules(
+        segments_per_second=0.5, resend_after=20, on_unknown=OnUnknown.GIVE_UP, cancel_unsent=True
+    )
+    assert rules["+15550101"] == SendRules(
+        segments_per_second=10, resend_after=120, on_unknown=OnUnknown.GIVE_UP
+    )
     assert config.channel(Channel.SMS, "+15550101") == config.channel(Channel.SMS, "+15550199") == sms
     web = config.channel(Channel.WEB)
     assert web == config.channel(Channel.API)
@@ -260,6 +274,8 @@ def test_the_defaults_of_channels(toml: Path) -> None:
     sms = config.channel(Channel.SMS)
     assert (sms.retention, sms.coalesce_seconds, sms.quiet_hours) == (None, 0, None)
     assert (sms.max_parts, sms.number_parts) == (5, True)
+    assert send_rules_of(config, Channel.SMS, "+15550100") == SendRules(resend_after=120)
+    assert send_rules_of(config, Channel.EMAIL, "support@example.org") == SendRules(resend_after=20)
 
 
 def test_the_built_in_configuration(toml: Path) -> None:
@@ -310,6 +326,17 @@ SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
         (
             "[channels.sms]\nmax_parts = true",
             "F: channels.sms.max_parts: must be a number, not True",
+        ),
+        *(
+            (
+                f"[channels.sms]\nresend_after = {seconds}",
+                f"F: channels.sms.resend_after: must be between 20 s and 10 minutes, not {seconds}",
+            )
+            for seconds in (19, 601)
+        ),
+        (
+            "[channels.voice]\nsegments_per_second = 1",
+            "F: channels.voice: segments_per_second belongs to channels that are written on, not to calls",
         ),
         (
             "[channels.sms]\nidle_ttl = 0",
