@@ -24,6 +24,7 @@ from gateway.api.answers import ERRORS
 from gateway.api.auth import Admission, Keyring
 from gateway.api.cors import Cors
 from gateway.api.deps import ApiDeps, Surface
+from gateway.api.document import keep_nulls
 from gateway.api.edge import Edge
 from gateway.api.rate import RateLimiter
 from gateway.api.traced import Traced
@@ -86,6 +87,7 @@ def build_api(deps: ApiDeps) -> FastAPI:
         app.router.routes.extend(deps.webhook_routes)
     if deps.surface is not Surface.PUBLIC:
         _include_private(app)
+    keep_nulls(app)
     return app
 
 

@@ -25,7 +25,7 @@ def export() -> None:
 @output_option
 def openapi(output: Path | None) -> None:
     """The HTTP API, as OpenAPI 3.1."""
-    _write(_openapi(), output)
+    _write(openapi_document(), output)
 
 
 @export.command(epilog="Example: gateway export asyncapi > asyncapi.json")
@@ -40,7 +40,7 @@ def asyncapi(output: Path | None, config: Path | None, data_dir: Path) -> None:
     _write(asyncapi_document(settings.amqp_prefix, settings.partitions), output)
 
 
-def _openapi() -> dict[str, Any]:
+def openapi_document() -> dict[str, Any]:
     """The document of an application that is never served: its store is not opened."""
     from gateway import __version__
     from gateway.api.application import build_api

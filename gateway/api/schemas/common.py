@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.api.schemas import examples
 from gateway.domain.clock import rfc3339
 
 Time = Annotated[
@@ -29,6 +30,11 @@ def time_of(microseconds: int | None) -> str | None:
     return None if microseconds is None else rfc3339(microseconds)
 
 
+def example(value: dict[str, Any]) -> ConfigDict:
+    """The settings of a shape that shows an example in the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"example": value})
+
+
 class Shape(BaseModel):
     """An answer: every key always, made by us and so not checked again where it is built from rows."""
 
@@ -44,12 +50,16 @@ class Request(BaseModel):
 class ErrorBody(Shape):
     """Every answer with a status from 400 on."""
 
+    model_config = example(examples.ERROR)
+
     error: str = Field(description="A code of a closed set.", examples=["not_found"])
     message: str = Field(description="One sentence a person can act on.")
 
 
 class EvidenceChunk(Shape):
     """A knowledge chunk that was used for a message."""
+
+    model_config = example(examples.CHUNK)
 
     chunk_id: str
     kb_id: str

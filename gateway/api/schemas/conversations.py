@@ -6,7 +6,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.api.cursors import MAX_CURSOR, position_cursor
-from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example, time_of
 from gateway.api.schemas.messages import Row, transcript_row
 from gateway.domain.conversation import Conversation, Origin, Priority, SessionType, Status
 from gateway.domain.message import Channel, Message
@@ -87,6 +88,8 @@ class NewConversationBody(Request):
 class TestChatBody(Request):
     """A test conversation; everything may be left out."""
 
+    model_config = example({"assistant_id": "support"})
+
     __test__ = False
 
     assistant_id: AgentName | None = None
@@ -96,6 +99,8 @@ class TestChatBody(Request):
 
 class CloseBody(Request):
     """Why a conversation is closed."""
+
+    model_config = example({"reason": "resolved"})
 
     reason: str | None = Field(default=None, max_length=1000, examples=["resolved"])
 
@@ -120,6 +125,8 @@ class ConversationQuery(Request):
 class EvalSummary(Shape):
     """Rollup of evaluations of the conversation."""
 
+    model_config = example(examples.EVAL_SUMMARY)
+
     total: int = 0
     succeeded: int = 0
     failed: int = 0
@@ -133,6 +140,8 @@ class EvalSummary(Shape):
 
 class ConversationShape(Shape):
     """A session between one end user and an agent, or the person who took over."""
+
+    model_config = example(examples.CONVERSATION)
 
     id: Uuid
     organization_id: Uuid
@@ -172,12 +181,16 @@ class ConversationShape(Shape):
 class ConversationDetail(ConversationShape):
     """One conversation with what was said last."""
 
+    model_config = example(examples.CONVERSATION_DETAIL)
+
     recent_turns: list[Row] = Field(description="The last 20 messages, oldest first.")
     recording_url: str | None
 
 
 class ConversationList(Shape):
     """Conversations, newest first."""
+
+    model_config = example(examples.page(examples.CONVERSATION))
 
     items: list[ConversationShape]
     has_more: HasMore

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool, model_validator
 
 from gateway.api.cursors import position_cursor
-from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example, time_of
 from gateway.api.schemas.messages import PollRow, poll_row
 from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Conversation, Status
@@ -25,10 +26,11 @@ class HumanTurnBody(Request):
 
     model_config = ConfigDict(
         json_schema_extra={
+            "example": {"content": "Hi, this is Jamie from support. How can I help you today?"},
             "anyOf": [
                 {"required": ["content"], "properties": {"content": {"type": "string"}}},
                 {"required": ["return_control"], "properties": {"return_control": {"const": True}}},
-            ]
+            ],
         }
     )
 
@@ -46,11 +48,15 @@ class HumanTurnBody(Request):
 class RelayBody(Request):
     """What an operator says to the end user."""
 
+    model_config = example({"content": "Hi, this is Jamie from support."})
+
     content: str = Field(min_length=1, max_length=100_000)
 
 
 class HumanTurnAnswer(Shape):
     """What an operator's request changed."""
+
+    model_config = example(examples.HUMAN_TURN)
 
     conversation_id: Uuid
     message: PollRow | None
@@ -69,12 +75,16 @@ class DecisionWord(StrEnum):
 class ResolveBody(Request):
     """A decision on an approval."""
 
+    model_config = example({"decision": "approve", "note": "within 30 days"})
+
     decision: DecisionWord
     note: str | None = Field(default=None, max_length=10_000)
 
 
 class HandoffShape(Shape):
     """One time a conversation went to a person."""
+
+    model_config = example(examples.HANDOFF)
 
     id: Uuid
     organization_id: Uuid
@@ -93,6 +103,8 @@ class HandoffShape(Shape):
 class HandoffList(Shape):
     """Handoffs, newest first."""
 
+    model_config = example(examples.page(examples.HANDOFF))
+
     items: list[HandoffShape]
     has_more: HasMore
     next_cursor: Cursor
@@ -100,6 +112,8 @@ class HandoffList(Shape):
 
 class ApprovalShape(Shape):
     """A hold on a tool call."""
+
+    model_config = example(examples.APPROVAL)
 
     id: Uuid
     organization_id: Uuid
@@ -122,6 +136,8 @@ class ApprovalShape(Shape):
 class ApprovalList(Shape):
     """Approvals, oldest first."""
 
+    model_config = example(examples.page(examples.APPROVAL))
+
     items: list[ApprovalShape]
     has_more: HasMore
     next_cursor: Cursor
@@ -129,6 +145,14 @@ class ApprovalList(Shape):
 
 class EndSessionBody(Request):
     """Ends a session that is named in full."""
+
+    model_config = example(
+        {
+            "session_id": examples.CONVERSATION["id"],
+            "end_user_id": examples.CONVERSATION["end_user_id"],
+            "reason": "resolved",
+        }
+    )
 
     session_id: UUID = Field(description="The conversation, as in the path.")
     end_user_id: UUID
@@ -148,6 +172,8 @@ class AssistantMessage(Shape):
 
 class SessionResult(Shape):
     """A session as its end left it."""
+
+    model_config = example(examples.SESSION_RESULT)
 
     session_id: Uuid
     messages: list[AssistantMessage]

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example, time_of
 from gateway.domain.brake import Pause
 from gateway.domain.clock import rfc3339
 from gateway.domain.identity import UNVERIFIED, ContactKind
@@ -52,11 +53,15 @@ class ContactBody(Request):
 class MergeBody(Request):
     """Which record turned out to be the same person."""
 
+    model_config = example({"from_end_user_id": "018f7ea4-6071-7283-8495-a0b1c2d3e4f6"})
+
     from_end_user_id: UUID
 
 
 class UnmergeBody(Request):
     """Which record is a person of its own after all."""
+
+    model_config = example({"from_end_user_id": "018f7ea4-6071-7283-8495-a0b1c2d3e4f6"})
 
     from_end_user_id: UUID | None = Field(
         default=None, description="The merged record; without it, the one in the path is."
@@ -76,6 +81,8 @@ class ContactShape(Shape):
 class EndUserShape(Shape):
     """A person, with the addresses known of them."""
 
+    model_config = example(examples.END_USER)
+
     end_user_id: Uuid
     profile: dict[str, Any]
     contacts: list[ContactShape]
@@ -87,6 +94,8 @@ class EndUserShape(Shape):
 class ResolvedShape(Shape):
     """The end user behind an address, found or created."""
 
+    model_config = example(examples.RESOLVED)
+
     end_user_id: Uuid
     created: bool
     profile: dict[str, Any]
@@ -95,6 +104,8 @@ class ResolvedShape(Shape):
 
 class AgentShape(Shape):
     """An agent of gateway.toml."""
+
+    model_config = example(examples.AGENT)
 
     id: Uuid
     slug: str
@@ -108,6 +119,8 @@ class AgentShape(Shape):
 
 class AgentList(Shape):
     """The agents, in the order of gateway.toml."""
+
+    model_config = example({**examples.page(examples.AGENT), "has_more": False, "next_cursor": None})
 
     items: list[AgentShape]
     has_more: HasMore

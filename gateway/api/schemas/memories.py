@@ -3,7 +3,8 @@
 from pydantic import ConfigDict, Field
 
 from gateway.api.cursors import position_cursor
-from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example
 from gateway.domain.clock import rfc3339
 from gateway.domain.message import Channel
 from gateway.service.browse import Page
@@ -22,6 +23,8 @@ class MemoryBody(Request):
 class MemoryShape(Shape):
     """What agents are told of an earlier conversation."""
 
+    model_config = example(examples.MEMORY)
+
     conversation_id: Uuid = Field(description="The conversation it comes from; names the memory.")
     channel: Channel
     text: str
@@ -30,6 +33,8 @@ class MemoryShape(Shape):
 
 class MemoryList(Shape):
     """Memories, newest first."""
+
+    model_config = example(examples.page(examples.MEMORY))
 
     items: list[MemoryShape]
     has_more: HasMore

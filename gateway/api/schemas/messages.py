@@ -6,7 +6,18 @@ from typing import Any
 from pydantic import Field
 
 from gateway.api.cursors import seq_cursor
-from gateway.api.schemas.common import Cursor, EvidenceChunk, HasMore, Request, Shape, Time, Uuid, chunk_of
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import (
+    Cursor,
+    EvidenceChunk,
+    HasMore,
+    Request,
+    Shape,
+    Time,
+    Uuid,
+    chunk_of,
+    example,
+)
 from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Status
 from gateway.domain.message import Author, Message, Role, ToolCall
@@ -14,6 +25,8 @@ from gateway.domain.message import Author, Message, Role, ToolCall
 
 class ToolCallRow(Shape):
     """A tool the agent called, and what came of it."""
+
+    model_config = example(examples.TOOL_CALL)
 
     id: str
     name: str
@@ -41,6 +54,8 @@ class TokenCount(Shape):
 class TranscriptRow(Shape):
     """One message of the transcript; it never changes."""
 
+    model_config = example(examples.USER_ROW)
+
     id: Uuid
     session_id: Uuid = Field(description="The conversation.")
     turn_id: Uuid | None
@@ -58,6 +73,8 @@ class TranscriptRow(Shape):
 class ToolTranscriptRow(TranscriptRow):
     """The message of an assistant that used tools."""
 
+    model_config = example(examples.AGENT_ROW)
+
     tool_calls: list[ToolCallRow]
 
 
@@ -67,6 +84,8 @@ Row = ToolTranscriptRow | TranscriptRow
 class Transcript(Shape):
     """A page of the transcript, oldest first."""
 
+    model_config = example(examples.TRANSCRIPT)
+
     turns: list[Row]
     has_more: HasMore
     next_cursor: Cursor
@@ -74,6 +93,8 @@ class Transcript(Shape):
 
 class PollRow(Shape):
     """One message with everything known of it."""
+
+    model_config = example(examples.POLL_ROW)
 
     id: Uuid
     seq: int
@@ -105,6 +126,8 @@ class PollQuery(Request):
 
 class Poll(Shape):
     """Messages after a seq, ascending."""
+
+    model_config = example(examples.POLL)
 
     session_status: Status
     next_seq: int = Field(description="Pass it as `since_seq` next time.")

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from gateway.api.schemas.common import Request, Shape, Time, Uuid, time_of
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import Request, Shape, Time, Uuid, example, time_of
 from gateway.api.schemas.conversations import MAX_SAID
 from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Status
@@ -105,6 +106,8 @@ class TurnReport(Shape):
 
 class SimulationReport(Shape):
     """A replay. `turns` holds no id and no time, so that two reports can be compared line by line."""
+
+    model_config = example(examples.SIMULATION)
 
     id: Uuid
     conversation_id: Uuid

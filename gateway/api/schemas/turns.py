@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, StrictBool
 
-from gateway.api.schemas.common import Request, Shape, Time, Uuid
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import Request, Shape, Time, Uuid, example
 from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Status
 from gateway.domain.ids import named_id
@@ -49,6 +50,8 @@ class SectionShape(Shape):
 class SourceCard(Shape):
     """A source as an end user sees it."""
 
+    model_config = example(examples.SOURCE)
+
     citation_marker: str | None = Field(examples=["[1]"])
     label: str | None
     short_label: str | None
@@ -60,6 +63,8 @@ class SourceCard(Shape):
 
 class FullSource(SourceCard):
     """A source with the chunk it came from."""
+
+    model_config = example({**examples.SOURCE, **examples.CHUNK})
 
     chunk_id: str
     kb_id: str
@@ -79,12 +84,16 @@ class _Package(Shape):
 class EvidencePackageDisplay(_Package):
     """What a reply was based on, for end users."""
 
+    model_config = example(examples.EVIDENCE)
+
     items: list[SourceCard]
     view: Literal["display"]
 
 
 class EvidencePackageFull(_Package):
     """What a reply was based on, for an audit."""
+
+    model_config = example(examples.FULL_EVIDENCE)
 
     items: list[FullSource]
     view: Literal["full"]
@@ -98,6 +107,8 @@ Package = EvidencePackageFull | EvidencePackageDisplay
 
 class TurnAnswer(Shape):
     """The outcome of one turn."""
+
+    model_config = example(examples.TURN)
 
     turn_id: Uuid
     conversation_id: Uuid
@@ -114,6 +125,8 @@ class TurnAnswer(Shape):
 
 class StreamedAnswer(TurnAnswer):
     """The last event of a stream."""
+
+    model_config = example(examples.STREAMED_TURN)
 
     perceived_ttft_ms: int | None = Field(description="From the request's arrival to the first delta.")
 

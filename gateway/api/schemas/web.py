@@ -4,7 +4,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from gateway.api.schemas.common import Request, Shape, Time, Uuid
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import Request, Shape, Time, Uuid, example
 
 MAX_TTL_SECONDS = 24 * 3600
 
@@ -15,6 +16,8 @@ class _Token(Request):
 
 class ConversationTokenBody(_Token):
     """A token for a conversation there is."""
+
+    model_config = example({"conversation_id": examples.CONVERSATION["id"], "ttl_seconds": 3600})
 
     conversation_id: UUID = Field(description="An open conversation on web or api.")
 
@@ -33,6 +36,8 @@ class EndUserTokenBody(_Token):
 
 class WebTokenShape(Shape):
     """A token to hand to a browser."""
+
+    model_config = example(examples.WEB_TOKEN)
 
     token: str = Field(description="Send it as `Authorization: Bearer`.")
     conversation_id: Uuid

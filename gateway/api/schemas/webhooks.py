@@ -6,7 +6,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool, StringConstraints
 
 from gateway.api.cursors import position_cursor
-from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, time_of
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example, time_of
 from gateway.domain.clock import rfc3339
 from gateway.domain.webhook import (
     DisabledReason,
@@ -129,6 +130,8 @@ class EndpointWithSecret(EndpointShape):
 class EndpointList(Shape):
     """Endpoints, newest first."""
 
+    model_config = example(examples.page(_ENDPOINT))
+
     items: list[EndpointShape]
     has_more: HasMore
     next_cursor: Cursor
@@ -152,6 +155,8 @@ class DeliveryShape(Shape):
 
 class DeliveryList(Shape):
     """What an endpoint was and is to be told, newest first; kept for 30 days."""
+
+    model_config = example(examples.page(_DELIVERY))
 
     items: list[DeliveryShape]
     has_more: HasMore
