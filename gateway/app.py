@@ -22,6 +22,7 @@ from gateway.bus.rabbit import RabbitBus
 from gateway.bus.topology import WEBHOOKS
 from gateway.channel_ports import mail_ingress, senders, webhook_routes
 from gateway.domain.clock import Clock
+from gateway.domain.consent import ConsentTexts
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import SendRules
 from gateway.domain.errors import Unavailable
@@ -34,7 +35,7 @@ from gateway.service.ask import Dialogues, Waiting
 from gateway.service.attachments import Attachments
 from gateway.service.ingress import Acceptance, Receipts
 from gateway.service.outbox import StoredOutbox
-from gateway.service.routes import fallbacks_of, send_rules_of
+from gateway.service.routes import consent_texts_of, fallbacks_of, send_rules_of
 from gateway.service.secret import shared_secret
 from gateway.service.spooling import Replay, SpooledAcceptance, SpooledReceipts
 from gateway.settings import GatewayConfig, Settings, SettingsError, load_config
@@ -120,6 +121,11 @@ class _Configured:
     def send_rules(self, channel: Channel, address: str) -> SendRules:
         """How what goes out from one of our addresses is sent."""
         return send_rules_of(self.config, channel, address)
+
+    def consent(self, conversation: Conversation) -> ConsentTexts:
+        """What is said to somebody who wants no more messages."""
+        values = self.config.channel(conversation.channel, conversation.our_address)
+        return consent_texts_of(self.config, values)
 
     def replace(self, config: GatewayConfig) -> None:
         """Take a new configuration, or raise SettingsError and keep the old one."""
@@ -317,7 +323,9 @@ class _Start:
         settings = self._settings
         wanted: list[tuple[str, Consume]] = []
         if Role.TURNS in roles:
-            limits = TurnLimits(settings.turn_timeout_seconds, settings.partitions, configured.fallbacks)
+            limits = TurnLimits(
+                settings.turn_timeout_seconds, settings.partitions, configured.fallbacks, configured.consent
+            )
             brakes = Brakes(store)
             await brakes.start()
             self._stack.push_async_callback(brakes.stop)

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass
 
 from gateway.domain.agent import AgentFailed
+from gateway.domain.consent import DEFAULT_TEXTS, ConsentTexts
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import ATTEMPTS, backoff
 from gateway.domain.envelope import Envelope
@@ -63,6 +64,8 @@ class TurnLimits:
     """Turn queues."""
     fallbacks: Callable[[Conversation], Fallbacks]
     """What is configured for the case that nobody answers."""
+    consent: Callable[[Conversation], ConsentTexts] = lambda _conversation: DEFAULT_TEXTS
+    """What is said to somebody who wants no more messages."""
 
 
 class TurnWorker:
@@ -87,6 +90,7 @@ class TurnWorker:
         self._turn_timeout = limits.turn_timeout
         self._partitions = limits.partitions
         self._fallbacks = limits.fallbacks
+        self._consent = limits.consent
         self._bells = Bells()
         self._notes: set[asyncio.Task[None]] = set()
 
@@ -160,7 +164,8 @@ class TurnWorker:
             return await self._failed(claim, ErrorCode.AGENT_FAILED, failure.reason)
         self._liveness.check()
         fallbacks = self._fallbacks(claim.conversation)
-        finished = await self._store.write(finish_turn, claim, reply, self._partitions, fallbacks)
+        consent = self._consent(claim.conversation)
+        finished = await self._store.write(finish_turn, claim, reply, self._partitions, fallbacks, consent)
         TURNS.labels(claim.conversation.channel.value, reply.path.value).inc()
         note(path=reply.path.value, messages=len(reply.messages))
         return finished

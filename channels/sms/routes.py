@@ -1,18 +1,20 @@
 """The webhooks of text messages at Twilio: a message in, and what became of one that went out."""
 
 import re
+from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from channels.contract import Ingress
-from channels.twilio.addresses import canonical_sender, is_withheld
+from channels.twilio.addresses import canonical_sender, is_one_way, is_withheld
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.errors import failure_in_callback, part_state
 from channels.twilio.requests import PROVIDER, SMS_PATH, SMS_STATUS_PATH, TwilioForm, proven_form, twiml
 from channels.webhooks import invalid, webhook
 from gateway.domain.attachment import media_type_of
+from gateway.domain.consent import Keyword
 from gateway.domain.delivery import PartState, Receipt
 from gateway.domain.ids import new_id, parse_id
 from gateway.domain.message import Channel, InboundAttachment, InboundMessage, SenderAuth
@@ -20,6 +22,8 @@ from gateway.domain.message import Channel, InboundAttachment, InboundMessage, S
 MAX_MEDIA = 10
 """Files of one message; Twilio's own limit."""
 MAX_STATUS = 64
+_OPT_OUT_TYPES = MappingProxyType({"STOP": Keyword.STOP, "START": Keyword.START, "HELP": Keyword.HELP})
+"""https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out; another value stays in the metadata."""
 _SMALL_NUMBER = re.compile(r"[0-9]{1,6}")
 _MEDIA_URL = re.compile(r"https?://[^\s\x00-\x1f]{1,2000}")
 _ERROR_CODE = re.compile(r"[0-9]{1,10}")
@@ -50,11 +54,13 @@ def sms_routes(ingress: Ingress, twilio: TwilioCredentials) -> list[Route]:
 def inbound_message(form: TwilioForm, received_at: int) -> InboundMessage:
     """A proven request as a message; WebhookRefused with 422 where it names no message or no parties.
 
-    Who withholds the number is nobody we know: each message stands alone, under an address of its own.
+    Who withholds the number is nobody we know: each message stands alone, under an address of its own. No
+    reply reaches them, nor a sender that is a name; one to a group would go to one of it only.
     """
     sid = form.sid("MessageSid", "SmsSid", "SmsMessageSid")
     sender = form.address("From")
     withheld = is_withheld(sender)
+    group = any(name.startswith("OtherRecipients") for name in form.first)
     return InboundMessage(
         channel=Channel.SMS,
         provider=PROVIDER,
@@ -65,6 +71,8 @@ def inbound_message(form: TwilioForm, received_at: int) -> InboundMessage:
         received_at=received_at,
         attachments=_media(form),
         sender_auth=SenderAuth.UNVERIFIED if withheld else SenderAuth.VERIFIED,
+        keyword=_OPT_OUT_TYPES.get(form.text("OptOutType").upper()),
+        answerable=not (withheld or group or is_one_way(canonical_sender(sender))),
         metadata=form.metadata("Body"),
     )
 

@@ -38,6 +38,11 @@ def canonical_sender(raw: str) -> str:
     return _NAME_SCHEME + raw
 
 
+def is_one_way(address: str) -> bool:
+    """Whether nothing can be sent to this canonical address: a sender that shows a name."""
+    return address.startswith(_NAME_SCHEME)
+
+
 def provider_address(address: str) -> str:
     """The provider's form of an address of ours or theirs."""
     return address.removeprefix(_SHORT_CODE_SCHEME).removeprefix(_NAME_SCHEME)

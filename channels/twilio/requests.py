@@ -20,6 +20,13 @@ VOICE_PATH = "/webhooks/twilio/voice"
 VOICE_STATUS_PATH = f"{VOICE_PATH}/status"
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 MAX_ADDRESS = 255
+MAX_VALUE = 4096
+"""Characters of a parameter that are kept."""
+MAX_METADATA = 65_536
+"""Characters of all parameters of a request that are kept."""
+MAX_NAME = 128
+MAX_CUT = 50
+"""How many parameters that did not fit are named."""
 _SID = re.compile(r"[A-Za-z0-9]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -50,9 +57,22 @@ class TwilioForm:
         return value.strip()
 
     def metadata(self, *spoken_for: str) -> JsonObject:
-        """All parameters as Twilio sent them, less those that the message itself carries."""
-        kept = ((name, value) for name, value in self.first.items() if name not in spoken_for)
-        return {"provider": {name.replace("\x00", ""): value.replace("\x00", "") for name, value in kept}}
+        """All parameters as Twilio sent them, less those that the message itself carries.
+
+        Values are cut at MAX_VALUE and all together at MAX_METADATA characters; what does not fit is named.
+        """
+        kept: dict[str, str] = {}
+        left, cut = MAX_METADATA, []
+        for name, value in self.first.items():
+            if name in spoken_for:
+                continue
+            clean = value.replace("\x00", "")[:MAX_VALUE]
+            left -= len(name) + len(clean)
+            if left < 0 or len(value) > MAX_VALUE:
+                cut.append(name.replace("\x00", "")[:MAX_NAME])
+            if left >= 0:
+                kept[name.replace("\x00", "")] = clean
+        return {"provider": kept, "provider_cut": cut[:MAX_CUT]} if cut else {"provider": kept}
 
 
 async def proven_form(request: Request, public_url: str, twilio: TwilioCredentials) -> TwilioForm:

@@ -7,6 +7,7 @@ from gateway.api import (
     analytics,
     attachments,
     brakes,
+    consent,
     conversations,
     docs,
     errors,
@@ -108,7 +109,13 @@ def _include_private(app: FastAPI) -> None:
     for prefix, suffix in _PREFIXES.items():
         for router in (conversations.router, turns.router, events.router, hitl.router):
             _include(app, router, prefix, suffix)
-    extras = (analytics.router, simulations.router, webhook_endpoints.router, attachments.router)
+    extras = (
+        analytics.router,
+        simulations.router,
+        webhook_endpoints.router,
+        attachments.router,
+        consent.router,
+    )
     for router in (hitl.lists, identity.router, memories.router, web.router, brakes.router, *extras):
         _include(app, router, "", "")
 

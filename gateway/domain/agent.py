@@ -188,6 +188,12 @@ class DigitsRequested(DtmfInputSpec):
     type: Literal["dtmf_input"] = "dtmf_input"
 
 
+class ConsentRevoked(_Wire):
+    """The end user wants no more messages: nothing is sent to them any more, but one confirmation."""
+
+    type: Literal["revoke_consent"] = "revoke_consent"
+
+
 class ConversationEnd(_Wire):
     """The agent closes the conversation."""
 
@@ -221,6 +227,7 @@ AgentEvent = Annotated[
     | HandoffRequested
     | CallTransferRequested
     | DigitsRequested
+    | ConsentRevoked
     | ConversationEnd
     | Usage
     | AgentError,

@@ -63,6 +63,19 @@ _KEYWORDS: Final = MappingProxyType(
 )
 
 
+_PROVIDERS_OWN: Final = frozenset(
+    word
+    for words in ("stop unsubscribe end quit stopall revoke optout cancel", "start yes unstop", "help info")
+    for word in words.split()
+)
+"""The words that Twilio answers by default: https://help.twilio.com/articles/223134027"""
+
+
+def answered_by_provider(text: str) -> bool:
+    """Whether a provider that answers keywords knows this one, where it is not configured otherwise."""
+    return text.strip().casefold() in _PROVIDERS_OWN
+
+
 def keyword_of(text: str) -> Keyword | None:
     """What a message asks for that is a keyword, and else only punctuation, emoji, quotes and white space."""
     return _KEYWORDS.get(_folded(text)) if len(text) <= LONGEST_KEYWORD else None
@@ -115,5 +128,9 @@ class ConsentTexts:
     provider_answers: bool = True
     """The provider answers keywords: nothing is said to them."""
     stop: str = "You will receive no more messages from this number. Reply START to receive them again."
+    """Said once, although nothing else is sent any more."""
     start: str = "You will receive messages from this number again. Reply STOP to end that."
-    help: str = "This number is answered by an assistant. Reply STOP to receive no more messages."
+    help: str = "An assistant answers this number. Reply STOP to receive no more messages."
+
+
+DEFAULT_TEXTS: Final = ConsentTexts()

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gateway.domain.consent import Keyword
+
 JsonObject = dict[str, Any]
 """JSON that is the user's own and passed through untouched (metadata, context variables)."""
 
@@ -109,6 +111,10 @@ class InboundMessage:
     reply_to: str | None = None
     """Transient reply queue of a listener that waits for this message's turn."""
     role: Role = Role.USER
+    keyword: Keyword | None = None
+    """What the provider took it for; it has answered that itself."""
+    answerable: bool = True
+    """False where no reply would reach the sender, or it would reach others too."""
     metadata: JsonObject = field(default_factory=dict)
 
 

@@ -16,6 +16,7 @@ from gateway.domain.agent import (
     AgentFailed,
     ApprovalRequired,
     CallTransferRequested,
+    ConsentRevoked,
     ConversationEnd,
     Delta,
     DigitsRequested,
@@ -110,6 +111,7 @@ class ReplyDraft:
         self._handoff_reason: str | None = None
         self._handoff_text: str | None = None
         self._end_reason: str | None = None
+        self._consent_revoked = False
         self._usage: Usage | None = None
         self._corrected: list[str] = []
 
@@ -133,7 +135,8 @@ class ReplyDraft:
         self._speech.end_message()
         if self._collects_digits and self._path in (Path.HANDOFF, Path.CLOSED_BY_AGENT):
             raise AgentFailed("dtmf_input in a reply that gives the caller away")
-        if self._channel is not Channel.VOICE and self._path is Path.SINGLE and self._speech.silent:
+        may_be_silent = self._channel is Channel.VOICE or self._consent_revoked
+        if not may_be_silent and self._path is Path.SINGLE and self._speech.silent:
             raise AgentFailed("empty reply")
         usage = self._usage
         return Reply(
@@ -144,6 +147,7 @@ class ReplyDraft:
             handoff_reason=self._handoff_reason,
             handoff_text=self._handoff_text,
             end_reason=self._end_reason,
+            consent_revoked=self._consent_revoked,
             approval=self._approval,
             transfer=self._transfer,
             model_used=usage.model if usage else None,
@@ -238,6 +242,9 @@ class ReplyDraft:
         self._decide(Path.CLOSED_BY_AGENT)
         self._end_reason = event.reason
 
+    def _fold_revoke_consent(self, _event: ConsentRevoked, _values: JsonObject) -> None:
+        self._consent_revoked = True
+
     def _fold_usage(self, event: Usage, _values: JsonObject) -> None:
         before = self._usage or Usage()
         total = Usage(
@@ -263,6 +270,7 @@ class ReplyDraft:
         "handoff": _fold_handoff,
         "call_transfer": _fold_call_transfer,
         "dtmf_input": _fold_dtmf_input,
+        "revoke_consent": _fold_revoke_consent,
         "end": _fold_end,
         "usage": _fold_usage,
         "error": _fold_error,

@@ -141,6 +141,8 @@ class Reply:
     handoff_reason: str | None = None
     handoff_text: str | None = None
     end_reason: str | None = None
+    consent_revoked: bool = False
+    """The end user wants no more messages."""
     approval: JsonObject | None = None
     transfer: JsonObject | None = None
     model_used: str | None = None

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.domain.clock import rfc3339
-from gateway.domain.conversation import Origin, Priority, SessionType, Status
+from gateway.domain.consent import DEFAULT_TEXTS, ConsentTexts, Evidence
+from gateway.domain.conversation import SessionType, Status
 from gateway.domain.envelope import Exchange, partition
-from gateway.domain.errors import Unavailable
 from gateway.domain.identity import KIND_OF_CHANNEL, UNVERIFIED, Address, ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.message import (
@@ -27,16 +27,17 @@ from gateway.domain.message import (
 )
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import InputKind
+from gateway.service.admit import Admission, admit
 from gateway.service.attachments import attach
 from gateway.service.calls import apply_voice_event
+from gateway.service.consent import follow_keyword
 from gateway.service.identify import resolve
+from gateway.service.join import join
 from gateway.service.postings import envelope, post
 from gateway.service.timeline import write_messages
-from gateway.store.records import pack
+from gateway.store.records import conversation_of
 
 ATTACHMENTS_PATH = "/v1/attachments"
-_TRIES = 3
-"""How often a conversation is looked for that others begin and end at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,8 @@ class Route:
     partitions: int
     attachments_url: str = ATTACHMENTS_PATH
     """Where attachments are read, without a trailing slash."""
+    consent: ConsentTexts = DEFAULT_TEXTS
+    """What is said to keywords of consent."""
 
 
 async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
@@ -70,19 +73,25 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         verified=message.sender_auth is not SenderAuth.UNVERIFIED,
         source=message.channel.value,
     )
-    conversation_id, row = await _join(tx, message, route, end_user.record_id)
-    await _store(tx, message, route, message_id, row)
+    admission = await admit(tx, message, route)
+    answered = admission.unanswered is None
+    conversation_id, row = await join(tx, message, route, end_user.record_id, answered=answered)
+    await _store(tx, message, route, message_id, row, admission)
     event = message.metadata.get("voice_event")
     if event is not None and message.role is Role.SYSTEM_EVENT:
         known = await conversation_row(tx, route.organization_id, conversation_id)
         await apply_voice_event(tx, message, known, event, route.partitions)
+    if admission.keyword is not None:
+        known = await conversation_row(tx, route.organization_id, conversation_id)
+        evidence = Evidence(source=admission.source, conversation_id=conversation_id, message_id=message_id)
+        await follow_keyword(tx, conversation_of(known), admission.keyword, evidence, route.consent)
     status = Status(row["status"])
     return Accepted(
         conversation_id=conversation_id,
         message_id=message_id,
         end_user_id=row["end_user_id"],
         duplicate=False,
-        turn_expected=message.role is Role.USER and status.runs_turns,
+        turn_expected=message.role is Role.USER and answered and status.runs_turns,
     )
 
 
@@ -115,111 +124,9 @@ def _contact_address(message: InboundMessage) -> Address:
     return Address(kind, message.sender)
 
 
-async def _join(tx: Tx, message: InboundMessage, route: Route, end_user_id: str) -> tuple[str, Row]:
-    """The conversation the message belongs to, with the message counted in."""
-    for _ in range(_TRIES):
-        conversation_id, metadata = await _find(tx, message, route, end_user_id)
-        if conversation_id is None:
-            conversation_id = await _begin(tx, message, route, end_user_id, metadata)
-        row = None if conversation_id is None else await _count(tx, message, conversation_id)
-        if conversation_id is not None and row is not None:
-            return conversation_id, row
-    raise Unavailable("the conversation was begun and ended again and again; try later")
-
-
-def _thread_key(message: InboundMessage, end_user_id: str) -> str | None:
-    """What is unique among open conversations: per number pair on SMS, per call on voice."""
-    if message.channel is Channel.SMS:
-        return f"sms|{message.recipient}|{end_user_id}"
-    if message.thread_key is not None:
-        return f"{message.channel}|{message.thread_key}"
-    return None
-
-
-async def _find(
-    tx: Tx, message: InboundMessage, route: Route, end_user_id: str
-) -> tuple[str | None, JsonObject]:
-    """An open conversation to join, or what to note about the one that went before.
-
-    What is no message (the call ended) is noted where it belongs, even after the end; it begins nothing anew.
-    """
-    organization_id = route.organization_id
-    key = _thread_key(message, end_user_id)
-    if key is not None:
-        row = await tx.one("conversation_of_thread", organization_id=organization_id, thread_key=key)
-        if row is not None:
-            return row["id"], {}
-        row = await tx.one("conversation_ended_before", organization_id=organization_id, thread_key=key)
-        if row is not None and message.role is not Role.USER:
-            return row["id"], {}
-        return None, {"previous_conversation_id": row["id"]} if row is not None else {}
-    return await _find_mail_thread(tx, message, route)
-
-
-async def _find_mail_thread(tx: Tx, message: InboundMessage, route: Route) -> tuple[str | None, JsonObject]:
-    """By signed reply address first, then by Message-IDs; each only if the sender belongs to it."""
-    found: Row | None = None
-    if message.conversation_id is not None:
-        found = await tx.one(
-            "conversation_by_id", organization_id=route.organization_id, id=message.conversation_id
-        )
-    for thread_id in message.thread_ids:
-        if found is not None:
-            break
-        found = await tx.one(
-            "conversation_of_thread_id",
-            organization_id=route.organization_id,
-            our_address=message.recipient,
-            thread_id=thread_id,
-        )
-    if found is None or found["their_address"] != message.sender:
-        return None, {}
-    if message.sender_auth is SenderAuth.UNVERIFIED and not found["unverified"]:
-        return None, {}
-    if found["ended_at"] is not None:
-        return None, {"previous_conversation_id": found["id"]}
-    return found["id"], {}
-
-
-async def _begin(
-    tx: Tx, message: InboundMessage, route: Route, end_user_id: str, metadata: JsonObject
-) -> str | None:
-    """A new conversation; None where another unit began it first."""
-    conversation_id = new_id()
-    inserted = await tx.one(
-        "conversation_insert",
-        id=conversation_id,
-        organization_id=route.organization_id,
-        end_user_id=end_user_id,
-        channel=message.channel.value,
-        status=Status.ACTIVE.value,
-        session_type=SessionType.LIVE.value,
-        priority=Priority.NORMAL.value,
-        origin=Origin.INBOUND.value,
-        agent_id=route.agent_id,
-        revision_id=route.revision_id,
-        our_address=message.recipient,
-        their_address=message.sender,
-        unverified=message.sender_auth is SenderAuth.UNVERIFIED,
-        thread_key=_thread_key(message, end_user_id),
-        external_session_id=None,
-        subject=message.subject,
-        metadata=pack(metadata),
-        context_variables="{}",
-        idle_ttl=route.idle_ttl,
-        retention=route.retention,
-    )
-    return None if inserted is None else conversation_id
-
-
-async def _count(tx: Tx, message: InboundMessage, conversation_id: str) -> Row | None:
-    """Take the next `seq`; None when the conversation has ended meanwhile."""
-    if message.role is Role.USER:
-        return await tx.one("conversation_add_input", id=conversation_id, next_turn_id=new_id())
-    return await tx.one("conversation_add_note", id=conversation_id)
-
-
-async def _store(tx: Tx, message: InboundMessage, route: Route, message_id: str, row: Row) -> None:
+async def _store(
+    tx: Tx, message: InboundMessage, route: Route, message_id: str, row: Row, admission: Admission
+) -> None:
     conversation_id: str = row["id"]
     seq = row["message_count"] - 1
     attachments = _shown(message.attachments, route.attachments_url)
@@ -236,7 +143,7 @@ async def _store(tx: Tx, message: InboundMessage, route: Route, message_id: str,
                 content=message.text,
                 author=Author.END_USER if message.role is Role.USER else Author.SYSTEM,
                 created_at=message.received_at,
-                metadata=message.metadata,
+                metadata=_noted(message.metadata, admission),
                 attachments=attachments,
             )
         ],
@@ -244,7 +151,7 @@ async def _store(tx: Tx, message: InboundMessage, route: Route, message_id: str,
     )
     if message.channel is Channel.EMAIL:
         await _remember_thread(tx, message, route.organization_id, conversation_id)
-    if message.role is not Role.USER:
+    if message.role is not Role.USER or admission.unanswered is not None:
         return
     await tx.later(
         "input_insert",
@@ -280,6 +187,14 @@ async def _remember_thread(
             thread_id=own,
             conversation_id=conversation_id,
         )
+
+
+def _noted(metadata: JsonObject, admission: Admission) -> JsonObject:
+    """A message that nobody answers says why."""
+    if admission.unanswered is None:
+        return metadata
+    keyword = {} if admission.keyword is None else {"keyword": admission.keyword.value}
+    return {**metadata, "unanswered": admission.unanswered.value, **keyword}
 
 
 def _shown(attachments: Sequence[InboundAttachment], url: str) -> tuple[Attachment, ...]:

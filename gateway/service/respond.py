@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.domain.clock import SECOND
+from gateway.domain.consent import DEFAULT_TEXTS, ConsentTexts
 from gateway.domain.conversation import Cause, SessionType, Status, move
 from gateway.domain.errors import Braked, ErrorCode, Fenced
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
@@ -16,6 +17,7 @@ from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnOutcome
 from gateway.service.approve import park
 from gateway.service.calls import tell_host
 from gateway.service.close import conversation_ended
+from gateway.service.consent import revoke_for_agent
 from gateway.service.dead import bury_turn
 from gateway.service.deliver import enqueue
 from gateway.service.handoff import open_handoff
@@ -42,7 +44,12 @@ class Finished:
 
 
 async def finish_turn(
-    tx: Tx, claim: Claim, reply: Reply, partitions: int, fallbacks: Fallbacks = NO_FALLBACKS
+    tx: Tx,
+    claim: Claim,
+    reply: Reply,
+    partitions: int,
+    fallbacks: Fallbacks = NO_FALLBACKS,
+    consent: ConsentTexts = DEFAULT_TEXTS,
 ) -> Finished:
     """Commit a turn: messages, record, status, deliveries and doorbells. Raises Fenced, Braked."""
     before = claim.conversation.status
@@ -84,6 +91,8 @@ async def finish_turn(
         await tx.run(
             "handoff_deadline", conversation_id=claim.conversation.id, timeout=fallbacks.handoff_timeout
         )
+    if reply.consent_revoked:
+        await revoke_for_agent(tx, claim.conversation, claim.inputs[-1].message_id, consent)
     if claim.conversation.session_type is SessionType.SIMULATION:
         result = Result(text=reply.text, path=reply.path.value, session_status=status.value)
         await advance(tx, replace(claim.conversation, status=status), result, partitions)

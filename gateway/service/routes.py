@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from gateway.domain.consent import ConsentTexts
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import SendRules
 from gateway.domain.errors import ErrorCode, GatewayError
@@ -29,6 +30,21 @@ def route_of(
         retention=None if values.retention is None else values.retention // _MICROSECOND,
         partitions=partitions,
         attachments_url=attachments_url,
+        consent=consent_texts_of(config, values),
+    )
+
+
+def consent_texts_of(config: GatewayConfig, values: ChannelConfig) -> ConsentTexts:
+    """What is said to STOP, START and HELP; who says it is named, as carriers want it."""
+    name = config.organisation
+    return ConsentTexts(
+        provider_answers=values.provider_handles_optout,
+        stop=values.stop_text
+        or f"{name}: you will receive no more messages from this number. Reply START to receive them again.",
+        start=values.start_text
+        or f"{name}: you will receive messages from this number again. Reply STOP to end that.",
+        help=values.help_text
+        or f"{name}: an assistant answers this number. Reply STOP to receive no more messages.",
     )
 
 

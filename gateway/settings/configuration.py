@@ -39,6 +39,12 @@ class ChannelConfig:
     """What becomes of a part whose outcome cannot be learnt."""
     resend_after: timedelta = timedelta(seconds=RECONCILE_AFTER)
     """After this long an attempt that left no trace at the provider counts as not taken."""
+    provider_handles_optout: bool = True
+    """Whether the provider answers STOP, START and HELP: we record them, and say nothing."""
+    stop_text: str | None = None
+    """Said once to a STOP, where the provider does not; None: a sentence that names the organisation."""
+    start_text: str | None = None
+    help_text: str | None = None
     failure_text: str | None = None
     """Said once where a turn was given up; None: nothing is said."""
     handoff_timeout: timedelta | None = None

@@ -67,6 +67,10 @@ class ChannelTable(Table):
     cancel_unsent: bool | None = None
     on_unknown: OnUnknown | None = None
     resend_after: Annotated[Duration, AfterValidator(_resend_after)] | None = None
+    provider_handles_optout: bool | None = None
+    stop_text: Said | None = None
+    start_text: Said | None = None
+    help_text: Said | None = None
     failure_text: Said | None = None
     handoff_timeout: Duration | None = None
     handoff_timeout_action: HandoffTimeoutAction | None = None
@@ -83,6 +87,16 @@ NOT_IN_CALLS = (
     "on_unknown",
     "resend_after",
 )
+
+
+ONLY_OF_SMS = ("provider_handles_optout", "stop_text", "start_text", "help_text")
+
+
+def _texted(table: ChannelTable) -> None:
+    """Raise ValueError for what has a meaning only where people write text messages."""
+    for name in ONLY_OF_SMS:
+        if getattr(table, name) is not None:
+            raise ValueError(f"{name} belongs to text messages (sms)")
 
 
 def _written(table: ChannelTable) -> None:
@@ -107,6 +121,12 @@ class ChannelsTable(Table):
     email: ChannelTable = ChannelTable()
     voice: ChannelTable = ChannelTable()
     web: WebTable = WebTable()
+
+    @field_validator("api", "email", "voice")
+    @classmethod
+    def _not_texted(cls, value: ChannelTable) -> ChannelTable:
+        _texted(value)
+        return value
 
     @field_validator("voice")
     @classmethod
@@ -147,6 +167,8 @@ class AddressTable(ChannelTable):
 
     @model_validator(mode="after")
     def _spoken(self) -> Self:
+        if self.channel != "sms":
+            _texted(self)
         if self.channel == "voice":
             _written(self)
         return self

@@ -1,19 +1,25 @@
 """Consent: the ledger grows, suppressions follow from it, and what waits to be sent is stopped by them."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from gateway.domain.consent import ConsentSource, ConsentState, Evidence
+from gateway.domain.consent import ConsentSource, ConsentState, ConsentTexts, Evidence, Keyword
 from gateway.domain.delivery import DeliveryState, Failure, Part, PartText, Refused
+from gateway.domain.fallback import NO_FALLBACKS
 from gateway.domain.ids import new_id
-from gateway.domain.message import Channel
+from gateway.domain.message import Accepted, Channel
 from gateway.domain.ports import Store
+from gateway.service.accept import Route, accept
 from gateway.service.browse import Position
 from gateway.service.consent import consents_page, revoke, start_again, take_back
 from gateway.service.deliver import LaneClaim, claim_lane
 from gateway.service.fail import fail_delivery
 from gateway.service.parts import PartClaim, claim_part, settle_part
+from gateway.service.respond import finish_turn
 from gateway.service.suppress import (
     ANY,
     lift,
@@ -23,7 +29,19 @@ from gateway.service.suppress import (
     suppressions_page,
 )
 from tests.contract import scene
-from tests.contract.scene import ORGANIZATION, OURS, THEIRS, answer, arrive, claimed, posted, rows
+from tests.contract.scene import (
+    ORGANIZATION,
+    OURS,
+    PARTITIONS,
+    ROUTE,
+    THEIRS,
+    answer,
+    arrive,
+    claimed,
+    posted,
+    rows,
+    sms,
+)
 
 PAIR = (OURS, THEIRS)
 SOURCES = list(ConsentSource)
@@ -156,3 +174,144 @@ async def test_what_is_in_force_is_listed(store: Store) -> None:
     assert [s.their_address for s in of_one.items] == [THEIRS]
     await start(store)
     assert (await store.read(suppressions_page, ORGANIZATION, (Channel.SMS, THEIRS), None, 10)).items == ()
+
+
+OWN = replace(ROUTE, consent=ConsentTexts(provider_answers=False, stop="Stopped.", start="On.", help="Ask."))
+"""A sender whose provider answers no keyword."""
+
+
+async def comes(store: Store, text: str, route: Route = ROUTE, **more: Any) -> Accepted:
+    return await store.write(accept, replace(sms(text), **more), route)
+
+
+async def delivered(store: Store, conversation_id: str) -> list[str]:
+    return [d["text"] for d in await rows(store, "test_deliveries", id=conversation_id)]
+
+
+async def is_answered(store: Store, accepted: Accepted) -> bool:
+    """Whether the agent gets a turn for what is pending."""
+    row = await scene.conversation(store, accepted.conversation_id)
+    assert accepted.turn_expected == (row["answered"] < row["last_input"])
+    await scene.consistent(store, accepted.conversation_id)
+    return accepted.turn_expected
+
+
+@pytest.mark.parametrize("route", [ROUTE, OWN], ids=["provider", "own"])
+async def test_a_stop_is_recorded_and_never_answered_by_the_agent(store: Store, route: Route) -> None:
+    accepted = await comes(store, "Arrêt.", route)
+    assert not await is_answered(store, accepted)
+    assert await is_suppressed(store)
+    again = await comes(store, "STOP", route)
+    assert again.conversation_id == accepted.conversation_id
+    # one confirmation where the provider gives none, and not another
+    assert await delivered(store, accepted.conversation_id) == (["Stopped."] if route is OWN else [])
+    page = await store.read(consents_page, ORGANIZATION, None, None, 10)
+    assert [(e.evidence.source, e.evidence.message_id) for e in page.items] == [
+        (ConsentSource.KEYWORD, again.message_id),
+        (ConsentSource.KEYWORD, accepted.message_id),
+    ]
+    (stored, *_) = await rows(store, "test_messages", id=accepted.conversation_id)
+    assert (stored["content"], stored["role"]) == ("Arrêt.", "user")
+    assert json.loads(stored["metadata"]) == {"unanswered": "keyword", "keyword": "stop"}
+    assert await posted(store, "message.inbound") == []
+
+
+async def test_the_confirmation_leaves_although_nothing_else_does(store: Store) -> None:
+    _, claim, texts = await waiting(store, ["waits"])
+    accepted = await comes(store, "stop", OWN)
+    refused = await store.write(claim_part, claim.ref, part_of(claim, 0), "twilio", texts)
+    assert isinstance(refused, Refused)
+    following = await store.write(fail_delivery, claim.ref, claim.delivery, part_of(claim, 0), refused)
+    assert following is not None
+    assert following.text == "Stopped."
+    confirmation = Part(delivery_id=following.id, index=0, text="", hash="")
+    left = await store.write(claim_part, claim.ref, confirmation, "twilio", (PartText("Stopped.", None, 1),))
+    assert isinstance(left, PartClaim)
+    assert not await is_answered(store, accepted)
+
+
+async def test_what_the_provider_has_dealt_with_is_only_recorded(store: Store) -> None:
+    accepted = await comes(store, "no mas por favor", OWN, keyword=Keyword.STOP)
+    assert not await is_answered(store, accepted)
+    assert await is_suppressed(store)
+    assert await delivered(store, accepted.conversation_id) == []
+    assert not await is_answered(store, await comes(store, "start over", OWN, keyword=Keyword.START))
+    assert not await is_suppressed(store)
+    assert not await is_answered(store, await comes(store, "info", OWN, keyword=Keyword.HELP))
+    assert await delivered(store, accepted.conversation_id) == []
+    page = await store.read(consents_page, ORGANIZATION, None, None, 10)
+    assert {entry.evidence.source for entry in page.items} == {ConsentSource.PROVIDER}
+
+
+async def test_yes_is_an_answer_unless_it_takes_back_a_stop(store: Store) -> None:
+    assert await is_answered(store, await comes(store, "YES", OWN))
+    await comes(store, "STOP", OWN)
+    accepted = await comes(store, "yes", OWN)
+    row = await scene.conversation(store, accepted.conversation_id)
+    assert row["last_input"] == 1  # the first one, which the agent has not answered yet
+    assert not await is_suppressed(store)
+    assert await delivered(store, accepted.conversation_id) == ["Stopped.", "On."]
+    await out(store, ConsentSource.OPERATOR)
+    assert (await comes(store, "start", OWN)).turn_expected  # nothing it could take back
+    assert await is_suppressed(store)
+
+
+@pytest.mark.parametrize(
+    ("text", "route", "said", "is_asked"),
+    [
+        ("HELP", OWN, ["Ask."], False),
+        ("Hilfe", OWN, ["Ask."], False),
+        ("help", ROUTE, [], False),
+        ("Hilfe", ROUTE, [], True),  # the provider does not know the word: the agent does
+    ],
+)
+async def test_help(store: Store, text: str, route: Route, said: list[str], is_asked: bool) -> None:
+    accepted = await comes(store, text, route)
+    assert await is_answered(store, accepted) == is_asked
+    assert await delivered(store, accepted.conversation_id) == said
+    assert (await store.read(consents_page, ORGANIZATION, None, None, 10)).items == ()
+
+
+async def test_a_stop_is_for_the_number_that_was_written_to(store: Store) -> None:
+    await comes(store, "STOP")
+    assert not await store.read(suppressed, ORGANIZATION, Channel.SMS, "+15550101", THEIRS)
+    assert not await store.read(suppressed, ORGANIZATION, Channel.VOICE, OURS, THEIRS)
+
+
+async def test_the_same_stop_twice_is_one(store: Store) -> None:
+    for _ in range(2):
+        await comes(store, "STOP", OWN, provider_message_id="SM-stop")
+    assert len((await store.read(consents_page, ORGANIZATION, None, None, 10)).items) == 1
+
+
+async def test_what_no_reply_reaches_is_stored_and_not_answered(store: Store) -> None:
+    accepted = await comes(store, "Your code is 123", sender="alpha:Bank", answerable=False)
+    assert not await is_answered(store, accepted)
+    (stored,) = await rows(store, "test_messages", id=accepted.conversation_id)
+    assert json.loads(stored["metadata"]) == {"unanswered": "unreachable"}
+
+
+async def test_mail_has_no_keywords(store: Store) -> None:
+    accepted = await store.write(accept, scene.mail("STOP"), ROUTE)
+    assert await is_answered(store, accepted)
+
+
+async def test_an_agent_understands_that_somebody_wants_no_more(store: Store) -> None:
+    accepted = await arrive(store, sms("please never write to me again"))
+    claim = await claimed(store, accepted.conversation_id)
+    quiet = replace(scene.reply(), messages=(), consent_revoked=True)
+    await store.write(finish_turn, claim, quiet, PARTITIONS, NO_FALLBACKS, OWN.consent)
+    assert await is_suppressed(store)
+    assert await delivered(store, accepted.conversation_id) == ["Stopped."]
+    (entry,) = (await store.read(consents_page, ORGANIZATION, None, None, 10)).items
+    assert (entry.evidence.source, entry.evidence.message_id) == (ConsentSource.AGENT, accepted.message_id)
+    await scene.consistent(store, accepted.conversation_id)
+    assert not await start(store)
+
+
+async def test_on_the_api_there_is_nothing_to_revoke(store: Store) -> None:
+    conversation_id = await scene.api_conversation(store)
+    await scene.say(store, conversation_id)
+    reply = replace(scene.reply("You will hear no more."), consent_revoked=True)
+    await store.write(finish_turn, await claimed(store, conversation_id), reply, PARTITIONS)
+    assert (await store.read(consents_page, ORGANIZATION, None, None, 10)).items == ()

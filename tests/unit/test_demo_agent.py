@@ -164,3 +164,9 @@ async def test_bye_closes() -> None:
 @pytest.mark.parametrize(("text", "role"), [("", "user"), ("  ", "user"), ("call started", "system_event")])
 async def test_without_words_it_greets(text: str, role: str) -> None:
     assert (await reply_to(turn_of(text, channel="voice", role=role))).text.startswith("Hello")
+
+
+@pytest.mark.parametrize(("channel", "said"), [("sms", ""), ("api", "You will hear no more from me.")])
+async def test_a_wish_to_be_left_alone_is_understood(channel: str, said: str) -> None:
+    reply = await reply_to(turn_of("Please stop texting me!", channel=channel))
+    assert (reply.consent_revoked, reply.text, reply.path) == (True, said, Path.SINGLE)

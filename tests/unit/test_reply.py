@@ -367,3 +367,9 @@ def test_any_stream_is_refused_or_whole(events: list[AgentEvent], channel: Chann
     assert sorted(c.id for m in reply.messages for c in m.tool_calls) == sorted(called)
     assert reply.text or channel is Channel.VOICE or reply.path is not Path.SINGLE
     assert not reply.intents or channel is Channel.VOICE
+
+
+def test_a_reply_that_revokes_consent_may_be_silent() -> None:
+    quiet = fold(event(type="revoke_consent"), channel=Channel.SMS)
+    assert (quiet.consent_revoked, quiet.messages) == (True, ())
+    assert not fold(event(type="delta", text="hi"), channel=Channel.SMS).consent_revoked

@@ -28,6 +28,7 @@ _OBJECT_ORDER = (
     "evidence",
     "usage",
     "dtmf_input",
+    "revoke_consent",
     "approval_required",
     "handoff",
     "call_transfer",

@@ -7,6 +7,7 @@ The first line of this table that applies decides; words count in any case, as w
 | a decided approval | approved: the tool call, its result and a confirmation; rejected: says so |
 | digits on a call | says how many it has, never which |
 | no text (a call begins, a picture without words) | a greeting |
+| `stop texting`, `stop writing` | nothing is sent to them any more |
 | `agent`, `human` | handoff |
 | `refund` | a tool call that needs approval |
 | `transfer`, `call me` | on a call: to the configured label in the text, else the first; elsewhere handoff |
@@ -26,6 +27,7 @@ from gateway.domain.agent import (
     ApprovalDecision,
     ApprovalRequired,
     CallTransferRequested,
+    ConsentRevoked,
     ConversationEnd,
     Delta,
     DigitsRequested,
@@ -79,6 +81,12 @@ class _Asked:
     @property
     def on_call(self) -> bool:
         return self.channel == Channel.VOICE
+
+
+def _stop(asked: _Asked) -> Iterator[AgentEvent]:
+    if not Channel(asked.channel).delivers:  # elsewhere the gateway itself has the last word
+        yield from _spoken("You will hear no more from me.")
+    yield ConsentRevoked()
 
 
 def _handoff(_asked: _Asked) -> Iterator[AgentEvent]:
@@ -160,6 +168,7 @@ def _bye(_asked: _Asked) -> Iterator[AgentEvent]:
 _REACTIONS: tuple[tuple[re.Pattern[str], Callable[[_Asked], Iterator[AgentEvent]]], ...] = tuple(
     (re.compile(rf"\b(?:{words})\b", re.IGNORECASE), reaction)
     for words, reaction in (
+        (r"stop\s+(?:texting|writing)", _stop),
         ("agent|human", _handoff),
         ("refund", _refund),
         (r"transfer|call\s+me", _transfer),

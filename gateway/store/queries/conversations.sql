@@ -56,6 +56,18 @@ UPDATE conversations SET
 WHERE id = :id AND ended_at IS NULL
 RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id
 
+-- name: conversation_add_unanswered
+-- The same for one that the agent does not answer.
+UPDATE conversations SET
+    message_count = message_count + 1,
+    event_count = event_count + 1,
+    first_message_at = COALESCE(first_message_at, {now}),
+    last_message_at = {now},
+    updated_at = {now},
+    ttl_expires_at = {now} + idle_ttl
+WHERE id = :id AND ended_at IS NULL
+RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id
+
 -- name: conversation_add_waiting_input
 -- An API input of an active conversation: it gets its seq when its turn starts. Refused (no row) while a
 -- brake is on; a simulation's waits.

@@ -1,0 +1,61 @@
+"""Whether the agent answers what somebody has written; what it does not answer is stored all the same."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from gateway.domain.consent import ConsentSource, ConsentTexts, Keyword, answered_by_provider, keyword_of
+from gateway.domain.message import Channel, InboundMessage, Role
+from gateway.domain.ports import Tx
+from gateway.service.suppress import liftable_by_start
+
+if TYPE_CHECKING:
+    from gateway.service.accept import Route
+
+
+class Unanswered(StrEnum):
+    """Why the agent does not answer a message."""
+
+    KEYWORD = "keyword"
+    """It is a keyword of consent, which the gateway or the provider deals with."""
+    UNREACHABLE = "unreachable"
+    """No reply would reach the sender, or it would reach others too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What is done with a message besides storing it. `unanswered` None: the agent answers."""
+
+    unanswered: Unanswered | None = None
+    keyword: Keyword | None = None
+    source: ConsentSource = ConsentSource.KEYWORD
+
+
+ANSWERED = Admission()
+
+
+async def admit(tx: Tx, message: InboundMessage, route: "Route") -> Admission:
+    """Decide by what the message is and what is in force for its sender."""
+    if message.role is not Role.USER:
+        return ANSWERED
+    if not message.answerable:
+        return Admission(Unanswered.UNREACHABLE)
+    if message.channel is Channel.SMS:
+        return await _keyword(tx, message, route.organization_id, route.consent)
+    return ANSWERED
+
+
+async def _keyword(tx: Tx, message: InboundMessage, organization_id: str, texts: ConsentTexts) -> Admission:
+    """What the provider took for a keyword is one; what we do has to mean something besides."""
+    if message.keyword is not None:
+        return Admission(Unanswered.KEYWORD, message.keyword, ConsentSource.PROVIDER)
+    keyword = keyword_of(message.text)
+    if keyword is None:
+        return ANSWERED
+    if keyword is Keyword.START and not await liftable_by_start(
+        tx, organization_id, message.channel, (message.recipient, message.sender)
+    ):
+        return ANSWERED  # a "yes" of somebody who never said stop is an answer to the agent
+    if keyword is Keyword.HELP and texts.provider_answers and not answered_by_provider(message.text):
+        return ANSWERED  # a word for help that the provider does not know, and so leaves without an answer
+    return Admission(Unanswered.KEYWORD, keyword)

@@ -1,0 +1,126 @@
+"""Which conversation an inbound message belongs to: an open one to join, or one that it begins."""
+
+from typing import TYPE_CHECKING
+
+from gateway.domain.conversation import Origin, Priority, SessionType, Status
+from gateway.domain.errors import Unavailable
+from gateway.domain.ids import new_id
+from gateway.domain.message import Channel, InboundMessage, JsonObject, Role, SenderAuth
+from gateway.domain.ports import Row, Tx
+from gateway.store.records import pack
+
+if TYPE_CHECKING:
+    from gateway.service.accept import Route
+
+_TRIES = 3
+"""How often a conversation is looked for that others begin and end at the same moment."""
+
+
+async def join(
+    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str, *, answered: bool
+) -> tuple[str, Row]:
+    """The conversation the message belongs to, with the message counted in: `answered`, as a turn's input."""
+    for _ in range(_TRIES):
+        conversation_id, metadata = await _find(tx, message, route, end_user_id)
+        if conversation_id is None:
+            conversation_id = await _begin(tx, message, route, end_user_id, metadata)
+        if conversation_id is None:
+            continue
+        row = await _count(tx, message, conversation_id, answered=answered)
+        if row is not None:
+            return conversation_id, row
+    raise Unavailable("the conversation was begun and ended again and again; try later")
+
+
+def _thread_key(message: InboundMessage, end_user_id: str) -> str | None:
+    """What is unique among open conversations: per number pair on SMS, per call on voice."""
+    if message.channel is Channel.SMS:
+        return f"sms|{message.recipient}|{end_user_id}"
+    if message.thread_key is not None:
+        return f"{message.channel}|{message.thread_key}"
+    return None
+
+
+async def _find(
+    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str
+) -> tuple[str | None, JsonObject]:
+    """An open conversation to join, or what to note about the one that went before.
+
+    What is no message (the call ended) is noted where it belongs, even after the end; it begins nothing anew.
+    """
+    organization_id = route.organization_id
+    key = _thread_key(message, end_user_id)
+    if key is not None:
+        row = await tx.one("conversation_of_thread", organization_id=organization_id, thread_key=key)
+        if row is not None:
+            return row["id"], {}
+        row = await tx.one("conversation_ended_before", organization_id=organization_id, thread_key=key)
+        if row is not None and message.role is not Role.USER:
+            return row["id"], {}
+        return None, {"previous_conversation_id": row["id"]} if row is not None else {}
+    return await _find_mail_thread(tx, message, route)
+
+
+async def _find_mail_thread(tx: Tx, message: InboundMessage, route: "Route") -> tuple[str | None, JsonObject]:
+    """By signed reply address first, then by Message-IDs; each only if the sender belongs to it."""
+    found: Row | None = None
+    if message.conversation_id is not None:
+        found = await tx.one(
+            "conversation_by_id", organization_id=route.organization_id, id=message.conversation_id
+        )
+    for thread_id in message.thread_ids:
+        if found is not None:
+            break
+        found = await tx.one(
+            "conversation_of_thread_id",
+            organization_id=route.organization_id,
+            our_address=message.recipient,
+            thread_id=thread_id,
+        )
+    if found is None or found["their_address"] != message.sender:
+        return None, {}
+    if message.sender_auth is SenderAuth.UNVERIFIED and not found["unverified"]:
+        return None, {}
+    if found["ended_at"] is not None:
+        return None, {"previous_conversation_id": found["id"]}
+    return found["id"], {}
+
+
+async def _begin(
+    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str, metadata: JsonObject
+) -> str | None:
+    """A new conversation; None where another unit began it first."""
+    conversation_id = new_id()
+    inserted = await tx.one(
+        "conversation_insert",
+        id=conversation_id,
+        organization_id=route.organization_id,
+        end_user_id=end_user_id,
+        channel=message.channel.value,
+        status=Status.ACTIVE.value,
+        session_type=SessionType.LIVE.value,
+        priority=Priority.NORMAL.value,
+        origin=Origin.INBOUND.value,
+        agent_id=route.agent_id,
+        revision_id=route.revision_id,
+        our_address=message.recipient,
+        their_address=message.sender,
+        unverified=message.sender_auth is SenderAuth.UNVERIFIED,
+        thread_key=_thread_key(message, end_user_id),
+        external_session_id=None,
+        subject=message.subject,
+        metadata=pack(metadata),
+        context_variables="{}",
+        idle_ttl=route.idle_ttl,
+        retention=route.retention,
+    )
+    return None if inserted is None else conversation_id
+
+
+async def _count(tx: Tx, message: InboundMessage, conversation_id: str, *, answered: bool) -> Row | None:
+    """Take the next `seq`; None when the conversation has ended meanwhile."""
+    if message.role is Role.USER and answered:
+        return await tx.one("conversation_add_input", id=conversation_id, next_turn_id=new_id())
+    if message.role is Role.USER:
+        return await tx.one("conversation_add_unanswered", id=conversation_id)
+    return await tx.one("conversation_add_note", id=conversation_id)
