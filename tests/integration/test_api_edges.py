@@ -212,8 +212,6 @@ async def test_the_openapi_document(api: Api) -> None:
             f"{at}/events",
             *(f"{at}/end_session", f"{at}/human-turns", f"{at}/approvals/{{approval_id}}/resolve"),
         }
-    tags = {tag for operation in operations for tag in operation["tags"]}
-    assert {tag["name"] for tag in document["tags"]} == tags
     turn = document["paths"][f"{V2}/{{conversation_id}}/turns"]["post"]
     assert turn["security"] == [{"APIKeyHeader": []}, {"HTTPBearer": []}]
     assert {"200", "401", "403", "404", "409", "413", "422", "502", "503", "504"} <= turn["responses"].keys()

@@ -1,4 +1,4 @@
-"""The OpenAPI document shows an example of every body, and every example is one."""
+"""The OpenAPI document explains its groups of routes and shows an example of every body that is one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,6 +34,11 @@ def _bodies() -> Iterator[tuple[str, str]]:
 
 def test_every_body_has_an_example() -> None:
     assert {(place, name) for place, name in _bodies() if name not in WITH_EXAMPLE} == set()
+
+
+def test_every_group_of_routes_is_explained() -> None:
+    used = {tag for ops in DOCUMENT["paths"].values() for one in ops.values() for tag in one["tags"]}
+    assert {tag["name"] for tag in DOCUMENT["tags"]} == used
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLE)
