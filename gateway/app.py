@@ -9,6 +9,7 @@ import logging
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +21,7 @@ from gateway.api.application import ApiDeps, Surface, build_api, let_go
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
 from gateway.bus.topology import WEBHOOKS
-from gateway.channel_ports import mail_ingress, senders, webhook_routes
+from gateway.channel_ports import mail_intake, mail_server, senders, webhook_routes
 from gateway.domain.clock import Clock
 from gateway.domain.consent import ConsentTexts
 from gateway.domain.conversation import Conversation
@@ -37,7 +38,7 @@ from gateway.service.ingress import Acceptance, Receipts
 from gateway.service.outbox import StoredOutbox
 from gateway.service.routes import consent_texts_of, fallbacks_of, send_rules_of
 from gateway.service.secret import shared_secret
-from gateway.service.spooling import Replay, SpooledAcceptance, SpooledReceipts
+from gateway.service.spooling import Replay, SpooledAcceptance, SpooledKeep, SpooledReceipts
 from gateway.settings import GatewayConfig, Settings, SettingsError, load_config
 from gateway.store.attachment_folder import AttachmentFolder
 from gateway.store.engine import open_store
@@ -60,6 +61,7 @@ from workers.webhooks import WebhookWorker
 _log = logging.getLogger(__name__)
 
 DELIVERY_CHANNELS = ("sms", "email", "voice")
+_MAIL_READERS = 4
 _FAN_OUTS = 16
 """Facts fanned out at once."""
 
@@ -88,6 +90,8 @@ class Plan:
     surface: Surface = Surface.ALL
     concurrency: int = 256
     """Queue messages worked off at once, over all queues."""
+    lmtp: bool = False
+    """Take mail in over LMTP instead of SMTP."""
     migrate: bool = False
     """Bring the schema up to date at the start; else an old schema stops it."""
     announce: Callable[[str], None] | None = None
@@ -396,10 +400,11 @@ class _Start:
     ) -> Ingress:
         settings = self._settings
         acceptance, receipts = self._acceptance(store, configured), Receipts(store)
+        attachments = self._attachments(store, configured)
         waiting = self._waiting(store, bus)
         return Ingress(
             accept=acceptance if spool is None else SpooledAcceptance(acceptance, spool),
-            keep=self._attachments(store, configured),
+            keep=attachments if spool is None else SpooledKeep(attachments, spool),
             receive=receipts if spool is None else SpooledReceipts(receipts, spool),
             dialogue=Dialogues(
                 store,
@@ -459,13 +464,21 @@ class _Start:
         self._stack.callback(let_go, api)  # before the server waits for what is in flight
         return server
 
+    def _mail_readers(self) -> ThreadPoolExecutor:
+        """The threads that read mail and check its signatures; they end after the door that uses them."""
+        readers = ThreadPoolExecutor(_MAIL_READERS, "mail-reader")
+        self._stack.callback(readers.shutdown, wait=False, cancel_futures=True)
+        return readers
+
     async def _start_smtp(
         self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks, spool: Spool | None
     ) -> int | None:
         if Role.SMTP not in self._plan.roles:
             return None
         settings = self._settings
-        server = mail_ingress(settings, self._ingress(store, bus, configured, spool), marks)
+        readers = self._mail_readers()
+        intake = mail_intake(settings, self._ingress(store, bus, configured, spool), marks, readers)
+        server = mail_server(settings, intake, lmtp=self._plan.lmtp)
         _, port = await server.start(settings.smtp_host, settings.smtp_port)
         self._stack.push_async_callback(server.stop, settings.drain_seconds)
         return port

@@ -1,13 +1,19 @@
 """Wires the channels: what each ingress and egress adapter is handed. Part of the composition root."""
 
+import ssl
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from starlette.routing import Route
 
 from channels.contract import Ingress
+from channels.email.auth.dns import CachedDns
+from channels.email.auth.sender import BelieveAll, BelieveNobody, OwnCheck, SenderCheck, TrustedServer
 from channels.email.ingress import MailIngress
+from channels.email.intake import MailIntake
 from channels.email.pool import RelayAddress
+from channels.email.session import SessionLimits
 from channels.email.thread import ThreadMarks
 from channels.registry import SENDERS, ChannelSender, Egress, MailEgress
 from channels.sms.chunks import Limits
@@ -18,7 +24,7 @@ from channels.telnyx.credentials import TelnyxCredentials
 from channels.twilio.credentials import TwilioCredentials
 from channels.voice.routes import voice_routes
 from gateway.domain.clock import Clock
-from gateway.domain.message import Channel, SenderAuth
+from gateway.domain.message import Channel
 from gateway.domain.ports import Store
 from gateway.service.deliver import bound_ids
 from gateway.settings import GatewayConfig, MailAuthMode, Settings, SmsProvider, VoiceMode
@@ -65,10 +71,38 @@ def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[Route]:
     return routes
 
 
-def mail_ingress(settings: Settings, ingress: Ingress, marks: ThreadMarks) -> MailIngress:
-    """The SMTP server. A From header alone proves something only where authentication is off."""
-    off = settings.mail_auth.mode is MailAuthMode.OFF
-    return MailIngress(ingress, marks, unproven=SenderAuth.VERIFIED if off else SenderAuth.UNVERIFIED)
+def mail_intake(settings: Settings, ingress: Ingress, marks: ThreadMarks, readers: Executor) -> MailIntake:
+    """What every way in for mail hands it to. `readers` work beside the event loop."""
+    return MailIntake(ingress, marks, _sender_check(settings, ingress.clock, readers), readers)
+
+
+def _sender_check(settings: Settings, clock: Clock, readers: Executor) -> SenderCheck:
+    match settings.mail_auth.mode:
+        case MailAuthMode.OFF:
+            return BelieveAll()
+        case MailAuthMode.TRUST:
+            return TrustedServer(settings.mail_auth.authserv_id or "")
+        case MailAuthMode.VERIFY:
+            # mail for `localhost` comes from this machine, of which no name server knows anything
+            if settings.mail_domain == "localhost" and settings.dns_server is None:
+                return BelieveNobody()
+            server = settings.dns_server
+            dns = CachedDns((server.host, server.port) if server else None)
+            return OwnCheck(dns, clock, readers, settings.mail_arc_sealers)
+
+
+def mail_server(settings: Settings, intake: MailIntake, *, lmtp: bool) -> MailIngress:
+    """The SMTP server, or that of LMTP. Raises OSError where its certificate cannot be read."""
+    limits = SessionLimits(proxies=settings.smtp_proxy_from, lmtp=lmtp)
+    return MailIngress(intake, settings.mail_domain, limits=limits, tls=_tls(settings))
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.smtp_tls_cert_file is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.smtp_tls_cert_file, settings.smtp_tls_key_file)
+    return context
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,17 +250,31 @@ def _is_attachment(entity: Entity) -> bool:
 
 
 def _attachments(mail: Entity) -> Iterator[MailAttachment]:
-    for entity in _leaves(mail):
-        if not _is_attachment(entity) or entity.media_type == "text/x-amp-html":
-            continue
-        content = entity.content()
-        yield MailAttachment(
-            name=safe_name(entity.name),
-            media_type=entity.media_type,
-            size=len(content),
-            sha256=sha256(content).hexdigest(),
-            inline=entity.disposition.main != "attachment" and bool(entity.headers.get("content-id")),
-        )
+    return (_described(entity) for entity in _leaves(mail) if _is_file(entity))
+
+
+def _is_file(entity: Entity) -> bool:
+    return _is_attachment(entity) and entity.media_type != "text/x-amp-html"
+
+
+def _described(entity: Entity) -> MailAttachment:
+    content = entity.content()
+    return MailAttachment(
+        name=safe_name(entity.name),
+        media_type=entity.media_type,
+        size=len(content),
+        sha256=sha256(content).hexdigest(),
+        inline=entity.disposition.main != "attachment" and bool(entity.headers.get("content-id")),
+    )
+
+
+def read_files(raw: bytes) -> list[tuple[MailAttachment, bytes]]:
+    """The files of a mail with their content, as `parse_mail` lists them. Raises nothing."""
+    try:
+        entities = [entity for entity in _leaves(read_mail(raw)) if _is_file(entity)]
+        return [(_described(entity), entity.content()) for entity in entities]
+    except Exception:  # what cannot be taken apart has its raw mail
+        return []
 
 
 def _leaves(entity: Entity) -> Iterator[Entity]:

@@ -8,10 +8,13 @@ another server might read it as two (CVE-2023-51764 and its kin).
 
 import asyncio
 import re
+import ssl
 from collections import Counter
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, cast
 
+from aiosmtpd.proxy_protocol import V2_CMD, ProxyData
 from aiosmtpd.smtp import MISSING, SMTP, syntax
 
 TRY_LATER = "451 4.3.0 Not now, try again later"
@@ -36,6 +39,11 @@ class SessionLimits:
     session_seconds: float = 600.0
     work_seconds: float = 20.0
     """For reading and storing a mail, before the client is told to come back."""
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Peers that say first whom they connect for (PROXY protocol)."""
+    proxy_seconds: float = 5.0
+    lmtp: bool = False
+    """Speak LMTP (RFC 2033): a mail server of ours is in front, and has taken the mail."""
 
 
 @dataclass(slots=True)
@@ -55,15 +63,32 @@ class Gate:
             return SHUTTING_DOWN
         if len(self.sessions) >= limits.connections:
             return "421 4.3.2 Too many connections, try again later"
-        limited = address not in limits.unlimited_addresses
+        limited = address not in limits.unlimited_addresses and not self.is_proxy(address)
         if limited and self._per_address[address] >= limits.connections_per_address:
             return "421 4.7.0 Too many connections from your address, try again later"
         self.sessions.add(session)
         self._per_address[address] += 1
         return None
 
+    def is_proxy(self, address: str) -> bool:
+        """Whether a peer connects for others."""
+        if not self.limits.proxies:
+            return False
+        try:
+            peer = ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        return any(peer in network for network in self.limits.proxies if network.version == peer.version)
+
+    def readmit(self, session: "MailSession", old: str, new: str) -> str | None:
+        """The session turns out to be of another address; None when let in, else the reply."""
+        self.leave(session, old)
+        return self.admit(session, new)
+
     def leave(self, session: "MailSession", address: str) -> None:
-        """The session is over."""
+        """The session is over; one that was not let in has nothing to give back."""
+        if session not in self.sessions:
+            return
         self.sessions.discard(session)
         self._per_address[address] -= 1
         if not self._per_address[address]:
@@ -86,7 +111,14 @@ class MailSession(SMTP):
 
     line_length_limit = 131_072
 
-    def __init__(self, hooks: object, gate: Gate, hostname: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        hooks: object,
+        gate: Gate,
+        hostname: str,
+        loop: asyncio.AbstractEventLoop,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._gate = gate
         self._received = 0
         self._address = ""
@@ -98,8 +130,14 @@ class MailSession(SMTP):
             hostname=hostname,
             ident="ESMTP",
             timeout=gate.limits.idle_seconds,
+            tls_context=tls,
             loop=loop,
         )
+
+    @property
+    def client(self) -> str:
+        """The address of whoever is connected."""
+        return self._address
 
     @property
     def has_mail(self) -> bool:
@@ -120,7 +158,10 @@ class MailSession(SMTP):
             transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let the peer in, or turn it away."""
+        """Let the peer in, or turn it away. Called again when STARTTLS has begun."""
+        if self._original_transport is not None:
+            super().connection_made(transport)
+            return
         connection = cast("asyncio.Transport", transport)
         peer = connection.get_extra_info("peername")
         self._address = str(peer[0]) if peer else ""
@@ -130,9 +171,21 @@ class MailSession(SMTP):
             connection.write(refusal.encode("ascii") + b"\r\n")
             connection.close()
             return
+        if self._gate.is_proxy(self._address):
+            self._proxy_timeout = self._gate.limits.proxy_seconds
         seconds = self._gate.limits.session_seconds
         self._expiry = self.loop.call_later(seconds, self.dismiss, "421 4.4.2 This session took too long")
         super().connection_made(transport)
+
+    def stands_for(self, proxied: ProxyData) -> bool:
+        """Take over whom a proxy connects for (a health check: itself); False: that one is turned away."""
+        if proxied.command is V2_CMD.LOCAL or proxied.src_addr is None:
+            return True
+        before, self._address = self._address, str(proxied.src_addr)
+        refusal = self._gate.readmit(self, before, self._address)
+        if refusal is not None:
+            self.dismiss(refusal)
+        return refusal is None
 
     def connection_lost(self, error: Exception | None) -> None:
         """The session is over."""
@@ -166,8 +219,10 @@ class MailSession(SMTP):
             await self.push("501 5.5.4 Syntax: DATA")
             return
         await self.push("354 End data with <CR><LF>.<CR><LF>")
+        replies = len(self.envelope.rcpt_tos) if self._gate.limits.lmtp else 1
         try:
-            await self.push(await self._receive())
+            reply = await self._receive()
+            await self.push("\r\n".join([reply] * replies))
         finally:
             self._set_post_data_state()
         if self._gate.draining:
@@ -222,3 +277,20 @@ class MailSession(SMTP):
         self._gate.release(len(body))
         body.clear()
         return refusal
+
+
+class LmtpSession(MailSession):
+    """The same for a mail server of ours in front, with a reply for each recipient (RFC 2033 §4.2)."""
+
+    @syntax("LHLO hostname")
+    async def smtp_LHLO(self, arg: str) -> None:  # noqa: N802 -- aiosmtpd names the commands
+        """The greeting of LMTP."""
+        await super().smtp_EHLO(arg)
+
+    async def smtp_HELO(self, arg: str) -> None:  # noqa: N802
+        """A greeting of SMTP."""
+        await self.push("500 5.5.1 This is LMTP, say LHLO")
+
+    async def smtp_EHLO(self, arg: str) -> None:  # noqa: N802
+        """A greeting of SMTP."""
+        await self.push("500 5.5.1 This is LMTP, say LHLO")

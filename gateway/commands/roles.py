@@ -52,9 +52,10 @@ def serve(surface: str, host: str, port: int, config: Path | None, data_dir: Pat
 
 
 @click.command(epilog="Example: GATEWAY_SMTP_HOST=0.0.0.0 GATEWAY_SMTP_PORT=25 gateway smtp")
+@click.option("--lmtp", is_flag=True, help="Speak LMTP: a mail server in front hands the mail over.")
 @config_option
 @data_dir_option
-def smtp(config: Path | None, data_dir: Path) -> None:
+def smtp(lmtp: bool, config: Path | None, data_dir: Path) -> None:
     """Take mail in for GATEWAY_MAIL_DOMAIN.
 
     Listens on GATEWAY_SMTP_HOST and GATEWAY_SMTP_PORT. A mail is confirmed with 250 once it is stored; while
@@ -63,7 +64,7 @@ def smtp(config: Path | None, data_dir: Path) -> None:
     settings = shared(read_settings(config, data_dir))
     from gateway.app import Plan, Role
 
-    run_process(settings, Plan(roles=frozenset({Role.SMTP}), announce=click.echo))
+    run_process(settings, Plan(roles=frozenset({Role.SMTP}), lmtp=lmtp, announce=click.echo))
 
 
 @click.command(

@@ -54,6 +54,13 @@ class SenderAuth(StrEnum):
     REPLY_TOKEN = "reply_token"  # noqa: S105
     """Our own signed reply address came back from the address it was sent to."""
     UNVERIFIED = "unverified"
+    FAILED = "failed"
+    """The rules of the sender's own domain are broken: kept for people to see, not answered."""
+
+    @property
+    def proven(self) -> bool:
+        """Whether the address may stand for the person behind it."""
+        return self in (SenderAuth.VERIFIED, SenderAuth.REPLY_TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +85,8 @@ class InboundAttachment:
     name: str | None = None
     sha256: str | None = None
     """What it is called in the attachment store."""
+    noted: bool = True
+    """False: it is in the store, and the database, which was away then, does not know yet."""
     source: str | None = None
     """Where the provider has it: it is fetched once the message is accepted."""
 
@@ -101,6 +110,8 @@ class InboundMessage:
     """Microseconds since the epoch, UTC."""
     subject: str | None = None
     attachments: tuple[InboundAttachment, ...] = ()
+    original: InboundAttachment | None = None
+    """The message as it came (a raw mail): kept with it, and not shown to the agent."""
     sender_auth: SenderAuth = SenderAuth.VERIFIED
     conversation_id: str | None = None
     """The conversation a proven thread marker names (mail reply token, call in progress)."""

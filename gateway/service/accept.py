@@ -23,7 +23,6 @@ from gateway.domain.message import (
     JsonObject,
     Message,
     Role,
-    SenderAuth,
 )
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import InputKind
@@ -70,7 +69,7 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         tx,
         route.organization_id,
         _contact_address(message),
-        verified=message.sender_auth is not SenderAuth.UNVERIFIED,
+        verified=message.sender_auth.proven,
         source=message.channel.value,
     )
     admission = await admit(tx, message, route)
@@ -119,7 +118,7 @@ async def _accepted_before(tx: Tx, receipt: dict[str, str]) -> Accepted:
 def _contact_address(message: InboundMessage) -> Address:
     """Unproven mail belongs to a person of its own: never to the one whose address it claims."""
     kind = KIND_OF_CHANNEL[message.channel]
-    if kind is ContactKind.EMAIL and message.sender_auth is SenderAuth.UNVERIFIED:
+    if kind is ContactKind.EMAIL and not message.sender_auth.proven:
         return Address(kind, f"{UNVERIFIED}{message.sender}")
     return Address(kind, message.sender)
 
@@ -143,7 +142,7 @@ async def _store(
                 content=message.text,
                 author=Author.END_USER if message.role is Role.USER else Author.SYSTEM,
                 created_at=message.received_at,
-                metadata=_noted(message.metadata, admission),
+                metadata=_noted(message.metadata, admission) | _original(message, route.attachments_url),
                 attachments=attachments,
             )
         ],
@@ -203,6 +202,11 @@ def _shown(attachments: Sequence[InboundAttachment], url: str) -> tuple[Attachme
         Attachment(id=a.id, media_type=a.media_type, size=a.size, name=a.name, url=f"{url}/{a.id}")
         for a in attachments
     )
+
+
+def _original(message: InboundMessage, url: str) -> JsonObject:
+    """Where the message as it came is read."""
+    return {} if message.original is None else {"original_url": f"{url}/{message.original.id}"}
 
 
 def _inbound(

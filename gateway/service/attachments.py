@@ -43,12 +43,13 @@ class Attachments:
 
     async def __call__(self, content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
         """Keep a file. Raises GatewayError `payload_too_large`, Unavailable."""
-        if len(content) > self.max_bytes:
-            raise GatewayError(
-                ErrorCode.PAYLOAD_TOO_LARGE, f"an attachment may have at most {self.max_bytes} bytes"
-            )
-        key = FileKey(self._organization_id, hashlib.sha256(content).hexdigest())
+        key = self._key(content)
         await self._store.write(note_file, key, len(content))
+        return await self.put_unnoted(content, media_type=media_type, name=name)
+
+    async def put_unnoted(self, content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+        """Keep a file; the database is not told. Raises GatewayError `payload_too_large`, Unavailable."""
+        key = self._key(content)
         await self._files.put(key, content)
         return InboundAttachment(
             id=new_id(),
@@ -57,6 +58,13 @@ class Attachments:
             name=safe_name(name),
             sha256=key.sha256,
         )
+
+    def _key(self, content: bytes) -> FileKey:
+        if len(content) > self.max_bytes:
+            raise GatewayError(
+                ErrorCode.PAYLOAD_TOO_LARGE, f"an attachment may have at most {self.max_bytes} bytes"
+            )
+        return FileKey(self._organization_id, hashlib.sha256(content).hexdigest())
 
     async def remove_unreferred(self) -> int:
         """Delete the files that nothing refers to, a bounded number at once; how many."""
@@ -89,9 +97,13 @@ async def claim_file(tx: Tx, key: FileKey) -> None:
 
 async def attach(tx: Tx, message: InboundMessage, organization_id: str, place: tuple[str, str]) -> None:
     """Store what came with a message; `place`: its conversation and its id. Raises Unavailable."""
-    for attachment in message.attachments:
+    original = () if message.original is None else (message.original,)
+    for attachment in (*message.attachments, *original):
         if attachment.sha256 is not None:
-            await claim_file(tx, FileKey(organization_id, attachment.sha256))
+            key = FileKey(organization_id, attachment.sha256)
+            if not attachment.noted:
+                await note_file(tx, key, attachment.size or 0)
+            await claim_file(tx, key)
         state = AttachmentState.PENDING if attachment.sha256 is None else AttachmentState.KEPT
         await tx.later(
             "attachment_insert",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from gateway.domain.conversation import Origin, Priority, SessionType, Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.ids import new_id
-from gateway.domain.message import Channel, InboundMessage, JsonObject, Role, SenderAuth
+from gateway.domain.message import Channel, InboundMessage, JsonObject, Role
 from gateway.domain.ports import Row, Tx
 from gateway.store.records import pack
 
@@ -79,7 +79,7 @@ async def _find_mail_thread(tx: Tx, message: InboundMessage, route: "Route") -> 
         )
     if found is None or found["their_address"] != message.sender:
         return None, {}
-    if message.sender_auth is SenderAuth.UNVERIFIED and not found["unverified"]:
+    if not message.sender_auth.proven and not found["unverified"]:
         return None, {}
     if found["ended_at"] is not None:
         return None, {"previous_conversation_id": found["id"]}
@@ -105,7 +105,7 @@ async def _begin(
         revision_id=route.revision_id,
         our_address=message.recipient,
         their_address=message.sender,
-        unverified=message.sender_auth is SenderAuth.UNVERIFIED,
+        unverified=not message.sender_auth.proven,
         thread_key=_thread_key(message, end_user_id),
         external_session_id=None,
         subject=message.subject,

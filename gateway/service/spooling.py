@@ -9,6 +9,7 @@ already, in a commit whose answer was lost, does no harm: it knows what it has.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,8 +20,9 @@ from gateway.domain.delivery import Receipt
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import named_id, new_id
-from gateway.domain.message import Accepted, Channel, InboundMessage
+from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
 from gateway.domain.ports import Store, Tx
+from gateway.service.attachments import Attachments
 from gateway.service.dead import MAX_BODY
 from gateway.service.ingress import Acceptance, Receipts
 from gateway.store.spool import Spool, SpoolEntry
@@ -71,6 +73,22 @@ class SpooledAcceptance:
     def serves(self, channel: Channel, address: str) -> bool:
         """Whether this canonical address is one of ours."""
         return self._direct.serves(channel, address)
+
+
+class SpooledKeep:
+    """The `KeepAttachment` port: the attachment store needs no database to take a file."""
+
+    def __init__(self, direct: Attachments, spool: Spool) -> None:
+        self._direct = direct
+        self._spool = spool
+
+    async def __call__(self, content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+        """Raises GatewayError `payload_too_large`, or Unavailable (retryable)."""
+        kept = await _directly(self._spool, self._direct, content, media_type=media_type, name=name)
+        if kept is not None:
+            return kept
+        put = await self._direct.put_unnoted(content, media_type=media_type, name=name)
+        return replace(put, noted=False)
 
 
 class SpooledReceipts:

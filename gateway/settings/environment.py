@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from gateway.settings.refusals import Table
+from gateway.settings.mail import MailDoors
 from gateway.settings.tables import DEFAULT_MAIL_DOMAIN
 from gateway.settings.values import (
     Domain,
@@ -141,7 +141,7 @@ def _url(*schemes: str) -> BeforeValidator:
     return BeforeValidator(lambda value: SecretStr(parse_server_url(value, schemes)))
 
 
-class EnvironmentSettings(Table):
+class EnvironmentSettings(MailDoors):
     """Every setting that has a name in the environment; `name_of` says which."""
 
     database_url: Annotated[SecretStr, BeforeValidator(parse_database_url)]
@@ -205,6 +205,8 @@ class EnvironmentSettings(Table):
             )
         if (self.dkim_selector is None) != (self.dkim_key_file is None):
             raise ValueError("GATEWAY_DKIM_SELECTOR: goes together with GATEWAY_DKIM_KEY_FILE")
+        if (self.smtp_tls_cert_file is None) != (self.smtp_tls_key_file is None):
+            raise ValueError("GATEWAY_SMTP_TLS_CERT_FILE: goes together with GATEWAY_SMTP_TLS_KEY_FILE")
         return self
 
     @property
@@ -241,6 +243,8 @@ SECRETS = frozenset(
         "twilio_auth_tokens",
         "telnyx_api_key",
         "smtp_relay_url",
+        "mailgun_signing_key",
+        "postmark_webhook_login",
     }
 )
 """Fields whose value, or a part of it, must not be shown."""

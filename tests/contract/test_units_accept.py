@@ -80,12 +80,13 @@ async def test_each_of_our_numbers_has_its_own_conversation(store: Store) -> Non
     assert other.conversation_id != first.conversation_id
 
 
-async def test_unproven_mail_belongs_to_a_person_of_its_own(store: Store) -> None:
+@pytest.mark.parametrize("auth", [SenderAuth.UNVERIFIED, SenderAuth.FAILED])
+async def test_unproven_mail_belongs_to_a_person_of_its_own(store: Store, auth: SenderAuth) -> None:
     proven = await arrive(store, mail())
-    claims = await arrive(store, mail(auth=SenderAuth.UNVERIFIED))
+    claims = await arrive(store, mail(auth=auth))
     assert claims.end_user_id != proven.end_user_id
     assert (await conversation(store, claims.conversation_id))["unverified"]
-    again = await arrive(store, mail(auth=SenderAuth.UNVERIFIED))
+    again = await arrive(store, mail(auth=auth))
     assert again.end_user_id == claims.end_user_id
 
 
@@ -102,8 +103,9 @@ async def test_mail_joins_its_thread_only_from_the_same_sender(store: Store, by_
     assert joined.conversation_id == first.conversation_id
     stranger = await arrive(store, mail(sender="eve@example.com", **thread))  # type: ignore[arg-type]
     assert stranger.conversation_id != first.conversation_id
-    forged = await arrive(store, mail(auth=SenderAuth.UNVERIFIED, **thread))  # type: ignore[arg-type]
-    assert forged.conversation_id != first.conversation_id
+    for auth in (SenderAuth.UNVERIFIED, SenderAuth.FAILED):
+        forged = await arrive(store, mail(auth=auth, **thread))  # type: ignore[arg-type]
+        assert forged.conversation_id != first.conversation_id
     proven = await arrive(store, mail(auth=SenderAuth.REPLY_TOKEN, **thread))  # type: ignore[arg-type]
     assert proven.conversation_id == first.conversation_id
     await scene.consistent(store, first.conversation_id)

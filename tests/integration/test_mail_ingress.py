@@ -3,147 +3,39 @@
 import asyncio
 import smtplib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from aiosmtplib import SMTP, SMTPDataError, SMTPRecipientsRefused
+from aiosmtplib import SMTPDataError, SMTPRecipientsRefused
 
-from channels.contract import Ingress
-from channels.email.ingress import MailIngress
+from channels.email.auth.sender import BelieveAll, SenderCheck
 from channels.email.session import SessionLimits
-from channels.email.thread import ThreadMarks
-from gateway.domain.clock import Clock
-from gateway.domain.delivery import Receipt
-from gateway.domain.errors import Unavailable, UnknownAddress
+from gateway.domain.errors import Unavailable
 from gateway.domain.ids import new_id
-from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage, Role, SenderAuth
-from gateway.domain.turn import TurnOutcome
-
-NOW = 1_795_424_400_000_000
-MARKS = ThreadMarks("example.org", (b"secret",))
-MAIL = "From: Ana <ana@example.com>\r\nSubject: Bill\r\nMessage-ID: <m1@example.com>\r\n\r\nWhere is it?\r\n"
-
-
-@dataclass
-class Accepting:
-    """Keeps messages for two mailboxes; may be away."""
-
-    messages: list[InboundMessage] = field(default_factory=list)
-    fail: Callable[[], None] = lambda: None
-    waiting: asyncio.Event | None = None
-    entered: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def __call__(self, message: InboundMessage) -> Accepted:
-        self.entered.set()
-        if self.waiting is not None:
-            await self.waiting.wait()
-        self.fail()
-        if not self.serves(message.channel, message.recipient):
-            raise UnknownAddress("email")
-        self.messages.append(message)
-        return Accepted(
-            conversation_id=new_id(),
-            message_id=f"id{len(self.messages)}",
-            end_user_id=new_id(),
-            duplicate=False,
-        )
-
-    def serves(self, channel: Channel, address: str) -> bool:
-        return channel is Channel.EMAIL and address in ("support@example.org", "sales@example.org")
-
-
-async def keep(content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
-    """An attachment store that forgets."""
-    return InboundAttachment(
-        id=new_id(), media_type=media_type, size=len(content), name=name, sha256="0" * 64
-    )
-
-
-class Unused:
-    """The ports mail has no use for."""
-
-    async def __call__(self, receipt: Receipt) -> None:
-        raise NotImplementedError
-
-    async def ask(self, message: InboundMessage, wait: float) -> TurnOutcome | None:
-        raise NotImplementedError
-
-    async def outcome(self, provider: str, provider_message_id: str, wait: float) -> TurnOutcome | None:
-        raise NotImplementedError
-
-    async def end(self, message: InboundMessage) -> None:
-        raise NotImplementedError
-
-
-@dataclass
-class Server:
-    mail: MailIngress
-    accept: Accepting
-    port: int
-
-    async def send(self, raw: str | bytes, *to: str, sender: str = "ana@example.com") -> str:
-        async with SMTP(hostname="127.0.0.1", port=self.port, local_hostname="client") as client:
-            _, reply = await client.sendmail(sender, to or ["support@example.org"], raw)
-        return reply
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Callable[..., "asyncio.Future[Server]"]]:
-    servers: list[MailIngress] = []
-
-    async def begin(
-        limits: SessionLimits | None = None, unproven: SenderAuth = SenderAuth.UNVERIFIED
-    ) -> Server:
-        accept = Accepting()
-        ingress = Ingress(
-            accept=accept,
-            keep=keep,
-            receive=Unused(),
-            dialogue=Unused(),
-            public_url="http://localhost",
-            clock=Clock(now=lambda: NOW),
-        )
-        mail = MailIngress(ingress, MARKS, unproven=unproven, limits=limits)
-        servers.append(mail)
-        _, port = await mail.start("127.0.0.1", 0)
-        return Server(mail, accept, port)
-
-    yield lambda *args, **kwargs: asyncio.ensure_future(begin(*args, **kwargs))
-    for server in servers:
-        await server.stop(0)
-
+from gateway.domain.message import Channel, Role, SenderAuth
+from tests.integration.mail_server import (
+    MAIL,
+    MARKS,
+    NOW,
+    Server,
+    data_session,
+    mail_server,
+    raw_session,
+    say,
+)
 
 Start = Callable[..., "asyncio.Future[Server]"]
 
 
-async def raw_session(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    async with AsyncExitStack() as stack:
 
+        async def begin(limits: SessionLimits | None = None, check: SenderCheck | None = None) -> Server:
+            return await stack.enter_async_context(mail_server(limits, check))
 
-async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *commands: bytes) -> bytes:
-    """Send commands one by one; the last reply's last line. The first is the greeting's."""
-    reply = b""
-    for command in commands:
-        writer.write(command)
-        await writer.drain()
-        while (reply := await reader.readline())[3:4] == b"-":
-            pass
-    return reply
-
-
-async def data_session(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A session that has been told to send its mail."""
-    reader, writer = await raw_session(port)
-    commands = (
-        b"",
-        b"EHLO c\r\n",
-        b"MAIL FROM:<ana@example.com>\r\n",
-        b"RCPT TO:<support@example.org>\r\n",
-        b"DATA\r\n",
-    )
-    assert (await say(reader, writer, *commands)).startswith(b"354")
-    return reader, writer
+        yield lambda *args, **kwargs: asyncio.ensure_future(begin(*args, **kwargs))
 
 
 async def test_a_mail_is_accepted_as_the_message_it_is(start: Start) -> None:
@@ -247,7 +139,7 @@ async def test_a_message_id_of_ours_names_the_conversation_but_proves_nobody(sta
 
 
 async def test_with_authentication_off_the_from_header_is_believed(start: Start) -> None:
-    server = await start(unproven=SenderAuth.VERIFIED)
+    server = await start(check=BelieveAll())
     await server.send(MAIL)
     await server.send(MAIL.replace("From: Ana", "From: eve@example.com, Ana"))
     assert [(m.sender, m.sender_auth) for m in server.accept.messages] == [

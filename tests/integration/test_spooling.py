@@ -17,11 +17,13 @@ from gateway.domain.delivery import PartState, Receipt
 from gateway.domain.errors import Unavailable, UnknownAddress
 from gateway.domain.ports import Store
 from gateway.service import spooling
+from gateway.service.attachments import Attachments, attachment
 from gateway.service.dead import DeadLetter, open_letters
 from gateway.service.ingress import Acceptance, Receipts
 from gateway.service.requeue import CannotRequeue, requeue
-from gateway.service.spooling import Replay, SpooledAcceptance, SpooledReceipts
+from gateway.service.spooling import Replay, SpooledAcceptance, SpooledKeep, SpooledReceipts
 from gateway.settings import GatewayConfig, load_config, load_settings
+from gateway.store.attachment_folder import AttachmentFolder
 from gateway.store.engine import open_store
 from gateway.store.migrate import migrate
 from gateway.store.spool import Spool
@@ -112,6 +114,20 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
             await stack.enter_async_context(open_store(nowhere, Clock())),
             await stack.enter_async_context(open_store(url, Clock())),
         )
+
+
+async def test_a_file_of_an_outage_comes_with_its_message(place: Place) -> None:
+    files = AttachmentFolder(place.folder / "files")
+    organization_id = place.config.organization_id
+    keep = SpooledKeep(Attachments(place.away, files, organization_id, 100), place.spool)
+    kept = await keep(b"a picture", media_type="image/png", name="cat.png")
+    await place.accept(place.away)(replace(sms("look"), attachments=(kept,)))
+    async with place.draining():
+        assert place.texts() == ["look"]
+        found = await place.there.read(attachment, organization_id, kept.id)
+        assert found is not None
+        assert found.key is not None
+        assert b"".join([piece async for piece in files.read(found.key)]) == b"a picture"
 
 
 async def test_messages_of_an_outage_are_stored_in_order_behind_each_other(place: Place) -> None:

@@ -15,7 +15,7 @@ def test_a_line_of_json_for_each_mail(tmp_path: Path) -> None:
     lines = list(parse_lines([first, second], jsonl=True))
     assert json.loads(lines[0]) == {
         "text": "Hi",
-        "full_text": "Hi\n-- \nAna",
+        "full_text": "Hi\n--\nAna",
         "quoted_text": "",
         "subject": "Bill",
         "from": "ana@example.com",

@@ -113,6 +113,13 @@ def test_every_name_of_the_contract_is_read() -> None:
         "GATEWAY_DKIM_KEY_FILE": "/run/dkim.pem",
         "GATEWAY_MAIL_AUTH": "trust:mx.example.org",
         "GATEWAY_DNS_SERVER": "[::1]:53",
+        "GATEWAY_MAIL_ARC_SEALERS": "Lists.Example.org, bücher.example",
+        "GATEWAY_SMTP_TLS_CERT_FILE": "/run/tls.pem",
+        "GATEWAY_SMTP_TLS_KEY_FILE": "/run/tls.key",
+        "GATEWAY_SMTP_PROXY_FROM": "10.0.0.0/8, ::1",
+        "GATEWAY_MAILGUN_SIGNING_KEY": "key-x",
+        "GATEWAY_POSTMARK_WEBHOOK_LOGIN": "postmark:pw",
+        "GATEWAY_SES_TOPIC_ARNS": "arn:aws:sns:eu-west-1:1:mail",
     }
     assert set(environ) == set(NAMES)
     settings = load(environ)
@@ -130,6 +137,9 @@ def test_every_name_of_the_contract_is_read() -> None:
     assert settings.mail_domain == "xn--bcher-kva.example"
     assert settings.mail_auth == MailAuth(MailAuthMode.TRUST, "mx.example.org")
     assert settings.dns_server == HostPort("::1", 53)
+    assert settings.mail_arc_sealers == ("lists.example.org", "xn--bcher-kva.example")
+    assert [str(network) for network in settings.smtp_proxy_from] == ["10.0.0.0/8", "::1/128"]
+    assert settings.ses_topic_arns == ("arn:aws:sns:eu-west-1:1:mail",)
     assert settings.dkim_key_file == Path("/run/dkim.pem")
     assert settings.attachments_folder == Path("/srv/my attachments")
     assert (settings.attachment_max_bytes, settings.api_url) == (1000, "https://api.example.org")

@@ -1,0 +1,171 @@
+"""Mail through a whole gateway, asked and answered over sockets: who is believed, and how replies thread."""
+
+import asyncio
+import smtplib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import make_msgid, parseaddr
+from pathlib import Path
+
+import pytest
+
+from channels.email.fake import SmtpSink, SunkMail
+from gateway.app import WORKER_ROLES, App, Plan, Role, running
+from gateway.domain.agent import TurnRequest
+from gateway.settings import load_settings
+from tests.fake_dns import FakeDns, Record, fake_dns
+from tests.integration import api_agents
+
+ANA, EVE, OURS = "ana@example.com", "eve@evil.net", "support@example.org"
+ZONE: dict[str, list[Record]] = {
+    "example.com": [("TXT", "v=spf1 ip4:127.0.0.1 -all")],
+    "evil.net": [("TXT", "v=spf1 ip4:127.0.0.1 -all")],
+}
+CONFIG = f"""
+[organisation]
+name = "Here"
+
+[[addresses]]
+channel = "email"
+address = "{OURS}"
+
+[agents.steered]
+kind = "python"
+target = "tests.integration.api_agents:steered"
+"""
+_POLICY = SMTP_POLICY.clone(max_line_length=998)
+
+
+@dataclass
+class Post:
+    """A gateway with a mail domain, its DNS, and where its replies arrive."""
+
+    app: App
+    dns: FakeDns
+    sink: SmtpSink
+    asked: list[TurnRequest]
+    _seen: dict[str, int] = field(default_factory=dict)
+
+    async def send(self, mail: EmailMessage, mail_from: str = ANA) -> None:
+        await asyncio.to_thread(self._send, mail, mail_from)
+
+    def _send(self, mail: EmailMessage, mail_from: str) -> None:
+        with smtplib.SMTP("127.0.0.1", self.app.smtp_port or 0, local_hostname="c.example.net") as client:
+            client.sendmail(mail_from, parseaddr(str(mail["To"]))[1], mail.as_bytes(policy=_POLICY))
+
+    async def reply(self, to: str = ANA) -> SunkMail:
+        """The next reply to somebody."""
+        number = self._seen.get(to, 0)
+        async with asyncio.timeout(30):
+            while len(found := [m for m in self.sink.mails if m.rcpt_tos == (to,)]) <= number:
+                await self.sink.wait_for(len(self.sink.mails) + 1, 30)
+        self._seen[to] = number + 1
+        return found[number]
+
+
+@asynccontextmanager
+async def post_office(folder: Path, **environment: str) -> AsyncIterator[Post]:
+    steering = api_agents.reset()
+    sink = SmtpSink()
+    config = folder / "gateway.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    async with fake_dns(ZONE) as dns:
+        environ = {
+            "GATEWAY_MAIL_DOMAIN": "example.org",
+            "GATEWAY_SMTP_PORT": "0",
+            "GATEWAY_SMTP_RELAY_URL": await sink.start(),
+            "GATEWAY_DNS_SERVER": f"127.0.0.1:{dns.port}",
+            "GATEWAY_DRAIN_SECONDS": "2",
+            **environment,
+        }
+        settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=0)
+        plan = Plan(roles=frozenset({Role.SERVE, Role.SMTP}) | WORKER_ROLES, migrate=True)
+        async with running(settings, plan) as app:
+            yield Post(app, dns, sink, steering.asked)
+    await sink.stop()
+
+
+@pytest.fixture
+async def post(tmp_path: Path) -> AsyncIterator[Post]:
+    async with post_office(tmp_path) as office:
+        yield office
+
+
+def mail(text: str, to: str = OURS, sender: str = ANA, subject: str = "Order 1001") -> EmailMessage:
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = sender, to, subject
+    made["Message-ID"] = make_msgid(domain=sender.partition("@")[2])
+    made.set_content(text)
+    return made
+
+
+def answer_to(reply: SunkMail, text: str, sender: str = ANA) -> EmailMessage:
+    """As a mail client answers."""
+    made = mail(text, str(reply.headers["Reply-To"]), sender, str(reply.headers["Subject"]))
+    made["In-Reply-To"] = reply.headers["Message-ID"]
+    made["References"] = f"{reply.headers['References']} {reply.headers['Message-ID']}"
+    return made
+
+
+def text_of(turn: TurnRequest) -> Sequence[str]:
+    return [message.content for message in turn.messages]
+
+
+async def test_a_forged_sender_gets_nothing_of_the_person_it_claims_to_be(post: Post) -> None:
+    await post.send(mail("My secret is 4711."))
+    await post.reply()
+    known = post.asked[-1].end_user_id
+    await post.send(mail("What is my secret?"), mail_from=EVE)
+    await post.reply()
+    forged = post.asked[-1]
+    assert [text.strip() for text in text_of(forged)] == ["What is my secret?"]
+    assert forged.end_user_id != known
+    assert forged.conversation_id != post.asked[0].conversation_id
+    assert not forged.memory
+    await post.send(mail("And mine?"))
+    await post.reply()
+    assert post.asked[-1].end_user_id == known
+
+
+async def test_a_forged_answer_does_not_enter_the_thread_it_names(post: Post) -> None:
+    await post.send(mail("My secret is 4711."))
+    reply = await post.reply()
+    forged = answer_to(reply, "What is my secret?")
+    forged.replace_header("To", OURS)
+    await post.send(forged, mail_from=EVE)
+    await post.reply()
+    assert post.asked[-1].conversation_id != post.asked[0].conversation_id
+    assert len(post.asked[-1].messages) == 1
+
+
+async def test_a_reply_to_header_is_nobodys_identity(post: Post) -> None:
+    await post.send(mail("Hello"))
+    await post.reply()
+    evil = mail("It is me.", sender=EVE)
+    evil["Reply-To"] = ANA
+    await post.send(evil, mail_from=EVE)
+    await post.reply(EVE)
+    assert post.asked[-1].end_user_id != post.asked[0].end_user_id
+
+
+async def test_who_answers_our_mail_from_a_domain_without_rules_stays_in_the_thread(post: Post) -> None:
+    bob = "bob@norules.net"
+    await post.send(mail("First", sender=bob), mail_from=bob)
+    for text in ("Second", "Third"):
+        await post.send(answer_to(await post.reply(bob), text, bob), mail_from=bob)
+    await post.reply(bob)
+    assert len({turn.conversation_id for turn in post.asked}) == 1
+    assert len(post.asked[-1].messages) == 5
+
+
+async def test_the_rules_of_a_domain_are_kept(post: Post) -> None:
+    post.dns.add({"_dmarc.example.com": [("TXT", "v=DMARC1; p=reject")]})
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        await post.send(mail("It is me."), mail_from=EVE)
+    assert refused.value.smtp_code == 550
+    await post.send(mail("It is me."))
+    await post.reply()
+    assert len(post.asked) == 1
