@@ -28,7 +28,7 @@ _ADDRESS = re.compile(r"[^\s@<>\[\](),;:]@(?:[^\s@<>\[\](),;:]|$)|mailto:")
 _ENDS_IN_ADDRESS = re.compile(
     r"(?:^|[<(\[])\s?[^<>()\[\]\s]{1,300}(?:<mailto:[^<>]{1,200}>)?[>)\]]{1,2}\s?[:：]$"
 )
-_BEGINS_WITH_DATE = re.compile(r"[\[(\"'-]?\s?\d")
+_BEGINS_WITH_DATE = re.compile(r"[\[(\"'-]?\s?(?:\w{1,20}[.,]{0,2}\s)?\d")
 _DIGIT = re.compile(r"\d")
 _TRAILING = " \t-–—_*=~"
 _BREAK = re.compile(r"[!?]\s")

@@ -89,8 +89,11 @@ def block_start(lines: Sequence[Line], at: int) -> int:
 
 def _fields_within(bare: str) -> int:
     """How many different headers one line holds: some programs put the whole block on it."""
-    names = (match[1].strip(_DECORATION).lower() for match in _NAMED.finditer(bare))
-    return len({FIELDS[name] for name in names if name in FIELDS})
+    found = set()
+    for match in _NAMED.finditer(bare):
+        words = match[1].strip(_DECORATION).lower().split()
+        found |= {FIELDS.get(" ".join(words[-count:])) for count in (1, 2, 3)}
+    return len(found - {None})
 
 
 def _core(line: Line, decoration: int) -> str:

@@ -68,11 +68,13 @@ class _Page:
     def __init__(self) -> None:
         self._lines: list[Line] = []
         self._beyond: list[str] = []
-        self._after_blank = True
+        self._gap = False
+        """A blank line is due before the next one that is not."""
         self._line: list[str] = []
         self._open: list[_Open] = []
         self._deeper = 0
         self._quote = 0
+        self._last_quote = 0
         self._pre = 0
         self._hidden = 0
         self._zones: list[Zone] = [Zone.OWN]
@@ -103,8 +105,7 @@ class _Page:
             self._close(self._open.pop())
         if name in _BLOCKS or element.zone or element.history_follows:
             self._end_line()
-        if name in _PARAGRAPHS:
-            self._blank()
+        self._gap = self._gap or name in _PARAGRAPHS
         if element.history_follows:
             self._rest_is_history = True
         if name in _VOID:
@@ -165,8 +166,7 @@ class _Page:
         self._pre -= name == "pre"
         if element.zone:
             self._zones.pop()
-        if name in _PARAGRAPHS:
-            self._blank()
+        self._gap = self._gap or name in _PARAGRAPHS
 
     def _end_line(self) -> None:
         if not self._line:
@@ -180,22 +180,24 @@ class _Page:
         self._line.clear()
         self._add(text.rstrip() if self._pre else text.strip())
 
-    def _blank(self) -> None:
-        if not self._after_blank:
-            self._add("")
-
     def _add(self, text: str) -> None:
-        if self._quote:
-            text = ("> " * min(self._quote, _MAX_QUOTE) + text).rstrip()
-        is_blank = not text.strip("> ")
-        if is_blank and self._after_blank:
+        if not text:
+            self._gap = True
             return
-        self._after_blank = is_blank
+        quote = min(self._quote, _MAX_QUOTE)
+        if self._gap and self._lines:
+            self._append("", min(quote, self._last_quote))
+        self._gap = False
+        self._last_quote = quote
+        self._append(text, quote)
+
+    def _append(self, text: str, quote: int) -> None:
+        shown = ("> " * quote + text).rstrip()
         if len(self._lines) >= MAX_LINES:
-            self._beyond.append(text)
+            self._beyond.append(shown)
             return
         zone = Zone.HISTORY if self._rest_is_history else self._zones[-1]
-        self._lines.append(line_of(text, quoted=self._quote > 0, zone=zone))
+        self._lines.append(line_of(shown, quoted=quote > 0, zone=zone))
 
 
 def _markup(source: str, at: int, page: _Page) -> int:

@@ -104,12 +104,13 @@ FORWARD_SUBJECT = re.compile(
 )
 
 WROTE = re.compile(
-    r"(?<!\w)(?:wrote|writes|said|schrieb|geschrieben|schreibt|(?:a )?écrit|escribió|escribio|va escriure"
-    r"|escreveu|(?:ha )?scritto|schreef|skrev|kirjoitti|kirjutas|napisał\(?[aoeoy]?\)?|napisal\(?[aoi]?\)?"
-    r"|napsal\(?a?\)?|napísal\(?a?\)?|napisao(?: je)?|написал\(?[аи]?\)?|написав\(?(?:ла)?\)?|написала?"
-    r"|пишет|пише|писал\(?а\)?|yazdı|yazmış|scris|írta|έγραψε|menulis|viết|rašė|rakstīja|כתב(?:ה)?|كتب"
-    r"|كتابة ما يلي بواسطة|نوشت|quoting|zitat von|zitiere|citando(?: a)?|citation de|citerar|citat fra"
-    r"|เขียนว่า|님이 작성|작성)(?!\w)|写道|寫道|のメール|さんは書きました|來信|作成:|님이 씀|님의 말",
+    r"(?<!\w)(?:wrote|writes|said|schrieb|geschrieben|geschreven|schreibt|(?:a )?écrit|escribió|escribio"
+    r"|va escriure|escreveu|(?:ha )?scritto|schreef|skrev|kirjoitti|kirjutas|napisał\(?[aoeoy]?\)?"
+    r"|napisal\(?[aoi]?\)?|napsal\(?a?\)?|napísal\(?a?\)?|napisao(?: je)?|napisala(?: je)?|missatge de"
+    r"|написал\(?[аи]?\)?|написав\(?(?:ла)?\)?|написал?а?|пишет|пише|писал\(?а\)?|yazdı|yazmış|scris|írta"
+    r"|έγραψε|menulis|viết|rašė|rakstīja|כתב(?:ה)?|كتب|كتابة ما يلي بواسطة|نوشت|quoting|zitat von|zitiere"
+    r"|citando(?: a)?|citation de|citerar|citat fra|เขียนว่า|님이 작성|작성)(?!\w)|写道|寫道|のメール"
+    r"|さんは書きました|來信|作成:|님이 씀|님의 말",
     re.IGNORECASE,
 )
 OPENER = re.compile(
@@ -123,7 +124,7 @@ OPENER = re.compile(
 )
 """How the line above a quotation may begin: "on" or a weekday."""
 SPEAKS = re.compile(
-    r"(?<!\w)(?:i|i['’]m|we|you(?! wrote)|he|she|they|please|ich|wir|bitte|je|nous|vous|yo)(?![\w.@])",
+    r"(?<!\w)(?:i|i['’]m|we|you(?! wrote)|he|she|they|please|ich|wir|bitte|nous|vous|yo)(?![\w.@])",
     re.IGNORECASE,
 )
 """Words of a sentence rather than of a line that names who wrote."""

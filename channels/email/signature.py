@@ -13,7 +13,9 @@ SIGNATURE_LINES = 16
 _FOOTER_LINES = 60
 _BANNER_LENGTH = 700
 
-_DELIMITERS = ("--", "—", "–", "―", "---", "- -", "__")
+_DELIMITERS = ("--", "—", "–", "―")
+_MAX_SIGNATURE_LINE = 100
+"""Characters; a longer line below a delimiter that is not exactly `-- ` is text."""
 _MOBILE = re.compile(
     r"(?:sent (?:from|via|with|using) (?!us\b)|get (?:outlook|bluemail|aqua mail|boxer) for\b|get outlook$"
     r"|von meinem\b.{1,40}gesendet|(?:diese nachricht wurde )?(?:gesendet|versendet|verschickt) (?:von|mit"
@@ -31,7 +33,7 @@ _DEVICE = re.compile(
     r"|gmail|phone|smartphone|tablet|pixel|huawei|xiaomi|redmi|oneplus|oppo|honor|motorola|nokia|lg|htc"
     r"|sony|xperia|nexus|wiko|device|mobil\w*|handy|telefon\w*|téléphone|móvil|celular|cellulare|telefono"
     r"|gsm|mac|macbook|webmail|proton\w*|tutanota|thunderbird|airmail|spark|bluemail|k-9|aqua|nine|app"
-    r"|e-?mail|at&t|verizon|t-mobile|orange|vodafone|телефон\w*|устройств\w*|почт\w*|手机|の)(?!\w)|iphone"
+    r"|e-?mail|at&t|verizon|t-mobile|orange|vodafone|телефон\w*|устройств\w*|почт\w*|手机|の)(?!\w)|iphon"
     r"|手机|送信",
     re.IGNORECASE,
 )
@@ -51,6 +53,15 @@ _LEGAL = re.compile(
     r"|bizalmas|gizli|конфиденциальн|конфіденційн|по ошибке|保密|機密|机密|守秘",
     re.IGNORECASE,
 )
+_ABOUT_ITSELF = re.compile(
+    r"(?:this|the) (?:e-?mail|message|communication|transmission)|diese[r]? (?:e-?mail|nachricht)"
+    r"|ce(?:t e-?mail| message| courriel| mail)|est[ea] (?:mensaje|correo|e-?mail|mensagem|comunicación)"
+    r"|quest[oa] (?:messaggio|e-?mail|comunicazione)|dit (?:bericht|e-?mail)|deze e-?mail"
+    r"|detta (?:e-?mail|meddelande|mejl)|denne (?:e-?mail|mail|besked|e-?post)|tämä (?:viesti|sähköposti)"
+    r"|ta wiadomość|niniejsza wiadomość|tato zpráva|ezen? (?:üzenet|e-?mail)|bu (?:e-?posta|mesaj)"
+    r"|(?:данное|настоящее|это) (?:сообщение|письмо)|本邮件|此邮件|本メール|이 메일",
+    re.IGNORECASE,
+)
 _LIST_FOOTER = re.compile(
     r"mailing list|mailman|unsubscribe|to be removed|listinfo|google groups|manage your (?:subscription"
     r"|preferences)|reply to this e?-?mail directly|view it on github|you are receiving this"
@@ -65,11 +76,13 @@ _BANNER = re.compile(
     re.IGNORECASE,
 )
 _OUTSIDE = re.compile(
-    r"outside (?:of )?(?:the|this|our|your|my|its)|external (?:sender|source|e-?mail|mail|message|address)"
-    r"|learn why this is important|do not click|außerhalb|externen? (?:absender|e-?mail|quelle)"
-    r"|provient de l['’]ext[ée]rieur|expéditeur externe|ne cliquez pas|fuera de (?:la|su|nuestra) organi"
-    r"|externo|no haga clic|proviene dall['’]esterno|mittente esterno|fora da (?:organi|empresa)"
-    r"|buiten (?:de|onze|uw) organi|externe afzender|utanför|uden for|utenfor|spoza|извне",
+    r"originate\w* (?:from )?(?:an )?outside|(?:came|sent|is|received) from (?:an )?outside"
+    r"|outside (?:of )?(?:the|this|our|your) (?:\w+ )?(?:organi[sz]ation|company|network|domain)"
+    r"|external (?:sender|source|e-?mail|mail|message|address)|learn why this is important|do not click"
+    r"|außerhalb|externen? (?:absender|e-?mail|quelle)|provient de l['’]ext[ée]rieur|expéditeur externe"
+    r"|ne cliquez pas|fuera de (?:la|su|nuestra) organi|externo|no haga clic|proviene dall['’]esterno"
+    r"|mittente esterno|fora da (?:organi|empresa)|buiten (?:de|onze|uw) organi|externe afzender|utanför"
+    r"|uden for|utenfor|spoza|извне",
     re.IGNORECASE,
 )
 
@@ -145,17 +158,19 @@ def _delimited(lines: Sequence[Line]) -> int | None:
         if lines[i].quoted or shown > SIGNATURE_LINES:
             return None
         if lines[i].bare in _DELIMITERS:
-            return i
+            is_exact = lines[i].text == "-- "
+            short = all(len(line.text) <= _MAX_SIGNATURE_LINE for line in lines[i + 1 :])
+            return i if is_exact or short else None
         shown += not lines[i].blank
     return None
 
 
 def _legal_start(lines: Sequence[Line]) -> int | None:
-    """A last paragraph in the words of lawyers, with the drawn line above it."""
+    """A last paragraph in which lawyers speak of the mail itself, with the drawn line above it."""
     start = _paragraph_start(lines)
     text = " ".join(line.bare or line.text[:2000] for line in lines[start:][:_FOOTER_LINES])
     found = {match[0].lower() for match in _LEGAL.finditer(text)}
-    if len(found) < 2 or len(text) < 120 or any(line.quoted for line in lines[start:]):
+    if len(found) < 2 or not _ABOUT_ITSELF.search(text) or any(line.quoted for line in lines[start:]):
         return None
     return _with_rule(lines, start)
 
