@@ -111,7 +111,7 @@ def parse_mail(raw: bytes, mail_from: str | None = None) -> ParsedMail:
     try:
         return _parsed(raw, mail_from)
     except Exception:  # a mail that defeats the reader is kept and shown to an operator, never refused
-        return _unparseable(raw)
+        return unparseable(raw)
 
 
 def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
@@ -152,7 +152,8 @@ def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
     )
 
 
-def _unparseable(raw: bytes) -> ParsedMail:
+def unparseable(raw: bytes) -> ParsedMail:
+    """What is left of a mail that defeats the reader: nothing but its bytes, to be kept and shown."""
     return ParsedMail(
         subject="",
         sender=None,

@@ -1,0 +1,139 @@
+"""Mail is read beside the event loop: what a hostile or broken process does to it costs one mail."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from channels.email import reader as reader_module
+from channels.email.kind import MailKind
+from channels.email.parse import parse_mail
+from channels.email.reader import MailReader
+
+RAW = b"From: ana@example.org\r\nMessage-ID: <a@x>\r\n\r\nHello\r\n-- \r\nAna\r\n"
+LARGE = b"From: a@x.org\n\n" + b"> a\nb\n" * 200_000
+
+
+@pytest.fixture
+async def reader() -> AsyncIterator[MailReader]:
+    made = MailReader(processes=2)
+    yield made
+    await made.close()
+
+
+async def test_it_reads_what_the_parser_reads(reader: MailReader) -> None:
+    assert await reader.read(RAW, "ana@example.org") == parse_mail(RAW, "ana@example.org")
+    assert (await reader.read(RAW, "<>")).kind is MailKind.AUTO_REPLY
+
+
+async def test_many_mails_at_once(reader: MailReader) -> None:
+    raws = [RAW.replace(b"Hello", f"Hello {i}".encode()) for i in range(50)]
+    mails = await asyncio.gather(*(reader.read(raw) for raw in raws))
+    assert [mail.text for mail in mails] == [f"Hello {i}" for i in range(50)]
+
+
+async def test_the_loop_goes_on_while_a_large_mail_is_read(reader: MailReader) -> None:
+    await reader.read(RAW)
+    turns = 0
+    reading = asyncio.create_task(reader.read(LARGE))
+    while not reading.done():
+        turns += 1
+        await asyncio.sleep(0.001)
+    assert turns > 10
+    assert (await reading).sender == "a@x.org"
+
+
+async def test_a_mail_that_takes_too_long_is_unparseable_and_the_next_is_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    impatient = MailReader(processes=1, seconds=0.0)
+    with caplog.at_level(logging.ERROR):
+        mail = await impatient.read(RAW)
+    assert mail.kind is MailKind.UNPARSEABLE
+    assert mail.full_text.startswith("From: ana@example.org")
+    assert [record.__dict__["action"] for record in caplog.records] == ["mail_unparseable"]
+    assert "ana" not in caplog.text
+    impatient._seconds = 30.0
+    assert (await impatient.read(RAW)).text == "Hello"
+    await impatient.close()
+
+
+async def test_a_process_that_dies_over_a_mail_costs_this_one(reader: MailReader) -> None:
+    await reader.read(RAW)
+    [process] = reader._idle
+    reading = asyncio.create_task(reader.read(LARGE))
+    await eventually(lambda: not reader._idle)
+    os.kill(process.pid, signal.SIGKILL)
+    assert (await reading).kind is MailKind.UNPARSEABLE
+    assert (await reader.read(RAW)).text == "Hello"
+
+
+async def test_a_process_that_died_in_between_costs_none(reader: MailReader) -> None:
+    await reader.read(RAW)
+    [process] = reader._idle
+    os.kill(process.pid, signal.SIGKILL)
+    await process.wait()
+    assert (await reader.read(RAW)).text == "Hello"
+
+
+async def test_what_cannot_be_read_is_told(reader: MailReader, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        mail = await reader.read(b"From: a@x.org\r\n" + b"X: y\r\n" * 60_000)
+    assert mail.kind is MailKind.UNPARSEABLE
+    assert [record.__dict__["action"] for record in caplog.records] == ["mail_unparseable"]
+
+
+async def test_a_reading_process_sees_no_settings(
+    reader: MailReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_API_KEYS", "secret:admin")
+    process = await reader_module._start()
+    if sys.platform == "linux":
+        assert b"GATEWAY_" not in environment_of(process.pid)
+    await reader_module._end(process)
+    assert process.returncode == 0
+
+
+async def test_processes_end_with_their_gateway() -> None:
+    script = (
+        "import asyncio, os, signal\n"
+        "from channels.email.reader import MailReader\n"
+        "async def main():\n"
+        "    reader = MailReader()\n"
+        f"    await reader.read({RAW!r})\n"
+        "    print(reader._idle[0].pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    gateway = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
+    )
+    assert gateway.stdout is not None
+    pid = int(await gateway.stdout.readline())
+    await gateway.wait()
+    await eventually(lambda: not is_alive(pid))
+
+
+def environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
