@@ -8,15 +8,15 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 
-from channels.email.charset import clean, one_line
+from channels.email.body import MAX_LINE, set_body
+from channels.email.charset import one_line
 from channels.email.thread import ThreadMarks, references, reply_subject
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import Delivery
 
-MAX_LINE = 900
-"""Bytes of a line we write; RFC 5322 §2.1.1 allows 998. Short lines would have long message ids encoded."""
 MAX_SUBJECT = 800
 
+# Long lines, because shorter ones would have long message ids encoded.
 _POLICY = SMTP.clone(max_line_length=MAX_LINE, cte_type="7bit")
 _POLICY_UTF8 = SMTPUTF8.clone(max_line_length=MAX_LINE, cte_type="7bit")
 
@@ -46,8 +46,7 @@ def compose(delivery: Delivery, text: str, marks: ThreadMarks) -> bytes:
     mail["Auto-Submitted"] = "auto-replied"
     mail["X-Auto-Response-Suppress"] = "All"
     mail["X-Loop"] = marks.domain
-    body = clean(text).rstrip("\n") + "\n"
-    mail.set_content(body, cte="7bit" if _fits(body) else "quoted-printable")
+    set_body(mail, text, f"=_{delivery.message_id}")
     return mail.as_bytes()
 
 
@@ -60,8 +59,3 @@ def _address(mailbox: str) -> str:
     if one_line(mailbox) != mailbox or any(mark in mailbox for mark in ' ,;:<>()"'):
         raise ValueError("this address cannot stand in a header")
     return mailbox
-
-
-def _fits(body: str) -> bool:
-    """Whether the text may travel as it is."""
-    return body.isascii() and all(len(line) <= MAX_LINE for line in body.split("\n"))

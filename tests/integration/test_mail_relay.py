@@ -115,7 +115,9 @@ async def test_a_reply_is_taken_and_arrives(sink: SmtpSink, relay: SmtpRelay) ->
     assert (mail.mail_from, mail.rcpt_tos) == ("support@example.org", ("ana@example.com",))
     assert mail.headers["Message-ID"] == message_id
     assert mail.headers["Subject"] == "Re: Bill"
-    assert mail.headers.get_content() == "Hello\r\n.dot\r\n"
+    body = mail.headers.get_body(("plain",))
+    assert body is not None
+    assert body.get_content() == "Hello\r\n.dot\r\n"
     assert relay.provider == "smtp"
     assert list(relay.split(what)) == [PartText(what.text)]
 
