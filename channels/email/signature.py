@@ -168,11 +168,13 @@ def _delimited(lines: Sequence[Line]) -> int | None:
 def _legal_start(lines: Sequence[Line]) -> int | None:
     """A last paragraph in which lawyers speak of the mail itself, with the drawn line above it."""
     start = _paragraph_start(lines)
-    text = " ".join(line.bare or line.text[:2000] for line in lines[start:][:_FOOTER_LINES])
-    found = {match[0].lower() for match in _LEGAL.finditer(text)}
-    if len(found) < 2 or not _ABOUT_ITSELF.search(text) or any(line.quoted for line in lines[start:]):
+    if any(line.quoted for line in lines[start:]):
         return None
-    return _with_rule(lines, start)
+    text = " ".join(line.bare or line.text[:2000] for line in lines[start:])
+    if not _ABOUT_ITSELF.search(text):
+        return None
+    found = {match[0].lower() for match in _LEGAL.finditer(text)}
+    return _with_rule(lines, start) if len(found) >= 2 else None
 
 
 def _list_footer_start(lines: Sequence[Line]) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-SCENARIOS = ("pipeline", "api")
+SCENARIOS = ("pipeline", "api", "mail")
 
 
 def run(
@@ -52,6 +52,11 @@ def _measured(name: str, *, quick: bool, conversations: int | None) -> tuple[str
             size = replace(size, conversations=conversations)
         compared = api.measure(size)
         return api_report.as_text(compared), api_report.as_object(compared)
+    if name == "mail":
+        from gateway.bench import mail
+
+        read = mail.measure(mail.QUICK if quick else mail.FULL)
+        return mail.as_text(read), mail.as_object(read)
     from gateway.bench import pipeline, report
 
     figures = pipeline.measure(pipeline.QUICK if quick else pipeline.FULL)

@@ -17,7 +17,7 @@ def demo(ctx: click.Context) -> None:
     ctx.exit(run())
 
 
-@click.command(epilog="Examples: gateway bench, gateway bench pipeline --json, gateway bench api")
+@click.command(epilog="Examples: gateway bench, gateway bench pipeline --json, gateway bench mail")
 @click.argument("scenario", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @click.option(
@@ -31,7 +31,8 @@ def bench(ctx: click.Context, scenario: str | None, as_json: bool, conversations
     """Measure this machine: one SCENARIO, or all of them.
 
     pipeline: SMS through the whole road, in messages a second. api: what a client waits for, beside a short
-    and a long conversation, beside few and many of them.
+    and a long conversation, beside few and many of them. mail: what reading a mail costs, beside the
+    standard library.
 
     What is not there (RabbitMQ, PostgreSQL) is started privately where its program is installed, and left
     out where it is not.

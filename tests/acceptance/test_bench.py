@@ -58,3 +58,15 @@ def test_the_api_is_measured_beside_little_and_much(
 def test_an_unknown_scenario_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("pipelin", as_json=False) == 2
     assert "there are: pipeline, api" in capsys.readouterr().err
+
+
+def test_reading_mail_is_measured_beside_the_standard_library() -> None:
+    written: list[str] = []
+    assert run("mail", as_json=True, quick=True, write=written.append) == 0
+    figures = json.loads(written[0])
+    assert set(figures["subjects"]) == {"standard_library", "parser", "reading_processes"}
+    assert all(rate > 0 for subject in figures["subjects"].values() for rate in subject["mails_per_second"])
+    assert set(figures["ratios"]) == {
+        "parser_to_standard_library",
+        "reading_processes_to_standard_library",
+    }
