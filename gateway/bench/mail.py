@@ -177,7 +177,7 @@ def _mail(number: int) -> bytes:
     html = "".join(
         [
             *(f'<div dir="ltr" style="font-family:sans-serif">{line}</div>' for line in new),
-            f'<div class="gmail_quote"><div class="gmail_attr">{header}</div><blockquote class="gmail_quote">',
+            f'<div class="gmail_quote"><div>{header}</div><blockquote class="gmail_quote">',
             *(f"<div>{line}</div>" for line in old),
             "</blockquote></div>",
         ]
