@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from channels.sms.parts import Bound, RulesOf, sms_parts
 from channels.twilio.addresses import provider_address
 from channels.twilio.client import NewMessage, SentMessage, TwilioRest
-from channels.twilio.requests import PROVIDER, SMS_STATUS_PATH
+from channels.twilio.requests import PROVIDER, SMS_RETRIES, SMS_STATUS_PATH
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, PartText, SendOutcome, Taken
 
@@ -48,7 +48,7 @@ class TwilioSms:
             to=provider_address(delivery.recipient),
             sender=provider_address(delivery.sender),
             body=part.text,
-            status_callback=f"{self._status_url}?{reference}",
+            status_callback=f"{self._status_url}?{reference}{SMS_RETRIES}",
             validity_seconds=VALIDITY_SECONDS,
         )
         return await self._rest.create_message(message, timeout)

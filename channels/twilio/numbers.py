@@ -12,18 +12,12 @@ from twilio.rest.api.v2010.account.incoming_phone_number import IncomingPhoneNum
 
 from channels.twilio.client import UNREADABLE, PhasedHttpClient, begin_exchange, official_client
 from channels.twilio.credentials import TwilioCredentials
-from channels.twilio.requests import SMS_PATH, VOICE_PATH, VOICE_STATUS_PATH
+from channels.twilio.requests import SMS_PATH, SMS_RETRIES, VOICE_PATH, VOICE_STATUS_PATH
 
 SECONDS = 15.0
 """For one request."""
 MAX_NUMBERS = 1000
 PAGE = 100
-SMS_RETRIES = "#ct=2000&rt=4000&rc=3&rp=all"
-"""Appended to a URL: connect and read within 2 s and 4 s, three more tries, after any failure.
-
-Without it Twilio tries once more, and only where it could not connect. Not signed and not sent.
-Source: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
-"""
 _POST = "POST"
 
 

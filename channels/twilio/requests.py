@@ -18,6 +18,12 @@ SMS_STATUS_PATH = f"{SMS_PATH}/status"
 """Named by the sender, answered by the routes."""
 VOICE_PATH = "/webhooks/twilio/voice"
 VOICE_STATUS_PATH = f"{VOICE_PATH}/status"
+SMS_RETRIES = "#ct=2000&rt=4000&rc=3&rp=all"
+"""Appended to a URL: connect and read within 2 s and 4 s, three more tries, after any failure.
+
+Without it Twilio tries once more, and only where it could not connect. Not signed and not sent.
+Source: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
+"""
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 MAX_ADDRESS = 255
 MAX_VALUE = 4096

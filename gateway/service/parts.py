@@ -159,8 +159,11 @@ async def settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> Ro
 async def postpone_part(
     tx: Tx, ref: LaneRef, part: Part, state: PartState, *, error_code: str | None, delay_seconds: float
 ) -> None:
-    """Refused for now, or unknown: let the lane go until it is to be tried, or looked up."""
-    await tx.run(
+    """Refused for now, or unknown: let the lane go until it is to be tried, or looked up.
+
+    Not at all where a receipt was faster and has shown that the provider has it.
+    """
+    still_open = await tx.run(
         "part_reset",
         delivery_id=part.delivery_id,
         number=part.index,
@@ -168,4 +171,4 @@ async def postpone_part(
         rank=state.rank,
         error_code=error_code,
     )
-    await postpone_lane(tx, ref, delay_seconds)
+    await postpone_lane(tx, ref, delay_seconds if still_open else 0)

@@ -12,6 +12,7 @@ from gateway.domain.ids import parse_id
 from gateway.domain.ports import Row, Tx
 from gateway.service.arrival import tell_arrival
 from gateway.service.consequences import draw_consequences
+from gateway.service.postings import ring_lane
 
 UNCONFIRMED_AFTER = 72 * 3600 * SECOND
 """How long a receipt is waited for, µs: many carriers never send one."""
@@ -81,7 +82,21 @@ async def _apply(tx: Tx, receipt: Receipt, part: Row) -> bool:
         await draw_consequences(tx, delivery, receipt.failure, receipt.error_code or receipt.raw_status)
     if delivery["settled_at"] is not None:
         await tell_arrival(tx, delivery)
+    elif part["state"] == PartState.UNKNOWN:
+        await _ring(tx, delivery)
     return True
+
+
+async def _ring(tx: Tx, delivery: Row) -> None:
+    """Nobody has to ask the provider any more: what waits behind the part may go at once."""
+    if await tx.run("lane_hurry", lane=delivery["lane"]):
+        await ring_lane(
+            tx,
+            organization_id=delivery["organization_id"],
+            channel=delivery["channel"],
+            lane=delivery["lane"],
+            at=delivery["updated_at"],
+        )
 
 
 async def close_unconfirmed(tx: Tx) -> int:

@@ -66,6 +66,8 @@ class Traffic:
     random: Random
     messages: int
     numbers: int
+    repeated: float = 0.0
+    """How many of the messages are sent once more after they were taken."""
     statuses: Counter[str] = field(default_factory=Counter)
     """How often each status, or kind of failure, was the webhook's answer."""
     slowest: float = 0.0
@@ -101,6 +103,11 @@ class Traffic:
     async def _until_taken(self, session: aiohttp.ClientSession, number: str, text: str) -> None:
         sid = f"SM{UUID(int=self.random.getrandbits(128)).hex}"
         request = sms_request(self.deployment, number, text, sid)
+        await self._repeat(session, request)
+        if self.random.random() < self.repeated:
+            await self._repeat(session, request)
+
+    async def _repeat(self, session: aiohttp.ClientSession, request: SignedRequest) -> None:
         for _ in range(1000):
             began = time.monotonic()
             try:

@@ -24,6 +24,7 @@ from gateway.service.parts import (
     WAITING,
     PartClaim,
     claim_part,
+    postpone_part,
     settle_part_and_wait,
 )
 from gateway.service.receive import Received, close_unconfirmed, receive
@@ -287,6 +288,39 @@ async def test_a_part_that_is_given_up_stays_unknown_until_a_receipt_tells(store
     await store.write(receive, receipt(claim))
     (message,) = [m for m in await rows(store, "test_messages", id=conversation_id) if m["seq"] == 1]
     assert message["delivery_status"] == "sent"
+
+
+async def test_what_waits_behind_an_unknown_outcome_goes_at_once_when_a_receipt_tells(
+    store: MovableStore,
+) -> None:
+    _, lane = await said(store, "one", "two")
+    claim = await held(store, lane)
+    await attempt(store, claim, "one")
+    await store.write(
+        postpone_part, claim.ref, unsent(claim), PartState.UNKNOWN, error_code="timeout", delay_seconds=20
+    )
+    await scene.clear_outbox(store)
+    assert await store.write(receive, receipt(claim)) is Received.APPLIED
+    assert await bells(store, lane) == 1
+    again = await held(store, lane)
+    assert again.delivery.parts[0].state is PartState.SENT
+    following = await store.write(settle_delivery, again.ref, again.delivery, DeliveryState.SENT)
+    assert following is not None
+    assert following.text == "two"
+    await scene.clear_outbox(store)
+    assert await store.write(receive, receipt(claim, "30005", Failure.BAD_ADDRESS)) is Received.APPLIED
+    assert await bells(store, lane) == 0
+
+
+async def test_a_receipt_that_is_faster_than_the_silence_holds_up_nothing(store: Store) -> None:
+    _, lane = await said(store, "one")
+    claim = await held(store, lane)
+    await attempt(store, claim, "one")
+    assert await store.write(receive, receipt(claim)) is Received.APPLIED
+    await store.write(
+        postpone_part, claim.ref, unsent(claim), PartState.UNKNOWN, error_code="timeout", delay_seconds=20
+    )
+    assert (await held(store, lane)).delivery.parts[0].state is PartState.SENT
 
 
 async def test_a_status_we_do_not_know_proves_that_the_part_was_taken(store: Store) -> None:

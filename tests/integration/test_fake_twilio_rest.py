@@ -237,6 +237,30 @@ async def test_a_callback_is_retried_once_on_connection_failure_only(
     assert (fake.callbacks.sent, fake.callbacks.failed) == (1, 1)
 
 
+async def test_a_callback_is_retried_as_its_url_asks_for(
+    fake: FakeTwilio, client: Any, receiver: Receiver
+) -> None:
+    receiver.answers = [500, 0, 404, 204, 404, 204]
+    sent = await send(client, status_callback=f"{receiver.url}/status#rc=3&rp=all")
+    await fake.callbacks.settled()
+    assert receiver.statuses(sent.sid) == ["sent"] * 4 + ["delivered"] * 2
+    assert (fake.callbacks.sent, fake.callbacks.failed) == (2, 0)
+    receiver.answers = [500] * 5 + [404]
+    fake.statuses_for(THEIRS, ["queued", "sent"])
+    sent = await send(client, status_callback=f"{receiver.url}/status#rc=9&rp=5xx")
+    await fake.callbacks.settled()
+    assert receiver.statuses(sent.sid) == ["sent"] * 6
+
+
+async def test_some_messages_are_not_delivered(fake: FakeTwilio, client: Any, receiver: Receiver) -> None:
+    fake.faults = Faults(undelivered=1)
+    sent = await send(client, status_callback=f"{receiver.url}/status")
+    await fake.callbacks.settled()
+    assert receiver.statuses(sent.sid) == ["sent", "undelivered"]
+    assert receiver.forms[-1]["ErrorCode"] == "30008"
+    assert fake.messages[-1].status == "undelivered"
+
+
 async def test_callbacks_can_be_doubled_shuffled_and_withheld(
     fake: FakeTwilio, client: Any, receiver: Receiver
 ) -> None:

@@ -134,6 +134,7 @@ async def test_a_part_is_sent_once_and_says_where_its_receipts_go(bench: Bench) 
     callback = urlsplit(message.status_callback)
     assert message.status_callback.startswith("http://gateway.test/base/webhooks/twilio/sms/status?")
     assert parse_qs(callback.query) == {"d": [delivery().id], "p": ["3"], "a": ["1"]}
+    assert callback.fragment == "ct=2000&rt=4000&rc=3&rp=all"
 
 
 async def test_short_codes_are_sent_to_in_twilios_spelling(bench: Bench) -> None:

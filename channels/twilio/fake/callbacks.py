@@ -33,6 +33,9 @@ Report = Callable[[Message, Step], Awaitable[WebhookAnswer]]
 """Tells the gateway of a step; raises WebhookUnreachable."""
 
 
+UNDELIVERED = Step("undelivered", 30008)
+
+
 @dataclass(slots=True)
 class _Journey:
     message: Message
@@ -70,6 +73,11 @@ class StatusCallbacks:
             sender.cancel()
         await asyncio.gather(*self._senders, return_exceptions=True)
         self._senders = []
+
+    @property
+    def under_way(self) -> int:
+        """Messages whose last status has not been reported yet."""
+        return self._under_way
 
     async def settled(self) -> None:
         """Wait until every message has arrived at its last status and every callback has been answered."""

@@ -1,6 +1,7 @@
 """The control API of the fake Twilio, `/_fake/…`: how another process reads its ledger and drives it.
 
 `GET /_fake/messages?after=ORDINAL` the ledger, both directions; `DELETE /_fake/messages` forgets it;
+`GET /_fake/callbacks` how many status callbacks were taken and not, and how many messages are under way;
 `POST /_fake/faults` replaces all faults; `POST /_fake/text` `{"from", "to", "body", "via"?, …form fields}`.
 """
 
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from channels.twilio.fake.callbacks import StatusCallbacks
 from channels.twilio.fake.faults import Faults
 from channels.twilio.fake.ledger import Ledger
 from channels.twilio.fake.rest import answer
@@ -21,6 +23,11 @@ class Controlled(Protocol):
     """What the control API drives: the fake."""
 
     faults: Faults
+
+    @property
+    def callbacks(self) -> StatusCallbacks:
+        """The status callbacks."""
+        ...
 
     async def text(self, from_: str, to: str, body: str, *, via: str = "", **extra: str) -> WebhookAnswer:
         """Send a text to the webhook."""
@@ -39,6 +46,7 @@ class Control:
         return [
             web.get("/_fake/messages", self._messages),
             web.delete("/_fake/messages", self._forget),
+            web.get("/_fake/callbacks", self._callbacks),
             web.post("/_fake/faults", self._set_faults),
             web.post("/_fake/text", self._text),
         ]
@@ -49,6 +57,10 @@ class Control:
         except ValueError as error:
             raise web.HTTPBadRequest(text="after is not a number") from error
         return answer({"messages": [message.line() for message in self._ledger.everything(after)]})
+
+    async def _callbacks(self, _request: web.Request) -> web.StreamResponse:
+        callbacks = self._fake.callbacks
+        return answer({"sent": callbacks.sent, "failed": callbacks.failed, "under_way": callbacks.under_way})
 
     async def _forget(self, request: web.Request) -> web.StreamResponse:
         self._ledger.clear()

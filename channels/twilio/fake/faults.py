@@ -32,6 +32,8 @@ class Faults:
     """The status callbacks of a message are sent in shuffled order."""
     no_callbacks: float = 0.0
     """None of the status callbacks of a message is sent."""
+    undelivered: float = 0.0
+    """A message ends as undelivered, with an error code that says nothing (30008)."""
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from channels.twilio.fake.callbacks import StatusCallbacks, Step
+from channels.twilio.fake.callbacks import UNDELIVERED, StatusCallbacks, Step
 from channels.twilio.fake.errors import not_found
 from channels.twilio.fake.ledger import Ledger, Message
 from channels.twilio.fake.outgoing import draft_of, segments
@@ -44,6 +44,8 @@ class MessagesResource:
         steps = self._steps_to(draft.to)
         if draft.messaging_service_sid:
             steps = [Step("accepted"), *steps]
+        if self._gate.dice.hits(self._gate.dice.faults.undelivered):
+            steps = [*steps[:-1], UNDELIVERED]
         first, *later = steps
         message = self._ledger.accept(replace(draft, status=first.status))
         body = self._json(message)

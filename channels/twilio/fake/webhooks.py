@@ -1,9 +1,14 @@
-"""The requests the fake Twilio makes: signed like the real ones, retried once where the connection fails."""
+"""The requests the fake Twilio makes: signed like the real ones, repeated as their URL's fragment asks for.
+
+Without one they are repeated once, where the connection fails. Source:
+https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
+"""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urldefrag, urlencode, urlsplit
+from typing import Self
+from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit
 from uuid import uuid4
 
 import aiohttp
@@ -14,8 +19,32 @@ from channels.twilio.signature import sign
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 15.0
 """Twilio's own limits: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides"""
+MOST_RETRIES = 5
 MAX_ANSWER_BYTES = 64 * 1024
 """The largest TwiML document Twilio takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Retries:
+    """What a URL's fragment says about repeating its requests."""
+
+    count: int = 1
+    causes: frozenset[str] = frozenset()
+    """`4xx`, `5xx`, `all`; that no connection could be made is always one."""
+
+    @classmethod
+    def parse(cls, fragment: str) -> Self:
+        """`rc=3&rp=all`; what is not there, or is no number, is as without."""
+        fields = dict(parse_qsl(fragment))
+        count = fields.get("rc", "")
+        return cls(
+            count=min(int(count), MOST_RETRIES) if count.isdecimal() else 1,
+            causes=frozenset(fields.get("rp", "").split(",")),
+        )
+
+    def after(self, status: int) -> bool:
+        """Whether an answer with this status is one to try again after."""
+        return status >= 400 and not {"all", f"{status // 100}xx"}.isdisjoint(self.causes)
 
 
 class WebhookUnreachable(Exception):
@@ -47,7 +76,8 @@ class Webhooks:
         `via` is a base URL to connect to instead of the one that is signed, as when a proxy stands between.
         With method GET the form travels, and is signed, in the query. Raises WebhookUnreachable.
         """
-        url = urldefrag(url).url
+        url, fragment = urldefrag(url)
+        retries = _Retries.parse(fragment)
         if method == "GET" and form:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(form)}"
         signed_form = form if method == "POST" else ()
@@ -58,14 +88,17 @@ class Webhooks:
             "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
         }
         body = urlencode(signed_form).encode()
-        for attempt in (1, 2):
+        for left in range(retries.count, -1, -1):
             try:
-                return await self._send(method, _rebased(url, via), headers, body)
+                answer = await self._send(method, _rebased(url, via), headers, body)
             except aiohttp.ClientConnectionError as error:
-                if attempt == 2 or isinstance(error, asyncio.TimeoutError):
+                if not left or isinstance(error, asyncio.TimeoutError):
                     raise WebhookUnreachable(type(error).__name__) from error
             except (TimeoutError, aiohttp.ClientError, ValueError) as error:
                 raise WebhookUnreachable(type(error).__name__) from error
+            else:
+                if not left or not retries.after(answer.status):
+                    return answer
         raise AssertionError("unreachable")
 
     async def close(self) -> None:

@@ -132,6 +132,10 @@ RETURNING organization_id, channel, due_at
 UPDATE lanes SET lease_owner = NULL, rung_at = NULL
 WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
 
+-- name: lane_hurry
+UPDATE lanes SET due_at = NULL, rung_at = {now}
+WHERE id = :lane AND settled < queued AND due_at IS NOT NULL AND lease_owner IS NULL
+
 -- name: lane_release
 UPDATE lanes SET lease_owner = NULL
 WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
