@@ -9,7 +9,7 @@ Adapters hand over routes and never import the server, the store or the bus.
 from dataclasses import dataclass
 
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Accept, ApplyReceipt, Dialogue, KeepAttachment
+from gateway.domain.ports import Accept, ApplyReceipt, Dialogue, KeepAttachment, TakeReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class Ingress:
     keep: KeepAttachment
     """For files whose bytes come with the message; the others are fetched after it was accepted."""
     receive: ApplyReceipt
+    report: TakeReport
     dialogue: Dialogue
     public_url: str
     """What providers see, without a trailing slash; signatures are checked against it."""

@@ -18,6 +18,7 @@ from gateway.domain.ports import Sender
 
 if TYPE_CHECKING:
     from channels.email.pool import RelayAddress
+    from channels.email.sign import DkimSigner
     from channels.email.thread import ThreadMarks
 
 
@@ -28,6 +29,7 @@ class MailEgress:
     relay: "RelayAddress"
     marks: "ThreadMarks"
     """Makes Message-IDs and reply addresses; its domain is also our name in EHLO."""
+    signer: "DkimSigner | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,8 @@ def _smtp_email(egress: Egress) -> ChannelSender:
 
     if egress.mail is None:
         raise ValueError("sending mail needs a relay")
-    return SmtpRelay(SmtpPool(egress.mail.relay, egress.mail.marks.domain), egress.mail.marks)
+    mail = egress.mail
+    return SmtpRelay(SmtpPool(mail.relay, mail.marks.domain), mail.marks, mail.signer)
 
 
 SENDERS: Mapping[tuple[Channel, str], Build] = MappingProxyType(

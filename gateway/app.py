@@ -34,7 +34,7 @@ from gateway.domain.reply import ServedAgent
 from gateway.http_server import HttpServer
 from gateway.service.ask import Dialogues, Waiting
 from gateway.service.attachments import Attachments
-from gateway.service.ingress import Acceptance, Receipts
+from gateway.service.ingress import Acceptance, Receipts, Reports
 from gateway.service.outbox import StoredOutbox
 from gateway.service.routes import consent_texts_of, fallbacks_of, send_rules_of
 from gateway.service.secret import shared_secret
@@ -405,6 +405,7 @@ class _Start:
         return Ingress(
             accept=acceptance if spool is None else SpooledAcceptance(acceptance, spool),
             keep=attachments if spool is None else SpooledKeep(attachments, spool),
+            report=Reports(store),
             receive=receipts if spool is None else SpooledReceipts(receipts, spool),
             dialogue=Dialogues(
                 store,

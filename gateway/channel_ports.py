@@ -14,6 +14,7 @@ from channels.email.ingress import MailIngress
 from channels.email.intake import MailIntake
 from channels.email.pool import RelayAddress
 from channels.email.session import SessionLimits
+from channels.email.sign import DkimSigner
 from channels.email.thread import ThreadMarks
 from channels.registry import SENDERS, ChannelSender, Egress, MailEgress
 from channels.sms.chunks import Limits
@@ -105,6 +106,13 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
+def dkim_signer(settings: Settings) -> DkimSigner | None:
+    """What signs our mail; None where no key is configured. Raises OSError or ValueError where it is none."""
+    if settings.dkim_selector is None or settings.dkim_key_file is None:
+        return None
+    return DkimSigner.from_file(settings.mail_domain, settings.dkim_selector, settings.dkim_key_file)
+
+
 @dataclass(frozen=True, slots=True)
 class Senders:
     """The senders of one process; what has none is sandboxed."""
@@ -153,7 +161,9 @@ def senders(
         telnyx=telnyx,
         mail=None
         if relay is None
-        else MailEgress(relay=RelayAddress.from_url(relay.get_secret_value()), marks=marks),
+        else MailEgress(
+            relay=RelayAddress.from_url(relay.get_secret_value()), marks=marks, signer=dkim_signer(settings)
+        ),
     )
     can_send = {
         (Channel.SMS, "twilio"): twilio is not None and twilio.account_sid is not None,

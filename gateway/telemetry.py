@@ -25,6 +25,7 @@ DOUBLED = Counter(
 )
 UNCONFIRMED = Counter("gateway_parts_unconfirmed_total", "Parts of which no receipt ever told the end")
 RECEIPTS = Counter("gateway_receipts_total", "What providers reported later", ["provider", "state"])
+REPORTS = Counter("gateway_mail_reports_total", "Reports about mail of ours", ["kind"])
 PAUSED = Gauge("gateway_paused", "Pauses in force, as last looked at", ["scope"])
 WEBHOOKS = Counter("gateway_webhooks_total", "Attempts to tell an endpoint an event", ["outcome"])
 RELAYED = Counter("gateway_relayed_total", "Outbox rows published", ["result"])

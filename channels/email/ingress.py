@@ -26,6 +26,7 @@ _REPLIES = {
     Outcome.NO_SENDER: "550 5.6.0 This mail names no sender",
     Outcome.LOOPED: "554 5.4.6 This mail has passed too many servers",
     Outcome.FORGED: "550 5.7.1 The domain in From asks not to take such mail (DMARC)",
+    Outcome.REPORTED: "250 2.0.0 report taken",
     Outcome.UNDECIDED: "451 4.7.0 Cannot find out now who sent this, try again later",
 }
 
@@ -119,7 +120,7 @@ class _Hooks:
         """Only our own addresses, and not too many."""
         if len(envelope.rcpt_tos) >= self._gate.limits.recipients:
             return "452 4.5.3 Too many recipients"
-        if self._intake.mailbox_of(address) is None:
+        if not self._intake.takes(address):
             return "550 5.1.1 No such mailbox here"
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)

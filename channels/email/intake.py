@@ -15,6 +15,7 @@ from channels.email.auth.sender import Judgement, MailArrival, SenderCheck, Stan
 from channels.email.kind import MailKind
 from channels.email.mailboxes import canonical
 from channels.email.parse import MailAttachment, ParsedMail, parse_mail, read_files
+from channels.email.reported import reports_in
 from channels.email.thread import ThreadMarks
 from gateway.domain.errors import ErrorCode, GatewayError, UnknownAddress
 from gateway.domain.ids import new_id
@@ -45,6 +46,8 @@ class Outcome(StrEnum):
     """The domain in From asks not to take such mail."""
     UNDECIDED = "undecided"
     """Who sent it cannot be found out now."""
+    REPORTED = "reported"
+    """It was a report about mail of ours, and was taken as that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,12 @@ class MailIntake:
                 return candidate
         return None
 
+    def takes(self, address: str) -> bool:
+        """Whether mail to this address is taken: a mailbox of ours, or the return path of a mail of ours."""
+        return (
+            self.mailbox_of(address) is not None or self._marks.delivery_of_return_path(address) is not None
+        )
+
     async def take_in(self, arrival: MailArrival, addresses: Sequence[str], provider: str) -> Intake:
         """Store a mail for each of our mailboxes among `addresses`, the envelope's recipients.
 
@@ -104,6 +113,8 @@ class MailIntake:
         )
         if mail.hops > MAX_HOPS:
             return Intake(Outcome.LOOPED)
+        if await self._report(mail, addresses):
+            return Intake(Outcome.REPORTED)
         sender = mail.sender or canonical(arrival.mail_from.strip("<>"))
         if sender is None:
             return Intake(Outcome.NO_SENDER)
@@ -116,11 +127,25 @@ class MailIntake:
         if judgement.standing is Standing.REFUSED and arrival.client is not None:
             return Intake(Outcome.FORGED)
         kept = await self._keep(arrival.raw, mail)
+        messages = [
+            replace(self._message(mail, sender, recipient, judgement, kept), provider=provider)
+            for recipient in recipients
+        ]
+        return await self._accept(messages)
+
+    async def _report(self, mail: ParsedMail, addresses: Sequence[str]) -> bool:
+        """Take what is reported of mail of ours; whether the mail was that and nothing else."""
+        reports = reports_in(mail, addresses, self._marks, self._ingress.clock.now())
+        for report in reports:
+            await self._ingress.report(report)
+        is_report = mail.kind in (MailKind.BOUNCE, MailKind.COMPLAINT)
+        return bool(reports) and (is_report or not any(map(self.mailbox_of, addresses)))
+
+    async def _accept(self, messages: Sequence[InboundMessage]) -> Intake:
         accepted: list[Accepted] = []
-        for recipient in recipients:
-            message = self._message(mail, sender, recipient, judgement, kept)
+        for message in messages:
             try:
-                accepted.append(await self._ingress.accept(replace(message, provider=provider)))
+                accepted.append(await self._ingress.accept(message))
             except UnknownAddress:  # its mailbox went while the mail was read
                 continue
         if not accepted:

@@ -11,6 +11,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPNotSupported, SMTPResponseExcept
 
 from channels.email.compose import compose
 from channels.email.pool import Connection, SmtpPool
+from channels.email.sign import DkimSigner
 from channels.email.thread import ThreadMarks
 from gateway.domain.delivery import (
     Delivery,
@@ -37,9 +38,10 @@ _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 class SmtpRelay:
     """A `Sender` for mail: one part a reply, the same mail each time it is sent."""
 
-    def __init__(self, pool: SmtpPool, marks: ThreadMarks) -> None:
+    def __init__(self, pool: SmtpPool, marks: ThreadMarks, signer: DkimSigner | None = None) -> None:
         self._pool = pool
         self._marks = marks
+        self._signer = signer
 
     @property
     def provider(self) -> str:
@@ -55,6 +57,8 @@ class SmtpRelay:
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             mail = compose(delivery, part.text, self._marks)
+            if self._signer is not None:
+                mail = self._signer.sign(mail)
         except ValueError:
             return Refused(Failure.BAD_ADDRESS, "not_a_mailbox")
         try:
@@ -84,7 +88,7 @@ class SmtpRelay:
         client = connection.client
         try:
             async with asyncio.timeout_at(deadline):
-                await _announce(client, delivery)
+                await self._announce(client, delivery)
         except SMTPNotSupported:
             return Refused(Failure.PERMANENT, "smtputf8_not_offered")
         except SMTPResponseException as error:
@@ -99,6 +103,21 @@ class SmtpRelay:
             client.close()
             return OutcomeUnknown(type(error).__name__)
 
+    async def _announce(self, client: SMTP, delivery: Delivery) -> None:
+        """Envelope and DATA, up to the relay's go-ahead."""
+        sender = self._marks.return_path(delivery.id)
+        if delivery.recipient.isascii() and delivery.sender.isascii():
+            await client.mail(sender)
+            await client.rcpt(delivery.recipient)
+        else:
+            if not client.supports_extension("smtputf8"):
+                raise SMTPNotSupported("the relay does not take addresses beyond ASCII")
+            await client.mail(sender, options=["SMTPUTF8"], encoding="utf-8")
+            await client.rcpt(delivery.recipient, encoding="utf-8")
+        answer = await client.execute_command(b"DATA")
+        if answer.code != _GO_AHEAD:
+            raise SMTPResponseException(answer.code, answer.message)
+
     async def _transmit(self, client: SMTP, delivery: Delivery, mail: bytes) -> SendOutcome:
         """The mail itself: from here on, silence means that it may have been taken."""
         if client.protocol is None:
@@ -108,21 +127,6 @@ class SmtpRelay:
         if 200 <= answer.code < 300:
             return Taken(self._marks.message_id(delivery.conversation_id, delivery.message_id))
         return _refused(answer.code, answer.message)
-
-
-async def _announce(client: SMTP, delivery: Delivery) -> None:
-    """Envelope and DATA, up to the relay's go-ahead."""
-    if (delivery.sender + delivery.recipient).isascii():
-        await client.mail(delivery.sender)
-        await client.rcpt(delivery.recipient)
-    else:
-        if not client.supports_extension("smtputf8"):
-            raise SMTPNotSupported("the relay does not take addresses beyond ASCII")
-        await client.mail(delivery.sender, options=["SMTPUTF8"], encoding="utf-8")
-        await client.rcpt(delivery.recipient, encoding="utf-8")
-    answer = await client.execute_command(b"DATA")
-    if answer.code != _GO_AHEAD:
-        raise SMTPResponseException(answer.code, answer.message)
 
 
 def _not_reached(error: Exception) -> Refused:

@@ -29,8 +29,12 @@ MADE_DOMAIN = "missing-message-id.invalid"
 _MAC_BYTES = 10
 _ADDRESS_TAG = b"reply\0"
 _ID_TAG = b"message-id\0"
+_RETURN_TAG = b"return-path\0"
 _TOKEN_LENGTH = 48
 _LOCAL_MAX = 64
+RETURN_MAILBOX = "bounces"
+"""Local part of the addresses that our mail comes back to."""
+_RETURN_TOKEN_LENGTH = 42
 _OWN_ID = re.compile(r"<c\.([a-z2-7]{26})\.([a-z2-7]{26})\.([a-z2-7]{16})@[^<>@\s]+>", re.IGNORECASE)
 _ANGLED_ID = re.compile(r"<([^<>]*+)>")
 _REPLY_SUBJECT = re.compile(
@@ -81,8 +85,33 @@ class ThreadMarks:
         mac = _base32(_mac(self.secrets[0], _ID_TAG + body))
         return f"<c.{_base32(body[:16])}.{_base32(body[16:])}.{mac}@{self.domain}>"
 
+    def return_path(self, delivery_id: str) -> str:
+        """Where a mail comes back to: an address of its own, so that what comes there is about it (VERP)."""
+        body = UUID(delivery_id).bytes
+        return f"{RETURN_MAILBOX}+{_base32(body + _mac(self.secrets[0], _RETURN_TAG + body))}@{self.domain}"
+
+    def delivery_of_return_path(self, mailbox: str) -> str | None:
+        """The delivery whose return path this is; None for any other address, and for forged ones."""
+        local, _, domain = mailbox.lower().rpartition("@")
+        name, _, token = local.partition("+")
+        if name != RETURN_MAILBOX or domain != self.domain or len(token) != _RETURN_TOKEN_LENGTH:
+            return None
+        content = _unbase32(token)
+        if content is None or not self._proven(_RETURN_TAG + content[:16], content[16:]):
+            return None
+        return str(UUID(bytes=content[:16]))
+
     def conversation_of_message_id(self, message_id: str) -> str | None:
         """The conversation that a Message-ID of ours belongs to; None for any other, and for forged ones."""
+        read = self._read_message_id(message_id)
+        return read[0] if read else None
+
+    def message_of_message_id(self, message_id: str) -> str | None:
+        """The message that has this Message-ID of ours."""
+        read = self._read_message_id(message_id)
+        return read[1] if read else None
+
+    def _read_message_id(self, message_id: str) -> tuple[str, str] | None:
         match = _OWN_ID.fullmatch(message_id)
         if not match:
             return None
@@ -91,7 +120,7 @@ class ThreadMarks:
             return None
         if not self._proven(_ID_TAG + conversation + message, mac):
             return None
-        return str(UUID(bytes=conversation))
+        return str(UUID(bytes=conversation)), str(UUID(bytes=message))
 
     def _proven(self, body: bytes, mac: bytes) -> bool:
         return any(hmac.compare_digest(_mac(secret, body), mac) for secret in self.secrets)

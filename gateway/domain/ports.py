@@ -8,6 +8,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 from gateway.domain.agent import AgentEvent, TurnRequest
 from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, PartText, Receipt, SendOutcome, Taken
 from gateway.domain.envelope import Envelope, Posting
+from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
 from gateway.domain.turn import TurnOutcome
 
@@ -332,6 +333,14 @@ class KeepAttachment(Protocol):
         Raises GatewayError `payload_too_large`, or Unavailable (retryable). What no message is accepted with
         is forgotten after a day.
         """
+        ...
+
+
+class TakeReport(Protocol):
+    """Takes what a server reports about a mail of ours."""
+
+    async def __call__(self, report: MailReport) -> None:
+        """Idempotent but for what a machine wrote; raises Unavailable (retryable)."""
         ...
 
 

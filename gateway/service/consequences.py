@@ -7,6 +7,10 @@ from gateway.domain.message import Channel
 from gateway.domain.ports import Row, Tx
 from gateway.service.consent import revoke
 from gateway.service.senders import SenderKey, halt
+from gateway.service.suppress import ANY, suppress
+
+HARD_BOUNCE = "hard_bounce"
+"""Why an address is suppressed that there is not."""
 
 
 async def draw_consequences(tx: Tx, delivery: Row, failure: Failure, code: str) -> None:
@@ -33,6 +37,8 @@ async def draw_consequences(tx: Tx, delivery: Row, failure: Failure, code: str) 
                 value=theirs,
                 code=code,
             )
+            if channel is Channel.EMAIL:  # servers hold it against who goes on writing to nobody
+                await suppress(tx, organization_id, channel, (ANY, theirs), HARD_BOUNCE)
         case Failure.CONFIGURATION:
             key = SenderKey(organization_id, channel.value, ours)
             await halt(tx, key, code, delivery=delivery, tries=False)

@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
+from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundMessage
 from gateway.domain.ports import Store
 from gateway.service.accept import ATTACHMENTS_PATH, Route, accept
+from gateway.service.mail_reports import take_report
 from gateway.service.receive import Received, receive
 from gateway.service.routes import route_of
 from gateway.settings import GatewayConfig
-from gateway.telemetry import ACCEPTED, DOUBLED, RECEIPTS
+from gateway.telemetry import ACCEPTED, DOUBLED, RECEIPTS, REPORTS
 from gateway.tracing import note, span
 
 
@@ -76,3 +78,15 @@ class Receipts:
         RECEIPTS.labels(receipt.provider, receipt.state.value).inc()
         if received is Received.DOUBLED:
             DOUBLED.labels(receipt.provider).inc()
+
+
+class Reports:
+    """The `TakeReport` port."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def __call__(self, report: MailReport) -> None:
+        """A report about a mail that is not known any more changes nothing."""
+        known = await self._store.write(take_report, report)
+        REPORTS.labels(report.kind.value if known else "unknown_mail").inc()

@@ -19,6 +19,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import UnknownAddress
 from gateway.domain.ids import new_id
+from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
 from gateway.domain.turn import TurnOutcome
 
@@ -35,6 +36,12 @@ class Accepting:
     fail: Callable[[], None] = lambda: None
     waiting: asyncio.Event | None = None
     entered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    reports: list[MailReport] = field(default_factory=list)
+
+    async def report(self, report: MailReport) -> None:
+        self.fail()
+        self.reports.append(report)
 
     async def __call__(self, message: InboundMessage) -> Accepted:
         self.entered.set()
@@ -95,6 +102,7 @@ def ingress_over(accept: Accepting) -> Ingress:
         accept=accept,
         keep=keep,
         receive=Unused(),
+        report=accept.report,
         dialogue=Unused(),
         public_url="http://localhost",
         clock=Clock(now=lambda: NOW),

@@ -21,6 +21,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.conversation import Status
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
+from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
 from gateway.domain.turn import Path, TurnOutcome, TurnState
 
@@ -55,6 +56,9 @@ class Core:
     def serves(self, channel: Channel, address: str) -> bool:
         """Only one number is ours."""
         return address == OURS
+
+    async def report(self, report: MailReport) -> None:
+        raise NotImplementedError
 
     async def receive(self, receipt: Receipt) -> None:
         """ApplyReceipt."""
@@ -182,6 +186,7 @@ async def site(
         accept=core,
         keep=core.keep,
         receive=core.receive,
+        report=core.report,
         dialogue=core,
         public_url=public_url or url,
         clock=Clock(),

@@ -225,3 +225,9 @@ RETURNING id, channel, organization_id, rung_at
 
 -- name: lane_held
 SELECT id FROM lanes WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
+
+-- name: delivery_of_message @sqlite
+SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY number LIMIT 1
+
+-- name: delivery_of_message @postgres
+SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY number LIMIT 1 FOR UPDATE
