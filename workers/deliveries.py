@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import (
-    ATTEMPTS,
     RECONCILE_AFTER,
     Delivery,
     DeliveryState,
@@ -27,7 +26,6 @@ from gateway.domain.delivery import (
     SendOutcome,
     SendRules,
     Taken,
-    backoff,
 )
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, Fenced, Unavailable
@@ -219,7 +217,7 @@ class DeliveryWorker:
             raise _LaneWaitsError
         if not isinstance(claim, PartClaim):
             return claim
-        if claim.attempt > ATTEMPTS:
+        if claim.attempt > rules.attempts:
             return Refused(Failure.PERMANENT, "attempts_used_up")
         if self._clock.monotonic() - began > START_WITHIN or not self._liveness.alive():
             return Refused(Failure.TRANSIENT, "not_sent")
@@ -273,7 +271,8 @@ class DeliveryWorker:
             case OutcomeUnknown(reason=reason):
                 await self._postpone(ref, part, PartState.UNKNOWN, reason, RECONCILE_AFTER)
             case Refused(failure=Failure.TRANSIENT, code=code):
-                delay = outcome.retry_after or _spread(backoff(part.attempt + 1))
+                rules = self._rules_of(delivery.channel, delivery.sender)
+                delay = outcome.retry_after or _spread(rules.backoff(part.attempt + 1))
                 await self._postpone(ref, part, PartState.PENDING, code, delay)
             case Refused(failure=Failure.CONFIGURATION):
                 await self._stop_sender(ref, delivery, part, outcome)

@@ -226,6 +226,10 @@ ATTEMPTS = 5
 BACKOFF_SECONDS = (5, 30, 120, 600)
 """Wait after the first, second … failed attempt."""
 
+MAIL_WAITS = (60, 300, 900, 3600)
+MAIL_ATTEMPTS = 51
+"""Together two days: for so long a mail server may be away (RFC 5321 §4.5.4.1 asks for four or five days)."""
+
 
 def backoff(attempt: int) -> int:
     """Seconds to wait after attempt number `attempt` (1-based) has failed."""
@@ -252,6 +256,13 @@ class SendRules:
     on_unknown: OnUnknown = OnUnknown.RESEND
     cancel_unsent: bool = False
     """Whether what a later turn says replaces what has not left of an earlier one."""
+    attempts: int = ATTEMPTS
+    waits: tuple[int, ...] = BACKOFF_SECONDS
+    """Seconds after the first, second … attempt that was refused for now; the last one is for all further."""
+
+    def backoff(self, attempt: int) -> int:
+        """Seconds to wait after attempt number `attempt` (1-based) was refused for now."""
+        return self.waits[min(attempt, len(self.waits)) - 1]
 
     def gap(self, segments: int) -> float:
         """Seconds after a part of so many segments in which the next of the same reply does not leave."""

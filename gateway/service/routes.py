@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from gateway.domain.consent import ConsentTexts
 from gateway.domain.conversation import Conversation
-from gateway.domain.delivery import SendRules
+from gateway.domain.delivery import ATTEMPTS, BACKOFF_SECONDS, MAIL_ATTEMPTS, MAIL_WAITS, SendRules
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.message import Channel
@@ -65,7 +65,10 @@ def fallbacks_of(config: GatewayConfig, conversation: Conversation) -> Fallbacks
 def send_rules_of(config: GatewayConfig, channel: Channel, address: str) -> SendRules:
     """How what goes out from one of our addresses is paced, and what happens when it goes wrong."""
     values = config.channel(channel, address)
+    mail = channel is Channel.EMAIL
     return SendRules(
+        attempts=MAIL_ATTEMPTS if mail else ATTEMPTS,
+        waits=MAIL_WAITS if mail else BACKOFF_SECONDS,
         segments_per_second=values.segments_per_second,
         resend_after=int(values.resend_after.total_seconds()),
         on_unknown=values.on_unknown,

@@ -2,13 +2,12 @@
 
 import pytest
 
-from gateway.domain.delivery import Failure, Refused
+from gateway.domain.delivery import Part, PartText
 from gateway.domain.ids import new_id
 from gateway.domain.mail_report import MailReport, ReportKind
 from gateway.domain.message import Channel
 from gateway.domain.ports import Row, Store
-from gateway.service.fail import fail_delivery
-from gateway.service.lanes import LaneClaim, LaneRef, claim_lane
+from gateway.service.deliver import LaneClaim, claim_lane, settle_part_and_delivery
 from gateway.service.mail_reports import take_report
 from gateway.service.parts import PartClaim, claim_part
 from gateway.service.suppress import suppressed
@@ -19,22 +18,70 @@ NOW = 1_700_000_000_000_000
 
 
 async def sent(store: Store) -> tuple[str, Row]:
-    """A conversation with one reply that the relay has taken, and its delivery."""
+    """A conversation whose one reply the relay has taken, and its delivery."""
     accepted = await arrive(store, mail())
     await scene.answer(store, await scene.claimed(store, accepted.conversation_id))
-    await scene.send_all(store)
     (delivery,) = await rows(store, "test_deliveries", id=accepted.conversation_id)
+    claim = await store.write(claim_lane, delivery["lane"], await scene.worker(store))
+    assert isinstance(claim, LaneClaim)
+    part = Part(delivery_id=delivery["id"], index=0, text="", hash="")
+    attempt = await store.write(claim_part, claim.ref, part, "smtp", [PartText("fine")])
+    assert isinstance(attempt, PartClaim)
+    await store.write(settle_part_and_delivery, claim.ref, claim.delivery, part, "<c.1@example.org>")
     return accepted.conversation_id, delivery
 
 
-def report(kind: ReportKind, delivery: Row, code: str | None = None) -> MailReport:
-    return MailReport(kind=kind, delivery_id=delivery["id"], code=code, received_at=NOW)
+def report(kind: ReportKind, code: str | None = None, **about: str) -> MailReport:
+    return MailReport(kind=kind, code=code, received_at=NOW, text="Away until May.", **about)
 
 
-async def status(store: Store, conversation_id: str) -> str:
+async def shown(store: Store, conversation_id: str) -> str:
     found = await rows(store, "test_messages", id=conversation_id)
     return str(next(m["delivery_status"] for m in found if m["role"] == "assistant"))
 
 
 async def silenced(store: Store) -> bool:
     return await store.read(suppressed, ORGANIZATION, Channel.EMAIL, OUR_MAILBOX, THEIR_MAILBOX)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "silent"),
+    [
+        (ReportKind.BAD_ADDRESS, "failed", True),
+        (ReportKind.RETURNED, "failed", False),
+        (ReportKind.DELAYED, "sent", False),
+        (ReportKind.DELIVERED, "delivered", False),
+        (ReportKind.COMPLAINT, "sent", True),
+    ],
+)
+async def test_what_a_report_does(store: Store, kind: ReportKind, status: str, silent: bool) -> None:
+    conversation_id, delivery = await sent(store)
+    for _ in range(2):
+        assert await store.write(take_report, report(kind, "5.1.1", delivery_id=delivery["id"]))
+    assert await shown(store, conversation_id) == status
+    assert await silenced(store) is silent
+    told = await scene.posted(store, f"message.{status}")
+    assert len(told) == (status != "sent")
+    await scene.consistent(store, conversation_id)
+
+
+async def test_a_mail_is_also_known_by_its_message(store: Store) -> None:
+    conversation_id, delivery = await sent(store)
+    assert await store.write(take_report, report(ReportKind.RETURNED, message_id=delivery["message_id"]))
+    assert await shown(store, conversation_id) == "failed"
+
+
+async def test_what_a_machine_answers_is_noted_and_rings_nobody(store: Store) -> None:
+    conversation_id, delivery = await sent(store)
+    await scene.clear_outbox(store)
+    assert await store.write(take_report, report(ReportKind.AUTO_REPLY, delivery_id=delivery["id"]))
+    note = (await rows(store, "test_messages", id=conversation_id))[-1]
+    assert (note["role"], note["content"]) == ("system_event", "Away until May.")
+    assert not await scene.postings(store)
+    await scene.consistent(store, conversation_id)
+
+
+async def test_a_report_about_nothing_of_ours_changes_nothing(store: Store) -> None:
+    assert not await store.write(take_report, report(ReportKind.BAD_ADDRESS, delivery_id=new_id()))
+    assert not await store.write(take_report, report(ReportKind.BAD_ADDRESS, message_id=new_id()))
+    assert not await store.write(take_report, report(ReportKind.BAD_ADDRESS))

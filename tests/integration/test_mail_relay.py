@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
+import dkim
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from channels.email.fake import SmtpSink
 from channels.email.pool import MAX_CONNECTIONS, MAX_MAILS, RelayAddress, SmtpPool
 from channels.email.relay import SmtpRelay
+from channels.email.sign import DkimSigner, key_record
 from channels.email.thread import ThreadMarks
 from gateway.domain.delivery import (
     Delivery,
@@ -107,12 +110,26 @@ class Scripted:
                     line = await reader.readline()
 
 
+async def test_a_reply_is_signed_as_it_is_sent_twice(sink: SmtpSink) -> None:
+    key = generate_private_key(public_exponent=65_537, key_size=1_024)
+    signer = DkimSigner("example.org", "s1", key)
+    relay = SmtpRelay(SmtpPool(RelayAddress.from_url(sink.url), "example.org"), MARKS, signer)
+    what = delivery()
+    for _ in range(2):
+        assert isinstance(await send(relay, what), Taken)
+    await relay.close()
+    one, two = (mail.raw for mail in sink.mails)
+    assert one == two
+    record = key_record(key).encode()
+    assert dkim.verify(one, dnsfunc=lambda name, timeout=5: record)
+
+
 async def test_a_reply_is_taken_and_arrives(sink: SmtpSink, relay: SmtpRelay) -> None:
     what = delivery()
     message_id = MARKS.message_id(what.conversation_id, what.message_id)
     assert await send(relay, what) == Taken(message_id)
     [mail] = sink.mails
-    assert (mail.mail_from, mail.rcpt_tos) == ("support@example.org", ("ana@example.com",))
+    assert (mail.mail_from, mail.rcpt_tos) == (MARKS.return_path(what.id), ("ana@example.com",))
     assert mail.headers["Message-ID"] == message_id
     assert mail.headers["Subject"] == "Re: Bill"
     body = mail.headers.get_body(("plain",))

@@ -38,6 +38,24 @@ def test_a_reply_address_names_its_conversation_to_whom_it_was_mailed(
     assert MARKS.read_reply_address(address, "eve@example.com", NOW) is None
 
 
+@given(st.uuids().map(str))
+def test_a_return_path_names_its_delivery(delivery_id: str) -> None:
+    path = MARKS.return_path(delivery_id)
+    assert len(path.rpartition("@")[0]) <= 64
+    assert MARKS.delivery_of_return_path(path.upper()) == delivery_id
+    assert MARKS.delivery_of_return_path(path.replace("@mail.", "@")) is None
+    assert MARKS.delivery_of_return_path(STRANGER.return_path(delivery_id)) is None
+    assert MARKS.delivery_of_return_path(OLD.return_path(delivery_id)) == delivery_id
+    assert MARKS.delivery_of_return_path(path.replace("bounces+", "bounces+a")) is None
+
+
+def test_a_message_id_of_ours_names_its_message() -> None:
+    conversation_id, message_id = new_id(), new_id()
+    own = MARKS.message_id(conversation_id, message_id)
+    assert MARKS.message_of_message_id(own.upper()) == message_id
+    assert MARKS.message_of_message_id(STRANGER.message_id(conversation_id, message_id)) is None
+
+
 def test_a_long_local_part_has_no_room_for_a_token() -> None:
     ours = "sixteen--letters@example.org"
     assert MARKS.reply_address(new_id(), ours, ANA, NOW) == ours

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.delivery import OnUnknown, SendRules
+from gateway.domain.delivery import MAIL_ATTEMPTS, MAIL_WAITS, OnUnknown, SendRules
 from gateway.domain.ids import named_id
 from gateway.domain.message import Channel
 from gateway.service.routes import send_rules_of
@@ -207,6 +207,9 @@ address = "+15550101"
     assert rules["+15550101"] == SendRules(
         segments_per_second=10, resend_after=120, on_unknown=OnUnknown.GIVE_UP
     )
+    mail = send_rules_of(config, Channel.EMAIL, "support@localhost")
+    patience = timedelta(seconds=sum(mail.backoff(attempt) for attempt in range(1, mail.attempts)))
+    assert timedelta(hours=46) < patience < timedelta(hours=49)
     assert config.channel(Channel.SMS, "+15550101") == config.channel(Channel.SMS, "+15550199") == sms
     web = config.channel(Channel.WEB)
     assert web == config.channel(Channel.API)
@@ -275,7 +278,8 @@ def test_the_defaults_of_channels(toml: Path) -> None:
     assert (sms.retention, sms.coalesce_seconds, sms.quiet_hours) == (None, 0, None)
     assert (sms.max_parts, sms.number_parts) == (5, True)
     assert send_rules_of(config, Channel.SMS, "+15550100") == SendRules(resend_after=120)
-    assert send_rules_of(config, Channel.EMAIL, "support@example.org") == SendRules(resend_after=20)
+    mail = send_rules_of(config, Channel.EMAIL, "support@example.org")
+    assert mail == SendRules(resend_after=20, attempts=MAIL_ATTEMPTS, waits=MAIL_WAITS)
 
 
 def test_the_built_in_configuration(toml: Path) -> None:
