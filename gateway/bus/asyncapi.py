@@ -237,4 +237,7 @@ def _schemas() -> Json:
         ref_template=f"{_SCHEMAS}{{model}}",
     )
     schemas: Json = document["$defs"]
+    for schema in schemas.values():
+        # OpenAPI's form of it, which AsyncAPI does not know; the alternatives name their `kind` themselves
+        schema.pop("discriminator", None)
     return schemas

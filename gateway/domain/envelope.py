@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zlib import crc32
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 VERSION = 1
 
@@ -20,6 +20,10 @@ class Exchange(StrEnum):
     VOICE_EVENTS = "voice.events"
 
 
+Id = Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+"""36 lower-case characters; what is none would be asked for in the database, again and again."""
+
+
 class Envelope(BaseModel):
     """The outer form of every message. Unknown keys are ignored; an unknown `v` is not ours to read."""
 
@@ -29,8 +33,8 @@ class Envelope(BaseModel):
     id: str
     type: str
     occurred_at: str
-    organization_id: str | None = None
-    conversation_id: str | None = None
+    organization_id: Id | None = None
+    conversation_id: Id | None = None
     data: dict[str, Any]
 
 

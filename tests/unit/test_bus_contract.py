@@ -81,6 +81,13 @@ def test_the_document_is_json_and_every_reference_leads_somewhere() -> None:
             node = node[part]
 
 
+def test_the_document_has_no_discriminators_of_openapi() -> None:
+    """AsyncAPI 3.0.0, Schema Object: a discriminator is a property's name."""
+    schemas = asyncapi_document("gateway.", 16)["components"]["schemas"]
+    assert len(schemas["VoiceEvent"]["oneOf"]) > 5
+    assert not [name for name, schema in schemas.items() if "discriminator" in json.dumps(schema)]
+
+
 def test_the_document_describes_every_queue_and_exchange() -> None:
     topology = Topology("p.", 4)
     document = asyncapi_document("p.", 4)

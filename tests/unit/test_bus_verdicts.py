@@ -32,6 +32,16 @@ async def test_patience_ends() -> None:
     assert await judge(answering(DONE), VALID, MAX_ATTEMPTS + 1) == DONE
 
 
+@pytest.mark.parametrize("key", ["conversation_id", "organization_id"])
+async def test_an_id_that_is_none_is_a_dead_letter_at_once(key: str) -> None:
+    for wrong in ('"c-1"', '""', "7", '"0190B0A0-0000-7000-8000-000000000001"'):
+        verdict = await judge(answering(DONE), VALID[:-1] + f', "{key}": {wrong}}}'.encode(), 1)
+        assert verdict.ack is Ack.DEAD
+        assert key in verdict.reason
+    valid = VALID[:-1] + f', "{key}": "0190b0a0-0000-7000-8000-000000000001"}}'.encode()
+    assert await judge(answering(DONE), valid, 1) == DONE
+
+
 @given(st.binary(max_size=300))
 async def test_no_bytes_reach_a_consumer_unread(body: bytes) -> None:
     verdict = await judge(answering(DONE), body, 1)
