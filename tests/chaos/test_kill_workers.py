@@ -120,8 +120,10 @@ async def test_serve_killed_between_accept_and_answer(
         await stored(deployment, "SM" + "9" * 32)
         await deployment.processes["serve-1"].kill()
         writer.close()
-        async with aiohttp.ClientSession() as session:
-            answer = await session.post(second + request.path, data=request.body, headers=request.headers)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(second + request.path, data=request.body, headers=request.headers) as answer,
+        ):
             assert answer.status == 200
         await settled(deployment, SETTLE_SECONDS)
         assert [message["body"] for message in twilio.sent()] == ["<once>"]
