@@ -8,11 +8,13 @@ import asyncio
 import logging
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+
+from starlette.routing import Route
 
 from channels.contract import Ingress
 from channels.email.thread import ThreadMarks
@@ -21,7 +23,14 @@ from gateway.api.application import ApiDeps, Surface, build_api, let_go
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
 from gateway.bus.topology import WEBHOOKS
-from gateway.channel_ports import mail_intake, mail_server, senders, webhook_routes
+from gateway.channel_ports import (
+    mail_intake,
+    mail_server,
+    mail_webhook_routes,
+    receives_mail_by_webhook,
+    senders,
+    webhook_routes,
+)
 from gateway.domain.clock import Clock
 from gateway.domain.consent import ConsentTexts
 from gateway.domain.conversation import Conversation
@@ -242,7 +251,7 @@ class _Start:
         self._stack.push_async_callback(bus.drain, settings.drain_seconds)
         await self._start_loops(store, bus, outbox, configured)
         spool = await self._open_spool(store, configured)
-        http = await self._start_http(store, bus, configured, spool)
+        http = await self._start_http(store, bus, configured, marks, spool)
         smtp_port = await self._start_smtp(store, bus, configured, marks, spool)
         return App(
             settings=settings,
@@ -437,7 +446,7 @@ class _Start:
         )
 
     async def _start_http(
-        self, store: Store, bus: Bus, configured: _Configured, spool: Spool | None
+        self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks, spool: Spool | None
     ) -> HttpServer | None:
         if Role.SERVE not in self._plan.roles:
             return None
@@ -453,7 +462,7 @@ class _Start:
                 api_keys=settings.api_keys,
                 clock=self._clock,
                 surface=self._plan.surface,
-                webhook_routes=webhook_routes(settings, self._ingress(store, bus, configured, spool)),
+                webhook_routes=self._webhooks(self._ingress(store, bus, configured, spool), marks),
                 checks={"bus": bus.check},
                 spool=spool,
                 version=__version__,
@@ -464,6 +473,14 @@ class _Start:
         self._stack.push_async_callback(server.stop, settings.drain_seconds)
         self._stack.callback(let_go, api)  # before the server waits for what is in flight
         return server
+
+    def _webhooks(self, ingress: Ingress, marks: ThreadMarks) -> Sequence[Route]:
+        settings = self._settings
+        routes = webhook_routes(settings, ingress)
+        if not receives_mail_by_webhook(settings):
+            return routes
+        intake = mail_intake(settings, ingress, marks, self._mail_readers())
+        return (*routes, *mail_webhook_routes(settings, intake, self._clock))
 
     def _mail_readers(self) -> ThreadPoolExecutor:
         """The threads that read mail and check its signatures; they end after the door that uses them."""

@@ -10,6 +10,9 @@ from starlette.routing import Route
 from channels.contract import Ingress
 from channels.email.auth.dns import CachedDns
 from channels.email.auth.sender import BelieveAll, BelieveNobody, OwnCheck, SenderCheck, TrustedServer
+from channels.email.hooks.mailgun import mailgun_routes
+from channels.email.hooks.postmark import postmark_routes
+from channels.email.hooks.ses import ses_routes
 from channels.email.ingress import MailIngress
 from channels.email.intake import MailIntake
 from channels.email.pool import RelayAddress
@@ -61,8 +64,26 @@ def telnyx_credentials(settings: Settings) -> TelnyxCredentials | None:
     )
 
 
+def receives_mail_by_webhook(settings: Settings) -> bool:
+    """Whether a provider that receives mail for us is configured."""
+    return bool(settings.mailgun_signing_key or settings.postmark_webhook_login or settings.ses_topic_arns)
+
+
+def mail_webhook_routes(settings: Settings, intake: MailIntake, clock: Clock) -> Sequence[Route]:
+    """The webhooks of providers that receive mail for us."""
+    mailgun, postmark = settings.mailgun_signing_key, settings.postmark_webhook_login
+    routes: list[Route] = []
+    if mailgun is not None:
+        routes += mailgun_routes(intake, mailgun.get_secret_value(), clock)
+    if postmark is not None:
+        routes += postmark_routes(intake, postmark.get_secret_value())
+    if settings.ses_topic_arns:
+        routes += ses_routes(intake, settings.ses_topic_arns)
+    return routes
+
+
 def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[Route]:
-    """Every provider webhook this process can prove."""
+    """Every provider webhook this process can prove, but for those that bring mail."""
     twilio, telnyx = twilio_credentials(settings), telnyx_credentials(settings)
     routes: list[Route] = []
     if twilio is not None:

@@ -115,7 +115,7 @@ class MailIntake:
             return Intake(Outcome.LOOPED)
         if await self._report(mail, addresses):
             return Intake(Outcome.REPORTED)
-        sender = mail.sender or canonical(arrival.mail_from.strip("<>"))
+        sender = mail.sender or canonical((arrival.mail_from or "").strip("<>"))
         if sender is None:
             return Intake(Outcome.NO_SENDER)
         recipients = self._recipients(addresses, mail.sender)

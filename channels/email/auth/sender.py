@@ -70,13 +70,15 @@ class MailArrival:
     """A mail as a client or a provider handed it over."""
 
     raw: bytes
-    mail_from: str = ""
-    """The envelope's sender; empty for a report."""
+    mail_from: str | None = None
+    """The envelope's sender; empty for a report, None where it is not known."""
     client: str | None = None
     """The address of the client that sent it to us, where it says anything."""
     helo: str = ""
     provider_dmarc: str | None = None
     """What a provider found that we trust, in the words of RFC 8601; None where it does not say."""
+    provider_spf: str | None = None
+    """The same about the envelope's sender."""
 
 
 class SenderCheck(Protocol):
@@ -172,10 +174,12 @@ class OwnCheck:
         return _judgement(Standing.FAILED if failed else Standing.REFUSED, grounds, "fail")
 
     async def _spf(self, arrival: MailArrival) -> tuple[SpfResult, str]:
+        mail_from = (arrival.mail_from or "").strip("<>").lower()
         if arrival.client is None:
-            return SpfResult.NONE, ""
+            passed = arrival.provider_spf == "pass" and mail_from
+            return SpfResult.PASS if passed else SpfResult.NONE, mail_from.rpartition("@")[2]
         try:
-            client = SpfClient.of(arrival.client, arrival.mail_from.strip("<>"), arrival.helo)
+            client = SpfClient.of(arrival.client, mail_from, arrival.helo)
         except ValueError:
             return SpfResult.NONE, ""
         return await check_host(self._dns, client)
