@@ -70,3 +70,23 @@ async def test_webhooks_are_refused_and_repeated_while_the_database_is_away(
         await settled(deployment, SETTLE_SECONDS)
         check(traffic, twilio)
         assert {n: p.pid for n, p in deployment.processes.items() if p.running} == pids
+
+
+@pytest.mark.timeout(120)
+async def test_processes_that_start_while_the_broker_is_away_catch_up(
+    tmp_path: Path,
+    random: Random,
+    twilio: TwilioProcess,
+    private_rabbit: PrivateRabbit,
+    amqp_prefix: str,
+    postgres_url: str,
+) -> None:
+    services = Services(private_rabbit.url, amqp_prefix, postgres_url)
+    await asyncio.to_thread(private_rabbit.kill)
+    async with distributed(tmp_path / "gateway", World(twilio.url), services, workers=1) as deployment:
+        traffic = Traffic(deployment, random, 40, 10)
+        await traffic.send(per_second=100)
+        assert set(traffic.statuses) == {"200"}
+        await asyncio.to_thread(private_rabbit.start)
+        await settled(deployment, SETTLE_SECONDS)
+        check(traffic, twilio)
