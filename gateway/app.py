@@ -19,7 +19,7 @@ from starlette.routing import Route
 from channels.contract import Ingress
 from channels.email.thread import ThreadMarks
 from gateway import __version__, tracing
-from gateway.api.application import ApiDeps, Surface, build_api, let_go
+from gateway.api.application import ApiDeps, Surface, build_api, build_health, let_go
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
 from gateway.bus.topology import WEBHOOKS
@@ -48,7 +48,7 @@ from gateway.service.outbox import StoredOutbox
 from gateway.service.routes import consent_texts_of, fallbacks_of, send_rules_of
 from gateway.service.secret import shared_secret
 from gateway.service.spooling import Replay, SpooledAcceptance, SpooledKeep, SpooledReceipts
-from gateway.settings import GatewayConfig, Settings, SettingsError, load_config
+from gateway.settings import GatewayConfig, HostPort, Settings, SettingsError, load_config
 from gateway.store.attachment_folder import AttachmentFolder
 from gateway.store.engine import open_store
 from gateway.store.lock import DataFolderLocked, lock_data_folder
@@ -71,6 +71,7 @@ _log = logging.getLogger(__name__)
 
 DELIVERY_CHANNELS = ("sms", "email", "voice")
 _MAIL_READERS = 4
+_HEALTH_GRACE_SECONDS = 1.0
 _FAN_OUTS = 16
 """Facts fanned out at once."""
 
@@ -103,6 +104,8 @@ class Plan:
     """Take mail in over LMTP instead of SMTP."""
     migrate: bool = False
     """Bring the schema up to date at the start; else an old schema stops it."""
+    health: HostPort | None = None
+    """Where else /healthz, /readyz and /metrics are served."""
     announce: Callable[[str], None] | None = None
     """Told the ready line."""
 
@@ -245,12 +248,13 @@ class _Start:
         configured = _Configured(settings.config, http_agents)
         await store.write(_register, configured.config)
         marks = ThreadMarks(settings.mail_domain, (await store.write(shared_secret, "mail"),))
+        spool = await self._open_spool(store, configured)
+        await self._start_health(store, bus, configured, spool)
         self._stack.push_async_callback(bus.stop)
         consumers = await self._start_workers(store, bus, configured, marks)
         await bus.start(consumers)
         self._stack.push_async_callback(bus.drain, settings.drain_seconds)
         await self._start_loops(store, bus, outbox, configured)
-        spool = await self._open_spool(store, configured)
         http = await self._start_http(store, bus, configured, marks, spool)
         smtp_port = await self._start_smtp(store, bus, configured, marks, spool)
         return App(
@@ -445,29 +449,46 @@ class _Start:
             partitions=self._settings.partitions,
         )
 
+    def _api_deps(
+        self, store: Store, bus: Bus, configured: _Configured, spool: Spool | None, routes: Sequence[Route]
+    ) -> ApiDeps:
+        settings = self._settings
+        return ApiDeps(
+            store=store,
+            waiting=self._waiting(store, bus),
+            files=self._files(),
+            config=configured.current,
+            partitions=settings.partitions,
+            queue_prefix=settings.amqp_prefix,
+            api_keys=settings.api_keys,
+            clock=self._clock,
+            surface=self._plan.surface,
+            webhook_routes=routes,
+            checks={"bus": bus.check},
+            spool=spool,
+            version=__version__,
+        )
+
+    async def _start_health(
+        self, store: Store, bus: Bus, configured: _Configured, spool: Spool | None
+    ) -> None:
+        """Before everything that may take its time to start, and gone after everything that drains."""
+        place = self._plan.health
+        if place is None:
+            return
+        health = build_health(self._api_deps(store, bus, configured, spool, ()))
+        server = HttpServer(health, place.host, place.port)
+        await server.start()
+        self._stack.push_async_callback(server.stop, _HEALTH_GRACE_SECONDS)
+
     async def _start_http(
         self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks, spool: Spool | None
     ) -> HttpServer | None:
         if Role.SERVE not in self._plan.roles:
             return None
         settings = self._settings
-        api = build_api(
-            ApiDeps(
-                store=store,
-                waiting=self._waiting(store, bus),
-                files=self._files(),
-                config=configured.current,
-                partitions=settings.partitions,
-                queue_prefix=settings.amqp_prefix,
-                api_keys=settings.api_keys,
-                clock=self._clock,
-                surface=self._plan.surface,
-                webhook_routes=self._webhooks(self._ingress(store, bus, configured, spool), marks),
-                checks={"bus": bus.check},
-                spool=spool,
-                version=__version__,
-            )
-        )
+        routes = self._webhooks(self._ingress(store, bus, configured, spool), marks)
+        api = build_api(self._api_deps(store, bus, configured, spool, routes))
         server = HttpServer(api, settings.host, settings.port)
         await server.start()
         self._stack.push_async_callback(server.stop, settings.drain_seconds)

@@ -137,6 +137,8 @@ class Deployment:
     urls: list[str] = field(default_factory=list)
     """Of the processes that serve HTTP; the first is the public one."""
     smtp_port: int = 0
+    health: str = ""
+    """Where a worker shows its health, HOST:PORT."""
     _turns: Iterator[int] = field(default_factory=count)
 
     @property
@@ -234,15 +236,17 @@ async def distributed(
     directory: Path, world: World, services: Services, *, workers: int = 3, **settings: str
 ) -> AsyncIterator[Deployment]:
     """Two `serve`, three `worker` of all roles and one `smtp`, started; `settings`: more of all of them."""
-    first, second, smtp = free_ports(3)
+    first, second, smtp, health = free_ports(4)
     deployment = _deployment(directory, world, public_port=first, services=services, settings=settings)
     deployment.urls, deployment.smtp_port = [f"http://{HOST}:{port}" for port in (first, second)], smtp
+    deployment.health = f"{HOST}:{health}"
     config = ("--config", str(directory / "gateway.toml"))
     await deployment.command("migrate")
     for number, port in enumerate((first, second), 1):
         deployment.add(f"serve-{number}", "serve", "--port", str(port), *config)
     for number in range(1, workers + 1):
-        deployment.add(f"worker-{number}", "worker", *config)
+        shown = ("--health", deployment.health) if number == 1 else ()
+        deployment.add(f"worker-{number}", "worker", *shown, *config)
     deployment.add("smtp-1", "smtp", *config, GATEWAY_SMTP_PORT=str(smtp))
     async with _started(deployment):
         yield deployment

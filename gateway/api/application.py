@@ -32,7 +32,7 @@ from gateway.api.traced import Traced
 from gateway.api.wakes import TimelineBell
 from gateway.api.web_tokens import WebTokens
 
-__all__ = ["ApiDeps", "Surface", "build_api", "let_go"]
+__all__ = ["ApiDeps", "Surface", "build_api", "build_health", "let_go"]
 
 _TITLE = "Channel Gateway"
 _ABOUT = """People write an SMS or an e-mail, call, or use this API; an AI agent answers in the same channel;
@@ -60,8 +60,8 @@ _PREFIXES = {"/v1/v2/conversations": "", "/v1/conversations": "_v1"}
 """Where the conversation routes are, and what tells their operation ids apart."""
 
 
-def build_api(deps: ApiDeps) -> FastAPI:
-    """The application that serves `deps.surface`."""
+def _bare(deps: ApiDeps) -> FastAPI:
+    """An application without routes, whose errors have our form and whose requests are bounded."""
     app = FastAPI(
         title=_TITLE,
         version=deps.version,
@@ -74,14 +74,20 @@ def build_api(deps: ApiDeps) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.deps = deps
+    errors.install(app)
+    app.add_middleware(Edge, clock=deps.clock)
+    return app
+
+
+def build_api(deps: ApiDeps) -> FastAPI:
+    """The application that serves `deps.surface`."""
+    app = _bare(deps)
     app.state.keyring = Keyring(deps.store, deps.api_keys, deps.clock)
     app.state.web_tokens = WebTokens(deps.store, deps.clock)
     app.state.admission = Admission(
         app.state.keyring, app.state.web_tokens, RateLimiter(deps.clock, lambda: _limits(deps))
     )
     app.state.timeline = TimelineBell(deps.store)
-    errors.install(app)
-    app.add_middleware(Edge, clock=deps.clock)
     app.add_middleware(Cors, origins=lambda: deps.config().web_origins)
     app.add_middleware(Traced)
     app.include_router(health.router)
@@ -90,6 +96,14 @@ def build_api(deps: ApiDeps) -> FastAPI:
     if deps.surface is not Surface.PUBLIC:
         _include_private(app)
     keep_nulls(app)
+    return app
+
+
+def build_health(deps: ApiDeps) -> FastAPI:
+    """The application of a process that serves nothing else: its health checks and metrics."""
+    app = _bare(deps)
+    app.include_router(health.router)
+    app.include_router(health.metrics)
     return app
 
 

@@ -10,7 +10,8 @@ import click
 from gateway.commands.terminal import Refusal
 from gateway.domain.clock import Clock
 from gateway.domain.ports import Store
-from gateway.settings import Settings, load_settings
+from gateway.settings import HostPort, Settings, load_settings
+from gateway.settings.values import parse_host_port
 from gateway.store.engine import open_store
 from gateway.store.migrate import schema_is_current
 
@@ -18,6 +19,26 @@ DEFAULT_CONFIG = Path("gateway.toml")
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
 
+
+class _Place(click.ParamType[HostPort]):
+    """HOST:PORT."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> HostPort:
+        """Refuse what is none."""
+        try:
+            return value if isinstance(value, HostPort) else parse_host_port(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+health_option = click.option(
+    "--health",
+    type=_Place(),
+    metavar="HOST:PORT",
+    help="Serve /healthz, /readyz and /metrics there, without a key: for probes, inside.",
+)
 config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),

@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.commands.options import config_option, data_dir_option, host_option, port_option, read_settings
+from gateway.commands.options import (
+    config_option,
+    data_dir_option,
+    health_option,
+    host_option,
+    port_option,
+    read_settings,
+)
 from gateway.commands.terminal import Refusal
 from gateway.log import configure_logging
-from gateway.settings import Settings, SettingsError
+from gateway.settings import HostPort, Settings, SettingsError
 
 if TYPE_CHECKING:
     from gateway.app import Plan
@@ -36,9 +43,12 @@ _log = logging.getLogger(__name__)
 )
 @host_option
 @port_option
+@health_option
 @config_option
 @data_dir_option
-def serve(surface: str, host: str, port: int, config: Path | None, data_dir: Path) -> None:
+def serve(
+    surface: str, host: str, port: int, health: HostPort | None, config: Path | None, data_dir: Path
+) -> None:
     """Serve HTTP: provider webhooks, API and console.
 
     Any number of identical processes may run, on any number of machines. SIGTERM drains: requests in flight
@@ -48,14 +58,17 @@ def serve(surface: str, host: str, port: int, config: Path | None, data_dir: Pat
     from gateway.api.deps import Surface
     from gateway.app import Plan, Role
 
-    run_process(settings, Plan(roles=frozenset({Role.SERVE}), surface=Surface(surface), announce=click.echo))
+    roles = frozenset({Role.SERVE})
+    plan = Plan(roles=roles, surface=Surface(surface), health=health, announce=click.echo)
+    run_process(settings, plan)
 
 
 @click.command(epilog="Example: GATEWAY_SMTP_HOST=0.0.0.0 GATEWAY_SMTP_PORT=25 gateway smtp")
 @click.option("--lmtp", is_flag=True, help="Speak LMTP: a mail server in front hands the mail over.")
+@health_option
 @config_option
 @data_dir_option
-def smtp(lmtp: bool, config: Path | None, data_dir: Path) -> None:
+def smtp(lmtp: bool, health: HostPort | None, config: Path | None, data_dir: Path) -> None:
     """Take mail in for GATEWAY_MAIL_DOMAIN.
 
     Listens on GATEWAY_SMTP_HOST and GATEWAY_SMTP_PORT. A mail is confirmed with 250 once it is stored; while
@@ -64,7 +77,8 @@ def smtp(lmtp: bool, config: Path | None, data_dir: Path) -> None:
     settings = shared(read_settings(config, data_dir))
     from gateway.app import Plan, Role
 
-    run_process(settings, Plan(roles=frozenset({Role.SMTP}), lmtp=lmtp, announce=click.echo))
+    roles = frozenset({Role.SMTP})
+    run_process(settings, Plan(roles=roles, lmtp=lmtp, health=health, announce=click.echo))
 
 
 @click.command(
@@ -78,9 +92,16 @@ def smtp(lmtp: bool, config: Path | None, data_dir: Path) -> None:
     metavar="N",
     help="Turns and deliveries worked on at once.",
 )
+@health_option
 @config_option
 @data_dir_option
-def worker(roles: tuple[str, ...], concurrency: int | None, config: Path | None, data_dir: Path) -> None:
+def worker(
+    roles: tuple[str, ...],
+    concurrency: int | None,
+    health: HostPort | None,
+    config: Path | None,
+    data_dir: Path,
+) -> None:
     """Run turns, deliveries and the work around them. Without a ROLE: all of them.
 
     \b
@@ -97,7 +118,7 @@ def worker(roles: tuple[str, ...], concurrency: int | None, config: Path | None,
     from gateway.app import WORKER_ROLES, Plan, Role
 
     wanted = frozenset(map(Role, roles)) or WORKER_ROLES
-    plan = Plan(roles=wanted, announce=click.echo)
+    plan = Plan(roles=wanted, health=health, announce=click.echo)
     run_process(settings, plan if concurrency is None else replace(plan, concurrency=concurrency))
 
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from tests.acceptance.conftest import CONVERSATIONS, Site, until
-from tests.deployments import CLIENT, SLOW_NUMBER
+from tests.deployments import CLIENT, QUOTE_NUMBER, SLOW_NUMBER
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,6 +22,20 @@ async def test_health_readiness_and_metrics(site: Site) -> None:
         async with site.http.get(f"{url}/metrics") as response:
             assert response.status == 200
             assert "# TYPE" in await response.text()
+
+
+@pytest.mark.parametrize("site", ["distributed"], indirect=True)  # one process serves HTTP anyway
+async def test_processes_without_http_show_their_health_and_count_where_they_are_told_to(site: Site) -> None:
+    async with site.http.get(f"http://{site.deployment.health}/readyz") as response:
+        assert response.status == 200, await response.text()
+        assert (await response.json())["checks"] == {"database": "ok", "bus": "ok"}
+    number = site.number()
+    await site.twilio.text(number, QUOTE_NUMBER, "counted")
+    await site.texts_to(number, 1)
+    async with site.http.get(f"http://{site.deployment.health}/metrics") as response:
+        assert "gateway_turns_total" in await response.text()
+    async with site.http.get(f"http://{site.deployment.health}/v1/agents") as response:
+        assert response.status == 404
 
 
 async def test_sigterm_with_a_turn_in_flight_answers_it_once(site: Site) -> None:
