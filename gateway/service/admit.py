@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from gateway.domain.clock import SECOND
 from gateway.domain.consent import ConsentSource, ConsentTexts, Keyword, answered_by_provider, keyword_of
 from gateway.domain.message import Channel, InboundMessage, Role
 from gateway.domain.ports import Tx
+from gateway.service.join import find_mail_thread
 from gateway.service.suppress import liftable_by_start
 
 if TYPE_CHECKING:
@@ -20,6 +22,15 @@ class Unanswered(StrEnum):
     """It is a keyword of consent, which the gateway or the provider deals with."""
     UNREACHABLE = "unreachable"
     """No reply would reach the sender, or it would reach others too."""
+    LOOP = "loop"
+    """A machine seems to answer our answers: too many of them, or the same words again."""
+
+
+MOST_LATELY, LATELY = 5, 600 * SECOND
+"""Answers of the agent in one conversation by mail, within so many µs."""
+MOST_A_DAY, A_DAY = 20, 86_400 * SECOND
+SAME_WORDS = 3600 * SECOND
+"""µs within which the same words again are not answered again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,28 @@ async def admit(tx: Tx, message: InboundMessage, route: "Route") -> Admission:
         return Admission(Unanswered.UNREACHABLE)
     if message.channel is Channel.SMS:
         return await _keyword(tx, message, route.organization_id, route.consent)
+    if message.channel is Channel.EMAIL and await _loops(tx, message, route):
+        return Admission(Unanswered.LOOP)
     return ANSWERED
+
+
+async def _loops(tx: Tx, message: InboundMessage, route: "Route") -> bool:
+    """Whether a machine that says nothing of it answers us: headers tell of most loops, not of all."""
+    conversation_id, _ = await find_mail_thread(tx, message, route)
+    if conversation_id is None:
+        return False
+    newest = await tx.all(
+        "mail_pace",
+        id=conversation_id,
+        content=message.text,
+        lately=LATELY,
+        day=A_DAY,
+        hour=SAME_WORDS,
+    )
+    again = bool(message.text.strip()) and any(row["same"] for row in newest)
+    answers = [row for row in newest if row["answer"]]
+    lately, today = (sum(bool(row[when]) for row in answers) for when in ("lately", "today"))
+    return again or lately >= MOST_LATELY or today >= MOST_A_DAY
 
 
 async def _keyword(tx: Tx, message: InboundMessage, organization_id: str, texts: ConsentTexts) -> Admission:

@@ -58,10 +58,10 @@ async def _find(
         if row is not None and message.role is not Role.USER:
             return row["id"], {}
         return None, {"previous_conversation_id": row["id"]} if row is not None else {}
-    return await _find_mail_thread(tx, message, route)
+    return await find_mail_thread(tx, message, route)
 
 
-async def _find_mail_thread(tx: Tx, message: InboundMessage, route: "Route") -> tuple[str | None, JsonObject]:
+async def find_mail_thread(tx: Tx, message: InboundMessage, route: "Route") -> tuple[str | None, JsonObject]:
     """By signed reply address first, then by Message-IDs; each only if the sender belongs to it."""
     found: Row | None = None
     if message.conversation_id is not None:

@@ -36,3 +36,11 @@ UPDATE messages SET turn_id = :turn_id WHERE id = :id
 SELECT id, created_at FROM messages
 WHERE conversation_id = :conversation_id AND turn_id = :turn_id AND role = 'assistant'
 ORDER BY seq DESC LIMIT 1
+
+-- name: mail_pace
+-- The newest messages of a conversation: which are the agent's and how new, and which say these very words.
+SELECT role = 'assistant' AND authored_by = 'agent' AS answer,
+    created_at > {now} - :lately AS lately,
+    created_at > {now} - :day AS today,
+    role = 'user' AND content = :content AND created_at > {now} - :hour AS same
+FROM messages WHERE conversation_id = :id ORDER BY seq DESC LIMIT 60

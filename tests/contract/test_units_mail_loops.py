@@ -1,0 +1,60 @@
+"""Loops by mail that no header tells of: so many answers and no more, the same words are answered once."""
+
+import json
+from dataclasses import replace
+
+from gateway.service.admit import A_DAY, LATELY, MOST_A_DAY, MOST_LATELY
+from tests.contract import scene
+from tests.contract.conftest import MovableStore
+from tests.contract.scene import arrive, mail, rows
+
+
+async def written(
+    store: MovableStore, text: str, conversation_id: str | None, *, received_at: int = 0
+) -> tuple[str, bool]:
+    """A mail of the conversation, answered where it is to be; which conversation, and whether it was."""
+    message = replace(mail(text, conversation_id=conversation_id), received_at=received_at)
+    accepted = await arrive(store, message)
+    if accepted.turn_expected:
+        await scene.answer(store, await scene.claimed(store, accepted.conversation_id))
+    return accepted.conversation_id, accepted.turn_expected
+
+
+async def test_a_machine_that_answers_at_once_is_answered_five_times(store: MovableStore) -> None:
+    conversation_id: str | None = None
+    for number in range(MOST_LATELY):
+        conversation_id, answered = await written(store, f"Thank you, number {number}", conversation_id)
+        assert answered
+    assert conversation_id is not None
+    for number in range(2):
+        same, answered = await written(store, f"Thank you again, number {number}", conversation_id)
+        assert (same, answered) == (conversation_id, False)
+    last = (await rows(store, "test_messages", id=conversation_id))[-1]
+    assert json.loads(last["metadata"])["unanswered"] == "loop"
+    elsewhere, answered = await written(store, "Something else", None)
+    assert answered
+    assert elsewhere != conversation_id
+    store.advance(LATELY / 1_000_000 + 1)
+    assert (await written(store, "A person after all", conversation_id))[1]
+    await scene.consistent(store, conversation_id)
+
+
+async def test_a_slow_machine_is_answered_twenty_times_a_day(store: MovableStore) -> None:
+    conversation_id, _ = await written(store, "number 0", None)
+    for number in range(1, MOST_A_DAY):
+        store.advance(LATELY / 1_000_000)
+        assert (await written(store, f"number {number}", conversation_id))[1]
+    store.advance(LATELY / 1_000_000)
+    assert not (await written(store, "one more", conversation_id))[1]
+    store.advance(A_DAY / 1_000_000)
+    assert (await written(store, "tomorrow", conversation_id))[1]
+
+
+async def test_the_same_words_are_answered_once_an_hour(store: MovableStore) -> None:
+    conversation_id, _ = await written(store, "Hello", None)
+    answer = (await rows(store, "test_messages", id=conversation_id))[-1]
+    assert (await written(store, "We got your mail.", conversation_id, received_at=answer["created_at"]))[1]
+    assert not (await written(store, "We got your mail.", conversation_id))[1]
+    assert (await written(store, "Really.", conversation_id))[1]
+    store.advance(3601)
+    assert (await written(store, "We got your mail.", conversation_id))[1]
