@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, Entry] = {
     "dead": Entry("dead", _CARE, "List, show, requeue and discard dead letters."),
     "export": Entry("export", _LOOK, "Print the generated contracts: OpenAPI, AsyncAPI."),
     "sms": Entry("texts", _LOOK, "What a text costs as SMS, and how it is cut."),
-    "mail": Entry("texts", _LOOK, "What is made of a raw mail."),
+    "mail": Entry("mail", _LOOK, "What is made of a raw mail, and what a mail domain needs."),
     "voice": Entry("texts", _LOOK, "What a voice host is sent for an intent."),
     "demo": Entry("trials", _TRY, "One scripted pass over every channel."),
     "bench": Entry("trials", _TRY, "Measure this machine."),

@@ -4,9 +4,9 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 
+from gateway.commands.findings import SECONDS, Finding, Verdict
+from gateway.commands.mail_checks import mail_findings
 from gateway.commands.options import opened
 from gateway.commands.terminal import Refusal
 from gateway.domain.brake import Pause
@@ -21,30 +21,6 @@ from gateway.store.spool import spooled
 
 _MOST_TOLD = 5
 """Pauses in one line."""
-SECONDS = 5.0
-"""How long one check waits for an answer."""
-
-
-class Verdict(StrEnum):
-    """What came of a check."""
-
-    OK = "ok"
-    WARN = "warn"
-    """Odd, but nothing stops."""
-    SKIP = "skip"
-    """Not configured."""
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report."""
-
-    subject: str
-    verdict: Verdict
-    text: str
-    """What is so, and where it should not be: what to do."""
-
 
 Check = Callable[[Settings], Awaitable[Finding]]
 
@@ -120,33 +96,6 @@ async def check_broker(settings: Settings) -> Finding:
         )
         return Finding("broker", Verdict.FAIL, text)
     return Finding("broker", Verdict.OK, "answers, its exchanges and queues are declared")
-
-
-async def check_mail_dns(settings: Settings) -> Finding:
-    """Whether other servers find the way to our mail domain (RFC 5321 §5.1)."""
-    domain = settings.mail_domain
-    if domain == "localhost":
-        return Finding("mail DNS", Verdict.SKIP, "GATEWAY_MAIL_DOMAIN is localhost")
-    from dns.asyncresolver import Resolver
-    from dns.exception import DNSException
-    from dns.resolver import NXDOMAIN, NoAnswer
-
-    advice = f"publish: {domain}. MX 10 <the host that gateway smtp answers on>."
-    try:
-        resolver = Resolver(configure=settings.dns_server is None)
-        if settings.dns_server is not None:
-            resolver.nameservers = [settings.dns_server.host]
-            resolver.port = settings.dns_server.port
-        answer = await resolver.resolve(domain, "MX", lifetime=SECONDS)
-    except (NXDOMAIN, NoAnswer):
-        return Finding("mail DNS", Verdict.FAIL, f"{domain} has no MX record; {advice}")
-    except (DNSException, OSError, ValueError) as error:
-        text = f"the MX of {domain} could not be looked up: {type(error).__name__}; see GATEWAY_DNS_SERVER"
-        return Finding("mail DNS", Verdict.FAIL, text)
-    hosts = sorted(str(record.exchange).rstrip(".") for record in answer)
-    if hosts == [""]:
-        return Finding("mail DNS", Verdict.FAIL, f"{domain} says it takes no mail (RFC 7505); {advice}")
-    return Finding("mail DNS", Verdict.OK, f"the MX of {domain}: {', '.join(hosts)}")
 
 
 async def check_twilio(settings: Settings) -> Finding:
@@ -302,7 +251,6 @@ CHECKS: tuple[Check, ...] = (
     check_senders,
     check_spool,
     check_broker,
-    check_mail_dns,
     check_twilio,
     check_twilio_numbers,
     check_telnyx,
@@ -311,4 +259,7 @@ CHECKS: tuple[Check, ...] = (
 
 async def all_findings(settings: Settings) -> list[Finding]:
     """Every check, at once; in the order of the table."""
-    return [*config_findings(settings), *await asyncio.gather(*(check(settings) for check in CHECKS))]
+    looked, mail = await asyncio.gather(
+        asyncio.gather(*(check(settings) for check in CHECKS)), mail_findings(settings)
+    )
+    return [*config_findings(settings), *looked, *mail]

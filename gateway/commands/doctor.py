@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from gateway.commands.checks import Finding, Verdict, all_findings
+from gateway.commands.checks import all_findings
+from gateway.commands.findings import Finding, Verdict
 from gateway.commands.options import config_option, data_dir_option, read_settings
 from gateway.commands.terminal import columns
 from gateway.settings import SettingsError, settings_table

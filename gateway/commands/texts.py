@@ -1,4 +1,4 @@
-"""`gateway sms`, `mail` and `voice`: what the channels make of a text; no database, nothing is sent."""
+"""`gateway sms` and `voice`: what the channels make of a text; no database, nothing is sent."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -48,21 +48,6 @@ def chunk(max_segments: int | None, jsonl: bool) -> None:
             _print(chunk_command(lines, limits=limits, jsonl=jsonl))
         except (InputError, UnicodeDecodeError) as error:
             raise _unreadable(error) from None
-
-
-@click.group()
-def mail() -> None:
-    """What is made of a raw mail."""
-
-
-@mail.command(epilog="Example: gateway mail parse --jsonl tests/mails/*.eml | jq .kind")
-@click.option("--jsonl", is_flag=True, help="One mail a line.")
-@click.argument("files", nargs=-1, required=True, type=_FILE, metavar="FILE...")
-def parse(jsonl: bool, files: tuple[Path, ...]) -> None:
-    """What ingress makes of raw mails: the new text, what was quoted, threading, kind, attachments."""
-    from channels.email.commands import parse_lines
-
-    _print(parse_lines(files, jsonl=jsonl))
 
 
 @click.group()

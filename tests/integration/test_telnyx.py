@@ -16,7 +16,8 @@ from channels.telnyx.credentials import TelnyxCredentials
 from channels.telnyx.fake import FakeTelnyx
 from channels.telnyx.fake.events import event_body
 from channels.twilio.fake.faults import Faults
-from gateway.commands.checks import Verdict, check_telnyx
+from gateway.commands.checks import check_telnyx
+from gateway.commands.findings import Verdict
 from gateway.domain.clock import Clock
 from gateway.domain.delivery import Failure, OutcomeUnknown, Part, Refused, Taken
 from gateway.domain.errors import Unavailable

@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from channels.twilio.fake import FakeTwilio
 from gateway.cli import cli
-from gateway.commands.checks import Verdict, check_twilio_numbers
+from gateway.commands.checks import check_twilio_numbers
+from gateway.commands.findings import Verdict
 from gateway.settings import load_settings
 
 ACCOUNT = "AC" + "0" * 32

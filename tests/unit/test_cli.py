@@ -186,6 +186,38 @@ def test_a_mail_as_ingress_sees_it() -> None:
     assert [json.loads(line)["text"] for line in result.stdout.splitlines()] == ["Hello", "Bye"]
 
 
+def test_a_mail_domain_is_set_up_once() -> None:
+    first = gateway("mail", "setup", "--host", "mx.example.org", GATEWAY_MAIL_DOMAIN="example.org")
+    assert first.exit_code == 0
+    key = Path("data/dkim-gateway.pem")
+    assert key.stat().st_mode & 0o777 == 0o600
+    for line in (
+        "example.org. MX 10 mx.example.org.",
+        'example.org. TXT "v=spf1 mx ~all"',
+        '_dmarc.example.org. TXT "v=DMARC1; p=quarantine"',
+        "GATEWAY_DKIM_SELECTOR=gateway",
+        f"GATEWAY_DKIM_KEY_FILE={key.resolve()}",
+    ):
+        assert line in first.stdout.splitlines()
+    again = gateway(
+        *("mail", "setup", "--host", "mx.example.org"),
+        GATEWAY_MAIL_DOMAIN="example.org",
+        GATEWAY_SMTP_RELAY_URL="smtp://u:secret@relay.example.net",
+    )
+    assert [line for line in again.stdout.splitlines() if "_domainkey" in line] == [
+        line for line in first.stdout.splitlines() if "_domainkey" in line
+    ]
+    assert "a:relay.example.net" in again.stdout
+    assert "secret" not in again.stdout + again.stderr
+
+
+def test_a_mail_domain_that_cannot_be_set_up() -> None:
+    assert gateway("mail", "setup").stderr.startswith("gateway: GATEWAY_MAIL_DOMAIN is localhost")
+    Path("key.pem").write_text("no key")
+    result = gateway("mail", "setup", "--key-file", "key.pem", GATEWAY_MAIL_DOMAIN="example.org")
+    assert (result.exit_code, "key.pem does not hold" in result.stderr) == (1, True)
+
+
 def test_an_intent_as_a_host_is_sent_it() -> None:
     Path("say.json").write_text('{"kind": "say", "payload": {"text": "Hello"}}')
     assert "<Say>Hello</Say>" in gateway("voice", "render", "--host", "twilio", "say.json").stdout
