@@ -17,6 +17,7 @@ from enum import StrEnum
 from starlette.routing import Route
 
 from channels.contract import Ingress
+from channels.email.reader import MailReader
 from channels.email.thread import ThreadMarks
 from gateway import __version__, tracing
 from gateway.api.application import ApiDeps, Surface, build_api, build_health, let_go
@@ -24,6 +25,7 @@ from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
 from gateway.bus.topology import WEBHOOKS
 from gateway.channel_ports import (
+    MailWorkers,
     mail_intake,
     mail_server,
     mail_webhook_routes,
@@ -70,7 +72,7 @@ from workers.webhooks import WebhookWorker
 _log = logging.getLogger(__name__)
 
 DELIVERY_CHANNELS = ("sms", "email", "voice")
-_MAIL_READERS = 4
+_MAIL_THREADS = 4
 _HEALTH_GRACE_SECONDS = 1.0
 _FAN_OUTS = 16
 """Facts fanned out at once."""
@@ -500,14 +502,15 @@ class _Start:
         routes = webhook_routes(settings, ingress)
         if not receives_mail_by_webhook(settings):
             return routes
-        intake = mail_intake(settings, ingress, marks, self._mail_readers())
+        intake = mail_intake(settings, ingress, marks, self._mail_workers())
         return (*routes, *mail_webhook_routes(settings, intake, self._clock))
 
-    def _mail_readers(self) -> ThreadPoolExecutor:
-        """The threads that read mail and check its signatures; they end after the door that uses them."""
-        readers = ThreadPoolExecutor(_MAIL_READERS, "mail-reader")
-        self._stack.callback(readers.shutdown, wait=False, cancel_futures=True)
-        return readers
+    def _mail_workers(self) -> MailWorkers:
+        """They end after the door that uses them."""
+        threads, reader = ThreadPoolExecutor(_MAIL_THREADS, "mail"), MailReader()
+        self._stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        self._stack.push_async_callback(reader.close)
+        return MailWorkers(reader, threads)
 
     async def _start_smtp(
         self, store: Store, bus: Bus, configured: _Configured, marks: ThreadMarks, spool: Spool | None
@@ -515,8 +518,8 @@ class _Start:
         if Role.SMTP not in self._plan.roles:
             return None
         settings = self._settings
-        readers = self._mail_readers()
-        intake = mail_intake(settings, self._ingress(store, bus, configured, spool), marks, readers)
+        ingress = self._ingress(store, bus, configured, spool)
+        intake = mail_intake(settings, ingress, marks, self._mail_workers())
         server = mail_server(settings, intake, lmtp=self._plan.lmtp)
         _, port = await server.start(settings.smtp_host, settings.smtp_port)
         self._stack.push_async_callback(server.stop, settings.drain_seconds)

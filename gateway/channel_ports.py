@@ -16,6 +16,7 @@ from channels.email.hooks.ses import ses_routes
 from channels.email.ingress import MailIngress
 from channels.email.intake import MailIntake
 from channels.email.pool import RelayAddress
+from channels.email.reader import MailReader
 from channels.email.session import SessionLimits
 from channels.email.sign import DkimSigner
 from channels.email.thread import ThreadMarks
@@ -93,12 +94,20 @@ def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[Route]:
     return routes
 
 
-def mail_intake(settings: Settings, ingress: Ingress, marks: ThreadMarks, readers: Executor) -> MailIntake:
-    """What every way in for mail hands it to. `readers` work beside the event loop."""
-    return MailIntake(ingress, marks, _sender_check(settings, ingress.clock, readers), readers)
+@dataclass(frozen=True, slots=True)
+class MailWorkers:
+    """What works on mail beside the event loop: processes that read it, threads that check its signatures."""
+
+    reader: MailReader
+    threads: Executor
 
 
-def _sender_check(settings: Settings, clock: Clock, readers: Executor) -> SenderCheck:
+def mail_intake(settings: Settings, ingress: Ingress, marks: ThreadMarks, beside: MailWorkers) -> MailIntake:
+    """What every way in for mail hands it to."""
+    return MailIntake(ingress, marks, _sender_check(settings, ingress.clock, beside.threads), beside.reader)
+
+
+def _sender_check(settings: Settings, clock: Clock, threads: Executor) -> SenderCheck:
     match settings.mail_auth.mode:
         case MailAuthMode.OFF:
             return BelieveAll()
@@ -110,7 +119,7 @@ def _sender_check(settings: Settings, clock: Clock, readers: Executor) -> Sender
                 return BelieveNobody()
             server = settings.dns_server
             dns = CachedDns((server.host, server.port) if server else None)
-            return OwnCheck(dns, clock, readers, settings.mail_arc_sealers)
+            return OwnCheck(dns, clock, threads, settings.mail_arc_sealers)
 
 
 def mail_server(settings: Settings, intake: MailIntake, *, lmtp: bool) -> MailIngress:

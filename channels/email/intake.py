@@ -4,17 +4,16 @@ Every way in (SMTP, LMTP, the webhooks of providers) hands over the same: the ra
 is known of its client. What comes back says what became of it; how a client is told is the way's business.
 """
 
-import asyncio
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Protocol
 
 from channels.contract import Ingress
 from channels.email.auth.sender import Judgement, MailArrival, SenderCheck, Standing
 from channels.email.kind import MailKind
 from channels.email.mailboxes import canonical
-from channels.email.parse import MailAttachment, ParsedMail, parse_mail, read_files
+from channels.email.parse import MailAttachment, ParsedMail
 from channels.email.reported import reports_in
 from channels.email.thread import ThreadMarks
 from gateway.domain.errors import ErrorCode, GatewayError, UnknownAddress
@@ -78,15 +77,26 @@ class _Kept:
     """Every file of the mail, with the id of those that were kept."""
 
 
+class ReadMail(Protocol):
+    """Reads mail beside the event loop, within bounds."""
+
+    async def read(self, raw: bytes, mail_from: str | None = None) -> ParsedMail:
+        """A mail, read; never raises because of what is in it."""
+        ...
+
+    async def files(self, raw: bytes) -> list[tuple[MailAttachment, bytes]]:
+        """Its files with their content."""
+        ...
+
+
 class MailIntake:
     """Takes mail in. Belongs to one event loop."""
 
-    def __init__(self, ingress: Ingress, marks: ThreadMarks, check: SenderCheck, executor: Executor) -> None:
-        """`executor`: reads mail beside the event loop."""
+    def __init__(self, ingress: Ingress, marks: ThreadMarks, check: SenderCheck, reader: ReadMail) -> None:
         self._ingress = ingress
         self._marks = marks
         self._check = check
-        self._executor = executor
+        self._reader = reader
 
     def mailbox_of(self, address: str) -> str | None:
         """Our mailbox that mail to this address goes to, subaddress or not (RFC 5233); None: not ours."""
@@ -108,9 +118,7 @@ class MailIntake:
 
         Raises Unavailable where it could not be stored now, and other GatewayErrors where it never can.
         """
-        mail = await asyncio.get_running_loop().run_in_executor(
-            self._executor, parse_mail, arrival.raw, arrival.mail_from
-        )
+        mail = await self._reader.read(arrival.raw, arrival.mail_from)
         if mail.hops > MAX_HOPS:
             return Intake(Outcome.LOOPED)
         if await self._report(mail, addresses):
@@ -174,8 +182,7 @@ class MailIntake:
         if not mail.attachments:
             return _Kept(original, (), ())
         files: list[tuple[MailAttachment, InboundAttachment | None]] = []
-        contents = await asyncio.get_running_loop().run_in_executor(self._executor, read_files, raw)
-        for described, content in contents:
+        for described, content in await self._reader.files(raw):
             kept = None
             if len(files) < MAX_FILES:
                 kept = await self._keep_one(content, described.media_type, described.name)

@@ -17,7 +17,7 @@ from struct import Struct
 from typing import BinaryIO
 
 from channels.email.kind import MailKind
-from channels.email.parse import ParsedMail, parse_mail, unparseable
+from channels.email.parse import MailAttachment, ParsedMail, parse_mail, read_files, unparseable
 
 SECONDS = 8.0
 """For one mail, of the 20 s after which its sender is told to come back."""
@@ -36,7 +36,7 @@ class _Failed(Exception):
     """A process was killed, or has died, over a mail."""
 
 
-_ANSWERS: dict[str, Callable[..., object]] = {"mail": parse_mail}
+_ANSWERS: dict[str, Callable[..., object]] = {"mail": parse_mail, "files": read_files}
 """What can be asked of a raw mail, and what answers it in the process that reads."""
 
 
@@ -59,6 +59,16 @@ class MailReader:
         if mail.kind is MailKind.UNPARSEABLE:
             _tell(raw, "not a mail that can be read")
         return mail
+
+    async def files(self, raw: bytes) -> list[tuple[MailAttachment, bytes]]:
+        """The files of a mail with their content; none where they cannot be taken apart."""
+        try:
+            files = await self._ask("files", raw)
+        except _Failed as failed:
+            _tell(raw, str(failed))
+            return []
+        assert isinstance(files, list)
+        return files
 
     async def close(self) -> None:
         """End the processes."""

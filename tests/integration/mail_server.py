@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from channels.contract import Ingress
 from channels.email.auth.sender import BelieveNobody, SenderCheck
 from channels.email.ingress import MailIngress
 from channels.email.intake import MailIntake
+from channels.email.parse import MailAttachment, ParsedMail, parse_mail, read_files
 from channels.email.session import SessionLimits
 from channels.email.thread import ThreadMarks
 from gateway.domain.clock import Clock
@@ -97,6 +97,16 @@ class Server:
         return reply
 
 
+class HereReader:
+    """Reads mail in this process: starting others would take longer than the tests."""
+
+    async def read(self, raw: bytes, mail_from: str | None = None) -> ParsedMail:
+        return parse_mail(raw, mail_from)
+
+    async def files(self, raw: bytes) -> list[tuple[MailAttachment, bytes]]:
+        return read_files(raw)
+
+
 def ingress_over(accept: Accepting) -> Ingress:
     return Ingress(
         accept=accept,
@@ -116,14 +126,13 @@ async def mail_server(
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
     accept = Accepting()
-    with ThreadPoolExecutor(2) as readers:
-        intake = MailIntake(ingress_over(accept), MARKS, check or BelieveNobody(), readers)
-        mail = MailIngress(intake, MARKS.domain, limits=limits, tls=tls)
-        _, port = await mail.start("127.0.0.1", 0)
-        try:
-            yield Server(mail, accept, port)
-        finally:
-            await mail.stop(0)
+    intake = MailIntake(ingress_over(accept), MARKS, check or BelieveNobody(), HereReader())
+    mail = MailIngress(intake, MARKS.domain, limits=limits, tls=tls)
+    _, port = await mail.start("127.0.0.1", 0)
+    try:
+        yield Server(mail, accept, port)
+    finally:
+        await mail.stop(0)
 
 
 async def raw_session(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -10,6 +10,7 @@ from email.policy import SMTP as SMTP_POLICY
 from email.utils import make_msgid, parseaddr
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from channels.email.fake import SmtpSink, SunkMail
@@ -18,6 +19,7 @@ from gateway.domain.agent import TurnRequest
 from gateway.settings import load_settings
 from tests.fake_dns import FakeDns, Record, fake_dns
 from tests.integration import api_agents
+from tests.integration.mail_clients import gmail_keeps, jwz_threads, outlook_keeps
 
 ANA, EVE, OURS = "ana@example.com", "eve@evil.net", "support@example.org"
 ZONE: dict[str, list[Record]] = {
@@ -79,6 +81,7 @@ async def post_office(folder: Path, **environment: str) -> AsyncIterator[Post]:
             "GATEWAY_SMTP_RELAY_URL": await sink.start(),
             "GATEWAY_DNS_SERVER": f"127.0.0.1:{dns.port}",
             "GATEWAY_DRAIN_SECONDS": "2",
+            "GATEWAY_API_KEYS": "k:admin",
             **environment,
         }
         settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=0)
@@ -169,3 +172,48 @@ async def test_the_rules_of_a_domain_are_kept(post: Post) -> None:
     await post.send(mail("It is me."))
     await post.reply()
     assert len(post.asked) == 1
+
+
+SUBJECT = "Your order № 1001: where is it? (long enough to be folded by anybody who folds headers at 78)"
+
+
+async def test_five_rounds_are_one_thread_in_every_mail_program(post: Post) -> None:
+    thread = [mail("Round 1", subject=SUBJECT)]
+    await post.send(thread[0])
+    for number in range(2, 7):
+        reply = await post.reply()
+        assert gmail_keeps(thread, reply.headers)
+        assert outlook_keeps(thread, reply.headers)
+        assert str(reply.headers["Subject"]) == f"Re: {SUBJECT}"
+        assert reply.headers["Auto-Submitted"] == "auto-replied"
+        assert reply.headers["X-Auto-Response-Suppress"] == "All"
+        assert reply.mail_from.startswith("bounces+")
+        thread.append(reply.headers)
+        if number < 6:
+            thread.append(answer_to(reply, f"Round {number}"))
+            await post.send(thread[-1])
+    assert jwz_threads(thread) == [[str(one["Message-ID"]) for one in thread]]
+    assert len({turn.conversation_id for turn in post.asked}) == 1
+    assert len(post.asked[-1].messages) == 9
+
+
+async def test_a_bounce_shows_with_its_message_and_stops_the_next(post: Post) -> None:
+    await post.send(mail("Hello"))
+    reply = await post.reply()
+    bounce = mail("No such user.", reply.mail_from, "mailer-daemon@example.com", "Undelivered mail")
+    bounce["Auto-Submitted"] = "auto-replied"
+    bounce["X-Failed-Recipients"] = ANA
+    bounce.set_content(f"<{ANA}>: 550 5.1.1 no such user")
+    await post.send(bounce, mail_from="<>")
+    await post.send(answer_to(reply, "Still there?"))
+
+    async def statuses() -> list[str | None]:
+        url = f"{post.app.http_url}/v1/conversations/{post.asked[0].conversation_id}/messages"
+        async with aiohttp.ClientSession() as session, session.get(url, headers={"x-api-key": "k"}) as answer:
+            found = (await answer.json())["messages"]
+        return [m["delivery_status"] for m in found if m["role"] == "assistant"]
+
+    async with asyncio.timeout(30):
+        while await statuses() != ["failed", "failed"]:  # noqa: ASYNC110 - only the API tells
+            await asyncio.sleep(0.05)
+    assert len(post.sink.mails) == 1

@@ -138,3 +138,11 @@ async def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
+
+
+async def test_the_files_of_a_mail_come_with_their_content(reader: MailReader) -> None:
+    part = b"--b\r\nContent-Disposition: attachment; filename=a.bin\r\n\r\n\x00\xff\r\n--b--\r\n"
+    raw = b"From: a@x.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + part
+    [(described, content)] = await reader.files(raw)
+    assert (described.name, described.size, content) == ("a.bin", 2, b"\x00\xff")
+    assert await MailReader(processes=1, seconds=0.0).files(raw) == []

@@ -5,7 +5,6 @@ import base64
 import hmac
 import json
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,7 +29,7 @@ from channels.email.intake import MailIntake
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import SenderAuth
-from tests.integration.mail_server import MAIL, MARKS, NOW, Accepting, ingress_over
+from tests.integration.mail_server import MAIL, MARKS, NOW, Accepting, HereReader, ingress_over
 
 KEY, LOGIN, TOPIC = "key-of-mailgun", "postmark:secret", "arn:aws:sns:eu-west-1:1:mail"
 CERTIFICATE = "https://sns.eu-west-1.amazonaws.com/cert.pem"
@@ -99,8 +98,7 @@ async def hooks() -> AsyncIterator[Hooks]:
         return certificate()
 
     async with AsyncExitStack() as stack:
-        readers = stack.enter_context(ThreadPoolExecutor(2))
-        intake = MailIntake(ingress_over(accept), MARKS, judging, readers)
+        intake = MailIntake(ingress_over(accept), MARKS, judging, HereReader())
         routes = [
             *mailgun_routes(intake, KEY, Clock(now=lambda: NOW)),
             *postmark_routes(intake, LOGIN),
