@@ -27,6 +27,7 @@ from gateway.domain.message import (
     Role,
     SenderAuth,
 )
+from gateway.domain.subject import answered_subject
 
 MAX_HOPS = 25
 """Servers a mail has passed; more is a loop."""
@@ -207,6 +208,7 @@ class MailIntake:
         self, mail: ParsedMail, sender: str, recipient: Recipient, judgement: Judgement, kept: _Kept
     ) -> InboundMessage:
         kind = self._kind(mail)
+        marks = (mail.thread_mark,) if mail.thread_mark else ()
         auth = _sender_auth(judgement.standing, recipient)
         answerable = kind is MailKind.HUMAN and auth is not SenderAuth.FAILED
         return InboundMessage(
@@ -222,7 +224,9 @@ class MailIntake:
             original=next(_of_one_message((kept.original,) if kept.original else ()), None),
             sender_auth=auth,
             conversation_id=recipient.conversation_id or self._named_conversation(mail),
-            thread_ids=mail.thread_ids,
+            thread_ids=(*mail.thread_ids, *marks),
+            thread_names=marks,
+            answers_subject=None if mail.thread_ids else answered_subject(mail.subject),
             role=Role.USER if answerable else Role.SYSTEM_EVENT,
             metadata={
                 "subject": mail.subject or None,

@@ -22,7 +22,7 @@ from channels.email.report import (
     read_delivery_report,
     read_feedback_report,
 )
-from channels.email.thread import made_id, read_ids
+from channels.email.thread import made_id, read_ids, thread_mark
 from channels.email.trim import trim_lines
 from gateway.domain.clock import SECOND
 from gateway.domain.message import JsonObject
@@ -79,6 +79,8 @@ class ParsedMail:
     in_reply_to: str | None
     references: tuple[str, ...]
     """Oldest first, at most 50."""
+    thread_mark: str | None
+    """What Outlook's mails of one thread have in common."""
     date: int | None
     """µs since the epoch."""
     text: str
@@ -137,6 +139,7 @@ def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
         message_id=ids[0] if ids else made_id(raw),
         in_reply_to=answered[0] if answered else None,
         references=read_ids(headers.text("references")),
+        thread_mark=thread_mark(headers.get("thread-index")),
         date=_moment(headers.get("date")),
         text=trimmed.new_text,
         full_text=text_of(lines),
@@ -162,6 +165,7 @@ def unparseable(raw: bytes) -> ParsedMail:
         message_id=made_id(raw),
         in_reply_to=None,
         references=(),
+        thread_mark=None,
         date=None,
         text="",
         full_text=decode(raw[:MAX_TEXT]),

@@ -8,12 +8,14 @@ survive lower-casing (base32). RFC 5322 §3.6.4; reference/email.md, section 4.
 import hmac
 import re
 from base64 import b32decode, b32encode
+from binascii import a2b_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
 
 from gateway.domain.clock import SECOND
+from gateway.domain.subject import REPLY_MARK
 
 REPLY_ADDRESS_LIFE = 365 * 86_400 * SECOND
 """µs for which a reply address names its conversation; after that, mail to it is ordinary mail."""
@@ -27,6 +29,7 @@ MADE_DOMAIN = "missing-message-id.invalid"
 """Right-hand side of the ids we make for mail that has none; such an id is never sent."""
 
 _MAC_BYTES = 10
+_INDEX_BYTES = 22
 _ADDRESS_TAG = b"reply\0"
 _ID_TAG = b"message-id\0"
 _RETURN_TAG = b"return-path\0"
@@ -37,9 +40,6 @@ RETURN_MAILBOX = "bounces"
 _RETURN_TOKEN_LENGTH = 42
 _OWN_ID = re.compile(r"<c\.([a-z2-7]{26})\.([a-z2-7]{26})\.([a-z2-7]{16})@[^<>@\s]+>", re.IGNORECASE)
 _ANGLED_ID = re.compile(r"<([^<>]*+)>")
-_REPLY_SUBJECT = re.compile(
-    r"(?:re|aw|antw|sv|vs|ref|rif|res|r|odp|ynt|отв|回复|回覆|答复)(?:\[[0-9]{1,3}\])?\s?[:：]", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,15 @@ def read_ids(header: str) -> tuple[str, ...]:
     return tuple(unique)[-MAX_IDS:]
 
 
+def thread_mark(header: str) -> str | None:
+    """What all mails of a thread have in common in Thread-Index (MS-OXOMSG §2.2.1.3): its first 22 bytes."""
+    try:
+        content = a2b_base64("".join(header[:MAX_ID].split()))
+    except ValueError:
+        return None
+    return f"thread-index:{content[:_INDEX_BYTES].hex()}" if len(content) >= _INDEX_BYTES else None
+
+
 def made_id(raw: bytes) -> str:
     """An id for a mail without Message-ID: the same for the same bytes."""
     return f"<{sha256(raw).hexdigest()}@{MADE_DOMAIN}>"
@@ -160,7 +169,7 @@ def references(before: Sequence[str], answered: str | None) -> tuple[str, ...]:
 
 def reply_subject(subject: str) -> str:
     """The subject of a reply: `Re: ` and the original as it was; never a second mark of a reply."""
-    return subject if _REPLY_SUBJECT.match(subject) else f"Re: {subject}".rstrip()
+    return subject if REPLY_MARK.match(subject) else f"Re: {subject}".rstrip()
 
 
 def _is_sendable(id_: str) -> bool:

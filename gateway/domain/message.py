@@ -117,6 +117,10 @@ class InboundMessage:
     """The conversation a proven thread marker names (mail reply token, call in progress)."""
     thread_ids: tuple[str, ...] = ()
     """Message-IDs this one answers, newest first (mail)."""
+    thread_names: tuple[str, ...] = ()
+    """What later messages of its thread may name it by, besides its own Message-ID."""
+    answers_subject: str | None = None
+    """The subject it answers (`domain.subject`), where it names no message that it answers."""
     thread_key: str | None = None
     """What makes one open conversation of several messages, besides the two addresses (call sid)."""
     reply_to: str | None = None

@@ -178,12 +178,13 @@ async def _remember_thread(
     tx: Tx, message: InboundMessage, organization_id: str, conversation_id: str
 ) -> None:
     own = message.metadata.get("message_id")
-    if isinstance(own, str) and own:
+    names = (*((own,) if isinstance(own, str) and own else ()), *message.thread_names)
+    for name in dict.fromkeys(names):
         await tx.later(
             "thread_id_insert",
             organization_id=organization_id,
             our_address=message.recipient,
-            thread_id=own,
+            thread_id=name,
             conversation_id=conversation_id,
         )
 

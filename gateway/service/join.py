@@ -2,16 +2,20 @@
 
 from typing import TYPE_CHECKING
 
+from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Origin, Priority, SessionType, Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, InboundMessage, JsonObject, Role
 from gateway.domain.ports import Row, Tx
+from gateway.domain.subject import base_subject
 from gateway.store.records import pack
 
 if TYPE_CHECKING:
     from gateway.service.accept import Route
 
+SUBJECT_COUNTS = 7 * 86_400 * SECOND
+"""µs since the last word in a thread for which a subject alone still means it."""
 _TRIES = 3
 """How often a conversation is looked for that others begin and end at the same moment."""
 
@@ -58,7 +62,29 @@ async def _find(
         if row is not None and message.role is not Role.USER:
             return row["id"], {}
         return None, {"previous_conversation_id": row["id"]} if row is not None else {}
-    return await find_mail_thread(tx, message, route)
+    found, metadata = await find_mail_thread(tx, message, route)
+    if found is None and not metadata and message.answers_subject is not None:
+        return await _find_by_subject(tx, message, route, end_user_id)
+    return found, metadata
+
+
+async def _find_by_subject(
+    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str
+) -> tuple[str | None, JsonObject]:
+    """A reply that names no mail: the newest thread of this very person, lately, about the same."""
+    rows = await tx.all(
+        "mail_conversations_lately",
+        organization_id=route.organization_id,
+        end_user_id=end_user_id,
+        our_address=message.recipient,
+        their_address=message.sender,
+        within=SUBJECT_COUNTS,
+    )
+    for row in rows:
+        if base_subject(row["subject"] or "") == message.answers_subject:
+            ended = row["ended_at"] is not None
+            return (None, {"previous_conversation_id": row["id"]}) if ended else (row["id"], {})
+    return None, {}
 
 
 async def find_mail_thread(tx: Tx, message: InboundMessage, route: "Route") -> tuple[str | None, JsonObject]:

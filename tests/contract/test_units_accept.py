@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from gateway.domain.ports import Store
 from gateway.service.close import close
 from gateway.service.converse import message_of_receipt
 from tests.contract import scene
+from tests.contract.conftest import MovableStore
 from tests.contract.scene import ORGANIZATION, PARTITIONS, ROUTE, arrive, conversation, mail, rows, sms
 
 
@@ -109,6 +111,28 @@ async def test_mail_joins_its_thread_only_from_the_same_sender(store: Store, by_
     proven = await arrive(store, mail(auth=SenderAuth.REPLY_TOKEN, **thread))  # type: ignore[arg-type]
     assert proven.conversation_id == first.conversation_id
     await scene.consistent(store, first.conversation_id)
+
+
+async def test_a_reply_that_names_no_mail_is_known_by_its_subject(store: MovableStore) -> None:
+    first = await arrive(store, mail())
+    reply = replace(mail("more"), answers_subject="a question")
+    assert (await arrive(store, reply)).conversation_id == first.conversation_id
+    for other in (
+        replace(mail(), answers_subject="another question"),
+        replace(mail(sender="eve@example.com"), answers_subject="a question"),
+        replace(mail(auth=SenderAuth.UNVERIFIED), answers_subject="a question"),
+    ):
+        assert (await arrive(store, other)).conversation_id != first.conversation_id
+    store.advance(8 * 86_400)
+    late = replace(mail("late"), answers_subject="a question")
+    assert (await arrive(store, late)).conversation_id != first.conversation_id
+
+
+async def test_a_thread_is_known_by_any_of_its_names(store: Store) -> None:
+    mark = "thread-index:00"
+    first = await arrive(store, replace(mail(), thread_names=(mark,)))
+    again = await arrive(store, replace(mail(answers=(mark,)), thread_names=(mark,)))
+    assert again.conversation_id == first.conversation_id
 
 
 async def test_mail_to_an_ended_thread_begins_the_next_conversation(store: Store) -> None:

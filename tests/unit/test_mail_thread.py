@@ -1,5 +1,7 @@
 """Reply addresses, message ids of ours, References and subjects."""
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +13,10 @@ from channels.email.thread import (
     read_ids,
     references,
     reply_subject,
+    thread_mark,
 )
 from gateway.domain.ids import new_id
+from gateway.domain.subject import answered_subject
 
 MARKS = ThreadMarks("mail.example.org", (b"new secret", b"old secret"))
 OLD = ThreadMarks("mail.example.org", (b"old secret",))
@@ -137,3 +141,28 @@ def test_references_stay_below_8_kb_and_hold_only_real_ids() -> None:
 def test_reply_subject(subject: str, reply: str) -> None:
     assert reply_subject(subject) == reply
     assert reply_subject(reply) == reply
+
+
+@pytest.mark.parametrize(
+    ("subject", "answered"),
+    [
+        ("Re: Your bill", "your bill"),
+        ("AW: Re[2]: Your   Bill ", "your bill"),
+        ("回复：您的账单是多少", "您的账单是多少"),
+        ("Your bill", None),
+        ("Re: Hi", None),
+        ("Re:" * 50, None),
+        ("", None),
+    ],
+)
+def test_which_subject_a_reply_answers(subject: str, answered: str | None) -> None:
+    assert answered_subject(subject) == answered
+
+
+def test_outlooks_mark_of_a_thread_stays_when_it_grows() -> None:
+    first = b64encode(bytes(range(22))).decode()
+    grown = b64encode(bytes(range(32))).decode()
+    assert thread_mark(first) == thread_mark(grown) == f"thread-index:{bytes(range(22)).hex()}"
+    assert thread_mark(f"{grown[:20]}\r\n {grown[20:]}") == thread_mark(grown)
+    for bad in ("", "AAAA", "not base64!", "ä" * 40):
+        assert thread_mark(bad) is None

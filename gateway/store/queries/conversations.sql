@@ -284,3 +284,10 @@ UPDATE conversations SET
     ttl_expires_at = {now} + idle_ttl
 WHERE id = :id AND ended_at IS NULL
 RETURNING status, last_input, next_turn_id, updated_at
+
+-- name: mail_conversations_lately
+-- Threads between two mailboxes in which something was said lately, the newest first.
+SELECT id, subject, ended_at FROM conversations
+WHERE organization_id = :organization_id AND end_user_id = :end_user_id AND channel = 'email'
+  AND our_address = :our_address AND their_address = :their_address AND last_message_at > {now} - :within
+ORDER BY created_at DESC, id DESC LIMIT 20
