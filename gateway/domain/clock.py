@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 SECOND = 1_000_000
 """Microseconds."""
@@ -22,7 +23,13 @@ class Clock:
 def rfc3339(microseconds: int) -> str:
     """A stored time as RFC 3339 text in UTC with `Z`."""
     seconds, fraction = divmod(microseconds, SECOND)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{fraction:06d}Z"
+    return f"{_second(seconds)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> str:
+    """The text of a whole second: most of what is written is of now."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def from_rfc3339(text: str) -> int:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, Literal, TypeVar
 
@@ -72,23 +72,20 @@ class SqliteTx(UnitOfWork):
 
     async def one(self, query: str, /, **params: Param) -> Row | None:
         """Return the first row, or None."""
-        sql = self._query(query, params).sqlite
-        row: Row | None = self._run(sql, params, sqlite3.Cursor.fetchone)
+        row: Row | None = self._run(query, params, sqlite3.Cursor.fetchone)
         return row
 
     async def all(self, query: str, /, **params: Param) -> list[Row]:
         """Return every row."""
-        sql = self._query(query, params).sqlite
-        return self._run(sql, params, sqlite3.Cursor.fetchall)
+        return self._run(query, params, sqlite3.Cursor.fetchall)
 
     async def run(self, query: str, /, **params: Param) -> int:
         """Run it; return how many rows it touched, triggers not counted."""
-        sql = self._query(query, params).sqlite
-        return self._run(sql, params, self._touched)
+        return self._run(query, params, self._touched)
 
     async def later(self, query: str, /, **params: Param) -> None:
         """Run it now: nothing is won by waiting."""
-        await self.run(query, **params)
+        self._run(query, params, _unread)
 
     async def many(self, query: str, rows: Sequence[Mapping[str, Param]], /) -> None:
         """Run it once for each set of parameters."""
@@ -99,11 +96,15 @@ class SqliteTx(UnitOfWork):
             self._fail(error)
             raise
 
-    def _run(self, sql: str, params: dict[str, Param], take: Callable[[sqlite3.Cursor], T]) -> T:
+    def _run(self, name: str, params: dict[str, Param], take: Callable[[sqlite3.Cursor], T]) -> T:
+        sql = self._query(name, params).sqlite
         try:
-            # closing resets the statement: one left half-read after RETURNING would refuse the COMMIT
-            with closing(self._connection.execute(sql, bind_sqlite(params))) as cursor:
+            cursor = self._connection.execute(sql, bind_sqlite(params))
+            try:
                 return take(cursor)
+            finally:
+                # resets the statement: one left half-read after RETURNING would refuse the COMMIT
+                cursor.close()
         except sqlite3.Error as error:
             self._fail(error)
             raise
@@ -122,6 +123,10 @@ class SqliteTx(UnitOfWork):
         self.failure = translated(error)
         if self.failure is not error:
             raise self.failure from error
+
+
+def _unread(_cursor: sqlite3.Cursor) -> None:
+    """Nobody asks what came of it."""
 
 
 class _Waiting:
