@@ -1,4 +1,4 @@
-"""What reading a mail costs: the gateway's reader beside the standard library's, by turns in one run.
+"""What mail costs: reading it, beside the standard library's reader, and taking it in (see `mail_flow`).
 
 Both are given the same mails of some 10 KB and asked for the same: the headers that matter, the text, the
 attachments. Ours also finds the new text, tells what kind of mail it is, and survives what is hostile.
@@ -17,6 +17,7 @@ from typing import Any
 
 from channels.email.parse import parse_mail
 from channels.email.reader import MailReader
+from gateway.bench import mail_flow
 from gateway.bench.machine import Machine, this_machine
 from gateway.bench.report import table
 
@@ -56,6 +57,8 @@ class MailFigures:
     machine: Machine
     bytes_of_a_mail: int
     rates: dict[str, list[float]] = field(default_factory=dict)
+    flow: list[mail_flow.FlowFigures] = field(default_factory=list)
+    """How it is taken in and answered: one."""
 
     def ratio(self, name: str) -> float:
         """How many times as fast as the standard library."""
@@ -71,6 +74,7 @@ def measure(size: Size) -> MailFigures:
         for name, read in ((STDLIB, _read_plainly), (PARSER, parse_mail)):
             figures.rates.setdefault(name, []).append(_rate(mails, read))
         figures.rates.setdefault(PROCESSES, []).append(asyncio.run(_rate_of_processes(mails)))
+    figures.flow.append(mail_flow.measure(mails, size.rounds))
     return figures
 
 
@@ -89,6 +93,7 @@ def as_object(figures: MailFigures) -> dict[str, Any]:
             f"{name.replace(' ', '_')}_to_standard_library": round(figures.ratio(name), 3)
             for name in (PARSER, PROCESSES)
         },
+        "smtp": mail_flow.as_object(figures.flow[0]),
     }
 
 
@@ -106,6 +111,8 @@ def as_text(figures: MailFigures) -> str:
             f" medians of {size.rounds} rounds",
             "",
             *table([("", "mails/s", "spread", "to standard library"), *rows]),
+            "",
+            *mail_flow.as_lines(figures.flow[0]),
         ]
     )
 

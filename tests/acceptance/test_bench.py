@@ -70,3 +70,6 @@ def test_reading_mail_is_measured_beside_the_standard_library() -> None:
         "parser_to_standard_library",
         "reading_processes_to_standard_library",
     }
+    smtp = figures["smtp"]
+    assert all(rate > 0 for rates in smtp["mails_per_second"].values() for rate in rates)
+    assert set(smtp["ratios"]) == {"a_connection_each", "reused_connections"}
