@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from dns.resolver import NoResolverConfiguration
 from starlette.routing import Route
 
 from channels.contract import Ingress
@@ -32,7 +33,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
 from gateway.domain.ports import Store
 from gateway.service.deliver import bound_ids
-from gateway.settings import GatewayConfig, MailAuthMode, Settings, SmsProvider, VoiceMode
+from gateway.settings import GatewayConfig, MailAuthMode, Settings, SettingsError, SmsProvider, VoiceMode
 
 
 def twilio_credentials(settings: Settings) -> TwilioCredentials | None:
@@ -118,7 +119,11 @@ def _sender_check(settings: Settings, clock: Clock, threads: Executor) -> Sender
             if settings.mail_domain == "localhost" and settings.dns_server is None:
                 return BelieveNobody()
             server = settings.dns_server
-            dns = CachedDns((server.host, server.port) if server else None)
+            try:
+                dns = CachedDns((server.host, server.port) if server else None)
+            except (NoResolverConfiguration, ValueError):
+                problem = "GATEWAY_DNS_SERVER: there is no name server to ask who sent a mail; name one"
+                raise SettingsError([problem]) from None
             return OwnCheck(dns, clock, threads, settings.mail_arc_sealers)
 
 
@@ -137,10 +142,13 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def dkim_signer(settings: Settings) -> DkimSigner | None:
-    """What signs our mail; None where no key is configured. Raises OSError or ValueError where it is none."""
+    """What signs our mail; None where no key is configured. Raises OSError, or SettingsError."""
     if settings.dkim_selector is None or settings.dkim_key_file is None:
         return None
-    return DkimSigner.from_file(settings.mail_domain, settings.dkim_selector, settings.dkim_key_file)
+    try:
+        return DkimSigner.from_file(settings.mail_domain, settings.dkim_selector, settings.dkim_key_file)
+    except ValueError as error:
+        raise SettingsError([f"GATEWAY_DKIM_KEY_FILE: {error}"]) from None
 
 
 @dataclass(frozen=True, slots=True)

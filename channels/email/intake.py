@@ -232,6 +232,7 @@ class MailIntake:
                 "subject": mail.subject or None,
                 "message_id": mail.message_id,
                 "in_reply_to": mail.in_reply_to,
+                "recipients": list(mail.recipients),
                 "references": list(mail.references),
                 "full_text": mail.full_text,
                 "quoted_text": mail.quoted_text,

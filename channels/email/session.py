@@ -7,7 +7,6 @@ another server might read it as two (CVE-2023-51764 and its kin).
 """
 
 import asyncio
-import re
 import ssl
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from aiosmtpd.smtp import MISSING, SMTP, syntax
 TRY_LATER = "451 4.3.0 Not now, try again later"
 SHUTTING_DOWN = "421 4.3.2 Shutting down, try again later"
 _TOO_MUCH = "552 5.3.4 Too much mail data"
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+_DOT = b".\r\n"
+_END = b"\r\n.\r\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,13 +234,13 @@ class MailSession(SMTP):
         held = 0
         try:
             refusal = await self._read_into(body)
-            if refusal is None and _BARE.search(body):
+            if refusal is None and _has_bare_line_end(body):
                 refusal = "550 5.6.0 Bare CR or LF in the mail"
             if refusal is not None:
                 return refusal
             assert self.envelope is not None
             held = len(body)
-            self.envelope.content = bytes(body)
+            self.envelope.content = _unstuffed(body)
             body.clear()
             reply: Any = await self._call_handler_hook("DATA")
             return TRY_LATER if reply is MISSING else str(reply)
@@ -248,22 +248,24 @@ class MailSession(SMTP):
             self._gate.release(held or len(body))
 
     async def _read_into(self, body: bytearray) -> str | None:
+        """Take the mail up to the dot that ends it, a line of its own; None, or why it is dropped.
+
+        Read from one line that ends in a dot to the next: looking at every line costs more than the rest.
+        """
         refusal: str | None = None
-        at_line_start = True
+        before = b"\r\n"
         while True:
             try:
-                piece = await self._reader.readuntil(b"\r\n")
-                ended = True
+                piece = await self._reader.readuntil(_DOT)
             except asyncio.LimitOverrunError as overrun:
                 piece = await self._reader.read(overrun.consumed)
-                ended = False
-            if at_line_start and piece == b".\r\n":
-                return refusal
-            if at_line_start and piece.startswith(b"."):
-                piece = piece[1:]  # RFC 5321 §4.5.2
-            at_line_start = ended
+            tail = before + piece
+            ended = tail.endswith(_END)
             if refusal is None:
-                refusal = self._keep(body, piece)
+                refusal = self._keep(body, piece[: -len(_DOT)] if ended else piece)
+            if ended:
+                return refusal
+            before = tail[-2:]
 
     def _keep(self, body: bytearray, piece: bytes) -> str | None:
         """Append a piece, or drop all and say why."""
@@ -294,3 +296,16 @@ class LmtpSession(MailSession):
     async def smtp_EHLO(self, arg: str) -> None:  # noqa: N802
         """A greeting of SMTP."""
         await self.push("500 5.5.1 This is LMTP, say LHLO")
+
+
+def _has_bare_line_end(body: bytearray) -> bool:
+    """Whether a CR or LF stands alone: another server might end a line there (RFC 5321 §2.3.8)."""
+    pairs = body.count(b"\r\n")
+    return body.count(b"\r") != pairs or body.count(b"\n") != pairs
+
+
+def _unstuffed(body: bytearray) -> bytes:
+    """The mail without the dots that were put before its own (RFC 5321 §4.5.2)."""
+    if body.startswith(b"."):
+        del body[0]
+    return bytes(body).replace(b"\r\n.", b"\r\n")

@@ -7,6 +7,7 @@ import pytest
 from channels.email.auth.dns import RecordType
 from channels.email.records import wanted_records
 from channels.email.sign import key_record, make_private_key, read_private_key
+from gateway.app import Plan, Role, StartRefused, running
 from gateway.commands.findings import Verdict
 from gateway.commands.mail_checks import mail_findings
 from gateway.settings import Settings, load_settings
@@ -70,3 +71,22 @@ async def test_without_a_key_nothing_is_signed(tmp_path: Path, key: str) -> None
         environ = {"GATEWAY_MAIL_DOMAIN": "example.org", "GATEWAY_DNS_SERVER": f"127.0.0.1:{dns.port}"}
         settings = load_settings(environ, config_path=None, data_dir=tmp_path, host="127.0.0.1", port=0)
         assert (await verdicts(settings))["mail DKIM"] is Verdict.SKIP
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"GATEWAY_DKIM_KEY_FILE": "broken.pem"}, "GATEWAY_DKIM_KEY_FILE"),
+        ({"GATEWAY_DNS_SERVER": "not.an.address:53"}, "GATEWAY_DNS_SERVER"),
+    ],
+)
+async def test_what_cannot_work_stops_the_start(
+    tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.pem").write_text("no key")
+    async with fake_dns() as dns:
+        told_so = told(tmp_path, dns, GATEWAY_SMTP_PORT="0", GATEWAY_SMTP_RELAY_URL="smtp://r", **change)
+        with pytest.raises(StartRefused, match=named):
+            async with running(told_so, Plan(roles=frozenset(Role), migrate=True)):
+                pass
