@@ -358,7 +358,7 @@ async def test_an_agent_that_ends_the_conversation(store: MovableStore) -> None:
 async def test_a_mail_is_answered_below_it(store: MovableStore) -> None:
     first = scene.mail()
     accepted = await arrive(store, first)
-    second = scene.mail(answers=(first.provider_message_id,))
+    second = scene.mail("and this", answers=(first.provider_message_id,))
     await arrive(store, second)
     claim = await claimed(store, accepted.conversation_id)
     assert claim.conversation.channel is Channel.EMAIL
