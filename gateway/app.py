@@ -114,6 +114,13 @@ class Plan:
     announce: Callable[[str], None] | None = None
     """Told the ready line."""
 
+    @property
+    def needs_bus(self) -> bool:
+        """Who only takes in what comes leaves it in the outbox until the broker is back."""
+        works = self.roles - {Role.SERVE, Role.SMTP}
+        converses = Role.SERVE in self.roles and self.surface is not Surface.PUBLIC
+        return bool(works) or converses
+
 
 class StartRefused(Exception):
     """The process cannot start; the message says what to do, in one line."""
@@ -478,6 +485,7 @@ class _Start:
             surface=self._plan.surface,
             webhook_routes=routes,
             checks={"bus": bus.check},
+            spared=frozenset() if self._plan.needs_bus else frozenset({"bus"}),
             spool=spool,
             version=__version__,
         )

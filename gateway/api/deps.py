@@ -60,6 +60,8 @@ class ApiDeps:
     webhook_routes: Sequence[BaseRoute]
     checks: Mapping[str, Check]
     """For /readyz, besides the database."""
+    spared: frozenset[str] = frozenset()
+    """The checks without which this process still does its work: it is degraded then, and ready."""
     spool: SpoolState | None = None
     """Where webhooks go while the database is away; None: nowhere."""
     version: str

@@ -32,19 +32,20 @@ async def healthz() -> Response:
 async def readyz(deps: Deps) -> Response:
     """Whether everything this process needs answers; 503 names what does not.
 
-    Without its database, a process that spools what comes in is `degraded`, and ready.
+    Who only takes in what comes is `degraded`, and ready, without the broker; and, where it spools, without
+    the database.
     """
     checks: dict[str, Check] = {"database": lambda: _database(deps), **deps.checks}
     results = await asyncio.gather(*(_checked(check) for check in checks.values()))
     faults = {name: fault for name, fault in zip(checks, results, strict=True) if fault}
     told = {name: faults.get(name, "ok") for name in checks}
-    status = "ready"
+    spared = set(deps.spared)
     if deps.spool is not None:
         told["spool"] = "full" if deps.spool.full else f"{deps.spool.waiting} waiting"
-        if not deps.spool.full and ("database" in faults or deps.spool.waiting):
-            status = "degraded"
-            faults.pop("database", None)
-    if not faults:
+        if not deps.spool.full:
+            spared.add("database")
+    status = "degraded" if faults or (deps.spool is not None and deps.spool.waiting) else "ready"
+    if faults.keys() <= spared:
         return Response(to_json({"status": status, "checks": told}), media_type="application/json")
     return error_response(
         503,

@@ -16,12 +16,16 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from gateway.api.application import ApiDeps, Surface, build_api
+from gateway.app import Plan, Role
 from gateway.bus.asyncapi import asyncapi_document
 from gateway.domain.clock import Clock
+from gateway.domain.errors import Unavailable
 from gateway.http_server import HttpServer
 from gateway.service.keys import create_key, list_keys, revoke_key
 from gateway.settings import KeyRole
 from gateway.store.attachment_folder import AttachmentFolder
+from gateway.store.engine import open_store
+from gateway.store.spool import Spool
 from tests.integration.api import V2, Api
 
 NOWHERE = "550e8400-e29b-41d4-a716-446655440000"
@@ -240,7 +244,6 @@ async def webhook(request: Request) -> PlainTextResponse:
 def deps(api: Api, surface: Surface, **more: Any) -> ApiDeps:
     """The parts of a running gateway, for another application."""
     return ApiDeps(
-        store=api.app.store,
         waiting=None,  # type: ignore[arg-type]  # no turn is asked for
         files=AttachmentFolder(api.app.settings.data_dir),
         config=api.app.configured.current,
@@ -250,7 +253,7 @@ def deps(api: Api, surface: Surface, **more: Any) -> ApiDeps:
         clock=Clock(),
         surface=surface,
         webhook_routes=[Route("/webhooks/some", webhook, methods=["GET", "POST"])],
-        **{"checks": {"bus": healthy}, "version": "1", **more},
+        **{"store": api.app.store, "checks": {"bus": healthy}, "version": "1", **more},
     )
 
 
@@ -309,6 +312,47 @@ async def test_readiness_names_what_does_not_answer(api: Api, served: Any) -> No
             "message": "bus: no connection",
             "checks": {"database": "ok", "bus": "no connection"},
         }
+
+
+async def test_who_does_without_what_is_away_is_degraded_and_ready(
+    api: Api, served: Any, tmp_path: Path
+) -> None:
+    async def readiness(**more: Any) -> tuple[int, Any]:
+        url = await served(deps(api, Surface.PUBLIC, **more))
+        async with api.session.get(f"{url}/readyz") as answer:
+            return answer.status, await answer.json()
+
+    broker_away = {"checks": {"bus": broken}, "spared": frozenset({"bus"})}
+    told = {"database": "ok", "bus": "no connection"}
+    assert await readiness(**broker_away) == (200, {"status": "degraded", "checks": told})
+    nowhere = open_store("postgresql://nobody@127.0.0.1:1/none", Clock())
+    async with nowhere as away, Spool(tmp_path / "spool", Clock(), max_bytes=64 * 1024) as spool:
+        status, body = await readiness(spool=spool)
+        assert (status, body["status"], body["checks"]["spool"]) == (200, "ready", "0 waiting")
+        await spool.put("message", b"{}", "")
+        status, body = await readiness(spool=spool, store=away)
+        assert (status, body["status"], body["checks"]["spool"]) == (200, "degraded", "1 waiting")
+        with pytest.raises(Unavailable):
+            await spool.put("message", b"x" * 100_000, "")
+        status, body = await readiness(spool=spool, store=away)
+        assert (status, body["error"], body["checks"]["spool"]) == (503, "unavailable", "full")
+
+
+@pytest.mark.parametrize(
+    ("roles", "surface", "needed"),
+    [
+        ({Role.SERVE}, Surface.PUBLIC, False),
+        ({Role.SMTP}, Surface.ALL, False),
+        ({Role.SERVE}, Surface.ALL, True),
+        ({Role.SERVE}, Surface.PRIVATE, True),
+        ({Role.RELAY}, Surface.ALL, True),
+        (set(Role), Surface.ALL, True),
+    ],
+)
+def test_whoever_works_or_converses_needs_the_broker(
+    roles: set[Role], surface: Surface, needed: bool
+) -> None:
+    assert Plan(roles=frozenset(roles), surface=surface).needs_bus is needed
 
 
 async def test_a_fault_of_ours_tells_nothing(api: Api, served: Any) -> None:
