@@ -1,5 +1,6 @@
 """Reports about mail of ours: shown with its message; an address that takes no mail gets no more."""
 
+from gateway.domain.clock import SECOND
 from gateway.domain.delivery import Failure, PartState, Receipt
 from gateway.domain.ids import new_id
 from gateway.domain.mail_report import MailReport, ReportKind
@@ -15,6 +16,10 @@ _STATES = {
     ReportKind.RETURNED: PartState.FAILED,
     ReportKind.DELIVERED: PartState.DELIVERED,
 }
+MOST_RETURNED, WITHIN = 5, 7 * 86_400 * SECOND
+"""Mails that came back from one address, within so many µs, after which it gets no more."""
+SOFT_BOUNCES = "soft_bounces"
+"""Why an address is suppressed that has sent so many back."""
 COMPLAINT = "complaint"
 """Why an address is suppressed whose owner called a mail of ours spam."""
 
@@ -29,6 +34,8 @@ async def take_report(tx: Tx, report: MailReport) -> bool:
         await _settle(tx, delivery, state, report)
     if report.kind is ReportKind.BAD_ADDRESS:
         await draw_consequences(tx, delivery, Failure.BAD_ADDRESS, report.code or report.kind.value)
+    if report.kind is ReportKind.RETURNED:
+        await _count(tx, delivery)
     if report.kind is ReportKind.COMPLAINT:
         pair = (ANY, delivery["recipient"])
         await suppress(tx, delivery["organization_id"], Channel.EMAIL, pair, COMPLAINT)
@@ -61,6 +68,16 @@ async def _settle(tx: Tx, delivery: Row, state: PartState, report: MailReport) -
             part_index=0,
         ),
     )
+
+
+async def _count(tx: Tx, delivery: Row) -> None:
+    """An address that sends back again and again is full, or nobody's any more."""
+    organization_id, recipient = delivery["organization_id"], delivery["recipient"]
+    row = await tx.one(
+        "mail_returned_lately", organization_id=organization_id, recipient=recipient, within=WITHIN
+    )
+    if row is not None and row["returned"] >= MOST_RETURNED:
+        await suppress(tx, organization_id, Channel.EMAIL, (ANY, recipient), SOFT_BOUNCES)
 
 
 async def _note(tx: Tx, conversation_id: str, report: MailReport) -> None:

@@ -8,10 +8,11 @@ from gateway.domain.mail_report import MailReport, ReportKind
 from gateway.domain.message import Channel
 from gateway.domain.ports import Row, Store
 from gateway.service.deliver import LaneClaim, claim_lane, settle_part_and_delivery
-from gateway.service.mail_reports import take_report
+from gateway.service.mail_reports import MOST_RETURNED, take_report
 from gateway.service.parts import PartClaim, claim_part
 from gateway.service.suppress import suppressed
 from tests.contract import scene
+from tests.contract.conftest import MovableStore
 from tests.contract.scene import ORGANIZATION, OUR_MAILBOX, THEIR_MAILBOX, arrive, mail, rows
 
 NOW = 1_700_000_000_000_000
@@ -27,7 +28,8 @@ async def sent(store: Store) -> tuple[str, Row]:
     part = Part(delivery_id=delivery["id"], index=0, text="", hash="")
     attempt = await store.write(claim_part, claim.ref, part, "smtp", [PartText("fine")])
     assert isinstance(attempt, PartClaim)
-    await store.write(settle_part_and_delivery, claim.ref, claim.delivery, part, "<c.1@example.org>")
+    own_id = f"<{delivery['id']}@example.org>"
+    await store.write(settle_part_and_delivery, claim.ref, claim.delivery, part, own_id)
     return accepted.conversation_id, delivery
 
 
@@ -85,3 +87,21 @@ async def test_a_report_about_nothing_of_ours_changes_nothing(store: Store) -> N
     assert not await store.write(take_report, report(ReportKind.BAD_ADDRESS, delivery_id=new_id()))
     assert not await store.write(take_report, report(ReportKind.BAD_ADDRESS, message_id=new_id()))
     assert not await store.write(take_report, report(ReportKind.BAD_ADDRESS))
+
+
+async def test_an_address_that_sends_back_five_times_a_week_gets_no_more(store: MovableStore) -> None:
+    for number in range(MOST_RETURNED):
+        assert not await silenced(store)
+        _, delivery = await sent(store)
+        for _ in range(2):
+            await store.write(take_report, report(ReportKind.RETURNED, "4.2.2", delivery_id=delivery["id"]))
+        store.advance(3600 * (number + 1))
+    assert await silenced(store)
+
+
+async def test_what_came_back_long_ago_does_not_count(store: MovableStore) -> None:
+    for _ in range(MOST_RETURNED):
+        _, delivery = await sent(store)
+        await store.write(take_report, report(ReportKind.RETURNED, "4.2.2", delivery_id=delivery["id"]))
+        store.advance(2 * 86_400)
+    assert not await silenced(store)

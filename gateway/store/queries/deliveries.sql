@@ -231,3 +231,9 @@ SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY number LIMIT 1
 
 -- name: delivery_of_message @postgres
 SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY number LIMIT 1 FOR UPDATE
+
+-- name: mail_returned_lately
+-- How many mails to an address have come back lately, whatever the reason.
+SELECT COUNT(*) AS returned FROM deliveries
+WHERE organization_id = :organization_id AND recipient = :recipient AND channel = 'email' AND state = 'failed'
+  AND created_at > {now} - :within AND error_code <> 'suppressed'
