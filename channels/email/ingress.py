@@ -12,7 +12,7 @@ from aiosmtpd.proxy_protocol import ProxyData
 from aiosmtpd.smtp import Envelope, Session
 
 from channels.email.auth.sender import MailArrival
-from channels.email.intake import Intake, MailIntake, Outcome
+from channels.email.intake import MailIntake, Outcome
 from channels.email.session import SHUTTING_DOWN, TRY_LATER, Gate, LmtpSession, MailSession, SessionLimits
 from gateway.domain.errors import GatewayError, Unavailable
 
@@ -139,19 +139,25 @@ class _Hooks:
         )
         try:
             async with asyncio.timeout(self._gate.limits.work_seconds):
-                return _reply(await self._intake.take_in(arrival, envelope.rcpt_tos, PROVIDER))
+                intake = await self._intake.take_in(arrival, envelope.rcpt_tos, PROVIDER)
         except (Unavailable, TimeoutError) as error:
             log.warning("mail put off", extra={"action": "mail_deferred", "reason": type(error).__name__})
             return TRY_LATER
         except GatewayError as error:
             log.warning("mail refused", extra={"action": "mail_refused", "reason": error.code.value})
             return "554 5.6.0 This mail cannot be taken"
+        if intake.outcome not in (Outcome.ACCEPTED, Outcome.REPORTED):
+            log.warning(
+                "mail refused",
+                extra={
+                    "action": "mail_refused",
+                    "reason": intake.outcome.value,
+                    "size": len(envelope.content),
+                },
+            )
+        return _REPLIES[intake.outcome].format(intake.message_id)
 
     async def handle_exception(self, error: Exception) -> str:
         """Our fault, so the client keeps its mail; aiosmtpd would answer 500 and show the error."""
         log.error("mail session failed", extra={"action": "mail_session_failed"}, exc_info=error)
         return TRY_LATER
-
-
-def _reply(intake: Intake) -> str:
-    return _REPLIES[intake.outcome].format(intake.message_id)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
+from prometheus_client import Counter
+
 from channels.contract import Ingress
 from channels.email.auth.sender import Judgement, MailArrival, SenderCheck, Standing
 from channels.email.kind import MailKind
@@ -33,6 +35,12 @@ MAX_HOPS = 25
 """Servers a mail has passed; more is a loop."""
 MAX_FILES = 50
 """Files of one mail that are kept."""
+
+
+TAKEN = Counter("gateway_mail_in", "Mails that came in, by what became of them", ["provider", "outcome"])
+SENDERS = Counter(
+    "gateway_mail_senders", "Mails that came in, by what is known of their sender", ["standing"]
+)
 
 
 class Outcome(StrEnum):
@@ -119,6 +127,11 @@ class MailIntake:
 
         Raises Unavailable where it could not be stored now, and other GatewayErrors where it never can.
         """
+        intake = await self._take_in(arrival, addresses, provider)
+        TAKEN.labels(provider, intake.outcome.value).inc()
+        return intake
+
+    async def _take_in(self, arrival: MailArrival, addresses: Sequence[str], provider: str) -> Intake:
         mail = await self._reader.read(arrival.raw, arrival.mail_from)
         if mail.hops > MAX_HOPS:
             return Intake(Outcome.LOOPED)
@@ -131,6 +144,7 @@ class MailIntake:
         if not recipients:
             return Intake(Outcome.NO_MAILBOX)
         judgement = await self._judge(arrival, mail)
+        SENDERS.labels(judgement.standing.value).inc()
         if judgement.standing is Standing.UNDECIDED:
             return Intake(Outcome.UNDECIDED)
         if judgement.standing is Standing.REFUSED and arrival.client is not None:

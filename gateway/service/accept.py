@@ -72,7 +72,7 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         verified=message.sender_auth.proven,
         source=message.channel.value,
     )
-    admission = await admit(tx, message, route)
+    admission = await admit(tx, message, route, end_user.record_id)
     answered = admission.unanswered is None
     conversation_id, row = await join(tx, message, route, end_user.record_id, answered=answered)
     await _store(tx, message, route, message_id, row, admission)

@@ -24,11 +24,15 @@ class Unanswered(StrEnum):
     """No reply would reach the sender, or it would reach others too."""
     LOOP = "loop"
     """A machine seems to answer our answers: too many of them, or the same words again."""
+    FLOOD = "flood"
+    """Somebody may be writing in another's name, to have us write to them."""
 
 
 MOST_LATELY, LATELY = 5, 600 * SECOND
 """Answers of the agent in one conversation by mail, within so many µs."""
 MOST_A_DAY, A_DAY = 20, 86_400 * SECOND
+MOST_UNPROVEN, AN_HOUR = 100, 3600 * SECOND
+"""Conversations that an unproven address begins within so many µs, and are answered."""
 SAME_WORDS = 3600 * SECOND
 """µs within which the same words again are not answered again."""
 
@@ -45,8 +49,8 @@ class Admission:
 ANSWERED = Admission()
 
 
-async def admit(tx: Tx, message: InboundMessage, route: "Route") -> Admission:
-    """Decide by what the message is and what is in force for its sender."""
+async def admit(tx: Tx, message: InboundMessage, route: "Route", end_user_id: str) -> Admission:
+    """Decide by what the message is and what is in force for its sender, whose record is `end_user_id`."""
     if message.role is not Role.USER:
         return ANSWERED
     if not message.answerable:
@@ -55,7 +59,17 @@ async def admit(tx: Tx, message: InboundMessage, route: "Route") -> Admission:
         return await _keyword(tx, message, route.organization_id, route.consent)
     if message.channel is Channel.EMAIL and await _loops(tx, message, route):
         return Admission(Unanswered.LOOP)
+    if not message.sender_auth.proven and await _floods(tx, route.organization_id, end_user_id):
+        return Admission(Unanswered.FLOOD)
     return ANSWERED
+
+
+async def _floods(tx: Tx, organization_id: str, end_user_id: str) -> bool:
+    """Whether so much comes from an unproven address that our answers may be meant to fill its mailbox."""
+    row = await tx.one(
+        "conversations_lately", organization_id=organization_id, end_user_id=end_user_id, within=AN_HOUR
+    )
+    return row is not None and bool(row["begun"] >= MOST_UNPROVEN)
 
 
 async def _loops(tx: Tx, message: InboundMessage, route: "Route") -> bool:

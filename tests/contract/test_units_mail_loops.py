@@ -3,7 +3,8 @@
 import json
 from dataclasses import replace
 
-from gateway.service.admit import A_DAY, LATELY, MOST_A_DAY, MOST_LATELY
+from gateway.domain.message import SenderAuth
+from gateway.service.admit import A_DAY, LATELY, MOST_A_DAY, MOST_LATELY, MOST_UNPROVEN
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import arrive, mail, rows
@@ -58,3 +59,12 @@ async def test_the_same_words_are_answered_once_an_hour(store: MovableStore) -> 
     assert (await written(store, "Really.", conversation_id))[1]
     store.advance(3601)
     assert (await written(store, "We got your mail.", conversation_id))[1]
+
+
+async def test_our_answers_fill_nobodys_mailbox_in_anothers_name(store: MovableStore) -> None:
+    unproven = [mail(f"number {number}", auth=SenderAuth.UNVERIFIED) for number in range(MOST_UNPROVEN + 2)]
+    accepted = [await arrive(store, message) for message in unproven]
+    assert [a.turn_expected for a in accepted] == [True] * MOST_UNPROVEN + [False] * 2
+    assert (await arrive(store, mail("it is me"))).turn_expected
+    store.advance(3601)
+    assert (await arrive(store, mail("later", auth=SenderAuth.UNVERIFIED))).turn_expected

@@ -291,3 +291,8 @@ SELECT id, subject, ended_at FROM conversations
 WHERE organization_id = :organization_id AND end_user_id = :end_user_id AND channel = 'email'
   AND our_address = :our_address AND their_address = :their_address AND last_message_at > {now} - :within
 ORDER BY created_at DESC, id DESC LIMIT 20
+
+-- name: conversations_lately
+-- How many a person has begun lately.
+SELECT COUNT(*) AS begun FROM conversations
+WHERE organization_id = :organization_id AND end_user_id = :end_user_id AND created_at > {now} - :within
