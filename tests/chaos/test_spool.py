@@ -90,3 +90,32 @@ async def test_webhooks_and_mail_are_taken_while_the_database_is_away(
         assert await fetch_value(services.database_url, MAILS) == 1
         assert (await ready(deployment))["status"] == "ready"
         assert await deployment.processes["serve-1"].terminate() == 0
+
+
+@pytest.mark.timeout(120)
+async def test_a_process_that_ends_in_an_outage_leaves_what_it_took_to_the_next(
+    tmp_path: Path,
+    random: Random,
+    twilio: TwilioProcess,
+    rabbit_url: str,
+    amqp_prefix: str,
+    private_postgres: PrivatePostgres,
+) -> None:
+    services = Services(rabbit_url, amqp_prefix, private_postgres.url)
+    folder = tmp_path / "spool"
+    async with distributed(
+        tmp_path / "gateway", World(twilio.url), services, workers=1, GATEWAY_SPOOL_DIR=str(folder)
+    ) as deployment:
+        deployment.urls = deployment.urls[:1]
+        serving = deployment.processes["serve-1"]
+        await asyncio.to_thread(private_postgres.kill)
+        traffic = Traffic(deployment, random, 20, 5)
+        await traffic.send(per_second=40)
+        assert set(traffic.statuses) == {"200"}
+        assert await serving.terminate() == 0
+        assert await asyncio.to_thread(spooled, folder) == 20
+        await asyncio.to_thread(private_postgres.start)
+        await serving.start()
+        await drained(folder)
+        await settled(deployment, SETTLE_SECONDS)
+        check(traffic, twilio)
