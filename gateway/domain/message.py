@@ -135,7 +135,10 @@ class InboundMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """What `accept` did with a message."""
+    """What `accept` did with a message.
+
+    Of one that was spooled, because the database is away, the conversation and the end user are "" so far.
+    """
 
     conversation_id: str
     message_id: str
