@@ -48,6 +48,7 @@ _TAGS = {
     "turns": "What the end user says and the agent answers: whole, as a stream, polled, as a transcript.",
     "operators": "People who answer: their replies, handoffs, approvals. Needs the role `operator`.",
     "identity": "End users, their addresses and their history across channels.",
+    "consent": "Who may not be written to, and what they said about it. Needs the role `operator`.",
     "agents": "Who answers, and whether they are paused.",
     "organisation": "The kill switch of the whole organisation.",
     "simulations": "A script replayed against an agent, with a report that can be compared.",

@@ -3,7 +3,8 @@
 from pydantic import ConfigDict, Field
 
 from gateway.api.cursors import position_cursor
-from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example
 from gateway.domain.clock import rfc3339
 from gateway.domain.consent import ConsentSource, ConsentState
 from gateway.domain.message import Channel
@@ -11,6 +12,29 @@ from gateway.service.browse import Page
 from gateway.service.consent import Consent
 from gateway.service.suppress import Suppression
 
+_SUPPRESSION: examples.Example = {
+    "id": "018f7ea6-8293-7495-a6b7-c2d3e4f50718",
+    "channel": "sms",
+    "our_address": "+15550100",
+    "their_address": "+14155550123",
+    "reason": "keyword",
+    "lifted_by_start": True,
+    "derived": False,
+    "created_at": "2024-05-14T12:05:00.000000Z",
+}
+_CONSENT: examples.Example = {
+    "id": "018f7ea6-8293-7495-a6b7-c2d3e4f50719",
+    "channel": "sms",
+    "our_address": "+15550100",
+    "their_address": "+14155550123",
+    "state": "opted_out",
+    "source": "keyword",
+    "detail": "STOP",
+    "actor": None,
+    "conversation_id": "018f7e9c-5a3b-7c1d-9e2f-4a5b6c7d8e9f",
+    "message_id": "018f7e9c-7c5d-7e3f-9041-6c7d8e9fa0b1",
+    "created_at": "2024-05-14T12:05:00.000000Z",
+}
 _ADDRESS = "A number in E.164, or a mailbox; its channel says which."
 
 
@@ -34,6 +58,8 @@ class SuppressBody(Request):
 class SuppressionShape(Shape):
     """Somebody who is not written to."""
 
+    model_config = example(_SUPPRESSION)
+
     id: Uuid
     channel: Channel
     our_address: str | None = Field(description="null: none of our addresses may write to them.")
@@ -50,6 +76,8 @@ class SuppressionShape(Shape):
 
 class SuppressionList(Shape):
     """What is in force, newest first."""
+
+    model_config = example(examples.page(_SUPPRESSION))
 
     items: list[SuppressionShape]
     has_more: HasMore
@@ -74,6 +102,8 @@ class ConsentShape(Shape):
 
 class ConsentList(Shape):
     """The ledger, newest first."""
+
+    model_config = example(examples.page(_CONSENT))
 
     items: list[ConsentShape]
     has_more: HasMore
