@@ -46,7 +46,7 @@ async def refused(act: Awaitable[object]) -> ErrorCode:
 
 async def handed(store: Store) -> tuple[str, str]:
     """A conversation that waits for a person, and the handoff."""
-    accepted = await arrive(store, sms("help"))
+    accepted = await arrive(store, sms("a person, please"))
     turn = await claimed(store, accepted.conversation_id)
     await answer(store, turn, "one moment", path=Path.HANDOFF, handoff_reason="wants a person")
     (handoff,) = await rows(store, "test_handoffs", id=accepted.conversation_id)
