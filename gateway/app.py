@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from starlette.routing import Route
@@ -30,6 +31,7 @@ from gateway.channel_ports import (
     mail_intake,
     mail_server,
     mail_webhook_routes,
+    media,
     receives_mail_by_webhook,
     senders,
     webhook_routes,
@@ -62,6 +64,7 @@ from workers.agents.http import HttpAgents
 from workers.brakes import Brakes
 from workers.deliveries import DeliveryWorker
 from workers.liveness import Liveness
+from workers.media import MediaFetcher
 from workers.relay import Relay
 from workers.spool import SpoolDrain
 from workers.timers import Timer, Timers, timers
@@ -149,6 +152,10 @@ class _Configured:
     def send_rules(self, channel: Channel, address: str) -> SendRules:
         """How what goes out from one of our addresses is sent."""
         return send_rules_of(self.config, channel, address)
+
+    def window(self, channel: Channel, ours: str | None) -> timedelta:
+        """How long a turn at one of our addresses waits for more input."""
+        return timedelta(seconds=self.config.channel(channel, ours).coalesce_seconds)
 
     def consent(self, conversation: Conversation) -> ConsentTexts:
         """What is said to somebody who wants no more messages."""
@@ -400,10 +407,16 @@ class _Start:
             self._stack.push_async_callback(relay.stop)
         if Role.TIMERS in roles:
             attachments = self._attachments(store, configured)
+            fetchers = media(self._settings)
+            self._stack.push_async_callback(fetchers.close)
+            fetching = MediaFetcher(
+                store, attachments, fetchers.by_provider, configured.window, self._settings.partitions
+            )
             looking = Timers(
                 (
                     *timers(store, self._settings.partitions, configured.fallbacks),
                     Timer("files", 30, attachments.remove_unreferred),
+                    Timer("media", 1, fetching.look),
                 )
             )
             await looking.start()

@@ -21,13 +21,16 @@ from channels.email.reader import MailReader
 from channels.email.session import SessionLimits
 from channels.email.sign import DkimSigner
 from channels.email.thread import ThreadMarks
+from channels.media import MediaClient
 from channels.registry import SENDERS, ChannelSender, Egress, MailEgress
 from channels.sms.chunks import Limits
 from channels.sms.parts import PartRules
 from channels.sms.routes import sms_routes
 from channels.sms.telnyx_routes import telnyx_sms_routes
 from channels.telnyx.credentials import TelnyxCredentials
+from channels.telnyx.media import telnyx_media
 from channels.twilio.credentials import TwilioCredentials
+from channels.twilio.media import twilio_media
 from channels.voice.routes import voice_routes
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
@@ -93,6 +96,29 @@ def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[Route]:
     if telnyx is not None:
         routes += telnyx_sms_routes(ingress, telnyx)
     return routes
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Who fetches the files of messages, by provider."""
+
+    by_provider: Mapping[str, MediaClient]
+
+    async def close(self) -> None:
+        """Close their connections."""
+        for client in self.by_provider.values():
+            await client.close()
+
+
+def media(settings: Settings) -> Media:
+    """A fetcher for each provider whose messages this process can take."""
+    twilio = twilio_credentials(settings)
+    found: dict[str, MediaClient] = {}
+    if twilio is not None:
+        found["twilio"] = twilio_media(twilio)
+    if telnyx_credentials(settings) is not None:
+        found["telnyx"] = telnyx_media()
+    return Media(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ DOUBLED = Counter(
     ["provider"],
 )
 UNCONFIRMED = Counter("gateway_parts_unconfirmed_total", "Parts of which no receipt ever told the end")
+MEDIA = Counter("gateway_media_total", "Files fetched from providers", ["provider", "outcome"])
 RECEIPTS = Counter("gateway_receipts_total", "What providers reported later", ["provider", "state"])
 REPORTS = Counter("gateway_mail_reports_total", "Reports about mail of ours", ["kind"])
 PAUSED = Gauge("gateway_paused", "Pauses in force, as last looked at", ["scope"])

@@ -344,6 +344,31 @@ class TakeReport(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that a provider has handed out."""
+
+    content: bytes
+    media_type: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotFetched:
+    """Why it did not, in one of a few fixed words; `again`: whether it may yet."""
+
+    reason: str
+    again: bool
+
+
+class FetchMedia(Protocol):
+    """Fetches a file that a provider keeps of a message."""
+
+    async def __call__(self, url: str, media_type: str, max_bytes: int) -> Fetched | NotFetched:
+        """`media_type`: what the provider said of it. Never raises for the provider's faults."""
+        ...
+
+
 class ApplyReceipt(Protocol):
     """Applies what a provider says about a part it took."""
 

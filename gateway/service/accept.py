@@ -7,7 +7,7 @@ the pending input and the outbox row that rings the turn workers (rule 1: accept
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.domain.clock import rfc3339
+from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.consent import DEFAULT_TEXTS, ConsentTexts, Evidence
 from gateway.domain.conversation import SessionType, Status
 from gateway.domain.envelope import Exchange, partition
@@ -51,6 +51,8 @@ class Route:
     partitions: int
     attachments_url: str = ATTACHMENTS_PATH
     """Where attachments are read, without a trailing slash."""
+    coalesce: int = 0
+    """How long a turn waits for more input after its first."""
     consent: ConsentTexts = DEFAULT_TEXTS
     """What is said to keywords of consent."""
 
@@ -171,7 +173,8 @@ async def _store(
         organization_id=route.organization_id,
         conversation_id=conversation_id,
     )
-    await post(tx, Exchange.INBOUND, str(partition(conversation_id, route.partitions)), arrived)
+    bell = str(partition(conversation_id, route.partitions))
+    await post(tx, Exchange.INBOUND, bell, arrived, delay_seconds=row["wait"] / SECOND)
 
 
 async def _remember_thread(

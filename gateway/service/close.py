@@ -128,7 +128,7 @@ async def _successor(tx: Tx, conversation: Conversation) -> str:
 
 
 async def _carry_over(tx: Tx, successor: str, row: Row) -> None:
-    counted = await tx.one("conversation_add_input", id=successor, next_turn_id=new_id())
+    counted = await tx.one("conversation_add_input", id=successor, next_turn_id=new_id(), window=0, files=0)
     if counted is None:
         raise AssertionError("the successor was begun in this unit")
     message_id = new_id()

@@ -267,7 +267,9 @@ async def _need_live_call(tx: Tx, conversation: Conversation) -> None:
 
 async def _queue(tx: Tx, conversation: Conversation, said: ApiInput) -> Submitted:
     """A person or a decision has the conversation, or a brake is on: stored, and answered when it is over."""
-    counted = await tx.one("conversation_add_input", id=conversation.id, next_turn_id=new_id())
+    counted = await tx.one(
+        "conversation_add_input", id=conversation.id, next_turn_id=new_id(), window=0, files=0
+    )
     if counted is None:
         raise AssertionError("the conversation was locked in this unit")
     seq = counted["message_count"] - 1

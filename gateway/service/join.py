@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SUBJECT_COUNTS = 7 * 86_400 * SECOND
 """µs since the last word in a thread for which a subject alone still means it."""
+FILES_WAIT = 20 * SECOND
+"""How long a turn waits for files that are fetched; after that the agent is asked without them. µs."""
 _TRIES = 3
 """How often a conversation is looked for that others begin and end at the same moment."""
 
@@ -30,7 +32,7 @@ async def join(
             conversation_id = await _begin(tx, message, route, end_user_id, metadata)
         if conversation_id is None:
             continue
-        row = await _count(tx, message, conversation_id, answered=answered)
+        row = await _count(tx, message, conversation_id, route.coalesce if answered else None)
         if row is not None:
             return conversation_id, row
     raise Unavailable("the conversation was begun and ended again and again; try later")
@@ -143,10 +145,20 @@ async def _begin(
     return None if inserted is None else conversation_id
 
 
-async def _count(tx: Tx, message: InboundMessage, conversation_id: str, *, answered: bool) -> Row | None:
-    """Take the next `seq`; None when the conversation has ended meanwhile."""
-    if message.role is Role.USER and answered:
-        return await tx.one("conversation_add_input", id=conversation_id, next_turn_id=new_id())
-    if message.role is Role.USER:
+async def _count(tx: Tx, message: InboundMessage, conversation_id: str, window: int | None) -> Row | None:
+    """Take the next `seq`; None when the conversation has ended meanwhile.
+
+    `window`: µs that a turn waits for more input; None: the agent does not answer this message.
+    """
+    if message.role is not Role.USER:
+        return await tx.one("conversation_add_note", id=conversation_id)
+    if window is None:
         return await tx.one("conversation_add_unanswered", id=conversation_id)
-    return await tx.one("conversation_add_note", id=conversation_id)
+    fetches = any(attachment.sha256 is None for attachment in message.attachments)
+    return await tx.one(
+        "conversation_add_input",
+        id=conversation_id,
+        next_turn_id=new_id(),
+        window=window,
+        files=FILES_WAIT if fetches else 0,
+    )

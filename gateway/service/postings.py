@@ -39,10 +39,19 @@ async def post(
     tx.after_commit(Wake.OUTBOX)
 
 
-async def ring_turns(tx: Tx, *, organization_id: str, conversation_id: str, partitions: int, at: int) -> None:
+async def ring_turns(
+    tx: Tx,
+    *,
+    organization_id: str,
+    conversation_id: str,
+    partitions: int,
+    at: int,
+    delay_seconds: float = 0,
+) -> None:
     """Ring a conversation's bell without new input: it may run turns again, or a timer found it due."""
     bell = envelope("turn.due", {}, at=at, organization_id=organization_id, conversation_id=conversation_id)
-    await post(tx, Exchange.INBOUND, str(partition(conversation_id, partitions)), bell)
+    key = str(partition(conversation_id, partitions))
+    await post(tx, Exchange.INBOUND, key, bell, delay_seconds=delay_seconds)
 
 
 async def ring_lane(

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from gateway.domain.clock import SECOND
 from gateway.domain.consent import ConsentTexts
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import ATTEMPTS, BACKOFF_SECONDS, MAIL_ATTEMPTS, MAIL_WAITS, SendRules
@@ -30,6 +31,7 @@ def route_of(
         retention=None if values.retention is None else values.retention // _MICROSECOND,
         partitions=partitions,
         attachments_url=attachments_url,
+        coalesce=int(values.coalesce_seconds * SECOND),
         consent=consent_texts_of(config, values),
     )
 

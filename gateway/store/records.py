@@ -26,7 +26,8 @@ def unpack(text: str | None, default: Any) -> Any:
     return default if text is None else from_json(text)
 
 
-def _attachments(text: str | None) -> tuple[Attachment, ...]:
+def attachments_of(text: str | None) -> tuple[Attachment, ...]:
+    """The attachments of a message or a delivery."""
     return tuple(Attachment(**item) for item in unpack(text, []))
 
 
@@ -92,7 +93,7 @@ def message_of(row: Row) -> Message:
         delivery_status=row["delivery_status"],
         metadata=unpack(row["metadata"], {}),
         evidence=tuple(unpack(row["evidence"], [])),
-        attachments=_attachments(row["attachments"]),
+        attachments=attachments_of(row["attachments"]),
     )
 
 
@@ -157,7 +158,7 @@ def delivery_of(row: Row, parts: tuple[Part, ...] = ()) -> Delivery:
         sandboxed=bool(row["sandboxed"]),
         created_at=row["created_at"],
         thread=thread_of(unpack(row["thread"], {})),
-        attachments=_attachments(row["attachments"]),
+        attachments=attachments_of(row["attachments"]),
         parts=parts,
     )
 

@@ -14,6 +14,7 @@ from channels.twilio.fake.callstate import CallParties, CallStatus
 from channels.twilio.fake.control import Control
 from channels.twilio.fake.faults import Dice, Faults
 from channels.twilio.fake.ledger import Draft, Ledger, Message, new_sid
+from channels.twilio.fake.media import MediaResource
 from channels.twilio.fake.messages import MessagesResource
 from channels.twilio.fake.numbers import NumbersResource
 from channels.twilio.fake.outgoing import MAX_BODY_UNITS, segments
@@ -65,6 +66,7 @@ class FakeTwilio:
         self._messages = MessagesResource(
             gate, self._ledger, self._callbacks, lambda to: self._steps_to.get(to, self._steps)
         )
+        self._media = MediaResource(gate)
         self._calls = CallsResource(gate, self._webhooks)
         self.numbers = NumbersResource(gate)
         """The numbers of the account and how they are set up."""
@@ -77,6 +79,7 @@ class FakeTwilio:
             [
                 *self._messages.routes(),
                 *self._calls.routes(),
+                *self._media.routes(),
                 *self.numbers.routes(),
                 *Control(self, self._ledger).routes(),
             ]
@@ -126,6 +129,10 @@ class FakeTwilio:
     def calls(self) -> Sequence[FakeCall]:
         """All calls, in order."""
         return tuple(self._calls.calls.values())
+
+    def keep_media(self, content: bytes, media_type: str, location: str = "") -> str:
+        """Keep a file of a message to come; its `MediaUrl0`. `location`: where that redirects to."""
+        return self.url + self._media.keep(content, media_type, location)
 
     def by_pair(self, to: str, from_: str | None = None) -> list[Message]:
         """What was sent through the API to a number (from a sender, where given), in order of acceptance."""

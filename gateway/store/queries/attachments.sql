@@ -78,3 +78,33 @@ RETURNING organization_id, sha256
 DELETE FROM attachments WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM attachments WHERE conversation_id = :conversation_id ORDER BY id LIMIT 200))
 RETURNING organization_id, sha256
+
+-- name: attachments_claim @sqlite
+-- Those that are to be fetched; they are due again when the claim runs out, unless they are settled by then.
+UPDATE attachments SET attempt = attempt + 1, due_at = {now} + :claimed
+WHERE rowid IN (
+    SELECT a.rowid FROM attachments a WHERE a.state = 'pending' AND a.due_at <= {now}
+    ORDER BY a.due_at LIMIT :limit)
+RETURNING *
+
+-- name: attachments_claim @postgres
+UPDATE attachments SET attempt = attempt + 1, due_at = {now} + :claimed
+WHERE ctid = ANY(ARRAY(
+    SELECT a.ctid FROM attachments a WHERE a.state = 'pending' AND a.due_at <= {now}
+    ORDER BY a.due_at LIMIT :limit FOR UPDATE SKIP LOCKED))
+RETURNING *
+
+-- name: attachment_kept
+UPDATE attachments SET state = 'kept', sha256 = :sha256, size = :size, media_type = :media_type, name = :name,
+    source = NULL, error = NULL, due_at = NULL
+WHERE id = :id AND state = 'pending'
+
+-- name: attachment_postpone
+UPDATE attachments SET error = :error, due_at = {now} + :delay WHERE id = :id AND state = 'pending'
+
+-- name: attachment_failed
+UPDATE attachments SET state = :state, error = :error, source = NULL, due_at = NULL
+WHERE id = :id AND state = 'pending'
+
+-- name: attachments_pending
+SELECT id FROM attachments WHERE conversation_id = :conversation_id AND state = 'pending' LIMIT 1

@@ -42,19 +42,41 @@ WHERE organization_id = :organization_id AND thread_key = :thread_key AND ended_
 ORDER BY ended_at DESC LIMIT 1
 
 -- name: conversation_add_input
--- A message of the end user arrives. Refused (no row) when the conversation has ended.
+-- A message of the end user arrives. Refused (no row) when the conversation has ended. Before a turn has begun,
+-- its first input opens a window for more, and one with files to fetch holds it open: `wait` is what is left.
 UPDATE conversations SET
     message_count = message_count + 1,
     event_count = event_count + 1,
     last_input = last_input + 1,
     rung_at = {now},
     next_turn_id = COALESCE(next_turn_id, :next_turn_id),
+    turn_due_at = CASE
+        WHEN turn_id IS NOT NULL THEN turn_due_at
+        WHEN answered >= last_input AND CAST(:window AS bigint) + CAST(:files AS bigint) = 0 THEN NULL
+        WHEN answered >= last_input AND CAST(:files AS bigint) < CAST(:window AS bigint) THEN {now} + :window
+        WHEN answered >= last_input THEN {now} + :files
+        WHEN CAST(:files AS bigint) > 0 AND COALESCE(turn_due_at, 0) < {now} + :files THEN {now} + :files
+        ELSE turn_due_at END,
     first_message_at = COALESCE(first_message_at, {now}),
     last_message_at = {now},
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl
 WHERE id = :id AND ended_at IS NULL
-RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id
+RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id,
+    CASE WHEN turn_id IS NULL AND turn_due_at > {now} THEN turn_due_at - {now} ELSE 0 END AS wait
+
+-- name: conversation_wait_no_more @sqlite
+-- What the next turn waited for is there: it begins when the window of its first input closes, or now.
+UPDATE conversations SET updated_at = {now}, turn_due_at = MAX({now}, :window + (
+    SELECT MIN(accepted_at) FROM inputs WHERE conversation_id = :id))
+WHERE id = :id AND status = 'active' AND answered < last_input AND turn_id IS NULL AND turn_due_at > {now}
+RETURNING updated_at, turn_due_at - {now} AS wait
+
+-- name: conversation_wait_no_more @postgres
+UPDATE conversations SET updated_at = {now}, turn_due_at = GREATEST({now}, :window::bigint + (
+    SELECT MIN(accepted_at) FROM inputs WHERE conversation_id = :id))
+WHERE id = :id AND status = 'active' AND answered < last_input AND turn_id IS NULL AND turn_due_at > {now}
+RETURNING updated_at, turn_due_at - {now} AS wait
 
 -- name: conversation_add_unanswered
 -- The same for one that the agent does not answer.
@@ -66,7 +88,7 @@ UPDATE conversations SET
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl
 WHERE id = :id AND ended_at IS NULL
-RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id
+RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id, 0 AS wait
 
 -- name: conversation_add_waiting_input
 -- An API input of an active conversation: it gets its seq when its turn starts. Refused (no row) while a
@@ -101,7 +123,7 @@ UPDATE conversations SET
     last_message_at = {now},
     updated_at = {now}
 WHERE id = :id
-RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id
+RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id, 0 AS wait
 
 -- name: conversation_add_event
 UPDATE conversations SET event_count = event_count + 1, updated_at = {now} WHERE id = :id

@@ -44,3 +44,9 @@ SELECT role = 'assistant' AND authored_by = 'agent' AS answer,
     created_at > {now} - :day AS today,
     role = 'user' AND content = :content AND created_at > {now} - :hour AS same
 FROM messages WHERE conversation_id = :id ORDER BY seq DESC LIMIT 60
+
+-- name: message_attachments
+SELECT attachments FROM messages WHERE id = :id
+
+-- name: message_show_attachments
+UPDATE messages SET attachments = :attachments WHERE id = :id
