@@ -24,6 +24,9 @@ DOUBLED = Counter(
     ["provider"],
 )
 UNCONFIRMED = Counter("gateway_parts_unconfirmed_total", "Parts of which no receipt ever told the end")
+UNANSWERED = Counter(
+    "gateway_unanswered_total", "Inbound messages that the agent is not asked about", ["channel", "reason"]
+)
 MEDIA = Counter("gateway_media_total", "Files fetched from providers", ["provider", "outcome"])
 RECEIPTS = Counter("gateway_receipts_total", "What providers reported later", ["provider", "state"])
 REPORTS = Counter("gateway_mail_reports_total", "Reports about mail of ours", ["kind"])

@@ -146,7 +146,9 @@ class Accepted:
     duplicate: bool
     """True when the provider had delivered the same message before: nothing was stored."""
     turn_expected: bool = True
-    """False when the conversation's status runs no turns now."""
+    """False when the conversation's status runs no turns now, or the agent is not asked."""
+    unanswered: str | None = None
+    """Why the agent is not asked, in one of a few fixed words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

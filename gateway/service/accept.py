@@ -24,6 +24,7 @@ from gateway.domain.message import (
     Message,
     Role,
 )
+from gateway.domain.pace import DEFAULT_PACE, Pace
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import InputKind
 from gateway.service.admit import Admission, admit
@@ -51,6 +52,8 @@ class Route:
     partitions: int
     attachments_url: str = ATTACHMENTS_PATH
     """Where attachments are read, without a trailing slash."""
+    pace: Pace = DEFAULT_PACE
+    """How much of one sender is answered."""
     coalesce: int = 0
     """How long a turn waits for more input after its first."""
     consent: ConsentTexts = DEFAULT_TEXTS
@@ -93,6 +96,7 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         end_user_id=row["end_user_id"],
         duplicate=False,
         turn_expected=message.role is Role.USER and answered and status.runs_turns,
+        unanswered=None if admission.unanswered is None else admission.unanswered.value,
     )
 
 

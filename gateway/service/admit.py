@@ -25,7 +25,7 @@ class Unanswered(StrEnum):
     LOOP = "loop"
     """A machine seems to answer our answers: too many of them, or the same words again."""
     FLOOD = "flood"
-    """Somebody may be writing in another's name, to have us write to them."""
+    """Far too much comes from one sender; perhaps in another's name, to have us write to them."""
 
 
 MOST_LATELY, LATELY = 5, 600 * SECOND
@@ -33,6 +33,8 @@ MOST_LATELY, LATELY = 5, 600 * SECOND
 MOST_A_DAY, A_DAY = 20, 86_400 * SECOND
 MOST_UNPROVEN, AN_HOUR = 100, 3600 * SECOND
 """Conversations that an unproven address begins within so many µs, and are answered."""
+MOST_SAME = 5
+"""Texts of the same words within LATELY after which no more of them are answered."""
 SAME_WORDS = 3600 * SECOND
 """µs within which the same words again are not answered again."""
 
@@ -56,11 +58,36 @@ async def admit(tx: Tx, message: InboundMessage, route: "Route", end_user_id: st
     if not message.answerable:
         return Admission(Unanswered.UNREACHABLE)
     if message.channel is Channel.SMS:
-        return await _keyword(tx, message, route.organization_id, route.consent)
+        admission = await _keyword(tx, message, route.organization_id, route.consent)
+        if admission.unanswered is None:
+            return await _paced(tx, message, route, end_user_id)
+        return admission
     if message.channel is Channel.EMAIL and await _loops(tx, message, route):
         return Admission(Unanswered.LOOP)
     if not message.sender_auth.proven and await _floods(tx, route.organization_id, end_user_id):
         return Admission(Unanswered.FLOOD)
+    return ANSWERED
+
+
+async def _paced(tx: Tx, message: InboundMessage, route: "Route", end_user_id: str) -> Admission:
+    """Whether somebody, or a machine, writes more texts than are answered, or the same over and over."""
+    row = await tx.one(
+        "sms_pace",
+        organization_id=route.organization_id,
+        end_user_id=end_user_id,
+        our_address=message.recipient,
+        content=message.text,
+        hour=AN_HOUR,
+        lately=LATELY,
+    )
+    if row is None:
+        return ANSWERED
+    pace = route.pace
+    if pace.messages_per_hour and row["said"] >= pace.messages_per_hour:
+        return Admission(Unanswered.FLOOD)
+    looping = message.text.strip() and row["same"] >= MOST_SAME
+    if looping or (pace.answers_per_hour and row["answers"] >= pace.answers_per_hour):
+        return Admission(Unanswered.LOOP)
     return ANSWERED
 
 

@@ -12,7 +12,7 @@ from gateway.service.mail_reports import take_report
 from gateway.service.receive import Received, receive
 from gateway.service.routes import route_of
 from gateway.settings import GatewayConfig
-from gateway.telemetry import ACCEPTED, DOUBLED, RECEIPTS, REPORTS
+from gateway.telemetry import ACCEPTED, DOUBLED, RECEIPTS, REPORTS, UNANSWERED
 from gateway.tracing import note, span
 
 
@@ -59,6 +59,8 @@ class Acceptance:
             ACCEPTED.labels(message.channel.value, error.code.value).inc()
             raise
         ACCEPTED.labels(message.channel.value, "duplicate" if accepted.duplicate else "new").inc()
+        if accepted.unanswered is not None:
+            UNANSWERED.labels(message.channel.value, accepted.unanswered).inc()
         return accepted
 
     def serves(self, channel: Channel, address: str) -> bool:

@@ -115,7 +115,8 @@ async def _show(tx: Tx, file: PendingFile, kept: InboundAttachment) -> None:
 
 async def _go_on(tx: Tx, file: PendingFile, window: int, partitions: int) -> None:
     """Nothing is fetched any more: the turn that waits for it may begin."""
-    if await tx.one("attachments_pending", conversation_id=file.conversation_id) is not None:
+    others = await tx.one("attachments_pending", conversation_id=file.conversation_id)
+    if others is not None and others["pending"]:
         return
     row = await tx.one("conversation_wait_no_more", id=file.conversation_id, window=window)
     if row is not None:

@@ -9,6 +9,7 @@ from gateway.domain.delivery import ATTEMPTS, BACKOFF_SECONDS, MAIL_ATTEMPTS, MA
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.message import Channel
+from gateway.domain.pace import Pace
 from gateway.service.accept import ATTACHMENTS_PATH, Route
 from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig
 
@@ -31,6 +32,7 @@ def route_of(
         retention=None if values.retention is None else values.retention // _MICROSECOND,
         partitions=partitions,
         attachments_url=attachments_url,
+        pace=Pace(messages_per_hour=values.messages_per_hour, answers_per_hour=values.answers_per_hour),
         coalesce=int(values.coalesce_seconds * SECOND),
         consent=consent_texts_of(config, values),
     )

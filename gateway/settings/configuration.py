@@ -9,6 +9,7 @@ from gateway.domain.delivery import RECONCILE_AFTER, OnUnknown
 from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.ids import named_id, parse_id
 from gateway.domain.message import Channel
+from gateway.domain.pace import DEFAULT_PACE
 from gateway.settings.addresses import parse_address
 from gateway.settings.agents import AgentConfig, read_agent
 from gateway.settings.refusals import dotted, nearest, shown
@@ -39,6 +40,10 @@ class ChannelConfig:
     """What becomes of a part whose outcome cannot be learnt."""
     resend_after: timedelta = timedelta(seconds=RECONCILE_AFTER)
     """After this long an attempt that left no trace at the provider counts as not taken."""
+    messages_per_hour: int = DEFAULT_PACE.messages_per_hour
+    """Texts of one sender that are answered; 0: all."""
+    answers_per_hour: int = DEFAULT_PACE.answers_per_hour
+    """The agent's answers in one conversation; 0: any number."""
     provider_handles_optout: bool = True
     """Whether the provider answers STOP, START and HELP: we record them, and say nothing."""
     stop_text: str | None = None

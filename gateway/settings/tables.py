@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from gateway.domain.delivery import RECONCILE_AFTER, OnUnknown
 from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.message import Channel
+from gateway.domain.pace import MOST
 from gateway.settings.addresses import parse_address
 from gateway.settings.refusals import SettingsError, Table, read_table
 from gateway.settings.values import Duration, Number, Origin, Quiet
@@ -67,6 +68,8 @@ class ChannelTable(Table):
     cancel_unsent: bool | None = None
     on_unknown: OnUnknown | None = None
     resend_after: Annotated[Duration, AfterValidator(_resend_after)] | None = None
+    messages_per_hour: Annotated[int, Number, Field(ge=0, le=MOST)] | None = None
+    answers_per_hour: Annotated[int, Number, Field(ge=0, le=MOST)] | None = None
     provider_handles_optout: bool | None = None
     stop_text: Said | None = None
     start_text: Said | None = None
@@ -89,7 +92,14 @@ NOT_IN_CALLS = (
 )
 
 
-ONLY_OF_SMS = ("provider_handles_optout", "stop_text", "start_text", "help_text")
+ONLY_OF_SMS = (
+    "messages_per_hour",
+    "answers_per_hour",
+    "provider_handles_optout",
+    "stop_text",
+    "start_text",
+    "help_text",
+)
 
 
 def _texted(table: ChannelTable) -> None:

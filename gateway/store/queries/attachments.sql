@@ -107,4 +107,5 @@ UPDATE attachments SET state = :state, error = :error, source = NULL, due_at = N
 WHERE id = :id AND state = 'pending'
 
 -- name: attachments_pending
-SELECT id FROM attachments WHERE conversation_id = :conversation_id AND state = 'pending' LIMIT 1
+SELECT COUNT(*) FILTER (WHERE state = 'pending') AS pending FROM attachments
+WHERE conversation_id = :conversation_id

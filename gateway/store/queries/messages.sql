@@ -50,3 +50,19 @@ SELECT attachments FROM messages WHERE id = :id
 
 -- name: message_show_attachments
 UPDATE messages SET attachments = :attachments WHERE id = :id
+
+-- name: sms_pace
+-- What somebody has texted lately, and how often the agent has answered: of their newest conversations, the newest
+-- messages.
+SELECT
+    COUNT(*) FILTER (WHERE m.role = 'user') AS said,
+    COUNT(*) FILTER (WHERE m.role = 'assistant' AND m.authored_by = 'agent'
+        AND newest.our_address = :our_address) AS answers,
+    COUNT(*) FILTER (WHERE m.role = 'user' AND m.content = :content AND m.created_at > {now} - :lately
+        AND newest.our_address = :our_address) AS same
+FROM (
+    SELECT id, our_address, message_count FROM conversations
+    WHERE organization_id = :organization_id AND end_user_id = :end_user_id
+    ORDER BY created_at DESC, id DESC LIMIT 10) AS newest
+JOIN messages m ON m.conversation_id = newest.id AND m.seq >= newest.message_count - 300
+WHERE m.created_at > {now} - :hour
