@@ -12,6 +12,7 @@ from gateway.api import (
     docs,
     errors,
     events,
+    export,
     health,
     hitl,
     identity,
@@ -132,7 +133,8 @@ def _include_private(app: FastAPI) -> None:
         attachments.router,
         consent.router,
     )
-    for router in (hitl.lists, identity.router, memories.router, web.router, brakes.router, *extras):
+    people = (identity.router, memories.router, export.router)
+    for router in (hitl.lists, *people, web.router, brakes.router, *extras):
         _include(app, router, "", "")
 
 

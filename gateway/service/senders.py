@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.envelope import Envelope
+from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel
 from gateway.domain.ports import Row, Tx
@@ -62,7 +63,7 @@ async def slot(tx: Tx, delivery_id: str, segments: int, per_second: float) -> tu
     """A place in the sender's rate: when it is (µs), and how many seconds until then (0 or less: now)."""
     row = await tx.one("sender_slot", delivery_id=delivery_id, cost=int(segments / per_second * SECOND))
     if row is None:
-        raise AssertionError("an upsert returns its row")
+        raise Fenced(delivery_id)  # its conversation was deleted meanwhile
     return row["slot_at"], row["wait"] / SECOND
 
 
@@ -95,7 +96,7 @@ async def halt(tx: Tx, key: SenderKey, code: str, *, delivery: Row | None, tries
         type=HALTED,
         occurred_at=rfc3339(row["halted_at"]),
         organization_id=key.organization_id,
-        conversation_id=delivery["conversation_id"] if delivery else None,
+        conversation_id=None,  # it tells of the sender, and is not deleted with a conversation
         data={
             "channel": key.channel,
             "address": key.address,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.api.schemas.export import PersonExport
 from tests.integration.api import V2, Api
 from tests.integration.test_api_close import until
 
@@ -110,6 +111,51 @@ async def test_what_is_remembered_is_seen_corrected_and_forgotten(any_api: Api) 
     assert (await any_api.get(memories)).json["items"] == []
 
 
+async def test_everything_about_a_person_is_exported(any_api: Api) -> None:
+    ada, lovelace = await any_api.person("ada"), await any_api.person("+14155550123", "sms")
+    await any_api.call("PATCH", f"{PEOPLE}/{ada}", {"profile": {"name": "Ada"}})
+    first = await any_api.conversation(end_user_id=ada, metadata={"order": 7})
+    for number in range(30):  # more messages than one piece has
+        assert (await any_api.turn(first, f"question {number} \u2028 \U0001f600")).status == 200
+    await any_api.post(f"{first}/close")
+    await until(lambda: any_api.get(f"{PEOPLE}/{ada}/memories"), lambda page: page.json["items"] != [])
+    by_text = {"channel": "sms", "assistant_id": "demo", "first_message": "It is here."}
+    second = await any_api.conversation(end_user_id=lovelace, **by_text)
+    await until(
+        lambda: any_api.get(f"{second}/messages"),
+        lambda page: page.json["messages"][0]["delivery_status"] == "sandboxed",
+    )
+    asked = await any_api.turn(second, "human")
+    assert (asked.status, asked.json["path"]) == (200, "handoff"), asked.text
+    await any_api.turn(second, "still there?")
+    assert (await any_api.post(f"{PEOPLE}/{ada}/merge", {"from_end_user_id": lovelace})).status == 200
+    answer = await any_api.get(f"{PEOPLE}/{lovelace}/export")
+    assert answer.status == 200
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="end-user-{ada}.json"'
+    told = answer.json
+    whole = PersonExport.model_validate(told)
+    assert list(told) == list(PersonExport.model_fields)
+    assert (told["end_user"], [r["end_user_id"] for r in told["merged"]]) == (
+        (await any_api.get(f"{PEOPLE}/{ada}")).json,
+        [lovelace],
+    )
+    assert told["memories"] == (await any_api.get(f"{PEOPLE}/{ada}/memories")).json["items"]
+    assert len(whole.conversations) == 2
+    for path, shown in zip((second, first), told["conversations"], strict=True):
+        own = {key: value for key, value in (await any_api.get(path)).json.items() if key != "recent_turns"}
+        assert {key: shown[key] for key in own} == own
+        said = (await any_api.get(f"{path}/messages")).json["messages"]
+        assert [{key: row[key] for key in said[0]} for row in shown["messages"]] == said
+    texted, written = whole.conversations
+    assert (texted.their_address, [h.status for h in texted.handoffs]) == ("+14155550123", ["requested"])
+    (delivery,) = texted.messages[0].deliveries
+    assert (delivery.recipient, delivery.state) == ("+14155550123", "sandboxed")
+    assert len(written.messages) == 60
+    nobody = await any_api.person("nobody")
+    empty = (await any_api.get(f"{PEOPLE}/{nobody}/export")).json
+    assert (empty["memories"], empty["conversations"], empty["complete"]) == ([], [], True)
+
+
 async def test_a_person_is_erased(any_api: Api) -> None:
     ada = await any_api.person("ada")
     await any_api.call("PATCH", f"{PEOPLE}/{ada}", {"profile": {"name": "Ada"}})
@@ -137,6 +183,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST", "/contacts", {"channel": "api", "value": "more"}, "desk"),
     ("POST", "/merge", {"from_end_user_id": NOWHERE}, "root"),
     ("POST", "/unmerge", None, "root"),
+    ("GET", "/export", None, "root"),
     ("GET", "/memories", None, "app"),
     ("PATCH", f"/memories/{NOWHERE}", {"text": "t"}, "desk"),
     ("DELETE", f"/memories/{NOWHERE}", None, "desk"),

@@ -197,7 +197,8 @@ class ConversationList(Shape):
     next_cursor: Cursor
 
 
-def _fields(conversation: Conversation) -> dict[str, Any]:
+def conversation_fields(conversation: Conversation) -> dict[str, Any]:
+    """What every shape of a conversation begins with."""
     summary = conversation.summary
     return {
         "id": conversation.id,
@@ -239,7 +240,7 @@ def _fields(conversation: Conversation) -> dict[str, Any]:
 def conversation_detail(conversation: Conversation, recent: list[Message]) -> ConversationDetail:
     """A conversation with its newest messages."""
     return ConversationDetail.model_construct(
-        **_fields(conversation),
+        **conversation_fields(conversation),
         recent_turns=[transcript_row(message) for message in recent],
         recording_url=conversation.recording_url,
     )
@@ -248,7 +249,7 @@ def conversation_detail(conversation: Conversation, recent: list[Message]) -> Co
 def conversation_list(page: Page[Conversation]) -> ConversationList:
     """A page of conversations."""
     return ConversationList.model_construct(
-        items=[ConversationShape.model_construct(**_fields(item)) for item in page.items],
+        items=[ConversationShape.model_construct(**conversation_fields(item)) for item in page.items],
         has_more=page.has_more,
         next_cursor=position_cursor(page.end),
     )

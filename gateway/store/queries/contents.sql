@@ -7,7 +7,7 @@ RETURNING lane
 
 -- name: lane_withdraw
 -- So many deliveries less in a lane. Whoever holds it may have one of them in hand, and loses it.
-UPDATE lanes SET settled = settled + :settled, fence = fence + 1, lease_owner = NULL, rung_at = NULL
+UPDATE lanes SET settled = settled + :settled, fence = fence + 1, lease_owner = NULL, due_at = NULL, rung_at = NULL
 WHERE id = :lane
 RETURNING settled < queued AS pending, channel, organization_id, {now} AS at
 
