@@ -34,6 +34,7 @@ from gateway.channel_ports import (
     media,
     receives_mail_by_webhook,
     senders,
+    sweep,
     webhook_routes,
 )
 from gateway.domain.clock import Clock
@@ -80,6 +81,8 @@ _MAIL_THREADS = 4
 _HEALTH_GRACE_SECONDS = 1.0
 _GARBAGE = (10_000, 20, 50)
 """Objects, and collections of the younger generation, after which each is collected."""
+SWEEP_SECONDS = 300
+"""How often the provider is asked for texts whose webhook never arrived."""
 _FAN_OUTS = 16
 """Facts fanned out at once."""
 
@@ -417,10 +420,19 @@ class _Start:
                     *timers(store, self._settings.partitions, configured.fallbacks),
                     Timer("files", 30, attachments.remove_unreferred),
                     Timer("media", 1, fetching.look),
+                    *self._sweeps(store, configured),
                 )
             )
             await looking.start()
             self._stack.push_async_callback(looking.stop)
+
+    def _sweeps(self, store: Store, configured: _Configured) -> Sequence[Timer]:
+        accept = self._acceptance(store, configured)
+        found = sweep(self._settings, configured.current, store, self._clock, accept)
+        if found is None:
+            return ()
+        self._stack.push_async_callback(found.close)
+        return (Timer("sweep", SWEEP_SECONDS, found.sweeper.look),)
 
     async def _open_spool(self, store: Store, configured: _Configured) -> Spool | None:
         """Where messages go while the database is away, as SQLite never is."""

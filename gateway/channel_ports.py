@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dns.resolver import NoResolverConfiguration
 from starlette.routing import Route
@@ -34,9 +35,14 @@ from channels.twilio.media import twilio_media
 from channels.voice.routes import voice_routes
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
-from gateway.domain.ports import Store
+from gateway.domain.ports import Accept, Store
 from gateway.service.deliver import bound_ids
+from gateway.service.ingress import known_messages
 from gateway.settings import GatewayConfig, MailAuthMode, Settings, SettingsError, SmsProvider, VoiceMode
+
+if TYPE_CHECKING:
+    from channels.sms.sweep import TwilioSweep
+    from channels.twilio.client import TwilioRest
 
 
 def twilio_credentials(settings: Settings) -> TwilioCredentials | None:
@@ -96,6 +102,40 @@ def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[Route]:
     if telnyx is not None:
         routes += telnyx_sms_routes(ingress, telnyx)
     return routes
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Looks for texts whose webhook never arrived."""
+
+    sweeper: "TwilioSweep"
+    rest: "TwilioRest"
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self.rest.close()
+
+
+def sweep(
+    settings: Settings, config: Callable[[], GatewayConfig], store: Store, clock: Clock, accept: Accept
+) -> Sweep | None:
+    """The sweep of our Twilio account; None without one."""
+    credentials = twilio_credentials(settings)
+    if credentials is None or credentials.account_sid is None:
+        return None
+    from channels.sms.sweep import TwilioSweep
+    from channels.twilio.client import TwilioRest
+
+    def numbers() -> list[str]:
+        """Those that Twilio serves, as it calls them."""
+        ours = config().addresses_of(Channel.SMS)
+        return [entry.address for entry in ours if entry.provider in (None, SmsProvider.TWILIO)]
+
+    async def known(ids: Sequence[str]) -> set[str]:
+        return await store.read(known_messages, config().organization_id, "twilio", ids)
+
+    rest = TwilioRest(credentials)
+    return Sweep(TwilioSweep(rest, clock, accept, known, numbers), rest)
 
 
 @dataclass(frozen=True, slots=True)

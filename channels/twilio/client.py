@@ -21,10 +21,15 @@ from twilio.rest import Client
 from channels.exchange import Exchange, open_session, read_answer
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.errors import failure_of, retry_after
+from gateway.domain.attachment import media_type_of
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, SendOutcome, Taken
 
 LIST_SECONDS = 10.0
+INBOUND_LIMIT = 200
+"""How many of a number's newest messages are looked through for missed ones."""
+MAX_MEDIA = 10
+"""Files of one message."""
 LIST_LIMIT = 50
 """How many messages a look for a lost one covers: the newest of one pair of numbers."""
 NOT_SENT = "not_sent"
@@ -59,6 +64,19 @@ class SentMessage:
     direction: str
     created_at: int
     """Microseconds since the epoch, UTC; Twilio rounds to whole seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedMessage:
+    """A message that somebody has sent us, as Twilio lists it."""
+
+    sid: str
+    sender: str
+    to: str
+    body: str
+    created_at: int
+    media: tuple[tuple[str, str], ...] = ()
+    """URL and media type of each file."""
 
 
 class PhasedHttpClient(AsyncHttpClient):
@@ -187,6 +205,39 @@ class TwilioRest:
             return OutcomeUnknown(type(error).__name__)
         except UNREADABLE:
             return OutcomeUnknown("unreadable_answer" if exchange.status < 300 else f"http_{exchange.status}")
+
+    async def list_inbound(self, to: str) -> Sequence[ListedMessage] | OutcomeUnknown:
+        """The newest messages to one of our numbers that came from outside, each with its files."""
+        exchange = begin_exchange(LIST_SECONDS)
+        try:
+            listed = await self._client.messages.list_async(
+                to=to, page_size=INBOUND_LIMIT, limit=INBOUND_LIMIT
+            )
+            return [
+                ListedMessage(
+                    sid=one.sid,
+                    sender=str(one.from_ or ""),
+                    to=str(one.to),
+                    body=one.body or "",
+                    created_at=int(one.date_created.timestamp()) * SECOND,
+                    media=await self._media(one.sid) if (one.num_media or "0") != "0" else (),
+                )
+                for one in listed
+                if one.sid and one.date_created and str(one.direction) == "inbound"
+            ]
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            return OutcomeUnknown(type(error).__name__)
+        except UNREADABLE:
+            return OutcomeUnknown("unreadable_answer" if exchange.status < 300 else f"http_{exchange.status}")
+
+    async def _media(self, sid: str) -> tuple[tuple[str, str], ...]:
+        begin_exchange(LIST_SECONDS)
+        files = await self._client.messages(sid).media.list_async(limit=MAX_MEDIA)
+        api = self.credentials.api_url
+        return tuple(
+            (f"{api}{str(file.uri).removesuffix('.json')}", media_type_of(file.content_type))
+            for file in files
+        )
 
     async def close(self) -> None:
         """Close the connections."""

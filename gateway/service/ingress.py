@@ -1,12 +1,12 @@
 """The ports that channel adapters are handed, over the store: accept a message, apply a receipt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundMessage
-from gateway.domain.ports import Store
+from gateway.domain.ports import Store, Tx
 from gateway.service.accept import ATTACHMENTS_PATH, Route, accept
 from gateway.service.mail_reports import take_report
 from gateway.service.receive import Received, receive
@@ -66,6 +66,12 @@ class Acceptance:
     def serves(self, channel: Channel, address: str) -> bool:
         """Whether this canonical address is one of ours."""
         return self._config().address(channel, address) is not None
+
+
+async def known_messages(tx: Tx, organization_id: str, provider: str, ids: Sequence[str]) -> set[str]:
+    """Which of a provider's messages have been accepted."""
+    rows = await tx.all("receipts_known", organization_id=organization_id, provider=provider, ids=list(ids))
+    return {row["provider_message_id"] for row in rows}
 
 
 class Receipts:

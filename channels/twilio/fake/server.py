@@ -130,9 +130,9 @@ class FakeTwilio:
         """All calls, in order."""
         return tuple(self._calls.calls.values())
 
-    def keep_media(self, content: bytes, media_type: str, location: str = "") -> str:
+    def keep_media(self, content: bytes, media_type: str, location: str = "", message: str = "") -> str:
         """Keep a file of a message to come; its `MediaUrl0`. `location`: where that redirects to."""
-        return self.url + self._media.keep(content, media_type, location)
+        return self.url + self._media.keep(content, media_type, location, message)
 
     def by_pair(self, to: str, from_: str | None = None) -> list[Message]:
         """What was sent through the API to a number (from a sender, where given), in order of acceptance."""

@@ -2,6 +2,15 @@
 -- Declared by configuration; its id is made from its name.
 INSERT INTO organisations (id, name, created_at) VALUES (:id, :name, {now}) ON CONFLICT DO NOTHING
 
+-- name: receipts_known @sqlite
+SELECT provider_message_id FROM receipts
+WHERE organization_id = :organization_id AND provider = :provider
+  AND provider_message_id IN (SELECT value FROM json_each(:ids))
+
+-- name: receipts_known @postgres
+SELECT provider_message_id FROM receipts
+WHERE organization_id = :organization_id AND provider = :provider AND provider_message_id = ANY(:ids)
+
 -- name: receipt_insert
 -- The de-duplication key of a provider's message; no row when it was there before.
 INSERT INTO receipts (organization_id, provider, provider_message_id, message_id, received_at)
