@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gateway.api.schemas.common import Shape, Time, Uuid, time_of
+from gateway.api.schemas import examples
+from gateway.api.schemas.common import Shape, Time, Uuid, example, time_of
 from gateway.api.schemas.conversations import ConversationShape, conversation_fields
 from gateway.api.schemas.hitl import ApprovalShape, HandoffShape
 from gateway.api.schemas.identity import EndUserShape
@@ -87,6 +88,8 @@ class ExportedAttachment(Shape):
 class ExportedMessageShape(PollRow):
     """A message, the files that came with it, and what became of it."""
 
+    model_config = example(examples.EXPORTED_MESSAGE)
+
     attachments: list[ExportedAttachment]
     deliveries: list[ExportedDeliveryShape]
 
@@ -113,6 +116,8 @@ class ConversationHead(ConversationShape):
 class ExportedConversation(ConversationHead):
     """A conversation with all that was said in it."""
 
+    model_config = example(examples.EXPORTED_CONVERSATION)
+
     messages: list[ExportedMessageShape] = Field(description="In the order of `seq`.")
     handoffs: list[HandoffShape]
     approvals: list[ApprovalShape]
@@ -130,6 +135,8 @@ class PersonHead(Shape):
 
 class PersonExport(PersonHead):
     """Everything that is kept of a person, over all merged records."""
+
+    model_config = example(examples.EXPORT)
 
     consents: list[ExportedConsent]
     memories: list[MemoryShape]
