@@ -29,6 +29,8 @@ BODIES: Mapping[str, Any] = {
     "contacts": {"channel": "sms", "value": "+14155550199"},
     "merge": {"from_end_user_id": new_id()},
     "{end_user_id}": {"profile": {}},
+    "simulations": {"script": [{"user": "hello"}]},
+    "redeliver": {"event_id": new_id()},
     "{conversation_id}": {"text": "hello"},
 }
 """What a route of this last part of its path is sent where the document has no example."""
