@@ -26,6 +26,7 @@ from gateway.domain.message import (
 )
 from gateway.domain.pace import DEFAULT_PACE, Pace
 from gateway.domain.ports import Row, Tx
+from gateway.domain.quiet import QuietHours
 from gateway.domain.turn import InputKind
 from gateway.service.admit import Admission, admit
 from gateway.service.attachments import attach
@@ -54,6 +55,8 @@ class Route:
     """Where attachments are read, without a trailing slash."""
     pace: Pace = DEFAULT_PACE
     """How much of one sender is answered."""
+    quiet: QuietHours | None = None
+    """When nobody is written to unasked, by their own clock."""
     coalesce: int = 0
     """How long a turn waits for more input after its first."""
     consent: ConsentTexts = DEFAULT_TEXTS

@@ -25,7 +25,7 @@ async def begin(
     if not created or (first_message is None and not script):
         return made, created
     if first_message is not None:
-        await speak(tx, made, first_message, Author.AGENT)
+        await speak(tx, made, first_message, Author.AGENT, quiet=route.quiet)
     if script:
         await play(tx, made, script, route.partitions)
     spoken = await conversation(tx, made.organization_id, made.id)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import (
     Delivery,
@@ -16,6 +17,7 @@ from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message
 from gateway.domain.ports import Row, Tx
+from gateway.domain.quiet import HELD_AT_MOST
 from gateway.domain.turn import NotNow
 from gateway.service.arrival import tell_arrival
 from gateway.service.lanes import LaneRef, wait_in_lane
@@ -32,6 +34,23 @@ class LaneClaim:
     delivery: Delivery
 
 
+HELD = "|held"
+"""Ends the name of the lane of what we begin and must not say yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """What is special about when a message leaves."""
+
+    despite_suppression: bool = False
+    """It is the answer to the wish to get none."""
+    held_until: int | None = None
+    """It waits until then (µs), in a lane of its own: it holds up no reply, and is not sent long after."""
+
+
+AT_ONCE = Leave()
+
+
 async def enqueue(
     tx: Tx,
     conversation: Conversation,
@@ -39,23 +58,25 @@ async def enqueue(
     thread: Thread,
     *,
     at: int,
-    despite_suppression: bool = False,
+    leave: Leave = AT_ONCE,
 ) -> None:
-    """Queue a message for delivery on the conversation's channel; nothing to do where it has none.
-
-    `despite_suppression`: it is the answer to the wish to get none.
-    """
+    """Queue a message for delivery on the conversation's channel; nothing to do where it has none."""
+    held_until = leave.held_until
     channel = conversation.channel
     if not channel.delivers or not conversation.our_address or not conversation.their_address:
         return
     lane = lane_of(
         conversation.organization_id, channel, conversation.our_address, conversation.their_address
     )
+    if held_until is not None:
+        lane += HELD
     row = await tx.one(
         "lane_queue", lane=lane, channel=channel.value, organization_id=conversation.organization_id
     )
     if row is None:
         raise AssertionError("an upsert returns its row")
+    if held_until is not None:
+        await tx.run("lane_hold", lane=lane, until=held_until)
     delivery_id = new_id()
     await tx.later(
         "delivery_insert",
@@ -75,7 +96,8 @@ async def enqueue(
         attachments=None,
         sandboxed=conversation.session_type.sandboxed,
         by_agent=message.author is Author.AGENT,
-        despite_suppression=despite_suppression,
+        despite_suppression=leave.despite_suppression,
+        expires_at=None if held_until is None else held_until + HELD_AT_MOST,
     )
     outbound = envelope(
         "message.outbound",
@@ -96,7 +118,8 @@ async def enqueue(
         organization_id=conversation.organization_id,
         conversation_id=conversation.id,
     )
-    await post(tx, Exchange.OUTBOUND, channel.value, outbound)
+    delay = 0.0 if held_until is None else max(held_until - at, 0) / SECOND
+    await post(tx, Exchange.OUTBOUND, channel.value, outbound, delay_seconds=delay)
 
 
 async def claim_lane(tx: Tx, lane: str, worker_id: str) -> LaneClaim | NotNow:

@@ -49,6 +49,10 @@ SUPPRESSED = Refused(Failure.OPTED_OUT, "suppressed")
 """We refuse it ourselves: nobody has to look at it, and to requeue it would be wrong."""
 
 
+EXPIRED = Refused(Failure.PERMANENT, "expired")
+"""It was held for a time that is long over."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartClaim:
     """An attempt that is committed: the provider may be called now."""
@@ -101,8 +105,9 @@ async def claim_part(
     if claim is not None:
         return claim
     await check_held(tx, ref)
-    if await tx.one("delivery_suppressed", id=part.delivery_id) is not None:
-        return SUPPRESSED
+    refused = await _refused(tx, part.delivery_id)
+    if refused is not None:
+        return refused
     following = await tx.one("delivery_next", lane=ref.lane)
     if following is not None and following["braked"]:
         raise Braked(ref.lane)
@@ -113,6 +118,13 @@ async def claim_part(
         return await _claim(tx, ref, part, provider, trying=True)
     await postpone_lane(tx, ref, stopped.wait_seconds)
     return WAITING
+
+
+async def _refused(tx: Tx, delivery_id: str) -> Refused | None:
+    """Why a delivery is not to leave any more."""
+    if await tx.one("delivery_suppressed", id=delivery_id) is not None:
+        return SUPPRESSED
+    return None if await tx.one("delivery_expired", id=delivery_id) is None else EXPIRED
 
 
 async def _claim(tx: Tx, ref: LaneRef, part: Part, provider: str, *, trying: bool) -> PartClaim | None:

@@ -33,6 +33,7 @@ def route_of(
         partitions=partitions,
         attachments_url=attachments_url,
         pace=Pace(messages_per_hour=values.messages_per_hour, answers_per_hour=values.answers_per_hour),
+        quiet=values.quiet_hours,
         coalesce=int(values.coalesce_seconds * SECOND),
         consent=consent_texts_of(config, values),
     )

@@ -2,19 +2,27 @@
 
 from gateway.domain.conversation import Conversation
 from gateway.domain.ids import new_id
-from gateway.domain.message import Author, Message, Role
+from gateway.domain.message import Author, Channel, Message, Role
 from gateway.domain.ports import Tx
-from gateway.service.deliver import enqueue
+from gateway.domain.quiet import QuietHours, quiet_until, zones_of
+from gateway.service.deliver import Leave, enqueue
 from gateway.service.threads import newest_thread
 from gateway.service.timeline import write_messages
 
 
 async def speak(
-    tx: Tx, conversation: Conversation, text: str, author: Author, *, despite_suppression: bool = False
+    tx: Tx,
+    conversation: Conversation,
+    text: str,
+    author: Author,
+    *,
+    despite_suppression: bool = False,
+    quiet: QuietHours | None = None,
 ) -> Message:
     """Store a message to the end user and queue it for delivery. The conversation is locked by the caller.
 
-    `despite_suppression`: it is the answer to their wish to get no more.
+    `despite_suppression`: it is the answer to their wish to get no more. `quiet`: it is unasked, and is held
+    while it is quiet where they are.
     """
     row = await tx.one("conversation_add_message", id=conversation.id)
     if row is None:
@@ -32,12 +40,15 @@ async def speak(
     )
     agent_id = conversation.assigned_agent_id if author is Author.AGENT else None
     await write_messages(tx, [message], row["event_count"] - 1, agent_id=agent_id)
+    theirs = conversation.their_address
+    is_text = conversation.channel is Channel.SMS and theirs is not None
+    held = quiet_until(row["updated_at"], zones_of(theirs or ""), quiet) if quiet and is_text else None
     await enqueue(
         tx,
         conversation,
         message,
         await newest_thread(tx, conversation),
         at=row["updated_at"],
-        despite_suppression=despite_suppression,
+        leave=Leave(despite_suppression=despite_suppression, held_until=held),
     )
     return message

@@ -3,6 +3,7 @@
 `load_settings` reads environment and gateway.toml at the start, `load_config` gateway.toml again on SIGHUP.
 """
 
+from gateway.domain.quiet import QuietHours
 from gateway.settings.agents import (
     AgentConfig,
     AgentKind,
@@ -28,7 +29,7 @@ from gateway.settings.refusals import SettingsError
 from gateway.settings.sources import Source
 from gateway.settings.table import settings_table
 from gateway.settings.tables import SmsProvider, VoiceMode, default_config_text
-from gateway.settings.values import HostPort, QuietHours
+from gateway.settings.values import HostPort
 
 __all__ = [
     "AddressConfig",

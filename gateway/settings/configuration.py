@@ -10,11 +10,11 @@ from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.ids import named_id, parse_id
 from gateway.domain.message import Channel
 from gateway.domain.pace import DEFAULT_PACE
+from gateway.domain.quiet import QuietHours
 from gateway.settings.addresses import parse_address
 from gateway.settings.agents import AgentConfig, read_agent
 from gateway.settings.refusals import dotted, nearest, shown
 from gateway.settings.tables import AddressTable, ChannelTable, ConfigTables, SmsProvider, VoiceMode
-from gateway.settings.values import QuietHours
 
 
 @dataclass(frozen=True, slots=True)

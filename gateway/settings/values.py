@@ -8,6 +8,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, Field
 
+from gateway.domain.quiet import QuietHours
+
 _DURATION = re.compile(r"([0-9]{1,9})\s*([smhd]?)", re.ASCII)
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST_SECONDS = 3650 * 86_400
@@ -18,14 +20,6 @@ _HOST = re.compile(
 _PLAIN = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,2048}")
 _ORIGIN_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]+)?")
 _WEB = frozenset({"http", "https"})
-
-
-@dataclass(frozen=True, slots=True)
-class QuietHours:
-    """The part of the day, in the end user's own time, in which nothing is sent; it may span midnight."""
-
-    start: time
-    end: time
 
 
 @dataclass(frozen=True, slots=True)

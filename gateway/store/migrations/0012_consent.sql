@@ -25,3 +25,6 @@ CREATE INDEX consents_of_address ON consents (organization_id, channel, their_ad
 
 -- The one answer to a STOP, or to a HELP, leaves although nothing else may.
 ALTER TABLE deliveries ADD COLUMN despite_suppression boolean NOT NULL DEFAULT FALSE;
+
+-- What is held for quiet hours is not sent long after them.
+ALTER TABLE deliveries ADD COLUMN expires_at bigint;

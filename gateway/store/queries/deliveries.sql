@@ -5,14 +5,18 @@ VALUES (:lane, :channel, :organization_id, 1, {now})
 ON CONFLICT (id) DO UPDATE SET queued = lanes.queued + 1, rung_at = {now}
 RETURNING queued
 
+-- name: lane_hold
+-- Nothing of it leaves before.
+UPDATE lanes SET due_at = :until, rung_at = NULL WHERE id = :lane
+
 -- name: delivery_insert
 INSERT INTO deliveries (
     id, lane, number, organization_id, conversation_id, message_id, message_seq, turn_id, channel,
-    sender, recipient, text, thread, attachments, sandboxed, by_agent, despite_suppression, state,
+    sender, recipient, text, thread, attachments, sandboxed, by_agent, despite_suppression, expires_at, state,
     created_at, updated_at
 ) VALUES (
     :id, :lane, :number, :organization_id, :conversation_id, :message_id, :message_seq, :turn_id, :channel,
-    :sender, :recipient, :text, :thread, :attachments, :sandboxed, :by_agent, :despite_suppression, 'pending',
+    :sender, :recipient, :text, :thread, :attachments, :sandboxed, :by_agent, :despite_suppression, :expires_at, 'pending',
     {now}, {now}
 )
 
@@ -55,6 +59,7 @@ WHERE delivery_id = :delivery_id AND number = :number AND state IN ('pending', '
   AND EXISTS (SELECT 1 FROM lanes l WHERE l.id = :lane AND l.fence = :fence AND l.lease_owner = :worker_id)
   AND EXISTS (
     SELECT 1 FROM deliveries d WHERE d.id = :delivery_id AND d.state <> 'canceled'
+      AND (d.expires_at IS NULL OR d.expires_at > {now})
       AND (d.despite_suppression OR NOT EXISTS (
         SELECT 1 FROM suppressions s
         WHERE s.organization_id = d.organization_id AND s.channel = d.channel AND s.their_address = d.recipient
@@ -237,3 +242,6 @@ SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY number LIMIT 1 
 SELECT COUNT(*) AS returned FROM deliveries
 WHERE organization_id = :organization_id AND recipient = :recipient AND channel = 'email' AND state = 'failed'
   AND created_at > {now} - :within AND error_code <> 'suppressed'
+
+-- name: delivery_expired
+SELECT id FROM deliveries WHERE id = :id AND expires_at <= {now}
