@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-SCENARIOS = ("pipeline", "api", "mail")
+SCENARIOS = ("pipeline", "api", "mail", "sms")
 
 
 def run(
@@ -57,6 +57,11 @@ def _measured(name: str, *, quick: bool, conversations: int | None) -> tuple[str
 
         read = mail.measure(mail.QUICK if quick else mail.FULL)
         return mail.as_text(read), mail.as_object(read)
+    if name == "sms":
+        from gateway.bench import sms
+
+        counted = sms.measure(sms.QUICK if quick else sms.FULL)
+        return sms.as_text(counted), sms.as_object(counted)
     from gateway.bench import pipeline, report
 
     figures = pipeline.measure(pipeline.QUICK if quick else pipeline.FULL)
