@@ -59,12 +59,13 @@ class Person:
 async def resolve(tx: Tx, organization_id: str, address: Address, *, verified: bool, source: str) -> Resolved:
     """Find or create the end user of an address; atomic on both databases.
 
-    An address that was only claimed until now is verified by whoever writes from it.
+    An address that was only claimed until now is verified by whoever writes from it; one that took nothing
+    takes messages again.
     """
     key = {"organization_id": organization_id, "kind": address.kind.value, "value": address.value}
     row = await tx.one("contact_end_user", **key)
     if row is not None:
-        if verified and not row["verified"]:
+        if verified and (not row["verified"] or row["undeliverable_at"] is not None):
             await tx.later("contact_verify", **key)
         return _found(row)
     end_user_id = new_id()

@@ -244,6 +244,8 @@ async def test_an_address_that_takes_nothing_is_marked_and_an_unknown_code_marks
     await store.write(receive, receipt(claim, "30006", Failure.BAD_ADDRESS, sid="SM2"))
     marked = {c["value"]: c["undeliverable_code"] for c in await rows(store, "test_contacts")}
     assert marked == {scene.THEIRS: None, "+14155550199": "30006"}
+    await arrive(store, sms(sender="+14155550199"))
+    assert all(c["undeliverable_code"] is None for c in await rows(store, "test_contacts"))
 
 
 async def test_a_later_turn_replaces_what_has_not_left(store: MovableStore) -> None:

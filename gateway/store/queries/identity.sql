@@ -28,7 +28,7 @@ WHERE r.organization_id = :organization_id AND r.provider = :provider
   AND r.provider_message_id = :provider_message_id
 
 -- name: contact_end_user
-SELECT c.end_user_id, c.verified, u.merged_into
+SELECT c.end_user_id, c.verified, c.undeliverable_at, u.merged_into
 FROM contacts c JOIN end_users u ON u.id = c.end_user_id
 WHERE c.organization_id = :organization_id AND c.kind = :kind AND c.value = :value
 
@@ -93,23 +93,26 @@ WHERE end_user_id = ANY(:ids) AND organization_id = :organization_id
 ORDER BY created_at, kind, value LIMIT 200
 
 -- name: contact_of_kind @sqlite
--- Where a person is written to on a channel: of the record that was asked for first, then what was attached
--- first. What unproven mail claimed to be is no address.
+-- Where a person is written to on a channel: of what messages arrive at, that of the record that was asked for
+-- first, then what was attached first. What unproven mail claimed to be is no address.
 SELECT value, end_user_id FROM contacts
 WHERE end_user_id IN (SELECT value FROM json_each(:ids)) AND organization_id = :organization_id
   AND kind = :kind AND value NOT LIKE 'unverified:%'
-ORDER BY CASE WHEN end_user_id = :end_user_id THEN 0 ELSE 1 END, created_at, value LIMIT 1
+ORDER BY CASE WHEN undeliverable_at IS NULL THEN 0 ELSE 1 END,
+    CASE WHEN end_user_id = :end_user_id THEN 0 ELSE 1 END, created_at, value LIMIT 1
 
 -- name: contact_of_kind @postgres
--- Where a person is written to on a channel: of the record that was asked for first, then what was attached
--- first. What unproven mail claimed to be is no address.
+-- Where a person is written to on a channel: of what messages arrive at, that of the record that was asked for
+-- first, then what was attached first. What unproven mail claimed to be is no address.
 SELECT value, end_user_id FROM contacts
 WHERE end_user_id = ANY(:ids) AND organization_id = :organization_id
   AND kind = :kind AND value NOT LIKE 'unverified:%'
-ORDER BY CASE WHEN end_user_id = :end_user_id THEN 0 ELSE 1 END, created_at, value LIMIT 1
+ORDER BY CASE WHEN undeliverable_at IS NULL THEN 0 ELSE 1 END,
+    CASE WHEN end_user_id = :end_user_id THEN 0 ELSE 1 END, created_at, value LIMIT 1
 
 -- name: contact_verify
-UPDATE contacts SET verified = TRUE
+-- Whoever writes from an address owns it, and it takes messages again.
+UPDATE contacts SET verified = TRUE, undeliverable_at = NULL, undeliverable_code = NULL
 WHERE organization_id = :organization_id AND kind = :kind AND value = :value
 
 -- name: contacts_erase @sqlite
