@@ -361,7 +361,6 @@ async def test_stopping_waits_for_what_is_under_way(office: Office, receiver: Re
         fact(type="voice.intent"),
         fact(id="1"),
         fact(organization_id=None),
-        fact(conversation_id="conv-1"),
     ],
 )
 async def test_what_is_no_fact_of_ours_is_a_dead_letter(office: Office, event: Envelope) -> None:
