@@ -163,7 +163,9 @@ class _Configured:
     def consent(self, conversation: Conversation) -> ConsentTexts:
         """What is said to somebody who wants no more messages."""
         values = self.config.channel(conversation.channel, conversation.our_address)
-        return consent_texts_of(self.config, values)
+        ours = conversation.our_address
+        senders = () if ours is None else self.config.senders_with(conversation.channel, ours)
+        return consent_texts_of(self.config, values, senders)
 
     def replace(self, config: GatewayConfig) -> None:
         """Take a new configuration, or raise SettingsError and keep the old one."""

@@ -34,8 +34,10 @@ from gateway.domain.ports import DONE, RetryStep, Sender, Store, Verdict, dead, 
 from gateway.domain.turn import NotNow
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
 from gateway.service.fail import GIVEN_UP, fail_delivery, give_up_part, resume_sender, stop_sender
+from gateway.service.failover import calls_for_another, fail_over
 from gateway.service.lanes import LaneRef, postpone_lane, release_lane, wait_in_lane
 from gateway.service.parts import (
+    STOPPED,
     WAITING,
     PartClaim,
     claim_part,
@@ -43,6 +45,7 @@ from gateway.service.parts import (
     settle_part,
     settle_part_and_wait,
 )
+from gateway.service.senders import TRY_AGAIN_SECONDS
 from gateway.telemetry import SENDS
 from gateway.tracing import Kind, note, span
 from workers.bells import Bells
@@ -215,6 +218,9 @@ class DeliveryWorker:
         claim = await self._store.write(claim_part, ref, part, sender.provider, texts, rules)
         if claim is WAITING:
             raise _LaneWaitsError
+        if claim is STOPPED:
+            await self._fail_over(ref, delivery, part, None)
+            raise _LaneWaitsError
         if not isinstance(claim, PartClaim):
             return claim
         if claim.attempt > rules.attempts:
@@ -265,6 +271,8 @@ class DeliveryWorker:
                 "code": _code(outcome),
             },
         )
+        if isinstance(outcome, Refused) and calls_for_another(outcome, part):
+            await self._fail_over(ref, delivery, part, outcome)
         match outcome:
             case GivenUp():
                 return await self._store.write(give_up_part, ref, delivery, part)
@@ -279,6 +287,26 @@ class DeliveryWorker:
             case Refused():
                 return await self._store.write(fail_delivery, ref, delivery, part, outcome)
         raise _LaneWaitsError
+
+    async def _fail_over(self, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused | None) -> None:
+        """Raise _LaneWaitsError where another sender has taken over; else the lane is held as before."""
+        to = self._rules_of(delivery.channel, delivery.sender).failover
+        if to is None:
+            return
+        moved = await self._store.write(fail_over, ref, delivery, part, refused, to)
+        if moved:
+            _log.error(
+                "another sender takes over; see gateway doctor",
+                extra={
+                    "action": "sender.failed_over",
+                    "channel": delivery.channel.value,
+                    "code": refused.code if refused else "halted",
+                    "deliveries": moved,
+                },
+            )
+            raise _LaneWaitsError
+        if refused is None:
+            await self._store.write(postpone_lane, ref, TRY_AGAIN_SECONDS)
 
     async def _postpone(self, ref: LaneRef, part: Part, state: PartState, code: str, seconds: float) -> None:
         await self._store.write(postpone_part, ref, part, state, error_code=code, delay_seconds=seconds)

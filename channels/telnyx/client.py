@@ -13,10 +13,8 @@ from pydantic import BaseModel, Field, ValidationError
 from channels.exchange import Exchange, open_session, read_answer
 from channels.telnyx.credentials import TelnyxCredentials
 from channels.telnyx.errors import failure_of
-from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, SendOutcome, Taken
+from gateway.domain.delivery import NOT_SENT, Failure, OutcomeUnknown, Refused, SendOutcome, Taken
 
-NOT_SENT = "not_sent"
-"""Our code for a request of which nothing was written."""
 MESSAGES_PATH = "/v2/messages"
 
 

@@ -32,8 +32,8 @@ FAILURES: Final[Mapping[str, Failure]] = MappingProxyType(
             "20002", "20006", "20012", "20013", "20014",  # API key revoked or expired, account
             "40003", "40010", "40017",  # sender blocked for good, not registered for 10DLC
             "40013", "40100", "40305", "40306", "40307", "40311", "40312",  # our sender or its profile
-            "40313", "40314", "40321", "40325", "40329", "40330", "40331", "40332", "40333",
-            # region not allowed, account disabled, no usable number, toll-free not verified, spend limit
+            "40314", "40321", "40325", "40329", "40330", "40332", "40333",
+            # account disabled, no usable number, toll-free not verified, spend limit
         ),
     )
     | _all(
@@ -43,6 +43,7 @@ FAILURES: Final[Mapping[str, Failure]] = MappingProxyType(
             "40001", "40012", "40310",  # landline, not a destination
         ),
     )
+    | _all(Failure.NOT_ALLOWED, ("40313", "40331"))  # region, destinations not on the list
     | _all(Failure.OPTED_OUT, ("40300",))
     | _all(
         Failure.PERMANENT,

@@ -23,7 +23,7 @@ from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.errors import failure_of, retry_after
 from gateway.domain.attachment import media_type_of
 from gateway.domain.clock import SECOND
-from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, SendOutcome, Taken
+from gateway.domain.delivery import NOT_SENT, Failure, OutcomeUnknown, Refused, SendOutcome, Taken
 
 LIST_SECONDS = 10.0
 INBOUND_LIMIT = 200
@@ -32,8 +32,6 @@ MAX_MEDIA = 10
 """Files of one message."""
 LIST_LIMIT = 50
 """How many messages a look for a lost one covers: the newest of one pair of numbers."""
-NOT_SENT = "not_sent"
-"""Our code for a request of which nothing was written."""
 NOT_SENDABLE = "not_sendable"
 """Our code for a message that cannot be made into a request, such as one with lone surrogates."""
 UNREADABLE = (TwilioException, ValueError, KeyError, TypeError, AttributeError)

@@ -123,8 +123,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentTexts:
-    """What the gateway says to a keyword, where the provider does not answer it."""
+    """What the gateway says to a keyword, and for which of our numbers it counts."""
 
+    senders: tuple[str, ...] = ()
+    """Our numbers that are one sender to the people they write to: a wish holds for all of them."""
     provider_answers: bool = True
     """The provider answers keywords: nothing is said to them."""
     stop: str = "You will receive no more messages from this number. Reply START to receive them again."

@@ -172,6 +172,10 @@ class Taken:
     provider_message_id: str
 
 
+NOT_SENT = "not_sent"
+"""Our code for a request of which nothing was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The provider answered that it does not take it, or was never reached (`TRANSIENT`)."""
@@ -181,6 +185,11 @@ class Refused:
     """The vendor's code, raw, or our own name for a failure before the provider was reached."""
     retry_after: float | None = None
     """Seconds, where the provider says."""
+
+    @property
+    def never_left(self) -> bool:
+        """Whether nothing of the request was written: the provider was not reached."""
+        return self.code == NOT_SENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +268,8 @@ class SendRules:
     attempts: int = ATTEMPTS
     waits: tuple[int, ...] = BACKOFF_SECONDS
     """Seconds after the first, second … attempt that was refused for now; the last one is for all further."""
+    failover: str | None = None
+    """Which of our addresses sends instead where this one cannot."""
 
     def backoff(self, attempt: int) -> int:
         """Seconds to wait after attempt number `attempt` (1-based) was refused for now."""

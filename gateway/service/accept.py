@@ -51,6 +51,8 @@ class Route:
     idle_ttl: int | None
     retention: int | None
     partitions: int
+    senders: tuple[str, ...] = ()
+    """Our numbers that are one sender to the people they write to, the first before the others."""
     attachments_url: str = ATTACHMENTS_PATH
     """Where attachments are read, without a trailing slash."""
     pace: Pace = DEFAULT_PACE

@@ -40,6 +40,29 @@ async def revoke(
     return await suppress(tx, organization_id, channel, pair, source.value, firm=source.firm)
 
 
+async def _revoke_all(
+    tx: Tx, conversation: Conversation, pair: tuple[str, str], evidence: Evidence, texts: ConsentTexts
+) -> bool:
+    """The same for all of our numbers that are one sender; False where that was so before."""
+    ours, theirs = pair
+    changed = [
+        await revoke(tx, conversation.organization_id, conversation.channel, (one, theirs), evidence)
+        for one in texts.senders or (ours,)
+    ]
+    return any(changed)
+
+
+async def _start_all(
+    tx: Tx, conversation: Conversation, pair: tuple[str, str], evidence: Evidence, texts: ConsentTexts
+) -> bool:
+    ours, theirs = pair
+    changed = [
+        await start_again(tx, conversation.organization_id, conversation.channel, (one, theirs), evidence)
+        for one in texts.senders or (ours,)
+    ]
+    return any(changed)
+
+
 async def start_again(
     tx: Tx, organization_id: str, channel: Channel, pair: tuple[str, str], evidence: Evidence
 ) -> bool:
@@ -68,12 +91,12 @@ async def follow_keyword(
     ours, theirs = conversation.our_address, conversation.their_address
     if ours is None or theirs is None:
         return
-    where = (tx, conversation.organization_id, conversation.channel, (ours, theirs), evidence)
+    where = (tx, conversation, (ours, theirs), evidence, texts)
     text: str | None = texts.help
     if keyword is Keyword.STOP:
-        text = texts.stop if await revoke(*where) else None
+        text = texts.stop if await _revoke_all(*where) else None
     elif keyword is Keyword.START:
-        text = texts.start if await start_again(*where) else None
+        text = texts.start if await _start_all(*where) else None
     if text is not None and evidence.source is ConsentSource.KEYWORD and not texts.provider_answers:
         await speak(tx, conversation, text, Author.SYSTEM, despite_suppression=True)
 
@@ -89,7 +112,7 @@ async def revoke_for_agent(
     if ours is None or theirs is None:
         return
     evidence = Evidence(source=ConsentSource.AGENT, conversation_id=conversation.id, message_id=message_id)
-    is_new = await revoke(tx, conversation.organization_id, conversation.channel, (ours, theirs), evidence)
+    is_new = await _revoke_all(tx, conversation, (ours, theirs), evidence, texts)
     if is_new and conversation.channel is Channel.SMS:
         await speak(tx, conversation, texts.stop, Author.SYSTEM, despite_suppression=True)
 

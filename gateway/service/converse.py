@@ -15,6 +15,7 @@ from gateway.domain.turn import InputKind, Path, TurnOutcome, TurnState
 from gateway.service.accept import Route
 from gateway.service.brake import wait_for_release
 from gateway.service.identify import Person, person_of
+from gateway.service.join import sms_thread_key
 from gateway.service.postings import envelope, post
 from gateway.service.suppress import suppressed
 from gateway.service.timeline import write_messages
@@ -91,7 +92,7 @@ async def create(tx: Tx, new: NewConversation, route: Route) -> tuple[Conversati
 async def insert(tx: Tx, new: NewConversation, route: Route, theirs: str | None) -> tuple[Conversation, bool]:
     """The same where the end user and their address are known, or of no matter."""
     organization_id = route.organization_id
-    key = _thread_key(new)
+    key = _thread_key(new, route)
     conversation_id = new_id()
     inserted = await tx.one(
         "conversation_insert",
@@ -121,11 +122,11 @@ async def insert(tx: Tx, new: NewConversation, route: Route, theirs: str | None)
     return await _open_one(tx, new, organization_id, key), False
 
 
-def _thread_key(new: NewConversation) -> str | None:
+def _thread_key(new: NewConversation, route: Route) -> str | None:
     """What makes a person's texts join the conversation; never one that is sandboxed."""
     if new.channel is not Channel.SMS or new.session_type.sandboxed:
         return None
-    return f"sms|{new.our_address}|{new.end_user_id}"
+    return sms_thread_key(route, new.our_address or "", new.end_user_id)
 
 
 async def _their_address(

@@ -59,10 +59,15 @@ async def give_up_part(tx: Tx, ref: LaneRef, delivery: Delivery, part: Part) -> 
 async def stop_sender(tx: Tx, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused) -> bool:
     """The provider lets this sender send nothing: it is stopped, its parts wait. False: it was already."""
     await tx.run("part_unclaim", delivery_id=part.delivery_id, number=part.index, error_code=refused.code)
-    key = SenderKey(delivery.organization_id, delivery.channel.value, delivery.sender)
-    stopped = await halt(tx, key, refused.code, delivery=_row_of(delivery), tries=True)
+    stopped = await halt_sender_of(tx, delivery, refused)
     await postpone_lane(tx, ref, TRY_AGAIN_SECONDS)
     return stopped
+
+
+async def halt_sender_of(tx: Tx, delivery: Delivery, refused: Refused) -> bool:
+    """Stop the sender of a delivery; False where it was stopped already."""
+    key = SenderKey(delivery.organization_id, delivery.channel.value, delivery.sender)
+    return await halt(tx, key, refused.code, delivery=_row_of(delivery), tries=True)
 
 
 async def resume_sender(tx: Tx, delivery: Delivery) -> bool:

@@ -49,7 +49,8 @@ class Acceptance:
             ACCEPTED.labels(message.channel.value, "unknown_address").inc()
             raise UnknownAddress(message.channel)
         values = config.channel(message.channel, message.recipient)
-        return route_of(config, agent, values, self._partitions, self._attachments_url)
+        ours = message.recipient if message.channel is Channel.SMS else None
+        return route_of(config, agent, values, self._partitions, self._attachments_url, ours)
 
     async def _store_message(self, message: InboundMessage) -> Accepted:
         route = self.route(message)

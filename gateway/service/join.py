@@ -34,14 +34,22 @@ async def join(
             continue
         row = await _count(tx, message, conversation_id, route.coalesce if answered else None)
         if row is not None:
+            if len(route.senders) > 1 and row["our_address"] != message.recipient:
+                # the number that people write to is the one that answers
+                await tx.run("conversation_moved", id=conversation_id, our_address=message.recipient)
             return conversation_id, row
     raise Unavailable("the conversation was begun and ended again and again; try later")
 
 
-def _thread_key(message: InboundMessage, end_user_id: str) -> str | None:
+def sms_thread_key(route: "Route", ours: str, end_user_id: str) -> str:
+    """What makes texts one conversation: our number and the end user, whichever of our numbers took over."""
+    return f"sms|{route.senders[0] if route.senders else ours}|{end_user_id}"
+
+
+def _thread_key(message: InboundMessage, route: "Route", end_user_id: str) -> str | None:
     """What is unique among open conversations: per number pair on SMS, per call on voice."""
     if message.channel is Channel.SMS:
-        return f"sms|{message.recipient}|{end_user_id}"
+        return sms_thread_key(route, message.recipient, end_user_id)
     if message.thread_key is not None:
         return f"{message.channel}|{message.thread_key}"
     return None
@@ -55,7 +63,7 @@ async def _find(
     What is no message (the call ended) is noted where it belongs, even after the end; it begins nothing anew.
     """
     organization_id = route.organization_id
-    key = _thread_key(message, end_user_id)
+    key = _thread_key(message, route, end_user_id)
     if key is not None:
         row = await tx.one("conversation_of_thread", organization_id=organization_id, thread_key=key)
         if row is not None:
@@ -134,7 +142,7 @@ async def _begin(
         our_address=message.recipient,
         their_address=message.sender,
         unverified=not message.sender_auth.proven,
-        thread_key=_thread_key(message, end_user_id),
+        thread_key=_thread_key(message, route, end_user_id),
         external_session_id=None,
         subject=message.subject,
         metadata=pack(metadata),

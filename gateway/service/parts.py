@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from gateway.domain.delivery import (
     Failure,
@@ -68,9 +69,12 @@ class Waiting(Enum):
 
     WAITING = "waiting"
     """For its place in the sender's rate, or for a sender that is stopped; the lane was let go until then."""
+    STOPPED = "stopped"
+    """Its sender is stopped, and another may take over; the lane is held."""
 
 
-WAITING = Waiting.WAITING
+WAITING: Final = Waiting.WAITING
+STOPPED: Final = Waiting.STOPPED
 
 
 NO_RULES = SendRules()
@@ -102,8 +106,13 @@ async def claim_part(
             await postpone_lane(tx, ref, wait)
             return WAITING
     claim = await _claim(tx, ref, part, provider, trying=False)
-    if claim is not None:
-        return claim
+    return claim if claim is not None else await _unclaimed(tx, ref, part, provider, rules)
+
+
+async def _unclaimed(
+    tx: Tx, ref: LaneRef, part: Part, provider: str, rules: SendRules
+) -> PartClaim | Waiting | Refused | None:
+    """Why a part could not be claimed, and what follows."""
     await check_held(tx, ref)
     refused = await _refused(tx, part.delivery_id)
     if refused is not None:
@@ -116,6 +125,8 @@ async def claim_part(
         return None
     if stopped.may_try:
         return await _claim(tx, ref, part, provider, trying=True)
+    if rules.failover is not None:
+        return STOPPED
     await postpone_lane(tx, ref, stopped.wait_seconds)
     return WAITING
 

@@ -22,8 +22,13 @@ def route_of(
     values: ChannelConfig,
     partitions: int,
     attachments_url: str = ATTACHMENTS_PATH,
+    ours: str | None = None,
 ) -> Route:
-    """The route of a conversation with `agent`, under the values in force where it takes place."""
+    """The route of a conversation with `agent`, under the values in force where it takes place.
+
+    `ours`: the number it is held on.
+    """
+    senders = () if ours is None else config.senders_with(Channel.SMS, ours)
     return Route(
         organization_id=config.organization_id,
         agent_id=agent.id,
@@ -35,14 +40,16 @@ def route_of(
         pace=Pace(messages_per_hour=values.messages_per_hour, answers_per_hour=values.answers_per_hour),
         quiet=values.quiet_hours,
         coalesce=int(values.coalesce_seconds * SECOND),
-        consent=consent_texts_of(config, values),
+        senders=senders,
+        consent=consent_texts_of(config, values, senders),
     )
 
 
-def consent_texts_of(config: GatewayConfig, values: ChannelConfig) -> ConsentTexts:
+def consent_texts_of(config: GatewayConfig, values: ChannelConfig, senders: tuple[str, ...]) -> ConsentTexts:
     """What is said to STOP, START and HELP; who says it is named, as carriers want it."""
     name = config.organisation
     return ConsentTexts(
+        senders=senders,
         provider_answers=values.provider_handles_optout,
         stop=values.stop_text
         or f"{name}: you will receive no more messages from this number. Reply START to receive them again.",
@@ -78,7 +85,14 @@ def send_rules_of(config: GatewayConfig, channel: Channel, address: str) -> Send
         resend_after=int(values.resend_after.total_seconds()),
         on_unknown=values.on_unknown,
         cancel_unsent=values.cancel_unsent,
+        failover=_after(config.senders_with(channel, address), address),
     )
+
+
+def _after(senders: tuple[str, ...], address: str) -> str | None:
+    """Who takes over from a sender; None after the last."""
+    place = senders.index(address) + 1
+    return senders[place] if place < len(senders) else None
 
 
 def agent_for(config: GatewayConfig, assistant: str | None, address: AddressConfig | None) -> AgentConfig:

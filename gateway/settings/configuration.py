@@ -87,6 +87,8 @@ class AddressConfig:
     """The channel's values with those of the address over them."""
     provider: SmsProvider | None = None
     """Of SMS addresses only; None: whoever's credentials are there."""
+    failover: tuple[str, ...] = ()
+    """Others of ours that send where this one cannot: with it, one sender to the people it writes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class GatewayConfig:
     rate_burst: int
     web_origins: frozenset[str]
     """The sites whose pages may ask, as browsers write them."""
+    _together: Mapping[tuple[Channel, str], tuple[str, ...]] = field(repr=False, compare=False)
     _agents_by_id: Mapping[str, AgentConfig] = field(repr=False, compare=False)
 
     def agent(self, name: str) -> AgentConfig | None:
@@ -121,6 +124,10 @@ class GatewayConfig:
             return self.addresses.get((channel, parse_address(channel, address)))
         except ValueError:
             return None
+
+    def senders_with(self, channel: Channel, address: str) -> tuple[str, ...]:
+        """The addresses that are one sender with this one, in the order in which they take over."""
+        return self._together.get((channel, address), (address,))
 
     def addresses_of(self, channel: Channel) -> tuple[AddressConfig, ...]:
         """The addresses of a channel, in the order of the file."""
@@ -163,6 +170,7 @@ def read_config(tables: ConfigTables, problems: list[str]) -> GatewayConfig:
         else:
             problems.append(f"{place}.agent: missing, and there is no organisation.default_agent")
         addresses[entry.channel, entry.address] = entry
+    together = _together(addresses, problems)
     return GatewayConfig(
         organisation=tables.organisation.name,
         default_slug=default,
@@ -173,6 +181,7 @@ def read_config(tables: ConfigTables, problems: list[str]) -> GatewayConfig:
         rate_limit=tables.organisation.rate_limit,
         rate_burst=tables.organisation.rate_burst,
         web_origins=frozenset(tables.channels.web.origins),
+        _together=together,
         _agents_by_id=MappingProxyType({agent.id: agent for agent in agents.values()}),
     )
 
@@ -187,7 +196,27 @@ def _address(table: AddressTable, default: str, channels: Mapping[Channel, Chann
         mode,
         channels[channel].overlaid(table),
         table.provider,
+        table.failover,
     )
+
+
+def _together(
+    addresses: Mapping[tuple[Channel, str], AddressConfig], problems: list[str]
+) -> Mapping[tuple[Channel, str], tuple[str, ...]]:
+    """Which addresses are one sender; an address belongs to one such list at most."""
+    found: dict[tuple[Channel, str], tuple[str, ...]] = {}
+    for (channel, address), entry in addresses.items():
+        if not entry.failover:
+            continue
+        everyone = (address, *entry.failover)
+        for other in everyone:
+            place = f"addresses: the failover of {shown(address)}"
+            if (channel, other) not in addresses:
+                problems.append(f"{place}: {shown(other)} is no {channel} address of this file")
+            elif (channel, other) in found or everyone.count(other) > 1:
+                problems.append(f"{place}: {shown(other)} is there twice, or in another address's failover")
+            found[channel, other] = everyone
+    return MappingProxyType(found)
 
 
 def _check_agent(slug: str, known: Mapping[str, object], place: str, problems: list[str]) -> None:

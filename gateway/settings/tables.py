@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -21,6 +21,7 @@ MAX_FILE_BYTES = 1_048_576
 MAX_AGENTS = 1000
 MAX_ADDRESSES = 10_000
 MAX_ORIGINS = 100
+MAX_FAILOVER = 5
 DEFAULT_MAIL_DOMAIN = "localhost"
 
 Said = Annotated[str, Field(min_length=1, max_length=1600)]
@@ -35,6 +36,9 @@ def _resend_after(value: timedelta) -> timedelta:
     if not _SOONEST <= value <= _LATEST:
         raise ValueError(f"must be between {RECONCILE_AFTER} s and 10 minutes")
     return value
+
+
+T = TypeVar("T")
 
 
 class VoiceMode(StrEnum):
@@ -154,6 +158,8 @@ class AddressTable(ChannelTable):
     voice_mode: VoiceMode | None = None
     provider: SmsProvider | None = None
     """Of SMS addresses only; the one whose credentials are there, else Twilio."""
+    failover: Annotated[tuple[str, ...], Field(max_length=MAX_FAILOVER)] = ()
+    """Of SMS addresses only: others of ours that send, one after the other, where this one cannot."""
 
     @field_validator("address", mode="before")
     @classmethod
@@ -168,12 +174,17 @@ class AddressTable(ChannelTable):
             raise ValueError("belongs to voice addresses only")
         return value
 
-    @field_validator("provider")
+    @field_validator("provider", "failover")
     @classmethod
-    def _texts_only(cls, value: SmsProvider | None, info: ValidationInfo) -> SmsProvider | None:
-        if value is not None and info.data.get("channel") in ("voice", "email"):
+    def _texts_only(cls, value: T, info: ValidationInfo) -> T:
+        if value and info.data.get("channel") in ("voice", "email"):
             raise ValueError("belongs to sms addresses only")
         return value
+
+    @field_validator("failover")
+    @classmethod
+    def _of_ours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_address(Channel.SMS, address) for address in value)
 
     @model_validator(mode="after")
     def _spoken(self) -> Self:

@@ -15,6 +15,7 @@ from channels.sms.telnyx_routes import telnyx_sms_routes
 from channels.telnyx.credentials import TelnyxCredentials
 from channels.telnyx.fake import FakeTelnyx
 from channels.telnyx.fake.events import event_body
+from channels.twilio.fake import FakeTwilio
 from channels.twilio.fake.faults import Faults
 from gateway.commands.checks import check_telnyx
 from gateway.commands.findings import Verdict
@@ -302,3 +303,38 @@ async def only_conversation(api: Api) -> str:
     """The id of the one there is."""
     [one] = (await api.get(V2)).json["items"]
     return str(one["id"])
+
+
+async def test_where_one_provider_refuses_the_sender_the_other_takes_over(tmp_path: Path) -> None:
+    telnyx, twilio = FakeTelnyx(API_KEY), FakeTwilio("AC" + "0" * 32, "token")
+    await telnyx.start()
+    more = (
+        '\n[[addresses]]\nchannel = "sms"\naddress = "+15005550007"\nagent = "demo"\n'
+        'failover = ["+15550181"]\n'
+        '\n[[addresses]]\nchannel = "sms"\naddress = "+15550181"\nagent = "demo"\nprovider = "telnyx"\n'
+    )
+    environment = {
+        "TELNYX_API_KEY": API_KEY,
+        "TELNYX_PUBLIC_KEY": telnyx.events.public_key,
+        "TELNYX_API_URL": telnyx.url,
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": "token",
+        "TWILIO_API_URL": await twilio.start(),
+    }
+    async with gateway(tmp_path, more=more, **environment) as api:
+        telnyx.webhook_url = url = api.app.http_url
+        twilio.webhook_url = api.app.settings.public_url
+        assert (await twilio.text(THEIRS, "+15005550007", "Hello there", via=url)).status == 200
+        await until(lambda: len(telnyx.messages) == 1)
+        [reply] = telnyx.messages
+        assert (reply.from_, reply.to, reply.body) == ("+15550181", THEIRS, "You said: Hello there")
+        # the person answers the number that wrote, and is still in the same conversation
+        assert (await telnyx.text(THEIRS, "+15550181", "And again")).status == 200
+        await until(lambda: len(telnyx.messages) == 2)
+        assert telnyx.messages[1].body == "You said: And again"
+        conversation = await only_conversation(api)
+        found = (await api.get(f"{V2}/{conversation}/messages")).json["messages"]
+        assert [m["content"] for m in found][::2] == ["Hello there", "And again"]
+        assert not twilio.messages
+    await telnyx.stop()
+    await twilio.stop()

@@ -82,6 +82,7 @@ def test_secrets_are_not_shown() -> None:
         (403, "40300", Failure.OPTED_OUT),
         (422, "40310", Failure.BAD_ADDRESS),
         (422, "40305", Failure.CONFIGURATION),
+        (403, "40313", Failure.NOT_ALLOWED),
         (401, "10009", Failure.CONFIGURATION),
         (400, "40318", Failure.TRANSIENT),
         (429, "99999", Failure.TRANSIENT),

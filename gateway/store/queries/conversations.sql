@@ -62,7 +62,7 @@ UPDATE conversations SET
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl
 WHERE id = :id AND ended_at IS NULL
-RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id,
+RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id, our_address,
     CASE WHEN turn_id IS NULL AND turn_due_at > {now} THEN turn_due_at - {now} ELSE 0 END AS wait
 
 -- name: conversation_wait_no_more @sqlite
@@ -88,7 +88,8 @@ UPDATE conversations SET
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl
 WHERE id = :id AND ended_at IS NULL
-RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id, 0 AS wait
+RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id, our_address,
+    0 AS wait
 
 -- name: conversation_add_waiting_input
 -- An API input of an active conversation: it gets its seq when its turn starts. Refused (no row) while a
@@ -123,7 +124,12 @@ UPDATE conversations SET
     last_message_at = {now},
     updated_at = {now}
 WHERE id = :id
-RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id, 0 AS wait
+RETURNING id, end_user_id, status, message_count, event_count, last_input, NULL AS next_turn_id, our_address,
+    0 AS wait
+
+-- name: conversation_moved
+-- Another of our numbers speaks from now on.
+UPDATE conversations SET our_address = :our_address WHERE id = :id
 
 -- name: conversation_add_event
 UPDATE conversations SET event_count = event_count + 1, updated_at = {now} WHERE id = :id

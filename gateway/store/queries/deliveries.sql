@@ -9,6 +9,30 @@ RETURNING queued
 -- Nothing of it leaves before.
 UPDATE lanes SET due_at = :until, rung_at = NULL WHERE id = :lane
 
+-- name: lane_queue_many
+-- The same for several at once: the last one's place.
+INSERT INTO lanes (id, channel, organization_id, queued, rung_at)
+VALUES (:lane, :channel, :organization_id, :count, {now})
+ON CONFLICT (id) DO UPDATE SET queued = lanes.queued + :count, rung_at = {now}
+RETURNING queued
+
+-- name: deliveries_waiting
+-- What waits in a lane, in its order, and whether something of it may have left; one part may be known not to.
+SELECT d.id, (d.state = 'canceled' OR EXISTS (
+    SELECT 1 FROM parts p WHERE p.delivery_id = d.id AND p.state <> 'pending'
+      AND NOT (p.delivery_id = :delivery_id AND p.number = :number))) AS stays
+FROM deliveries d WHERE d.lane = :lane AND d.settled_at IS NULL ORDER BY d.number LIMIT 200
+
+-- name: delivery_move
+UPDATE deliveries SET lane = :lane, number = :number, sender = :sender, updated_at = {now}
+WHERE id = :id AND settled_at IS NULL
+
+-- name: lane_moved
+-- So many deliveries less; the lane is free and due. Refused when the lease is lost.
+UPDATE lanes SET settled = settled + :count, due_at = NULL, rung_at = NULL, lease_owner = NULL
+WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
+RETURNING settled < queued AS more
+
 -- name: delivery_insert
 INSERT INTO deliveries (
     id, lane, number, organization_id, conversation_id, message_id, message_seq, turn_id, channel,
