@@ -21,7 +21,7 @@ from starlette.routing import Route
 from channels.contract import Ingress
 from channels.email.reader import MailReader
 from channels.email.thread import ThreadMarks
-from gateway import __version__, tracing
+from gateway import __version__, crash, tracing
 from gateway.api.application import ApiDeps, Surface, build_api, build_health, let_go
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
@@ -269,6 +269,7 @@ class _Start:
     async def app(self) -> App:
         """Store, bus, workers, then the doors: nothing is let in before somebody can work it off."""
         settings = self._settings
+        self._arm()
         self._record_traces()
         store = await self._open_store()
         outbox = StoredOutbox(store)
@@ -297,6 +298,15 @@ class _Start:
             smtp_port=smtp_port,
             configured=configured,
         )
+
+    def _arm(self) -> None:
+        point = self._settings.crash_at
+        crash.arm(point)
+        if point is not None:
+            _log.warning(
+                "this process will kill itself; GATEWAY_CRASH_AT is for tests only",
+                extra={"action": "crash.armed", "point": point.value},
+            )
 
     def _record_traces(self) -> None:
         """First of all, so that it stops last."""
@@ -594,6 +604,7 @@ async def _clear_predecessor(tx: Tx) -> None:
     await tx.run("workers_clear")
     await tx.run("outbox_reset")
     await tx.run("webhook_claims_reset")
+    await tx.run("closing_claims_reset")
 
 
 async def _register(tx: Tx, config: GatewayConfig) -> None:

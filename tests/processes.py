@@ -76,7 +76,7 @@ class Process:
         self.ready_line = ""
         """What it printed when it was ready last."""
         self._command = [sys.executable, *command]
-        self._environment = {
+        self.environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(directory),
             "PYTHONPATH": str(ROOT),
@@ -109,7 +109,7 @@ class Process:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._directory,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,

@@ -1,5 +1,7 @@
 """Sums up what has ended: claims, has a summary made outside of any transaction, stores what follows."""
 
+from gateway.crash import reach
+from gateway.domain.crash_point import CrashPoint
 from gateway.domain.delivery import ATTEMPTS
 from gateway.domain.ports import Store
 from gateway.domain.summary import Summarise
@@ -22,9 +24,13 @@ class Closer:
         return finished
 
     async def _sum_up(self, closing: Closing) -> bool:
+        reach(CrashPoint.CLOSING_CLAIMED)
         transcript = await self._store.read(transcript_of, closing)
         summary = None
         # what has failed so often is closed without a summary: the rest does not depend on it
         if transcript is not None and closing.attempt <= ATTEMPTS:
             summary = await self._summarise(transcript)
-        return await self._store.write(finish_closing, closing, transcript, summary)
+        reach(CrashPoint.CLOSING_SUMMED_UP)
+        finished = await self._store.write(finish_closing, closing, transcript, summary)
+        reach(CrashPoint.CLOSING_FINISHED)
+        return finished

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from gateway.crash import reach
 from gateway.domain.clock import SECOND
+from gateway.domain.crash_point import CrashPoint
 from gateway.domain.delivery import (
     RECONCILE_AFTER,
     Delivery,
@@ -227,9 +229,11 @@ class DeliveryWorker:
             return Refused(Failure.PERMANENT, "attempts_used_up")
         if self._clock.monotonic() - began > START_WITHIN or not self._liveness.alive():
             return Refused(Failure.TRANSIENT, "not_sent")
+        reach(CrashPoint.DELIVERY_CLAIMED)
         outcome = await sender.send(
             delivery, replace(part, attempt=claim.attempt, claimed_at=claim.claimed_at), POST_SECONDS
         )
+        reach(CrashPoint.DELIVERY_SENT)
         SENDS.labels(delivery.channel.value, _name(outcome)).inc()
         if claim.trying and isinstance(outcome, Taken):
             await self._resumed(delivery)

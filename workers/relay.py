@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from gateway.bus.publisher import PublishResult
+from gateway.crash import reach
+from gateway.domain.crash_point import CrashPoint
 from gateway.domain.envelope import Posting
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Outbox
@@ -91,6 +93,7 @@ class Relay:
         if not postings:
             return 0
         results = await self._publisher.publish(postings)
+        reach(CrashPoint.BELL_PUBLISHED)
         done: list[str] = []
         failed: list[str] = []
         for posting, result in zip(postings, results, strict=True):

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass
 
+from gateway.crash import reach
 from gateway.domain.agent import AgentFailed
 from gateway.domain.consent import DEFAULT_TEXTS, ConsentTexts
 from gateway.domain.conversation import Conversation
+from gateway.domain.crash_point import CrashPoint
 from gateway.domain.delivery import ATTEMPTS, backoff
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
@@ -150,6 +152,7 @@ class TurnWorker:
         return finished.more
 
     async def _finish(self, claim: Claim) -> Finished:
+        reach(CrashPoint.TURN_CLAIMED)
         if claim.shown and claim.has_api_input:
             reason = "the reply was interrupted after part of it was shown"
             return await self._fail(claim, ErrorCode.TURN_INTERRUPTED, reason)
@@ -162,10 +165,12 @@ class TurnWorker:
             return await self._failed(claim, ErrorCode.TURN_TIMEOUT, reason)
         except AgentFailed as failure:
             return await self._failed(claim, ErrorCode.AGENT_FAILED, failure.reason)
+        reach(CrashPoint.TURN_ANSWERED)
         self._liveness.check()
         fallbacks = self._fallbacks(claim.conversation)
         consent = self._consent(claim.conversation)
         finished = await self._store.write(finish_turn, claim, reply, self._partitions, fallbacks, consent)
+        reach(CrashPoint.TURN_COMMITTED)
         TURNS.labels(claim.conversation.channel.value, reply.path.value).inc()
         note(path=reply.path.value, messages=len(reply.messages))
         return finished

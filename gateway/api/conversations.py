@@ -23,6 +23,8 @@ from gateway.api.schemas.conversations import (
 )
 from gateway.api.schemas.hitl import EndSessionBody, SessionResult, session_result
 from gateway.api.visitors import shown_detail
+from gateway.crash import reach
+from gateway.domain.crash_point import CrashPoint
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import parse_id
 from gateway.domain.message import Channel
@@ -169,9 +171,12 @@ async def close_conversation(
         reason = body.reason if body is not None else None
         closed = await close(tx, principal.organization_id, str(conversation_id), reason, deps.partitions)
         shown = shown_detail(await detail(tx, closed), principal)
+        reach(CrashPoint.CLOSE_BEFORE_COMMIT)
         return answer_of(shown, conversation_id=closed.id)
 
-    return answered(await deps.store.write(once, key, unit))
+    answer = await deps.store.write(once, key, unit)
+    reach(CrashPoint.CLOSE_AFTER_COMMIT)
+    return answered(answer)
 
 
 @router.post("/{conversation_id}/end_session", response_model=SessionResult)

@@ -28,6 +28,8 @@ from gateway.api.schemas.hitl import (
     handoff_shape,
     human_turn_answer,
 )
+from gateway.crash import reach
+from gateway.domain.crash_point import CrashPoint
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.handoff import ApprovalStatus, Handoff, HandoffStatus
 from gateway.domain.ports import Row, Tx
@@ -63,9 +65,15 @@ async def human_turns(
 
     async def unit(tx: Tx) -> Answer:
         done = await human_turn(tx, str(conversation_id), principal.operator, turn, deps.partitions)
-        return answer_of(await _answer(tx, done), conversation_id=done.conversation_id)
+        answer = answer_of(await _answer(tx, done), conversation_id=done.conversation_id)
+        if turn.return_control:
+            reach(CrashPoint.HAND_BACK_BEFORE_COMMIT)
+        return answer
 
-    return answered(await deps.store.write(once, key, unit))
+    answer = await deps.store.write(once, key, unit)
+    if turn.return_control:
+        reach(CrashPoint.HAND_BACK_AFTER_COMMIT)
+    return answered(answer)
 
 
 async def _answer(tx: Tx, done: HumanTurnDone) -> HumanTurnAnswer:
@@ -98,9 +106,12 @@ async def resolve(
         row = await resolve_approval(
             tx, principal.organization_id, str(approval_id), resolution, deps.partitions
         )
+        reach(CrashPoint.APPROVE_BEFORE_COMMIT)
         return answer_of(approval_shape(row), conversation_id=str(conversation_id))
 
-    return answered(await deps.store.write(once, key, unit))
+    answer = await deps.store.write(once, key, unit)
+    reach(CrashPoint.APPROVE_AFTER_COMMIT)
+    return answered(answer)
 
 
 def _check_approver(principal: Principal, found: Row) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from gateway.domain.crash_point import CrashPoint
 from gateway.settings.mail import MailDoors
 from gateway.settings.tables import DEFAULT_MAIL_DOMAIN
 from gateway.settings.values import (
@@ -158,6 +159,8 @@ class EnvironmentSettings(MailDoors):
     log_format: Literal["text", "json"] | None = None
     """None: text on a terminal, else JSON."""
     log_level: LogLevel = LogLevel.INFO
+    crash_at: CrashPoint | None = None
+    """For tests only: where the process kills itself."""
     log_bodies: bool = False
     """Whether log lines may hold what people write."""
     otel_endpoint: WebUrl | None = None

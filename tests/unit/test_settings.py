@@ -96,6 +96,7 @@ def test_every_name_of_the_contract_is_read() -> None:
         "GATEWAY_OTEL_ENDPOINT": "http://collector:4318",
         "GATEWAY_WEBHOOK_ALLOW_PRIVATE": "1",
         "GATEWAY_SPOOL_DIR": "/var/spool/gateway",
+        "GATEWAY_CRASH_AT": "turn.committed",
         "GATEWAY_ATTACHMENTS_URL": "file:///srv/my%20attachments/",
         "GATEWAY_ATTACHMENT_MAX_BYTES": "1000",
         "GATEWAY_API_URL": "https://api.example.org/",

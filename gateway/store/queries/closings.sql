@@ -18,6 +18,10 @@ WHERE conversation_id IN (
     FOR UPDATE SKIP LOCKED)
 RETURNING conversation_id, organization_id, attempt
 
+-- name: closing_claims_reset
+-- An embedded start: whoever was summing up is dead.
+UPDATE closings SET due_at = {now} WHERE due_at > {now}
+
 -- name: closing_done
 -- Exactly one claim gets a row here, in the transaction of everything that follows.
 DELETE FROM closings WHERE conversation_id = :conversation_id AND attempt = :attempt
