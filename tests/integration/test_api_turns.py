@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from gateway.domain.ports import Tx
 from gateway.service.keys import create_key
 from gateway.settings import KeyRole
 from tests.integration.api import V2, Api, Reply, gateway
@@ -168,10 +169,17 @@ async def test_a_poll_that_was_answered_before_is_304(any_api: Api) -> None:
         same = [304 if other == number else 200 for other in range(3)]
         assert await unchanged(f'"other", W/{tag}') == same
     assert await unchanged("*") == [304] * 3
-    headers = {"If-None-Match": one[0]}
-    held = asyncio.create_task(any_api.get(f"{path}/messages?wait=30", headers=headers))
+
+    async def news(tag: str) -> int:
+        while True:  # a tag may also change with what is not shown
+            answer = await any_api.get(f"{path}/messages?wait=30", headers={"If-None-Match": tag})
+            if len(answer.json["messages"]) > 2:
+                return answer.status
+            tag = answer.headers["ETag"]
+
+    held = asyncio.create_task(news(one[0]))
     await any_api.turn(path, "And?")
-    assert len((await held).json["messages"]) > 2
+    assert await held == 200
     await any_api.post(f"{path}/close")
     assert not set(await tags()) & {*empty, *one}
 
@@ -215,15 +223,44 @@ async def test_for_update_refuses_while_a_turn_runs(api: Api, steering: Steering
     assert (await waiting).json["message_seqs"] == [2, 3]
 
 
+async def put_in(api: Api, path: str, number: int) -> None:
+    """Wait until a conversation has had so many inputs."""
+
+    async def look(tx: Tx) -> int:
+        row = await tx.one(
+            "conversation_by_id",
+            organization_id=api.app.configured.config.organization_id,
+            id=path.rsplit("/", 1)[-1],
+        )
+        assert row is not None
+        return int(row["last_input"])
+
+    async with asyncio.timeout(10):
+        while await api.app.store.read(look) < number:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+
+
 async def test_a_place_that_never_comes_is_a_status_and_withdraws_the_message(tmp_path: Path) -> None:
     async with gateway(tmp_path, GATEWAY_TURN_TIMEOUT_SECONDS="3") as api:
         path = await api.conversation()
-        blocking = [asyncio.create_task(api.turn(path, f"hold {n}")) for n in range(2)]
-        await reset().begun.wait()
-        late = await asyncio.gather(api.stream(path, "Late"), api.turn(path, "Later"))
-        assert [reply.error for reply in late] == [(503, "unavailable")] * 2
-        assert [reply.error for reply in await asyncio.gather(*blocking)] == [(504, "turn_timeout")] * 2
-        assert sorted(await contents(api, path)) == [("user", "hold 0"), ("user", "hold 1")]
+        steering = reset()
+        first = asyncio.create_task(api.turn(path, "hold 0"))
+        await steering.begun.wait()
+        second = asyncio.create_task(api.turn(path, "hold 1"))
+        await put_in(api, path, 2)
+        late = [asyncio.create_task(ask(path, "Late")) for ask in (api.stream, api.turn)]
+        await put_in(api, path, 4)
+        # the second turn begins after the late ones have asked, so that their time is over before it ends
+        steering.go_on, held = asyncio.Event(), steering.go_on
+        held.set()
+        assert (await first).status == 200
+        assert [reply.error for reply in await asyncio.gather(*late)] == [(503, "unavailable")] * 2
+        assert (await second).error == (504, "turn_timeout")
+        assert sorted(await contents(api, path)) == [
+            ("assistant", "Re: hold 0."),
+            ("user", "hold 0"),
+            ("user", "hold 1"),
+        ]
 
 
 async def test_an_agent_that_fails_at_once_ends_a_stream_with_its_error(api: Api, steering: Steering) -> None:
