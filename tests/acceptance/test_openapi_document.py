@@ -31,7 +31,7 @@ HOOKS = "tests.acceptance.schemathesis_hooks"
 @pytest.mark.parametrize(
     ("examples", "left_out"),
     [
-        pytest.param(50, r"/events$|^/v1/conversations", marks=pytest.mark.timeout(200), id="short"),
+        pytest.param(50, r"/events$|^/v1/conversations", marks=pytest.mark.timeout(900), id="short"),
         pytest.param(1000, r"/events$", marks=[pytest.mark.slow, pytest.mark.timeout(7200)], id="long"),
     ],
 )
