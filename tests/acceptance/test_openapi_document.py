@@ -1,7 +1,8 @@
 """What the OpenAPI document promises holds for requests nobody thought of: all checks of schemathesis.
 
 It is a process of its own over a gateway of its own. Left out is what never ends by itself, the events
-stream of an open conversation; and one of the two prefixes in the short run, as both have the same routes.
+stream of an open conversation; what pauses all the rest; and one of the two prefixes in the short run, as
+both have the same routes.
 """
 
 import asyncio
@@ -24,6 +25,9 @@ algorithms = ["dependency-analysis"]  # looking for links in texts that are echo
 [checks.positive_data_acceptance]
 # a state, an address, an agent may forbid what is well formed; the hooks look at which 422 it is
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 422]
+
+[checks.use_after_free]
+enabled = false  # of a pause that there is none stays readable, of a person a tombstone; our own tests look
 """
 HOOKS = "tests.acceptance.schemathesis_hooks"
 
@@ -31,8 +35,10 @@ HOOKS = "tests.acceptance.schemathesis_hooks"
 @pytest.mark.parametrize(
     ("examples", "left_out"),
     [
-        pytest.param(50, r"/events$|^/v1/conversations", marks=pytest.mark.timeout(900), id="short"),
-        pytest.param(1000, r"/events$", marks=[pytest.mark.slow, pytest.mark.timeout(7200)], id="long"),
+        pytest.param(50, r"/events$|/pause$|^/v1/conversations", marks=pytest.mark.timeout(900), id="short"),
+        pytest.param(
+            1000, r"/events$|/pause$", marks=[pytest.mark.slow, pytest.mark.timeout(7200)], id="long"
+        ),
     ],
 )
 async def test_schemathesis_finds_nothing(tmp_path: Path, examples: int, left_out: str) -> None:
