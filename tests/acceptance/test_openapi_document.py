@@ -48,7 +48,7 @@ async def test_schemathesis_finds_nothing(tmp_path: Path, examples: int, left_ou
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(tmp_path / "schemathesis.toml")),
             *("run", f"{deployment.url}/openapi.json", "-H", f"x-api-key:{ADMIN}", "--checks", "all"),
             *("-n", str(examples), "--exclude-path-regex", left_out, "--no-color", "--continue-on-failure"),
-            *("--phases", "examples,coverage,fuzzing,stateful", "--seed", "1", "--workers", "2"),
+            *("--phases", "examples,coverage,fuzzing,stateful", "--seed", "1", "--workers", "1"),
             cwd=tmp_path,
             env={
                 "PATH": os.environ.get("PATH", os.defpath),
