@@ -60,6 +60,8 @@ async def claim_attempts(tx: Tx, bounds: Bounds) -> list[WebhookAttempt]:
             bound=bounds.per_endpoint,
             lease=bounds.lease_seconds * SECOND,
         )
+        if rows:
+            await tx.run("webhook_endpoint_served", id=endpoint["id"])
         attempts += [_attempt(endpoint, row) for row in rows]
     return attempts
 

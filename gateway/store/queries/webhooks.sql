@@ -65,26 +65,25 @@ ON CONFLICT DO NOTHING
 
 -- name: webhook_endpoints_due @sqlite
 -- Endpoints with something due and room for it, the one that waited longest first; locked by this unit.
-UPDATE webhook_endpoints SET served_at = {now}
-WHERE id IN (
-    SELECT webhook_endpoints.id FROM webhook_endpoints
-    WHERE disabled_at IS NULL
-      AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = webhook_endpoints.id AND d.due_at <= {now})
-      AND :bound > (SELECT COUNT(*) FROM webhook_deliveries d
-            WHERE d.endpoint_id = webhook_endpoints.id AND d.status = 'sending' AND d.due_at > {now})
-    ORDER BY served_at, webhook_endpoints.id LIMIT :limit)
-RETURNING id, url, secret, CASE WHEN previous_until > {now} THEN previous_secret END AS previous_secret
+SELECT id, url, secret, CASE WHEN previous_until > {now} THEN previous_secret END AS previous_secret
+FROM webhook_endpoints
+WHERE disabled_at IS NULL
+  AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = webhook_endpoints.id AND d.due_at <= {now})
+  AND :bound > (SELECT COUNT(*) FROM webhook_deliveries d
+        WHERE d.endpoint_id = webhook_endpoints.id AND d.status = 'sending' AND d.due_at > {now})
+ORDER BY served_at, id LIMIT :limit
 
 -- name: webhook_endpoints_due @postgres
-UPDATE webhook_endpoints SET served_at = {now}
-WHERE id = ANY(ARRAY(
-    SELECT e.id FROM webhook_endpoints e
-    WHERE e.disabled_at IS NULL
-      AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.id AND d.due_at <= {now})
-      AND :bound > (SELECT COUNT(*) FROM webhook_deliveries d
-            WHERE d.endpoint_id = e.id AND d.status = 'sending' AND d.due_at > {now})
-    ORDER BY e.served_at, e.id LIMIT :limit FOR UPDATE SKIP LOCKED))
-RETURNING id, url, secret, CASE WHEN previous_until > {now} THEN previous_secret END AS previous_secret
+SELECT id, url, secret, CASE WHEN previous_until > {now} THEN previous_secret END AS previous_secret
+FROM webhook_endpoints e
+WHERE disabled_at IS NULL
+  AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.id AND d.due_at <= {now})
+  AND :bound > (SELECT COUNT(*) FROM webhook_deliveries d
+        WHERE d.endpoint_id = e.id AND d.status = 'sending' AND d.due_at > {now})
+ORDER BY served_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+
+-- name: webhook_endpoint_served
+UPDATE webhook_endpoints SET served_at = {now} WHERE id = :id
 
 -- name: webhook_claim @sqlite
 -- The attempt is committed before it is made; whoever makes it is believed dead after `lease` microseconds.
