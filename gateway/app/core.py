@@ -1,0 +1,81 @@
+"""What every role of a process shares, and what is made of it: ways in, files, waiting requests."""
+
+from dataclasses import dataclass
+
+from channels.contract import Ingress
+from channels.email.thread import ThreadMarks
+from gateway.app.configured import Configured
+from gateway.app.plan import Plan
+from gateway.bus.embedded import EmbeddedBus
+from gateway.bus.rabbit import RabbitBus
+from gateway.domain.clock import Clock
+from gateway.domain.ports import AttachmentStore, Store
+from gateway.service.ask import Dialogues, Waiting
+from gateway.service.attachments import Attachments
+from gateway.service.ingress import Acceptance, Receipts, Reports
+from gateway.service.outbox import StoredOutbox
+from gateway.service.spooling import SpooledAcceptance, SpooledKeep, SpooledReceipts
+from gateway.settings import Settings
+from gateway.store.attachment_folder import AttachmentFolder
+from gateway.store.spool import Spool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """The store, the bus and the configuration of one process."""
+
+    settings: Settings
+    plan: Plan
+    clock: Clock
+    store: Store
+    outbox: StoredOutbox
+    bus: EmbeddedBus | RabbitBus
+    configured: Configured
+    marks: ThreadMarks
+    spool: Spool | None = None
+
+    def acceptance(self) -> Acceptance:
+        """How a message of an end user is stored."""
+        settings = self.settings
+        api_url = settings.api_url or settings.public_url
+        return Acceptance(self.store, self.configured.current, settings.partitions, api_url)
+
+    def ingress(self) -> Ingress:
+        """What every way in hands to the core; through the spool where there is one."""
+        spool = self.spool
+        acceptance, receipts, attachments = self.acceptance(), Receipts(self.store), self.attachments()
+        return Ingress(
+            accept=acceptance if spool is None else SpooledAcceptance(acceptance, spool),
+            keep=attachments if spool is None else SpooledKeep(attachments, spool),
+            report=Reports(self.store),
+            receive=receipts if spool is None else SpooledReceipts(receipts, spool),
+            dialogue=Dialogues(
+                self.store,
+                acceptance,
+                self.waiting(),
+                organization_id=self.configured.config.organization_id,
+                partitions=self.settings.partitions,
+            ),
+            public_url=self.settings.public_url,
+            clock=self.clock,
+        )
+
+    def files(self) -> AttachmentStore:
+        """Where the bytes of attachments are."""
+        settings = self.settings
+        return AttachmentFolder(settings.attachments_folder or settings.data_dir / "attachments")
+
+    def attachments(self) -> Attachments:
+        """The attachments: their bytes and what the database knows of them."""
+        organization_id = self.configured.config.organization_id
+        return Attachments(self.store, self.files(), organization_id, self.settings.attachment_max_bytes)
+
+    def waiting(self) -> Waiting:
+        """How a request waits for its turn."""
+        return Waiting(
+            self.store,
+            self.bus.replies,
+            self.clock,
+            turn_timeout=self.settings.turn_timeout_seconds,
+            partitions=self.settings.partitions,
+        )

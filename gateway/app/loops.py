@@ -1,0 +1,69 @@
+"""What a process does without being asked: the relay, the timers, the drain of the spool."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from gateway.app.core import Core
+from gateway.app.plan import Role
+from gateway.bus.embedded import EmbeddedBus
+from gateway.channel_ports import media, sweep
+from gateway.domain.ports import Wake
+from gateway.service.ingress import Receipts
+from gateway.service.spooling import Replay
+from gateway.store.spool import Spool
+from workers.media import MediaFetcher
+from workers.relay import Relay
+from workers.spool import SpoolDrain
+from workers.timers import Timer, Timers, timers
+
+_SWEEP_SECONDS = 300
+"""How often the provider is asked for texts whose webhook never arrived."""
+
+
+async def open_spool(core: Core, stack: AsyncExitStack) -> Spool | None:
+    """Where messages go while the database is away, as SQLite never is."""
+    settings = core.settings
+    if settings.spool_dir is None or settings.sqlite_path is not None or not core.plan.takes_in:
+        return None
+    spool = await stack.enter_async_context(Spool(settings.spool_dir, core.clock))
+    drain = SpoolDrain(spool, Replay(core.store, core.acceptance(), Receipts(core.store)))
+    await drain.start()
+    stack.push_async_callback(drain.stop)
+    return spool
+
+
+async def start_loops(core: Core, stack: AsyncExitStack) -> None:
+    """Start those of this process's roles; the stack stops them."""
+    if isinstance(core.bus, EmbeddedBus):
+        core.store.on_wake(Wake.OUTBOX, core.bus.wake)
+    elif Role.RELAY in core.plan.roles:
+        relay = Relay(core.outbox, core.bus)
+        core.store.on_wake(Wake.OUTBOX, relay.wake)
+        await relay.start()
+        stack.push_async_callback(relay.stop)
+    if Role.TIMERS in core.plan.roles:
+        looking = Timers(_timers(core, stack))
+        await looking.start()
+        stack.push_async_callback(looking.stop)
+
+
+def _timers(core: Core, stack: AsyncExitStack) -> Sequence[Timer]:
+    store, settings, configured = core.store, core.settings, core.configured
+    attachments = core.attachments()
+    fetchers = media(settings)
+    stack.push_async_callback(fetchers.close)
+    fetching = MediaFetcher(store, attachments, fetchers.by_provider, configured.window, settings.partitions)
+    return (
+        *timers(store, settings.partitions, configured.fallbacks),
+        Timer("files", 30, attachments.remove_unreferred),
+        Timer("media", 1, fetching.look),
+        *_sweeps(core, stack),
+    )
+
+
+def _sweeps(core: Core, stack: AsyncExitStack) -> Sequence[Timer]:
+    found = sweep(core.settings, core.configured.current, core.store, core.clock, core.acceptance())
+    if found is None:
+        return ()
+    stack.push_async_callback(found.close)
+    return (Timer("sweep", _SWEEP_SECONDS, found.sweeper.look),)

@@ -1,0 +1,223 @@
+"""Starts the parts of one process in order, and has them stopped in reverse."""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from channels.email.thread import ThreadMarks
+from gateway import __version__, crash, tracing
+from gateway.app.configured import Configured
+from gateway.app.consumers import start_consumers
+from gateway.app.core import Core
+from gateway.app.doors import start_health, start_http, start_smtp
+from gateway.app.loops import open_spool, start_loops
+from gateway.app.plan import Plan, StartRefused
+from gateway.bus.embedded import EmbeddedBus
+from gateway.bus.rabbit import RabbitBus
+from gateway.domain.clock import Clock
+from gateway.domain.errors import Unavailable
+from gateway.domain.ports import Bus, Store, Tx
+from gateway.http_server import HttpServer
+from gateway.service.outbox import StoredOutbox
+from gateway.service.secret import shared_secret
+from gateway.settings import GatewayConfig, Settings, SettingsError, load_config
+from gateway.store.engine import open_store
+from gateway.store.lock import DataFolderLocked, lock_data_folder
+from gateway.store.migrate import migrate, schema_is_current
+from workers.agents.http import HttpAgents
+
+_log = logging.getLogger(__name__)
+
+_GARBAGE = (10_000, 20, 50)
+"""Objects, and collections of the younger generation, after which each is collected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """A running process."""
+
+    settings: Settings
+    store: Store
+    bus: Bus
+    http: HttpServer | None
+    smtp_port: int | None
+    configured: Configured
+
+    @property
+    def http_url(self) -> str:
+        """Where HTTP is served. Raises RuntimeError in a process that serves none."""
+        if self.http is None:
+            raise RuntimeError("this process serves no HTTP")
+        return f"http://{self.settings.host}:{self.http.port}"
+
+    @property
+    def smtp_url(self) -> str | None:
+        """Where mail is taken."""
+        return None if self.smtp_port is None else f"smtp://{self.settings.smtp_host}:{self.smtp_port}"
+
+    @property
+    def ready_line(self) -> str:
+        """What a script waits for."""
+        places = [place for place in (self.http and self.http_url, self.smtp_url) if place]
+        return " ".join(("ready", *places))
+
+    def reload(self) -> None:
+        """Read gateway.toml again; one that is not valid changes nothing."""
+        try:
+            self.configured.replace(load_config(self.settings.config_path, self.settings.mail_domain))
+        except SettingsError as error:
+            _log.error("gateway.toml was not taken", extra={"action": "reload.refused", "reason": str(error)})
+            return
+        _log.info("gateway.toml was read again", extra={"action": "reload.done"})
+
+
+async def run(settings: Settings, plan: Plan) -> None:
+    """Run a process until SIGTERM or SIGINT, then drain. A second signal ends it at once.
+
+    Raises StartRefused when it cannot start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            raise SystemExit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    async with running(settings, plan) as app:
+        loop.add_signal_handler(signal.SIGHUP, app.reload)
+        _keep_what_is_loaded()
+        if plan.announce is not None:
+            plan.announce(app.ready_line)
+        await stop.wait()
+        _log.info("draining", extra={"action": "drain.begin"})
+
+
+def _keep_what_is_loaded() -> None:
+    """Have the collector look at what comes and goes only, and less often: a tenth of a turn went there."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
+
+
+@asynccontextmanager
+async def running(settings: Settings, plan: Plan, clock: Clock | None = None) -> AsyncIterator[App]:
+    """A process that runs as long as the block does. Raises StartRefused when it cannot start."""
+    clock = clock or Clock()
+    async with AsyncExitStack() as stack:
+        try:
+            app = await _start(settings, plan, clock, stack)
+        except (Unavailable, OSError, DataFolderLocked, SettingsError) as error:
+            raise StartRefused(str(error)) from error
+        yield app
+
+
+async def _start(settings: Settings, plan: Plan, clock: Clock, stack: AsyncExitStack) -> App:
+    """Store, bus, workers, then the doors: nothing is let in before somebody can work it off."""
+    _arm(settings)
+    _record_traces(settings, plan, stack)
+    core = await _start_core(settings, plan, clock, stack)
+    # only what comes in by a door is spooled: what a worker cannot store stays in its queue
+    spooled = replace(core, spool=await open_spool(core, stack))
+    await start_health(spooled, stack)
+    stack.push_async_callback(core.bus.stop)
+    consumers = await start_consumers(core, stack)
+    await core.bus.start(consumers)
+    stack.push_async_callback(core.bus.drain, settings.drain_seconds)
+    await start_loops(core, stack)
+    return App(
+        settings=settings,
+        store=core.store,
+        bus=core.bus,
+        http=await start_http(spooled, stack),
+        smtp_port=await start_smtp(spooled, stack),
+        configured=core.configured,
+    )
+
+
+def _arm(settings: Settings) -> None:
+    point = settings.crash_at
+    crash.arm(point)
+    if point is not None:
+        _log.warning(
+            "this process will kill itself; GATEWAY_CRASH_AT is for tests only",
+            extra={"action": "crash.armed", "point": point.value},
+        )
+
+
+def _record_traces(settings: Settings, plan: Plan, stack: AsyncExitStack) -> None:
+    """First of all, so that it stops last."""
+    endpoint = settings.otel_endpoint
+    if endpoint is None:
+        return
+    from gateway.tracing.otlp import OtlpRecorder  # the SDK costs time and memory
+
+    recorder = OtlpRecorder(endpoint, roles=" ".join(sorted(plan.roles)), version=__version__)
+    stack.push_async_callback(recorder.close)
+    tracing.record(recorder)
+    stack.callback(tracing.stop_recording)
+
+
+async def _start_core(settings: Settings, plan: Plan, clock: Clock, stack: AsyncExitStack) -> Core:
+    """What every role shares; the bus is made here and started once it has consumers."""
+    store = await _open_store(settings, plan, clock, stack)
+    outbox = StoredOutbox(store)
+    http_agents = HttpAgents(
+        settings.agent_secret.get_secret_value() if settings.agent_secret else None, clock
+    )
+    bus = _make_bus(settings, outbox, clock)
+    await stack.enter_async_context(http_agents)
+    configured = Configured(settings.config, http_agents)
+    await store.write(_register, configured.config)
+    marks = ThreadMarks(settings.mail_domain, (await store.write(shared_secret, "mail"),))
+    return Core(
+        settings=settings,
+        plan=plan,
+        clock=clock,
+        store=store,
+        outbox=outbox,
+        bus=bus,
+        configured=configured,
+        marks=marks,
+    )
+
+
+async def _open_store(settings: Settings, plan: Plan, clock: Clock, stack: AsyncExitStack) -> Store:
+    url = settings.database_url.get_secret_value()
+    if settings.sqlite_path is not None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(lock_data_folder(settings.data_dir))
+    if plan.migrate:
+        await migrate(url)
+    elif not await schema_is_current(url):
+        raise StartRefused("the database schema is not up to date; run: gateway migrate")
+    store = await stack.enter_async_context(open_store(url, clock))
+    if settings.embedded:
+        await store.write(_clear_predecessor)
+    return store
+
+
+def _make_bus(settings: Settings, outbox: StoredOutbox, clock: Clock) -> EmbeddedBus | RabbitBus:
+    if settings.amqp_url is None:
+        return EmbeddedBus(outbox, clock, settings.partitions)
+    url = settings.amqp_url.get_secret_value()
+    return RabbitBus(url, settings.amqp_prefix, settings.partitions, outbox, clock)
+
+
+async def _clear_predecessor(tx: Tx) -> None:
+    """An embedded start: whoever held leases and claims here is dead."""
+    await tx.run("workers_clear")
+    await tx.run("outbox_reset")
+    await tx.run("webhook_claims_reset")
+    await tx.run("closing_claims_reset")
+
+
+async def _register(tx: Tx, config: GatewayConfig) -> None:
+    await tx.run("organisation_insert", id=config.organization_id, name=config.organisation)
