@@ -24,7 +24,7 @@ demo: $(STAMP) ## one scripted pass: SMS, e-mail, call, API, handoff
 	@exec $(BIN)/gateway demo $(ARGS)
 
 test: check ## linters, types and all tests but the long ones (ARGS="-k sms")
-	@$(BIN)/pytest -m "not slow" $(ARGS)
+	@$(BIN)/pytest -m "not slow" --numprocesses auto --dist worksteal $(ARGS)
 
 check: $(STAMP) ## linters, format, types, import rules
 	@$(BIN)/ruff check .
