@@ -34,6 +34,7 @@ from gateway.domain.errors import Braked, Fenced, Unavailable
 from gateway.domain.message import Channel
 from gateway.domain.ports import DONE, RetryStep, Sender, Store, Verdict, dead, retry
 from gateway.domain.turn import NotNow
+from gateway.service.aside import put_aside, put_part_aside
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
 from gateway.service.fail import GIVEN_UP, fail_delivery, give_up_part, resume_sender, stop_sender
 from gateway.service.failover import calls_for_another, fail_over
@@ -250,9 +251,15 @@ class DeliveryWorker:
         """What became of an attempt whose outcome is open. None: it is sent again."""
         found = await look_up(sender, delivery, part, rules, self._age(part))
         if isinstance(found, LookAgain):
-            await self._store.write(postpone_lane, ref, found.seconds)
+            await self._wait(ref, delivery, rules, found.seconds)
             raise _LaneWaitsError
         return None if isinstance(found, Missing) else found
+
+    async def _wait(self, ref: LaneRef, delivery: Delivery, rules: SendRules, seconds: float) -> None:
+        if rules.holds_lane:
+            await self._store.write(postpone_lane, ref, seconds)
+        else:
+            await self._store.write(put_aside, ref, delivery.id, seconds)
 
     def _age(self, part: Part) -> float:
         """Seconds since the attempt's claim."""
@@ -281,11 +288,11 @@ class DeliveryWorker:
             case GivenUp():
                 return await self._store.write(give_up_part, ref, delivery, part)
             case OutcomeUnknown(reason=reason):
-                await self._postpone(ref, part, PartState.UNKNOWN, reason, RECONCILE_AFTER)
+                await self._postpone(ref, delivery, part, PartState.UNKNOWN, reason, RECONCILE_AFTER)
             case Refused(failure=Failure.TRANSIENT, code=code):
                 rules = self._rules_of(delivery.channel, delivery.sender)
                 delay = outcome.retry_after or _spread(rules.backoff(part.attempt + 1))
-                await self._postpone(ref, part, PartState.PENDING, code, delay)
+                await self._postpone(ref, delivery, part, PartState.PENDING, code, delay)
             case Refused(failure=Failure.CONFIGURATION):
                 await self._stop_sender(ref, delivery, part, outcome)
             case Refused():
@@ -312,8 +319,13 @@ class DeliveryWorker:
         if refused is None:
             await self._store.write(postpone_lane, ref, TRY_AGAIN_SECONDS)
 
-    async def _postpone(self, ref: LaneRef, part: Part, state: PartState, code: str, seconds: float) -> None:
-        await self._store.write(postpone_part, ref, part, state, error_code=code, delay_seconds=seconds)
+    async def _postpone(
+        self, ref: LaneRef, delivery: Delivery, part: Part, state: PartState, code: str, seconds: float
+    ) -> None:
+        if self._rules_of(delivery.channel, delivery.sender).holds_lane:
+            await self._store.write(postpone_part, ref, part, state, error_code=code, delay_seconds=seconds)
+        else:
+            await self._store.write(put_part_aside, ref, part, state, error_code=code, delay_seconds=seconds)
 
     async def _stop_sender(self, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused) -> None:
         if await self._store.write(stop_sender, ref, delivery, part, refused):

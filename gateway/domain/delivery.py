@@ -268,6 +268,8 @@ class SendRules:
     attempts: int = ATTEMPTS
     waits: tuple[int, ...] = BACKOFF_SECONDS
     """Seconds after the first, second … attempt that was refused for now; the last one is for all further."""
+    holds_lane: bool = True
+    """Whether what waits for another attempt, or an outcome, holds up what was said after it."""
     failover: str | None = None
     """Which of our addresses sends instead where this one cannot."""
 

@@ -59,7 +59,10 @@ async def _withdraw(tx: Tx, conversation_id: str) -> int:
 
 async def _delete_deliveries(tx: Tx, conversation_id: str, limit: int) -> int:
     rows = await tx.all("deliveries_purge", id=conversation_id, limit=limit)
-    lanes = sorted({row["lane"] for row in rows})
+    # one that was put aside has left a lane behind
+    lanes = sorted(
+        {name for row in rows for name in (row["lane"], row["lane"].removesuffix(f"|{row['id']}"))}
+    )
     if lanes:
         await tx.run("lanes_purge", lanes=lanes)
     return len(rows)

@@ -186,7 +186,13 @@ async def postpone_part(
 
     Not at all where a receipt was faster and has shown that the provider has it.
     """
-    still_open = await tx.run(
+    still_open = await reset_part(tx, part, state, error_code)
+    await postpone_lane(tx, ref, delay_seconds if still_open else 0)
+
+
+async def reset_part(tx: Tx, part: Part, state: PartState, error_code: str | None) -> bool:
+    """The part is as before its attempt, or unknown. False where a receipt has shown that it was taken."""
+    reset = await tx.run(
         "part_reset",
         delivery_id=part.delivery_id,
         number=part.index,
@@ -194,4 +200,4 @@ async def postpone_part(
         rank=state.rank,
         error_code=error_code,
     )
-    await postpone_lane(tx, ref, delay_seconds if still_open else 0)
+    return reset > 0

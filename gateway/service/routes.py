@@ -81,6 +81,7 @@ def send_rules_of(config: GatewayConfig, channel: Channel, address: str) -> Send
     return SendRules(
         attempts=MAIL_ATTEMPTS if mail else ATTEMPTS,
         waits=MAIL_WAITS if mail else BACKOFF_SECONDS,
+        holds_lane=not mail,
         segments_per_second=values.segments_per_second,
         resend_after=int(values.resend_after.total_seconds()),
         on_unknown=values.on_unknown,

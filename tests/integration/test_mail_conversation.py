@@ -207,13 +207,32 @@ async def test_a_bounce_shows_with_its_message_and_stops_the_next(post: Post) ->
     await post.send(bounce, mail_from="<>")
     await post.send(answer_to(reply, "Still there?"))
 
-    async def statuses() -> list[str | None]:
-        url = f"{post.app.http_url}/v1/conversations/{post.asked[0].conversation_id}/messages"
-        async with aiohttp.ClientSession() as session, session.get(url, headers={"x-api-key": "k"}) as answer:
-            found = (await answer.json())["messages"]
-        return [m["delivery_status"] for m in found if m["role"] == "assistant"]
-
     async with asyncio.timeout(30):
-        while await statuses() != ["failed", "failed"]:  # noqa: ASYNC110 - only the API tells
+        while await statuses(post) != ["failed", "failed"]:  # noqa: ASYNC110 - only the API tells
             await asyncio.sleep(0.05)
     assert len(post.sink.mails) == 1
+
+
+async def statuses(post: Post) -> list[str | None]:
+    """How the replies stand in the first conversation."""
+    url = f"{post.app.http_url}/v1/conversations/{post.asked[0].conversation_id}/messages"
+    async with aiohttp.ClientSession() as session, session.get(url, headers={"x-api-key": "k"}) as answer:
+        found = (await answer.json())["messages"]
+    return [m["delivery_status"] for m in found if m["role"] == "assistant"]
+
+
+async def test_a_reply_that_is_put_off_holds_up_no_later_one(post: Post) -> None:
+    post.sink.fail_next(1, "451 4.7.1 Greylisted, come again")
+    first, second = mail("First"), mail("Second")
+    second["In-Reply-To"] = second["References"] = first["Message-ID"]
+    await post.send(first)
+    async with asyncio.timeout(30):
+        while not post.asked or not await statuses(post):  # noqa: ASYNC110 - only the API tells
+            await asyncio.sleep(0.05)
+    await post.send(second)
+    reply = await post.reply()
+    assert reply.headers["In-Reply-To"] == second["Message-ID"]
+    assert len({turn.conversation_id for turn in post.asked}) == 1
+    async with asyncio.timeout(30):
+        while await statuses(post) != ["pending", "sent"]:  # noqa: ASYNC110 - only the API tells
+            await asyncio.sleep(0.05)

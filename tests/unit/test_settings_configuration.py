@@ -279,7 +279,7 @@ def test_the_defaults_of_channels(toml: Path) -> None:
     assert (sms.max_parts, sms.number_parts) == (5, True)
     assert send_rules_of(config, Channel.SMS, "+15550100") == SendRules(resend_after=120)
     mail = send_rules_of(config, Channel.EMAIL, "support@example.org")
-    assert mail == SendRules(resend_after=20, attempts=MAIL_ATTEMPTS, waits=MAIL_WAITS)
+    assert mail == SendRules(resend_after=20, attempts=MAIL_ATTEMPTS, waits=MAIL_WAITS, holds_lane=False)
 
 
 def test_the_built_in_configuration(toml: Path) -> None:

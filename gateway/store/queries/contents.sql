@@ -22,7 +22,7 @@ DELETE FROM deliveries WHERE id IN (
     SELECT d.id FROM deliveries d WHERE d.conversation_id = :id AND d.settled_at IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.delivery_id = d.id)
     LIMIT :limit)
-RETURNING lane
+RETURNING lane, id
 
 -- name: lanes_purge @sqlite
 -- Their names are addresses. One that is in use stays; one that is needed again begins anew.

@@ -9,6 +9,12 @@ RETURNING queued
 -- Nothing of it leaves before.
 UPDATE lanes SET due_at = :until, rung_at = NULL WHERE id = :lane
 
+-- name: lane_aside
+-- A lane for one delivery, which is not to be taken before the delay is over.
+INSERT INTO lanes (id, channel, organization_id, queued, due_at)
+VALUES (:lane, :channel, :organization_id, 1, {now} + :delay)
+RETURNING due_at
+
 -- name: lane_queue_many
 -- The same for several at once: the last one's place.
 INSERT INTO lanes (id, channel, organization_id, queued, rung_at)
