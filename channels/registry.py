@@ -14,7 +14,7 @@ from channels.telnyx.credentials import TelnyxCredentials
 from channels.twilio.credentials import TwilioCredentials
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
-from gateway.domain.ports import Sender
+from gateway.domain.ports import ReadAttachment, Sender
 
 if TYPE_CHECKING:
     from channels.email.pool import RelayAddress
@@ -29,6 +29,8 @@ class MailEgress:
     relay: "RelayAddress"
     marks: "ThreadMarks"
     """Makes Message-IDs and reply addresses; its domain is also our name in EHLO."""
+    read: ReadAttachment
+    """Reads the files that a reply carries."""
     signer: "DkimSigner | None" = None
 
 
@@ -90,7 +92,7 @@ def _smtp_email(egress: Egress) -> ChannelSender:
     if egress.mail is None:
         raise ValueError("sending mail needs a relay")
     mail = egress.mail
-    return SmtpRelay(SmtpPool(mail.relay, mail.marks.domain), mail.marks, mail.signer)
+    return SmtpRelay(SmtpPool(mail.relay, mail.marks.domain), mail.marks, mail.read, mail.signer)
 
 
 SENDERS: Mapping[tuple[Channel, str], Build] = MappingProxyType(

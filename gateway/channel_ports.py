@@ -35,7 +35,7 @@ from channels.twilio.media import twilio_media
 from channels.voice.routes import voice_routes
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
-from gateway.domain.ports import Accept, Store
+from gateway.domain.ports import Accept, ReadAttachment, Store
 from gateway.service.deliver import bound_ids
 from gateway.service.ingress import known_messages
 from gateway.settings import GatewayConfig, MailAuthMode, Settings, SettingsError, SmsProvider, VoiceMode
@@ -238,12 +238,20 @@ class Senders:
             await sender.close()
 
 
+@dataclass(frozen=True, slots=True)
+class MailPorts:
+    """What mail that goes out is made with."""
+
+    marks: ThreadMarks
+    read: ReadAttachment
+
+
 def senders(
     settings: Settings,
     config: Callable[[], GatewayConfig],
     store: Store,
     clock: Clock,
-    marks: ThreadMarks,
+    mail: MailPorts,
 ) -> Senders:
     """A sender for each provider that has what it needs to send; Twilio before others."""
 
@@ -266,7 +274,10 @@ def senders(
         mail=None
         if relay is None
         else MailEgress(
-            relay=RelayAddress.from_url(relay.get_secret_value()), marks=marks, signer=dkim_signer(settings)
+            relay=RelayAddress.from_url(relay.get_secret_value()),
+            marks=mail.marks,
+            read=mail.read,
+            signer=dkim_signer(settings),
         ),
     )
     can_send = {

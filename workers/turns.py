@@ -24,6 +24,7 @@ from gateway.domain.reply import ReplyDraft, ServedAgent
 from gateway.domain.turn import Claim, NotNow, Reply
 from gateway.service.brake import set_aside
 from gateway.service.claim import claim_turn, next_turn, release
+from gateway.service.reply_files import ReplyFiles
 from gateway.service.respond import Finished, fail_turn, finish_turn, postpone_turn
 from gateway.telemetry import TURN_SECONDS, TURNS
 from gateway.tracing import Kind, note, span
@@ -64,6 +65,8 @@ class TurnLimits:
     """Seconds an agent may take."""
     partitions: int
     """Turn queues."""
+    files: ReplyFiles
+    """Keeps what an agent attaches."""
     fallbacks: Callable[[Conversation], Fallbacks]
     """What is configured for the case that nobody answers."""
     consent: Callable[[Conversation], ConsentTexts] = lambda _conversation: DEFAULT_TEXTS
@@ -93,6 +96,7 @@ class TurnWorker:
         self._partitions = limits.partitions
         self._fallbacks = limits.fallbacks
         self._consent = limits.consent
+        self._files = limits.files
         self._bells = Bells()
         self._notes: set[asyncio.Task[None]] = set()
 
@@ -159,7 +163,7 @@ class TurnWorker:
         if claim.attempt > ATTEMPTS:
             return await self._fail(claim, ErrorCode.AGENT_FAILED, "given up after five attempts")
         try:
-            reply = await self._ask(claim)
+            reply = await self._files.keep(await self._ask(claim))
         except TimeoutError:
             reason = f"the agent did not answer within {self._turn_timeout:.0f} s"
             return await self._failed(claim, ErrorCode.TURN_TIMEOUT, reason)

@@ -1,12 +1,14 @@
-"""The body of a mail we write: the text as the agent wrote it, and the same as HTML for who prefers that.
+"""The body of a mail we write: the text as the agent wrote it, the same as HTML for who prefers that, files.
 
-RFC 2046 §5.1.4 (alternatives, the best last), RFC 2045 §6 (encodings).
+RFC 2045 §6 (encodings), RFC 2046 §5.1.3 (mixed) and §5.1.4 (alternatives, the best last), RFC 2183 (files).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 
-from channels.email.charset import clean
+from channels.email.charset import clean, one_line
 from channels.email.markdown import markdown_to_html
 
 MAX_LINE = 900
@@ -16,12 +18,41 @@ _PART = SMTP.clone(max_line_length=76)
 """Encoded lines are at most 76 long (RFC 2045 §6.7, §6.8)."""
 
 
-def set_body(mail: EmailMessage, text: str, boundary: str) -> None:
-    """Give the mail its body. `boundary` is the same for the same mail, and occurs in no text."""
+@dataclass(frozen=True, slots=True)
+class MailFile:
+    """A file that goes with a mail; its name is safe already."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+def set_body(mail: EmailMessage, text: str, token: str, files: Sequence[MailFile] = ()) -> None:
+    """Give the mail its body. `token` is the same for the same mail, and occurs in no text."""
+    both = mail
+    if files:
+        mail.make_mixed(boundary=f"=m_{token}")
+        both = EmailMessage(_PART)
     shown = clean(text).rstrip("\n") + "\n"
-    mail.make_alternative(boundary=boundary)
-    mail.attach(_part(shown, "plain"))
-    mail.attach(_part(markdown_to_html(shown), "html"))
+    both.make_alternative(boundary=f"=_{token}")
+    both.attach(_part(shown, "plain"))
+    both.attach(_part(markdown_to_html(shown), "html"))
+    if files:
+        mail.attach(both)
+    for file in files:
+        mail.attach(_file(file))
+
+
+def _file(file: MailFile) -> EmailMessage:
+    kind, _, subtype = file.media_type.partition("/")
+    if kind in ("message", "multipart"):  # these may not be in base64 (RFC 2046 §5)
+        kind, subtype = "application", "octet-stream"
+    part = EmailMessage(_PART)
+    part.set_content(
+        file.content, kind, subtype, cte="base64", disposition="attachment", filename=one_line(file.name)
+    )
+    del part["MIME-Version"]
+    return part
 
 
 def _part(text: str, subtype: str) -> EmailMessage:

@@ -3,12 +3,13 @@
 The same delivery always gives the same mail, Message-ID and Date included: sent twice, it shows once.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 
-from channels.email.body import MAX_LINE, set_body
+from channels.email.body import MAX_LINE, MailFile, set_body
 from channels.email.charset import one_line
 from channels.email.thread import ThreadMarks, references, reply_subject
 from gateway.domain.clock import SECOND
@@ -21,8 +22,8 @@ _POLICY = SMTP.clone(max_line_length=MAX_LINE, cte_type="7bit")
 _POLICY_UTF8 = SMTPUTF8.clone(max_line_length=MAX_LINE, cte_type="7bit")
 
 
-def compose(delivery: Delivery, text: str, marks: ThreadMarks) -> bytes:
-    """The mail for a delivery, with CRLF line ends.
+def compose(delivery: Delivery, text: str, marks: ThreadMarks, files: Sequence[MailFile] = ()) -> bytes:
+    """The mail for a delivery and its files, with CRLF line ends.
 
     Where an address is not ASCII, its headers are UTF-8 (RFC 6532) and the relay must offer SMTPUTF8.
     Raises ValueError where an address cannot stand in a header.
@@ -46,7 +47,8 @@ def compose(delivery: Delivery, text: str, marks: ThreadMarks) -> bytes:
     mail["Auto-Submitted"] = "auto-replied"
     mail["X-Auto-Response-Suppress"] = "All"
     mail["X-Loop"] = marks.domain
-    set_body(mail, text, f"=_{delivery.message_id}")
+    mail["MIME-Version"] = "1.0"
+    set_body(mail, text, delivery.message_id, files)
     return mail.as_bytes()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from aiosmtplib import SMTP, SMTPException, SMTPNotSupported, SMTPResponseException
 
+from channels.email.body import MailFile
 from channels.email.compose import compose
 from channels.email.pool import Connection, SmtpPool
 from channels.email.sign import DkimSigner
@@ -23,6 +24,8 @@ from gateway.domain.delivery import (
     SendOutcome,
     Taken,
 )
+from gateway.domain.errors import FileMissing, Unavailable
+from gateway.domain.ports import ReadAttachment
 
 NOT_SENT = "not_sent"
 """Our code where the relay was not reached, or fell silent before the mail was handed over."""
@@ -38,9 +41,12 @@ _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 class SmtpRelay:
     """A `Sender` for mail: one part a reply, the same mail each time it is sent."""
 
-    def __init__(self, pool: SmtpPool, marks: ThreadMarks, signer: DkimSigner | None = None) -> None:
+    def __init__(
+        self, pool: SmtpPool, marks: ThreadMarks, read: ReadAttachment, signer: DkimSigner | None = None
+    ) -> None:
         self._pool = pool
         self._marks = marks
+        self._read = read
         self._signer = signer
 
     @property
@@ -56,11 +62,14 @@ class SmtpRelay:
         """Hand the mail to the relay within `timeout` seconds."""
         deadline = asyncio.get_running_loop().time() + timeout
         try:
-            mail = compose(delivery, part.text, self._marks)
-            if self._signer is not None:
-                mail = self._signer.sign(mail)
+            async with asyncio.timeout_at(deadline):
+                mail = await self._mail(delivery, part.text)
         except ValueError:
             return Refused(Failure.BAD_ADDRESS, "not_a_mailbox")
+        except FileMissing:
+            return Refused(Failure.PERMANENT, "attachment_missing")
+        except (Unavailable, TimeoutError):
+            return Refused(Failure.TRANSIENT, NOT_SENT)
         try:
             async with asyncio.timeout_at(deadline):
                 connection = await self._pool.take()
@@ -73,6 +82,22 @@ class SmtpRelay:
         finally:
             self._pool.give(connection, usable=usable)
         return outcome
+
+    async def _mail(self, delivery: Delivery, text: str) -> bytes:
+        """The signed mail; one with files is made beside the event loop. Raises ValueError, FileMissing."""
+        if not delivery.attachments:
+            return self._made(delivery, text, ())
+        files = [
+            MailFile(
+                one.name or "attachment", one.media_type, await self._read(delivery.organization_id, one.id)
+            )
+            for one in delivery.attachments
+        ]
+        return await asyncio.to_thread(self._made, delivery, text, files)
+
+    def _made(self, delivery: Delivery, text: str, files: Sequence[MailFile]) -> bytes:
+        mail = compose(delivery, text, self._marks, files)
+        return mail if self._signer is None else self._signer.sign(mail)
 
     async def find(self, delivery: Delivery, part: Part) -> None:
         """A relay cannot be asked. Sent again, the mail has the same Message-ID, which clients fold."""

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from gateway.app.core import Core
 from gateway.app.plan import Role
 from gateway.bus.topology import WEBHOOKS
-from gateway.channel_ports import senders
+from gateway.channel_ports import MailPorts, senders
 from gateway.domain.ports import Consume, Consumer
 from workers.brakes import Brakes
 from workers.deliveries import DeliveryWorker
@@ -39,7 +39,8 @@ async def _start_leased(core: Core, stack: AsyncExitStack) -> list[Consumer]:
         turns = await _start_turns(core, stack, liveness)
         wanted += [(f"turns.{n}", turns.consume) for n in range(core.settings.partitions)]
     if Role.DELIVERIES in roles:
-        outgoing = senders(core.settings, core.configured.current, store, core.clock, core.marks)
+        mail = MailPorts(core.marks, core.attachments().read)
+        outgoing = senders(core.settings, core.configured.current, store, core.clock, mail)
         stack.push_async_callback(outgoing.close)
         deliveries = DeliveryWorker(store, outgoing.of, liveness, core.configured.send_rules)
         wanted += [(f"deliveries.{channel}", deliveries.consume) for channel in _DELIVERY_CHANNELS]
@@ -51,7 +52,11 @@ async def _start_leased(core: Core, stack: AsyncExitStack) -> list[Consumer]:
 async def _start_turns(core: Core, stack: AsyncExitStack, liveness: Liveness) -> TurnWorker:
     settings, configured = core.settings, core.configured
     limits = TurnLimits(
-        settings.turn_timeout_seconds, settings.partitions, configured.fallbacks, configured.consent
+        settings.turn_timeout_seconds,
+        settings.partitions,
+        core.reply_files(),
+        configured.fallbacks,
+        configured.consent,
     )
     brakes = Brakes(core.store)
     await brakes.start()

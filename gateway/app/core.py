@@ -10,10 +10,12 @@ from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
 from gateway.domain.clock import Clock
 from gateway.domain.ports import AttachmentStore, Store
+from gateway.service.accept import ATTACHMENTS_PATH
 from gateway.service.ask import Dialogues, Waiting
 from gateway.service.attachments import Attachments
 from gateway.service.ingress import Acceptance, Receipts, Reports
 from gateway.service.outbox import StoredOutbox
+from gateway.service.reply_files import ReplyFiles
 from gateway.service.spooling import SpooledAcceptance, SpooledKeep, SpooledReceipts
 from gateway.settings import Settings
 from gateway.store.attachment_folder import AttachmentFolder
@@ -36,9 +38,11 @@ class Core:
 
     def acceptance(self) -> Acceptance:
         """How a message of an end user is stored."""
-        settings = self.settings
-        api_url = settings.api_url or settings.public_url
-        return Acceptance(self.store, self.configured.current, settings.partitions, api_url)
+        return Acceptance(self.store, self.configured.current, self.settings.partitions, self._api_url)
+
+    @property
+    def _api_url(self) -> str:
+        return self.settings.api_url or self.settings.public_url
 
     def ingress(self) -> Ingress:
         """What every way in hands to the core; through the spool where there is one."""
@@ -69,6 +73,10 @@ class Core:
         """The attachments: their bytes and what the database knows of them."""
         organization_id = self.configured.config.organization_id
         return Attachments(self.store, self.files(), organization_id, self.settings.attachment_max_bytes)
+
+    def reply_files(self) -> ReplyFiles:
+        """How what agents attach is kept."""
+        return ReplyFiles(self.attachments(), self._api_url + ATTACHMENTS_PATH)
 
     def waiting(self) -> Waiting:
         """How a request waits for its turn."""

@@ -4,15 +4,23 @@ The same models serve agents over HTTP (`protocol: 1`, one event a line) and in 
 (`async def function(turn: TurnRequest) -> AsyncIterator[AgentEvent]`); see contract/runtime.md.
 """
 
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from gateway.domain.intent import CallTransferIntent, DtmfInputSpec
 
 MAX_TEXT = 100_000
 """Characters of one event's text; a reply is bounded by the same figure."""
+
+
+MAX_FILES = 10
+"""Files of one reply."""
+
+MAX_FILE_BYTES = 10_485_760
+"""Bytes of all files of one reply together: a mail of them still passes where 25 MB is the limit."""
 
 
 class _Wire(BaseModel):
@@ -98,6 +106,23 @@ class MessageEnd(_Wire):
     """Ends one reply message and begins another."""
 
     type: Literal["message"] = "message"
+
+
+def _bytes(given: object) -> object:
+    """Bytes, or a text of base64 (RFC 4648 §4), which lines may break."""
+    if isinstance(given, str):
+        return b64decode("".join(given.split()), validate=True)
+    return given
+
+
+class FileAttached(_Wire):
+    """A file goes with the message it stands in, or after: mails carry it, elsewhere the API shows it."""
+
+    type: Literal["attachment"] = "attachment"
+    name: str = Field(max_length=1_000)
+    media_type: str = Field(default="application/octet-stream", max_length=200)
+    content: Annotated[bytes, BeforeValidator(_bytes), Field(max_length=MAX_FILE_BYTES, exclude=True)]
+    """Over HTTP in base64."""
 
 
 class ToolCalled(_Wire):
@@ -220,6 +245,7 @@ class AgentError(_Wire):
 AgentEvent = Annotated[
     Delta
     | MessageEnd
+    | FileAttached
     | ToolCalled
     | ToolAnswered
     | Evidence

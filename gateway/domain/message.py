@@ -91,6 +91,15 @@ class InboundAttachment:
     """Where the provider has it: it is fetched once the message is accepted."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReplyAttachment:
+    """A file of a reply, kept in the attachment store."""
+
+    shown: Attachment
+    sha256: str
+    """What it is called there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
     """One message as a channel adapter hands it over: proven, parsed, not yet stored.

@@ -336,6 +336,14 @@ class KeepAttachment(Protocol):
         ...
 
 
+class ReadAttachment(Protocol):
+    """Reads a file that a reply carries; what senders are handed."""
+
+    async def __call__(self, organization_id: str, attachment_id: str) -> bytes:
+        """The whole file. Raises FileMissing where it is there no more, Unavailable (retryable)."""
+        ...
+
+
 class TakeReport(Protocol):
     """Takes what a server reports about a mail of ours."""
 

@@ -21,6 +21,7 @@ from gateway.domain.agent import (
     Delta,
     DigitsRequested,
     Evidence,
+    FileAttached,
     HandoffRequested,
     MessageEnd,
     ToolAnswered,
@@ -33,7 +34,7 @@ from gateway.domain.message import Channel, JsonObject
 from gateway.domain.ports import Agent
 from gateway.domain.speech import Speech
 from gateway.domain.transfers import Transfers
-from gateway.domain.turn import Path, Reply
+from gateway.domain.turn import Path, Reply, ReplyFile
 
 MAX_EVENTS = 200
 """Events of a reply besides its deltas."""
@@ -178,6 +179,9 @@ class ReplyDraft:
     def _fold_message(self, _event: MessageEnd, _values: JsonObject) -> None:
         self._speech.end_message()
 
+    def _fold_attachment(self, event: FileAttached, _values: JsonObject) -> None:
+        self._speech.attach(ReplyFile(event.name, event.media_type, event.content))
+
     def _fold_tool_call(self, event: ToolCalled, values: JsonObject) -> None:
         self._speech.call(event.id, event.name, values["arguments"])
 
@@ -263,6 +267,7 @@ class ReplyDraft:
 
     _FOLDS: ClassVar[Mapping[str, Callable[["ReplyDraft", Any, JsonObject], str | None]]] = {
         "message": _fold_message,
+        "attachment": _fold_attachment,
         "tool_call": _fold_tool_call,
         "tool_result": _fold_tool_result,
         "evidence": _fold_evidence,

@@ -7,7 +7,7 @@ from gateway.domain.agent import TurnRequest
 from gateway.domain.conversation import Conversation, Status
 from gateway.domain.delivery import Thread
 from gateway.domain.errors import ErrorCode
-from gateway.domain.message import JsonObject, ToolCall
+from gateway.domain.message import JsonObject, ReplyAttachment, ToolCall
 
 
 class TurnState(StrEnum):
@@ -121,12 +121,24 @@ class NotNow(StrEnum):
     """A retry is scheduled; the timer rings."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReplyFile:
+    """A file as the agent gave it."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyMessage:
     """One assistant message of a reply."""
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
+    files: tuple[ReplyFile, ...] = ()
+    attachments: tuple[ReplyAttachment, ...] = ()
+    """The files, once they are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

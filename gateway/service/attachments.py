@@ -5,15 +5,18 @@ row first: a file that is put while it is being removed is refused for that mome
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.domain.attachment import AttachmentState, media_type_of, safe_name
 from gateway.domain.clock import SECOND
-from gateway.domain.errors import ErrorCode, GatewayError, Unavailable
+from gateway.domain.errors import ErrorCode, FileMissing, GatewayError, Unavailable
 from gateway.domain.ids import new_id
-from gateway.domain.message import InboundAttachment, InboundMessage
+from gateway.domain.message import InboundAttachment, InboundMessage, ReplyAttachment
 from gateway.domain.ports import AttachmentStore, FileKey, Row, Store, Tx
 
+OURS = "agent"
+"""The provider of a file that did not come from outside."""
 UNCLAIMED_KEPT = 24 * 3600 * SECOND
 """How long a file waits for the message it came with to be accepted, µs."""
 
@@ -65,6 +68,13 @@ class Attachments:
                 ErrorCode.PAYLOAD_TOO_LARGE, f"an attachment may have at most {self.max_bytes} bytes"
             )
         return FileKey(self._organization_id, hashlib.sha256(content).hexdigest())
+
+    async def read(self, organization_id: str, attachment_id: str) -> bytes:
+        """The `ReadAttachment` port. Raises FileMissing, Unavailable."""
+        found = await self._store.read(attachment, organization_id, attachment_id)
+        if found is None or found.key is None:
+            raise FileMissing(attachment_id)
+        return b"".join([piece async for piece in self._files.read(found.key)])
 
     async def remove_unreferred(self) -> int:
         """Delete the files that nothing refers to, a bounded number at once; how many."""
@@ -118,6 +128,28 @@ async def attach(tx: Tx, message: InboundMessage, organization_id: str, place: t
             sha256=attachment.sha256,
             provider=message.provider,
             source=attachment.source,
+        )
+
+
+async def attach_to_reply(
+    tx: Tx, files: Sequence[ReplyAttachment], organization_id: str, place: tuple[str, str]
+) -> None:
+    """Store what goes with a reply; `place`: its conversation and its id. Raises Unavailable."""
+    for file in files:
+        await claim_file(tx, FileKey(organization_id, file.sha256))
+        await tx.later(
+            "attachment_insert",
+            id=file.shown.id,
+            organization_id=organization_id,
+            conversation_id=place[0],
+            message_id=place[1],
+            state=AttachmentState.KEPT.value,
+            media_type=file.shown.media_type,
+            size=file.shown.size,
+            name=file.shown.name,
+            sha256=file.sha256,
+            provider=OURS,
+            source=None,
         )
 
 

@@ -1,7 +1,7 @@
 """Commit what a turn produced, in one transaction and under the fencing number; or record that it failed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from gateway.domain.clock import SECOND
 from gateway.domain.consent import DEFAULT_TEXTS, ConsentTexts
@@ -9,12 +9,13 @@ from gateway.domain.conversation import Cause, SessionType, Status, move
 from gateway.domain.errors import Braked, ErrorCode, Fenced
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.ids import new_id
-from gateway.domain.message import Author, Channel, Message, Role, ToolCall
+from gateway.domain.message import Attachment, Author, Channel, Message, ReplyAttachment, Role, ToolCall
 from gateway.domain.ports import Row, Tx
 from gateway.domain.simulation import Result
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnOutcome, TurnState
 from gateway.service.approve import park
+from gateway.service.attachments import attach_to_reply
 from gateway.service.calls import tell_host
 from gateway.service.close import conversation_ended
 from gateway.service.consent import revoke_for_agent
@@ -64,7 +65,9 @@ async def finish_turn(
         _message(claim, reply, first + offset, content, newest=offset == len(reply.messages) - 1)
         for offset, content in enumerate(contents)
     ]
-    for message in messages:
+    for message, content in zip(messages, contents, strict=True):
+        place = (message.conversation_id, message.id)
+        await attach_to_reply(tx, content.attachments, claim.conversation.organization_id, place)
         if message.delivery_status is not None:
             await enqueue(tx, claim.conversation, message, claim.thread, at=row["updated_at"])
     if not parked:
@@ -159,11 +162,16 @@ class _Content:
     role: Role
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
+    attachments: tuple[ReplyAttachment, ...] = ()
+
+    def shown(self) -> tuple[Attachment, ...]:
+        """The attachments as everybody knows them."""
+        return tuple(one.shown for one in self.attachments)
 
 
 def _contents(reply: Reply) -> list[_Content]:
     """The agent's messages, and a notice where control goes to a person."""
-    contents = [_Content(Role.ASSISTANT, m.text, m.tool_calls) for m in reply.messages]
+    contents = [_Content(Role.ASSISTANT, m.text, m.tool_calls, m.attachments) for m in reply.messages]
     if reply.path is Path.HANDOFF:
         reason = f": {reply.handoff_reason}" if reply.handoff_reason else ""
         contents.append(_Content(Role.SYSTEM, f"The conversation was handed to a person{reason}"))
@@ -188,6 +196,8 @@ def _message(claim: Claim, reply: Reply, seq: int, content: _Content, *, newest:
         output_tokens=reply.output_tokens if newest else None,
         latency_ms=reply.latency_ms if spoken else None,
         delivery_status="pending" if delivered else None,
+        metadata={"attachments": [asdict(one) for one in content.shown()]} if content.attachments else {},
+        attachments=content.shown(),
         evidence=reply.evidence if spoken else (),
     )
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.domain.agent import AgentFailed
 from gateway.domain.attachment import AttachmentState
 from gateway.domain.errors import FileMissing, GatewayError, Unavailable
 from gateway.domain.ids import new_id
 from gateway.domain.message import Accepted, InboundAttachment, InboundMessage
 from gateway.domain.ports import FileKey, Tx
+from gateway.domain.turn import Path, Reply, ReplyFile, ReplyMessage
 from gateway.service.accept import accept
 from gateway.service.attachments import (
     UNCLAIMED_KEPT,
@@ -20,7 +22,10 @@ from gateway.service.attachments import (
 )
 from gateway.service.close import close
 from gateway.service.purge import purge
+from gateway.service.reply_files import ReplyFiles
+from gateway.service.respond import finish_turn
 from gateway.service.retire import retire
+from gateway.store.records import attachments_of
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import (
     ORGANIZATION,
@@ -30,6 +35,7 @@ from tests.contract.scene import (
     arrive,
     claimed,
     posted,
+    rows,
     sms,
 )
 
@@ -191,3 +197,55 @@ async def test_a_message_that_comes_twice_has_its_files_once(
     assert await store.read(attachment, ORGANIZATION, first.id) is not None
     assert accepted.conversation_id == again.conversation_id
     await arrive(store)
+
+
+async def replied(store: MovableStore, kept: Attachments, content: bytes = b"%PDF") -> str:
+    """The agent has answered with a file; the conversation."""
+    accepted = await arrive(store, sms())
+    files = ReplyFiles(kept, "http://g/v1/attachments")
+    given = (ReplyFile("bill.pdf", "application/pdf", content),)
+    whole = Reply(messages=(ReplyMessage(text="Here", files=given), ReplyMessage(text="!")), path=Path.SINGLE)
+    claim = await claimed(store, accepted.conversation_id)
+    await store.write(finish_turn, claim, await files.keep(whole), PARTITIONS)
+    return accepted.conversation_id
+
+
+async def test_a_file_of_a_reply_is_delivered_shown_and_kept(
+    store: MovableStore, attachments: Attachments
+) -> None:
+    conversation_id = await replied(store, attachments)
+    first, second = await rows(store, "test_deliveries", id=conversation_id)
+    assert second["attachments"] is None
+    (sent,) = attachments_of(first["attachments"])
+    assert (sent.name, sent.media_type, sent.size) == ("bill.pdf", "application/pdf", 4)
+    assert sent.url == f"http://g/v1/attachments/{sent.id}"
+    message = next(
+        m for m in await rows(store, "test_messages", id=conversation_id) if m["role"] == "assistant"
+    )
+    assert attachments_of(message["attachments"]) == (sent,)
+    told = {
+        bell["data"]["text"]: bell["data"]["attachments"] for bell in await posted(store, "message.outbound")
+    }
+    assert [one["id"] for one in told["Here"]] == [sent.id]
+    assert told["!"] == []
+
+    assert await attachments.read(ORGANIZATION, sent.id) == b"%PDF"
+    with pytest.raises(FileMissing):
+        await attachments.read(new_id(), sent.id)
+    store.advance(2 * DAY)
+    assert await attachments.remove_unreferred() == 0
+
+
+async def test_it_goes_with_its_conversation(
+    store: MovableStore, shelf: Shelf, attachments: Attachments
+) -> None:
+    await gone(store, await replied(store, attachments))
+    assert await attachments.remove_unreferred() == 1
+    assert not shelf.files
+
+
+async def test_a_file_that_is_too_large_fails_the_answer(
+    store: MovableStore, attachments: Attachments
+) -> None:
+    with pytest.raises(AgentFailed, match="GATEWAY_ATTACHMENT_MAX_BYTES"):
+        await replied(store, attachments, bytes(1001))

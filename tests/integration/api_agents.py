@@ -9,6 +9,7 @@ from gateway.domain.agent import (
     Delta,
     Evidence,
     EvidenceItem,
+    FileAttached,
     TurnRequest,
     Usage,
 )
@@ -48,6 +49,8 @@ async def steered(turn: TurnRequest) -> AsyncIterator[AgentEvent]:
         await steering.go_on.wait()
     if "break" in text:
         raise RuntimeError("told to break off")
+    if "invoice" in text:
+        yield FileAttached(name="../invoice.pdf", media_type="application/pdf", content=b"%PDF-1.7")
     if "evidence" in text:
         yield Evidence(items=[EvidenceItem(chunk_id="c1", kb_id="k1", score=0.5, text="A fact.")])
     if "pay" in text:

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import make_msgid, parseaddr
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -219,6 +220,24 @@ async def statuses(post: Post) -> list[str | None]:
     async with aiohttp.ClientSession() as session, session.get(url, headers={"x-api-key": "k"}) as answer:
         found = (await answer.json())["messages"]
     return [m["delivery_status"] for m in found if m["role"] == "assistant"]
+
+
+async def test_what_the_agent_attaches_arrives_and_is_shown(post: Post) -> None:
+    await post.send(mail("My invoice, please."))
+    reply = await post.reply()
+    (part,) = reply.headers.iter_attachments()
+    assert (part.get_filename(), part.get_content()) == ("invoice.pdf", b"%PDF-1.7")
+    key = {"x-api-key": "k"}
+    url = f"{post.app.http_url}/v1/conversations/{post.asked[0].conversation_id}/messages"
+    async with aiohttp.ClientSession(headers=key) as session:
+        async with session.get(url) as answer:
+            (shown,) = (await answer.json())["messages"][-1]["metadata"]["attachments"]
+        assert (shown["name"], shown["media_type"], shown["size"]) == ("invoice.pdf", "application/pdf", 8)
+        async with session.get(f"{post.app.http_url}{urlsplit(shown['url']).path}") as answer:
+            assert await answer.read() == b"%PDF-1.7"
+    await post.send(answer_to(reply, "Thanks"))
+    await post.reply()
+    assert [a.name for m in post.asked[-1].messages for a in m.attachments] == ["invoice.pdf"]
 
 
 async def test_a_reply_that_is_put_off_holds_up_no_later_one(post: Post) -> None:

@@ -25,10 +25,29 @@ from gateway.domain.delivery import (
     Taken,
     Thread,
 )
+from gateway.domain.errors import FileMissing, Unavailable
 from gateway.domain.ids import new_id
-from gateway.domain.message import Channel
+from gateway.domain.message import Attachment, Channel
 
 MARKS = ThreadMarks("example.org", (b"secret",))
+
+
+class Files:
+    """The files that replies carry."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.away = False
+
+    async def read(self, organization_id: str, attachment_id: str) -> bytes:
+        if self.away:
+            raise Unavailable("away")
+        if attachment_id not in self.contents:
+            raise FileMissing(attachment_id)
+        return self.contents[attachment_id]
+
+
+FILES = Files()
 
 
 def delivery(recipient: str = "ana@example.com") -> Delivery:
@@ -54,7 +73,9 @@ def delivery(recipient: str = "ana@example.com") -> Delivery:
 
 
 def relay_to(url: str, idle_seconds: float = 30.0) -> SmtpRelay:
-    return SmtpRelay(SmtpPool(RelayAddress.from_url(url), "example.org", idle_seconds=idle_seconds), MARKS)
+    return SmtpRelay(
+        SmtpPool(RelayAddress.from_url(url), "example.org", idle_seconds=idle_seconds), MARKS, FILES.read
+    )
 
 
 async def send(relay: SmtpRelay, what: Delivery, timeout: float = 5.0) -> SendOutcome:
@@ -113,7 +134,7 @@ class Scripted:
 async def test_a_reply_is_signed_as_it_is_sent_twice(sink: SmtpSink) -> None:
     key = generate_private_key(public_exponent=65_537, key_size=1_024)
     signer = DkimSigner("example.org", "s1", key)
-    relay = SmtpRelay(SmtpPool(RelayAddress.from_url(sink.url), "example.org"), MARKS, signer)
+    relay = SmtpRelay(SmtpPool(RelayAddress.from_url(sink.url), "example.org"), MARKS, FILES.read, signer)
     what = delivery()
     for _ in range(2):
         assert isinstance(await send(relay, what), Taken)
@@ -137,6 +158,24 @@ async def test_a_reply_is_taken_and_arrives(sink: SmtpSink, relay: SmtpRelay) ->
     assert body.get_content() == "Hello\r\n.dot\r\n"
     assert relay.provider == "smtp"
     assert list(relay.split(what)) == [PartText(what.text)]
+
+
+async def test_a_reply_carries_its_files(sink: SmtpSink, relay: SmtpRelay) -> None:
+    file = Attachment(id=new_id(), media_type="application/pdf", size=4, name="Rechnung März.pdf", url="u")
+    what = replace(delivery(), attachments=(file,))
+    assert await send(relay, what) == Refused(Failure.PERMANENT, "attachment_missing")
+    FILES.contents[file.id] = content = bytes(range(256)) * 50
+    FILES.away = True
+    assert await send(relay, what) == Refused(Failure.TRANSIENT, "not_sent")
+    FILES.away = False
+    assert isinstance(await send(relay, what), Taken)
+    (mail,) = sink.mails
+    (part,) = mail.headers.iter_attachments()
+    assert (part.get_filename(), part.get_content_type()) == ("Rechnung März.pdf", "application/pdf")
+    assert part.get_payload(decode=True) == content
+    body = mail.headers.get_body(("plain",))
+    assert body is not None
+    assert body.get_content() == "Hello\r\n.dot\r\n"
 
 
 @pytest.mark.parametrize(

@@ -328,10 +328,15 @@ def test_a_sender_is_not_built_without_what_it_needs() -> None:
             build(egress)
 
 
+async def no_files(organization_id: str, attachment_id: str) -> bytes:
+    raise AssertionError("nothing has files here")
+
+
 async def test_mail_goes_through_the_relay() -> None:
     mail = MailEgress(
         relay=RelayAddress.from_url("smtp://127.0.0.1:25"),
         marks=ThreadMarks(domain="example.org", secrets=(b"s" * 32,)),
+        read=no_files,
     )
     egress = Egress(public_url="http://g", clock=CLOCK, rules_of=rules_of, bound=Bindings(), mail=mail)
     sender = SENDERS[Channel.EMAIL, "smtp"](egress)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channels.email.body import MailFile
 from channels.email.compose import compose
 from channels.email.thread import ThreadMarks
 from gateway.domain.delivery import Delivery, DeliveryState, Thread
@@ -61,6 +62,7 @@ def test_a_reply() -> None:
     assert mail["Auto-Submitted"] == "auto-replied"
     assert mail["X-Auto-Response-Suppress"] == "All"
     assert mail["X-Loop"] == "example.org"
+    assert mail.get_all("MIME-Version") == ["1.0"]  # RFC 2045 §4 wants it, or the parts are shown as text
     assert plain_text(mail) == "Grüße\r\nAna\r\n"
     assert raw == compose(DELIVERY, "Grüße\nAna", MARKS)
     raw.decode("ascii")
@@ -118,3 +120,27 @@ def test_the_text_arrives(text: str) -> None:
     sent = text.replace("\r\n", "\n").replace("\r", "\n")
     if sent.isprintable() and sent.isascii():
         assert plain_text(read(compose(DELIVERY, text, MARKS))) == sent + "\r\n"
+
+
+def test_files_stand_below_the_text_in_their_order() -> None:
+    files = [
+        MailFile("Rechnung März 2026.pdf", "application/pdf", bytes(range(256))),
+        MailFile('evil".eml', "message/rfc822", b"Subject: x\n\ny"),
+        MailFile("list.csv", "text/csv", "ä;ö\n".encode()),
+    ]
+    raw = compose(DELIVERY, "Grüße", MARKS, files)
+    assert raw == compose(DELIVERY, "Grüße", MARKS, files)
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 900
+    mail = read(raw)
+    assert mail["MIME-Version"] == "1.0"
+    assert mail.get_content_type() == "multipart/mixed"
+    assert plain_text(mail) == "Grüße\r\n"
+    found = [
+        (p.get_filename(), p.get_content_type(), p.get_payload(decode=True)) for p in mail.iter_attachments()
+    ]
+    assert found == [
+        (files[0].name, "application/pdf", files[0].content),
+        (files[1].name, "application/octet-stream", files[1].content),
+        (files[2].name, "text/csv", files[2].content),
+    ]
+    assert not list(read(compose(DELIVERY, "Grüße", MARKS)).iter_attachments())

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from gateway.domain.agent import (
     AGENT_EVENT,
+    MAX_FILE_BYTES,
+    MAX_FILES,
     MAX_TEXT,
     AgentEvent,
     AgentFailed,
@@ -373,3 +376,41 @@ def test_a_reply_that_revokes_consent_may_be_silent() -> None:
     quiet = fold(event(type="revoke_consent"), channel=Channel.SMS)
     assert (quiet.consent_revoked, quiet.messages) == (True, ())
     assert not fold(event(type="delta", text="hi"), channel=Channel.SMS).consent_revoked
+
+
+def file(name: str = "a.txt", content: object = "YWJj") -> AgentEvent:
+    return event(type="attachment", name=name, media_type="text/plain", content=content)
+
+
+def test_files_go_with_the_message_they_stand_in() -> None:
+    reply = fold(
+        file("before"),
+        event(type="delta", text="One"),
+        file("in"),
+        event(type="message"),
+        event(type="delta", text="Two"),
+        event(type="message"),
+        file("after", b"raw"),
+    )
+    assert [[f.name for f in m.files] for m in reply.messages] == [["before", "in"], ["after"]]
+    assert [f.content for m in reply.messages for f in m.files] == [b"abc", b"abc", b"raw"]
+
+
+def test_base64_may_be_broken_into_lines_but_must_be_base64() -> None:
+    (message,) = fold(event(type="delta", text="x"), file(content="YW\r\nJj\n")).messages
+    assert message.files[0].content == b"abc"
+    for wrong in ("YWJ", "Y*Jj", "ä"):
+        with pytest.raises(ValidationError):
+            file(content=wrong)
+
+
+def test_files_are_few_and_small() -> None:
+    said = event(type="delta", text="x")
+    assert "more than 10 attachments" in refused(said, *[file()] * (MAX_FILES + 1))
+    half = file(content=bytes(MAX_FILE_BYTES // 2))
+    fold(said, half, half)
+    assert "attachments of more than" in refused(said, half, half, file())
+    assert refused(file()) == "empty reply"
+    assert refused(file(), channel=Channel.VOICE) == "an attachment in a reply without a text"
+    with pytest.raises(ValidationError):
+        file(content=bytes(MAX_FILE_BYTES + 1))

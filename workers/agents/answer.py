@@ -11,10 +11,10 @@ from pydantic_core import from_json
 from gateway.domain.agent import AgentEvent, AgentFailed
 from workers.agents.events import read_event
 
-MAX_LINE = 262_144
-"""Bytes of one event of a stream."""
+MAX_LINE = 14_680_064
+"""Bytes of one event of a stream: an attachment may be 10 MiB, and base64 makes a third more of it."""
 
-MAX_ANSWER = 4_194_304
+MAX_ANSWER = 16_777_216
 """Bytes of an answer."""
 
 OBJECT_TYPE = "application/json"
@@ -23,6 +23,7 @@ STREAM_TYPE = "application/x-ndjson"
 _OBJECT_ORDER = (
     "delta",
     "message",
+    "attachment",
     "tool_call",
     "tool_result",
     "evidence",

@@ -14,6 +14,7 @@ The first line of this table that applies decides; words count in any case, as w
 | `pin` | on a call: collects four digits; elsewhere says that it would |
 | `long` | several hundred words |
 | `source` | an answer with evidence |
+| `receipt` | an answer with a file |
 | `bye` | closes the conversation |
 | anything else | quotes it |
 """
@@ -34,6 +35,7 @@ from gateway.domain.agent import (
     Evidence,
     EvidenceItem,
     EvidenceSection,
+    FileAttached,
     HandoffRequested,
     ToolAnswered,
     ToolCalled,
@@ -160,6 +162,12 @@ def _source(_asked: _Asked) -> Iterator[AgentEvent]:
     yield from _spoken(f"{text[:-1]} [1].")
 
 
+def _receipt(_asked: _Asked) -> Iterator[AgentEvent]:
+    yield from _spoken("Here is the receipt of order 1001.")
+    text = "Order 1001\nOne example: EUR 19.90\nThank you.\n"
+    yield FileAttached(name="receipt-1001.txt", media_type="text/plain", content=text.encode())
+
+
 def _bye(_asked: _Asked) -> Iterator[AgentEvent]:
     yield from _spoken("Goodbye, and thank you.")
     yield ConversationEnd(reason="The end user said goodbye.")
@@ -175,6 +183,7 @@ _REACTIONS: tuple[tuple[re.Pattern[str], Callable[[_Asked], Iterator[AgentEvent]
         ("pin", _pin),
         ("long", _long),
         ("source", _source),
+        ("receipt", _receipt),
         ("bye", _bye),
     )
 )
