@@ -5,14 +5,14 @@ Rows are claimed by expiry and never by a watermark over ids: a unit that commit
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
 from gateway.bus.publisher import PublishResult
 from gateway.crash import reach
 from gateway.domain.crash_point import CrashPoint
-from gateway.domain.envelope import Posting
+from gateway.domain.envelope import Exchange, Posting
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports import Outbox
 from gateway.telemetry import RELAYED
@@ -38,12 +38,17 @@ class Publisher(Protocol):
         ...
 
 
+HostLost = Callable[[str], Awaitable[bool]]
+"""Told the body of a message to a voice host that has no queue; whether that settles it."""
+
+
 class Relay:
     """One loop from the outbox table to the broker."""
 
-    def __init__(self, outbox: Outbox, publisher: Publisher) -> None:
+    def __init__(self, outbox: Outbox, publisher: Publisher, host_lost: HostLost) -> None:
         self._outbox = outbox
         self._publisher = publisher
+        self._host_lost = host_lost
         self._rung = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -111,7 +116,9 @@ class Relay:
         return len(postings)
 
     async def _park(self, posting: Posting) -> None:
-        """No queue takes it: kept, with where it was to go."""
+        """No queue takes it: kept, with where it was to go, unless it tells that a voice host is gone."""
+        if posting.exchange == Exchange.VOICE.value and await self._host_lost(posting.body):
+            return
         await self._outbox.bury(
             f"{posting.exchange}:{posting.routing_key}",
             "unroutable: no queue is bound",

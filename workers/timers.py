@@ -16,6 +16,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports import Store
 from gateway.domain.summary import Summarise
+from gateway.service.call_intents import lose_overdue
 from gateway.service.due import AT_ONCE, due_lanes, due_turns
 from gateway.service.erase import erase_step
 from gateway.service.expire import (
@@ -65,6 +66,7 @@ def timers(
         Timer("lanes", 5, lambda: _all_due(lambda: store.write(due_lanes, old))),
         Timer("approvals", 1, lambda: store.write(overdue_approvals, partitions)),
         Timer("handoffs", 1, lambda: store.write(overdue_handoffs, fallbacks, partitions)),
+        Timer("hosts", 1, lambda: store.write(lose_overdue)),
         Timer("closings", 1, closer.look),
         Timer("erasures", 1, lambda: erase_all(store, partitions)),
         Timer("retention", 30, lambda: retire_all(store)),

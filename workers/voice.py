@@ -1,72 +1,39 @@
 """The voice role: works off what voice hosts report on the queues (contract/queues.md, "Voice hosts").
 
-A call is a conversation with the call's id as its thread; speech and digits are messages, the rest
-are events in the transcript. An event delivered twice has the same id and is stored once.
+A call is a conversation with the call's id as its thread; speech and digits are messages, starts and ends are
+events in the transcript. An event delivered twice has the same id and is stored once.
 """
 
-from typing import Annotated, Any, Literal
+import logging
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from gateway.domain.clock import Clock
+from gateway.domain.clock import SECOND, Clock, from_rfc3339
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.identity import canonical_phone
+from gateway.domain.intent import IntentKind
 from gateway.domain.message import Accepted, Channel, InboundMessage, Role, SenderAuth
-from gateway.domain.ports import DONE, Accept, Dialogue, Store, Tx, Verdict, dead
+from gateway.domain.outcome import transfer_sentence
+from gateway.domain.ports import DONE, Accept, Dialogue, RetryStep, Store, Tx, Verdict, dead, retry
+from gateway.domain.wire import (
+    CallEnded,
+    CallStarted,
+    IntentReport,
+    UserDtmf,
+    UserInterrupted,
+    UserSpeech,
+    VoiceEvent,
+)
+from gateway.service.call_intents import note_progress, settle_intent
 from gateway.service.calls import answer_host, end_call
 
-_ID = Field(min_length=1, max_length=255)
+OVERTAKEN_SECONDS = 30
+"""How long an event of an unknown call is believed to have overtaken the call's announcement."""
 
-
-class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    call_id: Annotated[str, _ID]
-
-
-class CallStarted(_Event):
-    """A host announces a call."""
-
-    kind: Literal["call.started"]
-    host_id: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
-    direction: Literal["inbound", "outbound"] = "inbound"
-    sender: str = Field(alias="from", max_length=255)
-    recipient: str = Field(alias="to", max_length=255)
-    transport: str | None = None
-    capabilities: list[str] = Field(default_factory=list, max_length=50)
-
-
-class CallEnded(_Event):
-    """The call is over."""
-
-    kind: Literal["call.ended"]
-    reason: str = "ended"
-
-
-class Speech(_Event):
-    """The caller said something; only what is final is answered."""
-
-    kind: Literal["user.speech"]
-    text: str = Field(max_length=100_000)
-    final: bool = True
-
-
-class Digits(_Event):
-    """The caller pressed keys."""
-
-    kind: Literal["user.dtmf"]
-    digits: str = Field(max_length=64)
-
-
-class OtherEvent(_Event):
-    """What is only recorded, or changes a transfer's state."""
-
-    kind: Literal["user.interrupted", "intent.progress", "intent.outcome"]
-
-
-VoiceEvent = Annotated[CallStarted | CallEnded | Speech | Digits | OtherEvent, Field(discriminator="kind")]
-_EVENT: TypeAdapter[VoiceEvent] = TypeAdapter(VoiceEvent)
+_log = logging.getLogger(__name__)
 
 
 class VoiceWorker:
@@ -86,7 +53,7 @@ class VoiceWorker:
         if envelope.type != "voice.event":
             return dead(f"not an event of a voice host: type {envelope.type!r}")
         try:
-            event = _EVENT.validate_python(envelope.data)
+            event = VoiceEvent.model_validate(envelope.data).root
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -95,8 +62,16 @@ class VoiceWorker:
             return await self._started(envelope, event)
         call = await self._store.read(_call, event.call_id)
         if call is None:
-            return dead("an event of a call that no host has announced")
-        return await self._heard(envelope, event, call)
+            return self._unannounced(envelope)
+        match event:
+            case IntentReport():
+                return await self._reported(envelope, event, call)
+            case CallEnded():
+                return await self._ended(envelope, event, call)
+            case UserSpeech() | UserDtmf() | UserInterrupted():
+                return await self._heard(envelope, event, call)
+            case _:
+                return dead(f"{event.kind} is the gateway's to say")
 
     async def _started(self, envelope: Envelope, event: CallStarted) -> Verdict:
         at = self._clock.now()
@@ -110,15 +85,18 @@ class VoiceWorker:
         return DONE
 
     async def _begin(self, envelope: Envelope, event: CallStarted) -> Accepted:
+        ours, theirs = event.recipient, event.sender
+        if event.direction == "outbound":
+            ours, theirs = theirs, ours
         try:
-            recipient = canonical_phone(event.recipient)
+            recipient = canonical_phone(ours)
         except GatewayError as error:
             raise _RefusedCallError(error.message) from None
         message = InboundMessage(
             channel=Channel.VOICE,
             provider=event.host_id,
             provider_message_id=f"{event.call_id}:start",
-            sender=_caller(event),
+            sender=_caller(theirs, event.call_id),
             recipient=recipient,
             text="Call started.",
             received_at=self._clock.now(),
@@ -138,11 +116,68 @@ class VoiceWorker:
             organization_id=self._organization_id,
         )
 
-    async def _heard(self, envelope: Envelope, event: VoiceEvent, call: "_Call") -> Verdict:
-        if isinstance(event, Speech) and not event.final:
+    def _unannounced(self, envelope: Envelope) -> Verdict:
+        """Events of one call may be worked off beside each other: this one may be ahead of the first."""
+        try:
+            age = self._clock.now() - from_rfc3339(envelope.occurred_at)
+        except ValueError:
+            return dead("occurred_at is not a time")
+        if age < OVERTAKEN_SECONDS * SECOND:
+            return retry(RetryStep.S5, "the call is not announced yet")
+        return dead("an event of a call that no host has announced")
+
+    async def _reported(self, envelope: Envelope, report: IntentReport, call: "_Call") -> Verdict:
+        """A report about what the gateway never asked for, or after the end, changes nothing."""
+        if report.kind == "intent.progress":
+            await self._store.write(note_progress, report)
             return DONE
-        text, role = _said(event)
-        message = InboundMessage(
+        kind = await self._store.write(settle_intent, report, envelope.id)
+        if kind is None:
+            _log.info(
+                "a report about an intent was left out",
+                extra={"action": "voice.report_ignored", "intent_id": report.intent_id},
+            )
+        elif kind is IntentKind.TRANSFER:
+            text = transfer_sentence(report.state, report.reason)
+            await self._accept(self._event(envelope, report.call_id, call, text))
+        return DONE
+
+    async def _ended(self, envelope: Envelope, event: CallEnded, call: "_Call") -> Verdict:
+        """First the call: a host is not told to hang up what it says is over."""
+        await self._store.write(end_call, call.host_id, event.call_id)
+        text = f"Call ended: {event.reason}."
+        await self._dialogue.end(self._event(envelope, event.call_id, call, text))
+        return DONE
+
+    async def _heard(
+        self, envelope: Envelope, event: UserSpeech | UserDtmf | UserInterrupted, call: "_Call"
+    ) -> Verdict:
+        if call.over:
+            return dead("the call is over")
+        match event:
+            case UserSpeech(final=False):
+                return DONE
+            case UserSpeech(text=said) | UserDtmf(digits=said):
+                await self._accept(self._message(envelope, event.call_id, call, said))
+            case UserInterrupted():
+                await self._accept(self._event(envelope, event.call_id, call, "The caller interrupted."))
+        return DONE
+
+    def _event(self, envelope: Envelope, call_id: str, call: "_Call", text: str) -> InboundMessage:
+        event = {"voice_event": envelope.data}
+        return self._message(envelope, call_id, call, text, role=Role.SYSTEM_EVENT, metadata=event)
+
+    def _message(
+        self,
+        envelope: Envelope,
+        call_id: str,
+        call: "_Call",
+        text: str,
+        *,
+        role: Role = Role.USER,
+        metadata: dict[str, Any] | None = None,
+    ) -> InboundMessage:
+        return InboundMessage(
             channel=Channel.VOICE,
             provider=call.host_id,
             provider_message_id=envelope.id,
@@ -150,55 +185,38 @@ class VoiceWorker:
             recipient=call.recipient,
             text=text,
             received_at=self._clock.now(),
-            thread_key=event.call_id,
+            thread_key=call_id,
             role=role,
-            metadata={} if role is Role.USER else {"voice_event": envelope.data},
+            metadata=metadata or {},
             sender_auth=SenderAuth.VERIFIED,
         )
-        if isinstance(event, CallEnded):
-            await self._dialogue.end(message)
-            await self._store.write(end_call, call.host_id, event.call_id)
-        else:
-            await self._accept(message)
-        return DONE
 
 
 class _RefusedCallError(Exception):
     """The call cannot be taken."""
 
 
+@dataclass(frozen=True, slots=True)
 class _Call:
     """A call that a host has announced."""
 
-    __slots__ = ("host_id", "recipient", "sender")
-
-    def __init__(self, host_id: str, sender: str, recipient: str) -> None:
-        self.host_id = host_id
-        self.sender = sender
-        self.recipient = recipient
+    host_id: str
+    sender: str
+    recipient: str
+    over: bool
 
 
 async def _call(tx: Tx, call_id: str) -> _Call | None:
     row = await tx.one("call_announced", call_id=call_id)
-    return None if row is None else _Call(row["host_id"], row["their_address"], row["our_address"])
+    if row is None:
+        return None
+    over = row["ended_at"] is not None
+    return _Call(row["host_id"], row["their_address"], row["our_address"], over)
 
 
-def _caller(event: CallStarted) -> str:
+def _caller(address: str, call_id: str) -> str:
     """A number is what the carrier says; anything else belongs to this call alone."""
     try:
-        return canonical_phone(event.sender)
+        return canonical_phone(address)
     except GatewayError:
-        return f"anonymous:{event.call_id}"
-
-
-def _said(event: VoiceEvent) -> tuple[str, Role]:
-    """An event's text in the transcript, and whether the agent answers it."""
-    match event:
-        case Speech():
-            return event.text, Role.USER
-        case Digits():
-            return event.digits, Role.USER
-        case CallEnded():
-            return f"Call ended: {event.reason}.", Role.SYSTEM_EVENT
-        case _:
-            return f"{event.kind}", Role.SYSTEM_EVENT
+        return f"anonymous:{call_id}"

@@ -8,6 +8,7 @@ from gateway.app.plan import Role
 from gateway.bus.embedded import EmbeddedBus
 from gateway.channel_ports import media, sweep
 from gateway.domain.ports import Wake
+from gateway.service.call_intents import lose_unroutable
 from gateway.service.ingress import Receipts
 from gateway.service.spooling import Replay
 from gateway.store.spool import Spool
@@ -37,7 +38,8 @@ async def start_loops(core: Core, stack: AsyncExitStack) -> None:
     if isinstance(core.bus, EmbeddedBus):
         core.store.on_wake(Wake.OUTBOX, core.bus.wake)
     elif Role.RELAY in core.plan.roles:
-        relay = Relay(core.outbox, core.bus)
+        store = core.store
+        relay = Relay(core.outbox, core.bus, lambda body: store.write(lose_unroutable, body))
         core.store.on_wake(Wake.OUTBOX, relay.wake)
         await relay.start()
         stack.push_async_callback(relay.stop)

@@ -100,44 +100,54 @@ class FactType(StrEnum):
     TRANSFER_FINISHED = "voice.transfer_finished"
 
 
+CallId = Annotated[str, Field(min_length=1, max_length=255, description="the host's own name of the call")]
+HostId = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
+Word = Annotated[str, Field(max_length=64)]
+_Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
 class CallStarted(_Data):
     """Host → gateway: a call has begun; answered by `call.accepted` or `call.refused` within 5 s."""
 
     kind: Literal["call.started"]
-    host_id: str
-    call_id: str
-    direction: Literal["inbound", "outbound"]
-    sender: str = Field(alias="from")
-    recipient: str = Field(alias="to")
-    transport: Literal["sip", "pstn", "webrtc"]
-    capabilities: list[Literal["refer", "bridge", "hold", "dtmf_events", "dtmf_collected", "streaming_text"]]
+    host_id: HostId
+    call_id: CallId
+    direction: Literal["inbound", "outbound"] = "inbound"
+    sender: str = Field(alias="from", max_length=255)
+    recipient: str = Field(alias="to", max_length=255)
+    transport: Word | None = Field(None, description="sip, pstn or webrtc")
+    capabilities: list[Word] = Field(
+        default_factory=list,
+        max_length=50,
+        description="refer, bridge, hold, dtmf_events, dtmf_collected, streaming_text",
+    )
 
 
 class CallEnded(_Data):
     """Host → gateway: the call is over."""
 
     kind: Literal["call.ended"]
-    call_id: str
-    reason: str
+    call_id: CallId
+    reason: Word = "ended"
 
 
 class UserSpeech(_Data):
     """Host → gateway: what the caller says; only what is final is answered."""
 
     kind: Literal["user.speech"]
-    call_id: str
-    text: str
-    final: bool
+    call_id: CallId
+    text: str = Field(max_length=100_000)
+    final: bool = True
 
 
 class UserDtmf(_Data):
     """Host → gateway: digits the caller pressed."""
 
     kind: Literal["user.dtmf"]
-    call_id: str
-    digits: str
+    call_id: CallId
+    digits: str = Field(max_length=64)
     ended_by: Literal["termination", "max_digits", "timeout"] | None = Field(
-        description="null for a single digit"
+        None, description="null for a single digit"
     )
 
 
@@ -145,25 +155,25 @@ class UserInterrupted(_Data):
     """Host → gateway: the caller spoke over an utterance; how much of it was heard."""
 
     kind: Literal["user.interrupted"]
-    call_id: str
-    spoken_text: str | None = None
-    spoken_ms: int | None = None
+    call_id: CallId
+    spoken_text: str | None = Field(None, max_length=100_000)
+    spoken_ms: _Count | None = None
 
 
 class IntentReport(_Data):
     """Host → gateway: how an intent goes, and, exactly once, how it ended."""
 
     kind: Literal["intent.progress", "intent.outcome"]
-    call_id: str
-    intent_id: str
-    seq: int = Field(description="no gaps per call")
-    attempt: int | None = None
-    destination_index: int | None = None
-    state: str
-    reason: str | None = None
-    sip_code: int | None = None
-    method_used: str | None = None
-    at: Moment
+    call_id: CallId
+    intent_id: str = Field(max_length=255)
+    seq: _Count | None = Field(None, description="no gaps per call; null: the gateway's own `host_lost`")
+    attempt: _Count | None = None
+    destination_index: _Count | None = None
+    state: Word
+    reason: Word | None = None
+    sip_code: _Count | None = None
+    method_used: Word | None = None
+    at: Moment | None = None
 
 
 class CallAccepted(_Data):

@@ -4,19 +4,18 @@ from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Cause, Conversation, Status
 from gateway.domain.envelope import Exchange
 from gateway.domain.handoff import HandoffStatus
-from gateway.domain.intent import IntentKind
-from gateway.domain.message import Channel, InboundMessage, JsonObject
+from gateway.domain.message import Channel, InboundMessage, JsonObject, Message
+from gateway.domain.outcome import TransferState
 from gateway.domain.ports import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import TurnOutcome
-from gateway.domain.voice import voice_intents
+from gateway.domain.voice import hanging_up, saying, voice_intents
 from gateway.domain.wire import FactType
+from gateway.service.call_intents import issue
 from gateway.service.postings import envelope, post, ring_turns
 from gateway.service.status import move_status
 from gateway.service.timeline import append_event
 from gateway.store.records import conversation_of, pack
-
-_PROVEN = frozenset({"transferred", "transfer_presumed"})
 
 
 async def apply_voice_event(
@@ -26,7 +25,7 @@ async def apply_voice_event(
     if event.get("kind") == "call.started":
         await _remember(tx, message.provider, row, event)
     elif event.get("kind") == "intent.outcome":
-        await _transfer_ended(tx, conversation_of(row), event, partitions)
+        await _transfer_ended(tx, row, event, partitions)
 
 
 async def _remember(tx: Tx, provider: str, row: Row, event: JsonObject) -> None:
@@ -43,12 +42,18 @@ async def _remember(tx: Tx, provider: str, row: Row, event: JsonObject) -> None:
     )
 
 
-async def _transfer_ended(tx: Tx, conversation: Conversation, event: JsonObject, partitions: int) -> None:
-    """Proven: the call is with the person. Anything else: the agent has the caller back."""
+async def _transfer_ended(tx: Tx, row: Row, event: JsonObject, partitions: int) -> None:
+    """Proven: the call is with the person. Anything else: the agent has the caller back.
+
+    A host may learn of it after the call, and with it the conversation, is over: then it is only told.
+    """
+    conversation = conversation_of(row)
+    if conversation.status.terminal:
+        await _tell_transfer(tx, conversation, event, None, row)
     if conversation.status is not Status.WAITING_FOR_HUMAN:
         return
     handoff = await tx.one("handoff_open", conversation_id=conversation.id)
-    if event.get("state") in _PROVEN:
+    if event.get("state") in (TransferState.TRANSFERRED, TransferState.TRANSFER_PRESUMED):
         moved = await move_status(tx, conversation, Status.TRANSFERRED, Cause.TRANSFER_PROVEN)
         ended = HandoffStatus.RESOLVED
     else:
@@ -65,23 +70,24 @@ async def _transfer_ended(tx: Tx, conversation: Conversation, event: JsonObject,
     if handoff is not None:
         await tx.run("handoff_close", id=handoff["id"], status=ended.value, assignee=None)
         await append_event(tx, conversation.id, EventKind.HANDOFF, {"handoff_id": handoff["id"]})
-    if not conversation.session_type.sandboxed:
-        await _tell_transfer(tx, conversation, event, None if handoff is None else handoff["id"], moved)
+    await _tell_transfer(tx, conversation, event, None if handoff is None else handoff["id"], moved)
 
 
 async def _tell_transfer(
-    tx: Tx, conversation: Conversation, event: JsonObject, handoff_id: str | None, moved: Row
+    tx: Tx, conversation: Conversation, event: JsonObject, handoff_id: str | None, now: Row
 ) -> None:
     """How a transfer ended, for whoever listens."""
+    if conversation.session_type.sandboxed:
+        return
     fact = envelope(
         FactType.TRANSFER_FINISHED.value,
         {
             "conversation_id": conversation.id,
             "handoff_id": handoff_id,
             **{key: event.get(key) for key in ("call_id", "intent_id", "state", "reason", "method_used")},
-            "session_status": moved["status"],
+            "session_status": now["status"],
         },
-        at=moved["updated_at"],
+        at=now["updated_at"],
         organization_id=conversation.organization_id,
         conversation_id=conversation.id,
     )
@@ -93,21 +99,37 @@ async def tell_host(tx: Tx, conversation: Conversation, outcome: TurnOutcome, at
 
     Calls over webhooks have their answer on the webhook; they have no host on the queues.
     """
-    if conversation.channel is not Channel.VOICE:
-        return
-    call = await tx.one("call_live", conversation_id=conversation.id)
-    if call is None or call["host_id"] is None:
+    call = await _hosted(tx, conversation)
+    if call is None:
         return
     for intent in voice_intents(outcome, call["call_id"], at):
-        key = call["host_id"] + (".say" if intent.kind is IntentKind.SAY else "")
-        told = envelope(
-            "voice.intent",
-            intent.model_dump(mode="json"),
-            at=at,
-            organization_id=conversation.organization_id,
-            conversation_id=conversation.id,
+        await issue(tx, call["host_id"], intent, at=at, organization_id=conversation.organization_id)
+
+
+async def say_on_call(tx: Tx, conversation: Conversation, message: Message) -> None:
+    """Words from outside of a turn, an operator's above all: a queue host speaks them to the caller."""
+    call = await _hosted(tx, conversation)
+    if call is not None:
+        said = saying(call["call_id"], message)
+        await issue(
+            tx, call["host_id"], said, at=message.created_at, organization_id=conversation.organization_id
         )
-        await post(tx, Exchange.VOICE, key, told)
+
+
+async def hang_up_call(tx: Tx, conversation: Conversation, reason: Status, at: int) -> None:
+    """The conversation has ended, and not by the agent or the caller: its host lets the caller go."""
+    call = await _hosted(tx, conversation)
+    if call is not None:
+        hung_up = hanging_up(call["call_id"], conversation.id, reason, at)
+        await issue(tx, call["host_id"], hung_up, at=at, organization_id=conversation.organization_id)
+
+
+async def _hosted(tx: Tx, conversation: Conversation) -> Row | None:
+    """The conversation's call, while it is up and a host on the queues holds it."""
+    if conversation.channel is not Channel.VOICE:
+        return None
+    call = await tx.one("call_live", conversation_id=conversation.id)
+    return None if call is None or call["host_id"] is None else call
 
 
 async def answer_host(

@@ -11,6 +11,7 @@ from gateway.domain.message import Author, Message, Role
 from gateway.domain.ports import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import InputKind, TurnState
+from gateway.service.calls import hang_up_call
 from gateway.service.deliver import cancel_unsent
 from gateway.service.postings import envelope, post, ring_turns
 from gateway.service.status import move_status
@@ -39,6 +40,7 @@ async def end(tx: Tx, conversation: Conversation, ending: Ending, partitions: in
             session_status=ending.status.value,
         )
     await cancel_unsent(tx, conversation, at=moved["updated_at"])
+    await hang_up_call(tx, conversation, ending.status, moved["updated_at"])
     await conversation_ended(
         tx, conversation, reason=ending.reason, at=moved["updated_at"], partitions=partitions
     )

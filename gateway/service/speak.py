@@ -5,6 +5,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel, Message, Role
 from gateway.domain.ports import Tx
 from gateway.domain.quiet import QuietHours, quiet_until, zones_of
+from gateway.service.calls import say_on_call
 from gateway.service.deliver import Leave, enqueue
 from gateway.service.threads import newest_thread
 from gateway.service.timeline import write_messages
@@ -51,4 +52,5 @@ async def speak(
         at=row["updated_at"],
         leave=Leave(despite_suppression=despite_suppression, held_until=held),
     )
+    await say_on_call(tx, conversation, message)
     return message

@@ -29,7 +29,7 @@ class IntentEvent(Shape):
     intent_id: Uuid
     kind: IntentKind
     payload: dict[str, Any]
-    state: str = Field(description="issued, or how the host says it ended.")
+    state: str = Field(description="issued, then what its host reports: how far it is, and how it ended.")
 
 
 def event_body(subject: Subject) -> Shape:

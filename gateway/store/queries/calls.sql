@@ -16,14 +16,9 @@ ORDER BY started_at DESC LIMIT 1
 UPDATE calls SET ended_at = {now} WHERE provider = :provider AND call_id = :call_id AND ended_at IS NULL
 RETURNING conversation_id, organization_id
 
--- name: call_seq
--- Events of a host are numbered per call; an old number is a repetition.
-UPDATE calls SET last_seq = :seq WHERE provider = :provider AND call_id = :call_id AND last_seq < :seq
-RETURNING call_id
-
 -- name: call_announced
--- A call that is still up, by the id its host gave it.
-SELECT k.host_id, c.their_address, c.our_address
+-- A call by the id its host gave it, whether or not it is still up; without its addresses its person is erased.
+SELECT k.host_id, k.ended_at, c.their_address, c.our_address
 FROM calls k JOIN conversations c ON c.id = k.conversation_id
-WHERE k.call_id = :call_id AND k.ended_at IS NULL
+WHERE k.call_id = :call_id AND k.host_id IS NOT NULL AND c.their_address IS NOT NULL
 ORDER BY k.started_at DESC LIMIT 1

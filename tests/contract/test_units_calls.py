@@ -1,0 +1,317 @@
+"""What voice hosts report, and what they are told: one end of each intent, in whatever order reports come."""
+
+import json
+from itertools import count
+from typing import Any, TypeVar
+
+import pytest
+
+from gateway.domain.clock import SECOND, Clock, rfc3339
+from gateway.domain.conversation import SessionType
+from gateway.domain.envelope import Envelope
+from gateway.domain.ids import named_id, new_id
+from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer, resolve_transfer
+from gateway.domain.message import Accepted, Channel, InboundMessage, JsonObject
+from gateway.domain.ports import DONE, Ack, Verdict
+from gateway.domain.turn import Path, TurnOutcome
+from gateway.service.accept import accept
+from gateway.service.call_intents import GRACE_SECONDS, SILENCE_SECONDS, lose_overdue, lose_unroutable
+from gateway.service.close import close
+from tests.contract import scene
+from tests.contract.conftest import MovableStore as Store
+from tests.contract.scene import ORGANIZATION, OURS, PARTITIONS, ROUTE, THEIRS
+from workers.voice import OVERTAKEN_SECONDS, VoiceWorker
+
+HOST = "host-1"
+CALL = "call-1"
+MOMENT = 1_700_000_000 * SECOND
+T = TypeVar("T")
+
+
+class Core:
+    """The ports a voice worker is handed, over the units themselves."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def __call__(self, message: InboundMessage) -> Accepted:
+        """Store it."""
+        return await self._store.write(accept, message, ROUTE)
+
+    def serves(self, channel: Channel, address: str) -> bool:
+        """All are ours."""
+        return True
+
+    async def end(self, message: InboundMessage) -> None:
+        """Note the end and close."""
+        accepted = await self(message)
+        await self._store.write(close, ORGANIZATION, accepted.conversation_id, "the call ended", PARTITIONS)
+
+    async def ask(self, message: InboundMessage, wait: float) -> TurnOutcome | None:
+        """Not for calls of queue hosts."""
+        raise NotImplementedError
+
+    async def outcome(self, provider: str, provider_message_id: str, wait: float) -> TurnOutcome | None:
+        """Not for calls of queue hosts."""
+        raise NotImplementedError
+
+
+class Line:
+    """A host's call, seen from the host."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        core = Core(store)
+        self.worker = VoiceWorker(store, core, core, Clock(now=lambda: MOMENT), ORGANIZATION)
+        self._seq = count()
+
+    async def send(self, kind: str, *, event_id: str | None = None, at: int = MOMENT, **data: Any) -> Verdict:
+        """Report something."""
+        event = Envelope(
+            id=event_id or new_id(),
+            type="voice.event",
+            occurred_at=rfc3339(at),
+            data={"kind": kind, "call_id": CALL, **data},
+        )
+        return await self.worker.consume(event)
+
+    async def start(self, **changed: Any) -> None:
+        """Announce the call."""
+        announced = {"host_id": HOST, "direction": "inbound", "from": THEIRS, "to": OURS, "transport": "sip"}
+        assert await self.send("call.started", **{**announced, **changed}) == DONE
+
+    async def report(
+        self, intent_id: str, state: str, *, kind: str = "intent.outcome", **more: Any
+    ) -> Verdict:
+        """Report about an intent."""
+        told = {"intent_id": intent_id, "state": state, "seq": next(self._seq), **more}
+        return await self.send(kind, **told)
+
+    async def told(self, kind: str | None = None) -> list[JsonObject]:
+        """What the host has been told; in no order."""
+        data = [e["data"] for exchange, _, e in await scene.postings(self.store) if exchange == "voice"]
+        return [d for d in data if kind in (None, d["kind"])]
+
+    async def conversation(self) -> Any:
+        """Its conversation's row."""
+        (accepted,) = await self.told("call.accepted")
+        return await scene.conversation(self.store, accepted["conversation_id"])
+
+    async def transcript(self) -> list[str]:
+        """The messages of its conversation."""
+        messages = await scene.rows(self.store, "test_messages", id=(await self.conversation())["id"])
+        return [m["content"] for m in messages]
+
+    async def facts(self) -> list[JsonObject]:
+        """How its transfers ended, as others are told."""
+        return [fact["data"] for fact in await scene.posted(self.store, "voice.transfer_finished")]
+
+    async def ask_for_transfer(self, **settings: Any) -> str:
+        """Have the agent transfer the call; the intent's id."""
+        wanted = CallTransferIntent(destination="+15550111", **settings)
+        payload = resolve_transfer(wanted).model_dump(mode="json")
+        intent_id = named_id("transfer", new_id())
+        intent = {"intent_id": intent_id, "kind": "transfer", "payload": payload}
+        assert await self.send("user.speech", text="billing please", final=True) == DONE
+        claim = await scene.claimed(self.store, (await self.conversation())["id"])
+        await scene.answer(
+            self.store,
+            claim,
+            "connecting you",
+            path=Path.HANDOFF,
+            handoff_reason="transfer",
+            transfer=payload,
+            intents=(intent,),
+        )
+        return intent_id
+
+
+@pytest.fixture
+async def line(store: Store) -> Line:
+    """A call that is up."""
+    line = Line(store)
+    await line.start()
+    return line
+
+
+async def test_a_call_is_accepted_with_its_conversation(line: Line) -> None:
+    (accepted,) = await line.told("call.accepted")
+    assert accepted["call_id"] == CALL
+    row = await line.conversation()
+    assert (row["our_address"], row["their_address"]) == (OURS, THEIRS)
+    await line.start()
+    again = await line.told("call.accepted")
+    assert {a["conversation_id"] for a in again} == {row["id"]}
+
+
+async def test_a_call_that_we_made_is_with_whom_we_called(store: Store) -> None:
+    line = Line(store)
+    await line.start(**{"direction": "outbound", "from": OURS, "to": THEIRS})
+    row = await line.conversation()
+    assert (row["our_address"], row["their_address"]) == (OURS, THEIRS)
+
+
+async def test_a_call_to_what_is_no_number_is_refused(store: Store) -> None:
+    line = Line(store)
+    await line.start(to="reception")
+    (refused,) = await line.told("call.refused")
+    assert refused["call_id"] == CALL
+
+
+async def test_a_transfer_ends_as_its_host_says_first(line: Line) -> None:
+    intent_id = await line.ask_for_transfer()
+    assert (await line.conversation())["status"] == "waiting_for_human"
+    event_id = new_id()
+    for _ in range(2):
+        await line.report(intent_id, "failed", reason="busy", event_id=event_id)
+    await line.report(intent_id, "transferred")
+    assert (await line.conversation())["status"] == "active"
+    assert [f["state"] for f in await line.facts()] == ["failed"]
+    assert (await line.transcript()).count("Call transfer failed: busy.") == 1
+    assert "Call transferred." not in await line.transcript()
+
+
+async def test_what_was_spoken_does_not_end_the_transfer_it_announces(line: Line) -> None:
+    intent_id = await line.ask_for_transfer()
+    (said,) = await line.told("say")
+    assert said["payload"]["text"] == "connecting you"
+    assert await line.report(said["intent_id"], "failed") == DONE
+    assert (await line.conversation())["status"] == "waiting_for_human"
+    assert await line.report(new_id(), "failed") == DONE
+    assert (await line.conversation())["status"] == "waiting_for_human"
+    await line.report(intent_id, "transferred", method_used="refer")
+    assert (await line.conversation())["status"] == "transferred"
+
+
+async def test_the_timeline_shows_how_an_intent_goes(line: Line) -> None:
+    intent_id = await line.ask_for_transfer()
+    await line.report(intent_id, "dialing", kind="intent.progress", attempt=1, destination_index=0)
+    await line.send("intent.progress", intent_id=intent_id, state="late", seq=0)
+    await line.report(intent_id, "transferred", method_used="bridge")
+    await line.report(intent_id, "dialing", kind="intent.progress")
+    row = await line.conversation()
+    timeline = await scene.rows(line.store, "test_timeline", id=row["id"])
+    shown = [json.loads(entry["body"]) for entry in timeline if entry["kind"] == "intent"]
+    assert [(i["state"], i["payload"]) for i in shown[1:]] == [
+        ("dialing", {"attempt": 1, "destination_index": 0}),
+        ("transferred", {"method_used": "bridge"}),
+    ]
+    await scene.consistent(line.store, row["id"])
+
+
+async def lost_events(line: Line) -> list[JsonObject]:
+    """What the gateway itself reports of hosts that are lost."""
+    events = await scene.postings(line.store)
+    return [e for exchange, _, e in events if exchange == "voice.events"]
+
+
+async def test_a_host_that_never_began_is_lost_once(line: Line) -> None:
+    intent_id = await line.ask_for_transfer()
+    line.store.advance(30 + GRACE_SECONDS - 1)
+    assert await line.store.write(lose_overdue) == 0
+    line.store.advance(2)
+    assert [await line.store.write(lose_overdue) for _ in range(2)] == [1, 0]
+    (event,) = await lost_events(line)
+    for _ in range(2):
+        assert await line.worker.consume(Envelope(**event)) == DONE
+    assert (await line.conversation())["status"] == "active"
+    assert (await line.transcript()).count("Call transfer failed: host_lost.") == 1
+    await line.report(intent_id, "transferred")
+    assert (await line.conversation())["status"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("settings", "patience"),
+    [
+        ({}, SILENCE_SECONDS),
+        ({"mode": TransferMode.WARM, "warm": WarmTransfer(max_hold_seconds=600)}, 600 + GRACE_SECONDS),
+    ],
+)
+async def test_a_host_that_dies_in_the_middle_is_lost_later(
+    line: Line, settings: JsonObject, patience: int
+) -> None:
+    intent_id = await line.ask_for_transfer(**settings)
+    await line.report(intent_id, "dialing", kind="intent.progress")
+    line.store.advance(patience - 1)
+    assert await line.store.write(lose_overdue) == 0
+    line.store.advance(2)
+    assert await line.store.write(lose_overdue) == 1
+
+
+async def test_a_host_whose_queue_is_gone_is_lost_at_once(line: Line) -> None:
+    await line.ask_for_transfer()
+    postings = await scene.postings(line.store)
+    bodies = [json.dumps(e) for _, _, e in postings if e["data"].get("kind") == "transfer"]
+    assert [await line.store.write(lose_unroutable, body) for body in bodies * 2] == [True, False]
+    (event,) = await lost_events(line)
+    await line.worker.consume(Envelope(**event))
+    assert (await line.conversation())["status"] == "active"
+
+
+async def test_what_else_finds_no_queue_is_nobodys_loss(line: Line) -> None:
+    for body in ("{}", "[]", json.dumps((await scene.postings(line.store))[0][2])):
+        assert not await line.store.write(lose_unroutable, body)
+
+
+async def test_how_a_transfer_ended_is_told_after_the_call(line: Line) -> None:
+    intent_id = await line.ask_for_transfer()
+    assert await line.send("call.ended", reason="caller") == DONE
+    assert (await line.conversation())["status"] == "closed"
+    assert await line.report(intent_id, "transfer_presumed", method_used="refer") == DONE
+    (fact,) = await line.facts()
+    assert (fact["state"], fact["session_status"]) == ("transfer_presumed", "closed")
+    assert (await line.transcript())[-1] == "Call transferred."
+
+
+async def test_an_event_that_overtook_the_call_comes_again(store: Store) -> None:
+    line = Line(store)
+    for kind in ("call.ended", "user.speech"):
+        verdict = await line.send(kind, reason="caller", text="hello")
+        assert verdict.ack is Ack.RETRY
+    verdict = await line.send("call.ended", reason="caller", at=MOMENT - OVERTAKEN_SECONDS * SECOND)
+    assert verdict.ack is Ack.DEAD
+
+
+async def test_nothing_is_heard_after_the_end(line: Line) -> None:
+    for _ in range(2):
+        assert await line.send("call.ended", reason="caller", event_id=named_id("end")) == DONE
+    assert (await line.send("user.dtmf", digits="1")).ack is Ack.DEAD
+    assert not await line.told("hang_up")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"kind": "user.speech", "text": "x" * 100_001},
+        {"kind": "user.dtmf", "digits": "1" * 65},
+        {"kind": "call.started", "host_id": "a.b", "from": THEIRS, "to": OURS},
+        {"kind": "intent.outcome", "intent_id": "i", "state": "x" * 65},
+        {"kind": "call.dreamt"},
+        {"kind": "call.accepted", "conversation_id": new_id(), "end_user_id": new_id()},
+    ],
+)
+async def test_what_is_not_valid_is_a_dead_letter(line: Line, broken: JsonObject) -> None:
+    data = dict(broken)
+    verdict = await line.send(data.pop("kind"), **data)
+    assert verdict.ack is Ack.DEAD
+    assert THEIRS not in verdict.reason
+    assert "xxx" not in verdict.reason
+
+
+async def test_an_operator_is_heard_and_a_closed_call_is_hung_up(line: Line) -> None:
+    conversation_id = (await line.conversation())["id"]
+    await scene.operate(line.store, conversation_id, "This is Olga.", take_over=True)
+    (said,) = await line.told("say")
+    assert said["payload"]["text"] == "This is Olga."
+    assert said["turn_id"] is None
+    await line.store.write(close, ORGANIZATION, conversation_id, "done", PARTITIONS)
+    (hung_up,) = await line.told("hang_up")
+    assert hung_up["payload"] == {"reason": "closed"}
+    assert await line.report(hung_up["intent_id"], "done") == DONE
+
+
+async def test_a_call_of_a_test_is_told_to_nobody(line: Line) -> None:
+    intent_id = await line.ask_for_transfer()
+    await scene.become(line.store, (await line.conversation())["id"], SessionType.TEST)
+    await line.report(intent_id, "transferred")
+    assert await line.facts() == []
