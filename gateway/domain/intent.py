@@ -12,6 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 MAX_DIGITS = (1, 64)
 INTER_DIGIT_TIMEOUT_MS = (250, 60_000)
 MAX_RETRIES = (0, 5)
+WARM_SECONDS = {
+    "max_dial_seconds": (5, 120),
+    "max_briefing_seconds": (5, 300),
+    "bridge_confirm_seconds": (5, 120),
+    "max_hold_seconds": (10, 600),
+    "reassurance_interval_seconds": (5, 300),
+    "silence_timeout_seconds": (3, 120),
+}
+MAX_SPOKEN = 2_000
+"""Characters of a text that a transfer speaks; what is beyond is left out."""
 TERMINATORS = frozenset("0123456789*#ABCD")
 
 
@@ -102,27 +112,42 @@ class DtmfInputSpec(BaseModel):
     """Put before the digits, nothing added."""
 
 
+_TEXTS = ("_text", "_template")
+
+
 def _clamp(value: int, bounds: tuple[int, int]) -> int:
     return max(bounds[0], min(bounds[1], value))
 
 
-def resolve_transfer(intent: CallTransferIntent) -> CallTransferIntent:
-    """The intent with its effective warm settings: defaults ← `warm` ← `warm_overrides`, bounds kept."""
-    warm = intent.warm
+def resolve_transfer(intent: CallTransferIntent) -> tuple[CallTransferIntent, list[str]]:
+    """The intent with its effective warm settings: defaults ← `warm` ← `warm_overrides`, bounds kept.
+
+    With the names of the fields that were out of bounds and set right.
+    """
+    warm, corrected = None, []
     if intent.mode is TransferMode.WARM:
-        warm = warm or WarmTransfer()
+        warm = intent.warm or WarmTransfer()
         if intent.warm_overrides is not None and intent.warm_overrides.briefing_template is not None:
             warm = warm.model_copy(update={"briefing_template": intent.warm_overrides.briefing_template})
-    else:
-        warm = None
-    return intent.model_copy(
-        update={
-            "warm": warm,
-            "warm_overrides": None,
-            "max_retries": _clamp(intent.max_retries, MAX_RETRIES),
-            "on_failure": intent.failure_action.value,
+        bounded = _bounded(warm) | {
+            name: _clamp(getattr(warm, name), bounds) for name, bounds in WARM_SECONDS.items()
         }
-    )
+        corrected += [f"warm.{name}" for name, value in bounded.items() if value != getattr(warm, name)]
+        warm = warm.model_copy(update=bounded)
+    bounded = _bounded(intent) | {
+        "max_retries": _clamp(intent.max_retries, MAX_RETRIES),
+        "on_failure": intent.failure_action.value,
+    }
+    for name, value in bounded.items():
+        if getattr(intent, name) not in (None, value):
+            corrected.append(name)
+    return intent.model_copy(update={**bounded, "warm": warm, "warm_overrides": None}), corrected
+
+
+def _bounded(model: BaseModel) -> dict[str, Any]:
+    """Its texts, no longer than what is spoken."""
+    texts = {name: value for name, value in model if isinstance(value, str) and name.endswith(_TEXTS)}
+    return {name: text[:MAX_SPOKEN] for name, text in texts.items()}
 
 
 def resolve_digits(spec: DtmfInputSpec, default: DtmfInputSpec) -> tuple[DtmfInputSpec, list[str]]:

@@ -218,15 +218,13 @@ class ReplyDraft:
         """A transfer; without a live call, a handoff that says where the call was to go."""
         self._decide(Path.HANDOFF)
         asked = self._transfers.resolve(event)
-        intent = resolve_transfer(asked)
+        intent, corrected = resolve_transfer(asked)
         self._transfer = intent.model_dump(mode="json")
         self._handoff_reason = intent.reason or "call_transfer"
         if self._channel is not Channel.VOICE:
             self._handoff_text = intent.connecting_text
             return
-        for name in ("max_retries", "on_failure"):
-            if getattr(asked, name) not in (None, getattr(intent, name)):
-                self._corrected.append(f"call_transfer.{name}")
+        self._corrected += [f"call_transfer.{name}" for name in corrected]
         self._intend(IntentKind.TRANSFER, self._transfer)
 
     def _fold_dtmf_input(self, event: DigitsRequested, _values: JsonObject) -> None:
