@@ -109,7 +109,7 @@ class Line:
     async def ask_for_transfer(self, **settings: Any) -> str:
         """Have the agent transfer the call; the intent's id."""
         wanted = CallTransferIntent(destination="+15550111", **settings)
-        payload = resolve_transfer(wanted).model_dump(mode="json")
+        payload = resolve_transfer(wanted)[0].model_dump(mode="json")
         intent_id = named_id("transfer", new_id())
         intent = {"intent_id": intent_id, "kind": "transfer", "payload": payload}
         assert await self.send("user.speech", text="billing please", final=True) == DONE
