@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "twilio": Entry("twilio", _CARE, "Set up the numbers of a Twilio account."),
     "pause": Entry("brakes", _CARE, "Stop an agent, or all agents and all sending."),
     "resume": Entry("brakes", _CARE, "Let a paused agent, or the paused organisation, go on."),
+    "agents": Entry("agents", _CARE, "List agents and their revisions; store drafts to be tried."),
     "keys": Entry("keys", _CARE, "Create, list and revoke API keys."),
     "dead": Entry("dead", _CARE, "List, show, requeue and discard dead letters."),
     "export": Entry("export", _LOOK, "Print the generated contracts: OpenAPI, AsyncAPI."),

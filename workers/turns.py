@@ -6,7 +6,7 @@ is committed under the fencing number, so that a worker that was too slow commit
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass
 
@@ -80,12 +80,12 @@ class TurnWorker:
         self,
         store: Store,
         replies: Replies,
-        agents: Callable[[str], ServedAgent | None],
+        agents: Callable[[Conversation], Awaitable[ServedAgent | None]],
         liveness: Liveness,
         brakes: Brakes,
         limits: TurnLimits,
     ) -> None:
-        """`agents`: by agent id."""
+        """`agents`: who answers a conversation, at the revision it is pinned to; may raise AgentFailed."""
         self._store = store
         self._replies = replies
         self._agents = agents
@@ -181,7 +181,7 @@ class TurnWorker:
 
     async def _ask(self, claim: Claim) -> Reply:
         """Run the agent, show its deltas as they come. Raises AgentFailed, TimeoutError, Fenced, Braked."""
-        served = self._agents(claim.conversation.assigned_agent_id)
+        served = await self._agents(claim.conversation)
         if served is None:
             raise AgentFailed("the conversation's agent is not configured any more")
         started = self._clock.monotonic()

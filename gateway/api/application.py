@@ -17,6 +17,7 @@ from gateway.api import (
     hitl,
     identity,
     memories,
+    revisions,
     simulations,
     turns,
     web,
@@ -128,6 +129,7 @@ def _include_private(app: FastAPI) -> None:
             _include(app, router, prefix, suffix)
     extras = (
         analytics.router,
+        revisions.router,
         simulations.router,
         webhook_endpoints.router,
         attachments.router,

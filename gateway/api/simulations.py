@@ -1,5 +1,6 @@
 """Simulations: a script replayed against an agent, and its report."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -14,8 +15,9 @@ from gateway.api.schemas.simulations import SimulationBody, SimulationReport, si
 from gateway.domain.message import Channel
 from gateway.domain.ports import Tx
 from gateway.service.idempotency import Answer, once
+from gateway.service.revisions import revision
 from gateway.service.routes import route_of
-from gateway.service.simulate import simulate, simulation
+from gateway.service.simulate import compared, simulate
 
 router = APIRouter(prefix="/v1/agents", tags=["simulations"], route_class=ApiRoute)
 
@@ -27,13 +29,21 @@ async def create_simulation(
     """Begin to replay a script against an agent; read the report until its status is not `running`.
 
     Nothing of it leaves or counts. The conversation can be read like any other, and takes no turns of others.
+    With `revision_id` a draft is tried; with `compare` the report says what the revision in force answers.
     """
     config = deps.config()
     agent = agent_of(deps, principal, agent_id)
-    route = route_of(config, agent, config.channel(Channel.API), deps.partitions)
+    tried = agent if body.revision_id is None else replace(agent, revision_id=body.revision_id)
+    route, baseline = (
+        route_of(config, asked, config.channel(Channel.API), deps.partitions) for asked in (tried, agent)
+    )
 
     async def unit(tx: Tx) -> Answer:
-        begun = await simulate(tx, route, body.steps, body.context_variables)
+        if await revision(tx, principal.organization_id, agent.id, tried.revision_id) is None:
+            raise not_found("revision of this agent")
+        begun = await simulate(
+            tx, route, body.steps, body.context_variables, baseline if body.compare else None
+        )
         return answer_of(simulation_report(begun), 202, conversation_id=begun.conversation_id)
 
     return answered(await deps.store.write(once, key, unit))
@@ -45,7 +55,7 @@ async def get_simulation(
 ) -> Response:
     """Read the report of a simulation."""
     agent = agent_of(deps, principal, agent_id)
-    found = await deps.store.read(simulation, principal.organization_id, str(simulation_id))
-    if found is None or found.agent_id != agent.id:
+    found = await deps.store.read(compared, principal.organization_id, str(simulation_id))
+    if found is None or found[0].agent_id != agent.id:
         raise not_found("simulation of this agent")
-    return json_response(simulation_report(found))
+    return json_response(simulation_report(*found))

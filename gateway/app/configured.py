@@ -1,5 +1,6 @@
 """The configuration in force and the agents it declares; replaced together on a reload."""
 
+import asyncio
 from datetime import timedelta
 
 from gateway.domain.consent import ConsentTexts
@@ -7,27 +8,41 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import SendRules
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.message import Channel
+from gateway.domain.ports import Store
 from gateway.domain.reply import ServedAgent
+from gateway.service.revisions import activate_revisions
 from gateway.service.routes import consent_texts_of, fallbacks_of, send_rules_of
 from gateway.settings import GatewayConfig, SettingsError
-from workers.agents.catalogue import Catalogue, build_agents
+from workers.agents.catalogue import Catalogue, build_agent, build_agents
 from workers.agents.http import HttpAgents
+from workers.agents.revisions import StoredRevisions
 
 
 class Configured:
     """Answers what the configuration in force says; whoever holds it sees a reload at once."""
 
-    def __init__(self, config: GatewayConfig, http_agents: HttpAgents) -> None:
+    def __init__(self, config: GatewayConfig, http_agents: HttpAgents, store: Store) -> None:
         self._http_agents = http_agents
-        self.config = config
-        self._agents: Catalogue = build_agents(config, http_agents)
+        self._store = store
+        self._stored = StoredRevisions(store, lambda agent: build_agent(agent, http_agents))
+        self._replacing = asyncio.Lock()
+        self._take(config, build_agents(config, http_agents))
 
     def current(self) -> GatewayConfig:
         """The configuration in force."""
         return self.config
 
-    def agent(self, agent_id: str) -> ServedAgent | None:
-        """An agent by id."""
+    async def agent(self, conversation: Conversation) -> ServedAgent | None:
+        """Who answers a conversation, at the revision that it began with; None: not configured any more.
+
+        What no process has stored, as before there were revisions, is answered by the one in force. Raises
+        AgentFailed where the revision cannot be used any more.
+        """
+        agent_id, revision_id = conversation.assigned_agent_id, conversation.pinned_revision_id
+        if self._revisions.get(agent_id) != revision_id:
+            stored = await self._stored.agent(conversation.organization_id, agent_id, revision_id)
+            if stored is not None:
+                return stored
         return self._agents.get(agent_id)
 
     def fallbacks(self, conversation: Conversation) -> Fallbacks:
@@ -49,9 +64,24 @@ class Configured:
         senders = () if ours is None else self.config.senders_with(conversation.channel, ours)
         return consent_texts_of(self.config, values, senders)
 
-    def replace(self, config: GatewayConfig) -> None:
-        """Take a new configuration, or raise SettingsError and keep the old one."""
+    async def activate(self) -> None:
+        """Store the revisions in force: before anything is pinned to them. Raises Unavailable."""
+        await self._activate(self.config)
+
+    async def replace(self, config: GatewayConfig) -> None:
+        """Take a new configuration, or raise SettingsError or Unavailable and keep the old one."""
         if config.organization_id != self.config.organization_id:
             raise SettingsError(["organisation.name: cannot change while the gateway runs; restart it"])
-        self._agents = build_agents(config, self._http_agents)
+        async with self._replacing:
+            agents = build_agents(config, self._http_agents)
+            await self._activate(config)
+            self._take(config, agents)
+
+    def _take(self, config: GatewayConfig, agents: Catalogue) -> None:
         self.config = config
+        self._agents = agents
+        self._revisions = {agent.id: agent.revision_id for agent in config.agents.values()}
+
+    async def _activate(self, config: GatewayConfig) -> None:
+        agents = list(config.agents.values())
+        await self._store.write(activate_revisions, config.organization_id, agents)

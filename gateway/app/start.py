@@ -65,11 +65,11 @@ class App:
         places = [place for place in (self.http and self.http_url, self.smtp_url) if place]
         return " ".join(("ready", *places))
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Read gateway.toml again; one that is not valid changes nothing."""
         try:
-            self.configured.replace(load_config(self.settings.config_path, self.settings.mail_domain))
-        except SettingsError as error:
+            await self.configured.replace(load_config(self.settings.config_path, self.settings.mail_domain))
+        except (SettingsError, Unavailable) as error:
             _log.error("gateway.toml was not taken", extra={"action": "reload.refused", "reason": str(error)})
             return
         _log.info("gateway.toml was read again", extra={"action": "reload.done"})
@@ -82,6 +82,7 @@ async def run(settings: Settings, plan: Plan) -> None:
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
 
     def on_signal() -> None:
         if stop.is_set():
@@ -91,7 +92,13 @@ async def run(settings: Settings, plan: Plan) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     async with running(settings, plan) as app:
-        loop.add_signal_handler(signal.SIGHUP, app.reload)
+
+        def on_hang_up() -> None:
+            reload = loop.create_task(app.reload())
+            reloads.add(reload)
+            reload.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, on_hang_up)
         _keep_what_is_loaded()
         if plan.announce is not None:
             plan.announce(app.ready_line)
@@ -173,8 +180,9 @@ async def _start_core(settings: Settings, plan: Plan, clock: Clock, stack: Async
     )
     bus = _make_bus(settings, outbox, clock)
     await stack.enter_async_context(http_agents)
-    configured = Configured(settings.config, http_agents)
+    configured = Configured(settings.config, http_agents, store)
     await store.write(_register, configured.config)
+    await configured.activate()
     marks = ThreadMarks(settings.mail_domain, (await store.write(shared_secret, "mail"),))
     return Core(
         settings=settings,

@@ -64,6 +64,8 @@ class Simulation:
     results: tuple[Result, ...]
     started_at: int
     finished_at: int | None
+    baseline_id: str | None = None
+    """The replay of the same script that it is compared with."""
 
     def step_status(self, number: int) -> StepStatus:
         """How the step with this index stands."""
@@ -91,3 +93,14 @@ def misses(expect: Expectation, result: Result) -> list[str]:
     if expect.session_status is not None and expect.session_status != result.session_status:
         missed.append(f"the session is {result.session_status}, not {expect.session_status}")
     return missed
+
+
+def differing(simulation: Simulation, baseline: Simulation) -> list[int]:
+    """The indices of the turns that came to something else in the other replay of the same script.
+
+    A turn that only one of the two came to differs once both are over.
+    """
+    both_over = simulation.finished_at is not None and baseline.finished_at is not None
+    played = [len(simulation.results), len(baseline.results)]
+    differ = [n for n in range(min(played)) if simulation.results[n] != baseline.results[n]]
+    return differ + (list(range(min(played), max(played))) if both_over else [])

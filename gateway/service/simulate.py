@@ -19,8 +19,18 @@ from gateway.store.records import pack, unpack
 FINISHED = "the script is over"
 
 
-async def simulate(tx: Tx, route: Route, script: Sequence[Step], context_variables: JsonObject) -> Simulation:
-    """Begin a simulation with an end user of its own, who is nobody."""
+async def simulate(
+    tx: Tx,
+    route: Route,
+    script: Sequence[Step],
+    context_variables: JsonObject,
+    baseline: Route | None = None,
+) -> Simulation:
+    """Begin a simulation with an end user of its own, who is nobody.
+
+    With a `baseline`, the same script is replayed against that too, to compare the two.
+    """
+    other = await simulate(tx, baseline, script, context_variables) if baseline is not None else None
     made, _ = await insert(
         tx,
         NewConversation(
@@ -38,14 +48,21 @@ async def simulate(tx: Tx, route: Route, script: Sequence[Step], context_variabl
         route,
         theirs=None,
     )
-    await play(tx, made, script, route.partitions)
+    baseline_id = other.conversation_id if other is not None else None
+    await play(tx, made, script, route.partitions, baseline_id)
     begun = await simulation(tx, made.organization_id, made.id)
     if begun is None:
         raise AssertionError("the simulation was stored in this unit")
     return begun
 
 
-async def play(tx: Tx, conversation: Conversation, script: Sequence[Step], partitions: int) -> None:
+async def play(
+    tx: Tx,
+    conversation: Conversation,
+    script: Sequence[Step],
+    partitions: int,
+    baseline_id: str | None = None,
+) -> None:
     """Store the script of a new conversation and put in its first turn."""
     await tx.run(
         "simulation_insert",
@@ -54,6 +71,7 @@ async def play(tx: Tx, conversation: Conversation, script: Sequence[Step], parti
         agent_id=conversation.assistant_id,
         revision_id=conversation.pinned_revision_id,
         script=pack(script),
+        baseline_id=baseline_id,
     )
     await _say(tx, conversation, script[0].user, partitions)
 
@@ -93,7 +111,19 @@ async def simulation(tx: Tx, organization_id: str, conversation_id: str) -> Simu
         results=tuple(Result(**item) for item in unpack(row["results"], [])),
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        baseline_id=row["baseline_id"],
     )
+
+
+async def compared(
+    tx: Tx, organization_id: str, conversation_id: str
+) -> tuple[Simulation, Simulation | None] | None:
+    """A simulation, and the replay it is compared with; None where the organisation has no such one."""
+    found = await simulation(tx, organization_id, conversation_id)
+    if found is None:
+        return None
+    baseline_id = found.baseline_id
+    return found, await simulation(tx, organization_id, baseline_id) if baseline_id is not None else None
 
 
 def _step(item: JsonObject) -> Step:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from gateway.domain.ids import named_id
 from gateway.domain.intent import TransferMode
 from gateway.settings.addresses import parse_destination
-from gateway.settings.refusals import Table, dotted, nearest, read_table, shown
+from gateway.settings.refusals import SettingsError, Table, dotted, nearest, read_table, shown
 from gateway.settings.values import Number, Text, WebUrl
 
 _TARGET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
@@ -136,6 +136,11 @@ class AgentConfig:
         """The kind of its definition."""
         return self.definition.kind
 
+    @property
+    def settings(self) -> str:
+        """All its settings as canonical JSON, which `restore_agent` reads."""
+        return _canonical(self.slug, self.definition)
+
 
 def read_agent(slug: str, raw: object, organization_id: str, problems: list[str]) -> AgentConfig | None:
     """The agent of one `[agents.<slug>]` table; None after its problems were added to the list."""
@@ -151,10 +156,24 @@ def read_agent(slug: str, raw: object, organization_id: str, problems: list[str]
     definition = read_table(model, fields, place, problems) if model else None
     if definition is None:
         return None
-    settings = {"slug": slug, "kind": definition.kind.value, **definition.model_dump(mode="json")}
-    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    revision_id = hashlib.sha256(canonical.encode()).hexdigest()
+    revision_id = hashlib.sha256(_canonical(slug, definition).encode()).hexdigest()
     return AgentConfig(slug, named_id(organization_id, slug), revision_id, definition)
+
+
+def restore_agent(settings: str, organization_id: str, revision_id: str) -> AgentConfig:
+    """The agent of a stored revision. Raises SettingsError where this version cannot read it any more."""
+    fields = json.loads(settings)
+    problems: list[str] = []
+    agent = read_agent(fields.pop("slug"), fields, organization_id, problems)
+    if agent is None:
+        raise SettingsError(problems)
+    # the stored hash is its name, also where this version has come to know more settings
+    return replace(agent, revision_id=revision_id)
+
+
+def _canonical(slug: str, definition: AgentDefinition) -> str:
+    settings = {"slug": slug, "kind": definition.kind.value, **definition.model_dump(mode="json")}
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def _model_of(kind: object, place: str, problems: list[str]) -> type[AgentDefinition] | None:

@@ -139,16 +139,17 @@ async def gateway(
     *,
     organisation: str = "",
     more: str = "",
+    config: str = CONFIG,
     **environment: str,
 ) -> AsyncIterator[Api]:
     """A running gateway and an admin's client of it; the texts are added to its configuration."""
-    config = folder / "gateway.toml"
-    text = CONFIG.replace("[organisation]\n", f"[organisation]\n{organisation}\n")
-    config.write_text(text + more, encoding="utf-8")
+    path = folder / "gateway.toml"
+    text = config.replace("[organisation]\n", f"[organisation]\n{organisation}\n")
+    path.write_text(text + more, encoding="utf-8")
     environ = {"GATEWAY_API_KEYS": KEYS, "GATEWAY_DRAIN_SECONDS": "2", **environment}
     if database_url is not None:
         environ["GATEWAY_DATABASE_URL"] = database_url
-    settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=0)
+    settings = load_settings(environ, config_path=path, data_dir=folder, host="127.0.0.1", port=0)
     plan = Plan(roles=frozenset({Role.SERVE}) | WORKER_ROLES, migrate=True)
     async with running(settings, plan) as app, aiohttp.ClientSession() as session:
         yield Api(app, session, "root")

@@ -58,3 +58,8 @@ async def steered(turn: TurnRequest) -> AsyncIterator[AgentEvent]:
         return
     yield Usage(model="none", input_tokens=3, output_tokens=4)
     yield Delta(text=".")
+
+
+async def outspoken(turn: TurnRequest) -> AsyncIterator[AgentEvent]:
+    """Say it again, louder."""
+    yield Delta(text=f"{turn.input_text.upper()}!")

@@ -9,7 +9,7 @@ from gateway.domain.ports import Agent
 from gateway.domain.reply import ServedAgent
 from gateway.domain.transfers import Transfers
 from gateway.settings.addresses import parse_destination
-from gateway.settings.agents import AgentDefinition
+from gateway.settings.agents import AgentConfig, AgentDefinition
 from workers.agents.demo import DemoAgent
 from workers.agents.http import HttpAgent, HttpAgents
 from workers.agents.python import PythonAgent
@@ -27,14 +27,17 @@ def build_agents(config: settings.GatewayConfig, http: HttpAgents) -> Catalogue:
     problems: list[str] = []
     for agent in config.agents.values():
         try:
-            catalogue[agent.id] = ServedAgent(
-                _agent_of(agent.definition, http), _transfers_of(agent.definition)
-            )
+            catalogue[agent.id] = build_agent(agent, http)
         except settings.SettingsError as error:
             problems += [f"agents.{agent.slug}: {problem}" for problem in error.problems]
     if problems:
         raise settings.SettingsError(problems)
     return MappingProxyType(catalogue)
+
+
+def build_agent(agent: AgentConfig, http: HttpAgents) -> ServedAgent:
+    """One agent; SettingsError if it cannot be used."""
+    return ServedAgent(_agent_of(agent.definition, http), _transfers_of(agent.definition))
 
 
 def _agent_of(definition: AgentDefinition, http: HttpAgents) -> Agent:

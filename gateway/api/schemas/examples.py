@@ -259,6 +259,13 @@ AGENT: Example = {
     "default": True,
     "paused_since": None,
 }
+REVISION: Example = {
+    "agent_id": _AGENT_ID,
+    "revision_id": _REVISION,
+    "status": "active",
+    "created_at": _AT,
+    "activated_at": _AT,
+}
 WEB_TOKEN: Example = {
     "token": "gwt_…",
     "conversation_id": _CONVERSATION_ID,
@@ -286,6 +293,7 @@ SIMULATION: Example = {
             "misses": ["the path is single, not handoff"],
         }
     ],
+    "comparison": None,
 }
 _TOTALS: Example = {
     "conversations": 40,

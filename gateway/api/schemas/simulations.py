@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool
 
 from gateway.api.schemas import examples
 from gateway.api.schemas.common import Request, Shape, Time, Uuid, example, time_of
@@ -16,6 +16,7 @@ from gateway.domain.simulation import (
     SimulationStatus,
     Step,
     StepStatus,
+    differing,
     misses,
 )
 
@@ -65,6 +66,12 @@ class SimulationBody(Request):
 
     script: list[StepBody] = Field(min_length=1, max_length=MAX_STEPS)
     context_variables: dict[str, Any] = Field(default_factory=dict)
+    revision_id: str | None = Field(
+        default=None, max_length=128, description="A stored revision, such as a draft; else the one in force."
+    )
+    compare: StrictBool = Field(
+        default=False, description="Replay the script against the revision in force, too, and compare."
+    )
 
     @property
     def steps(self) -> list[Step]:
@@ -104,6 +111,27 @@ class TurnReport(Shape):
     misses: list[str] = Field(description="What was expected and is not so.")
 
 
+class ComparedTurn(Shape):
+    """What the same turn came to in the replay that is compared with."""
+
+    number: int = Field(description="From 1.")
+    same: bool = Field(description="Whether text, path, session status and error are the same in both.")
+    text: str | None
+    path: str | None
+    session_status: str | None
+    error: str | None
+
+
+class Comparison(Shape):
+    """The replay of the same script against the revision that was in force."""
+
+    simulation_id: Uuid
+    revision_id: str
+    status: SimulationStatus
+    differing: list[int] = Field(description="The turns, by number, that both have played and that differ.")
+    turns: list[ComparedTurn]
+
+
 class SimulationReport(Shape):
     """A replay. `turns` holds no id and no time, so that two reports can be compared line by line."""
 
@@ -117,10 +145,11 @@ class SimulationReport(Shape):
     started_at: Time
     finished_at: Time | None
     turns: list[TurnReport]
+    comparison: Comparison | None = Field(description="null: nothing was to be compared with.")
 
 
-def simulation_report(simulation: Simulation) -> SimulationReport:
-    """A simulation as it stands."""
+def simulation_report(simulation: Simulation, baseline: Simulation | None = None) -> SimulationReport:
+    """A simulation as it stands, and beside it the one it is compared with."""
     return SimulationReport.model_construct(
         id=simulation.conversation_id,
         conversation_id=simulation.conversation_id,
@@ -130,6 +159,27 @@ def simulation_report(simulation: Simulation) -> SimulationReport:
         started_at=rfc3339(simulation.started_at),
         finished_at=time_of(simulation.finished_at),
         turns=[_turn(simulation, number) for number in range(len(simulation.script))],
+        comparison=None if baseline is None else _comparison(simulation, baseline),
+    )
+
+
+def _comparison(simulation: Simulation, baseline: Simulation) -> Comparison:
+    return Comparison.model_construct(
+        simulation_id=baseline.conversation_id,
+        revision_id=baseline.revision_id,
+        status=baseline.status,
+        differing=[number + 1 for number in differing(simulation, baseline)],
+        turns=[
+            ComparedTurn.model_construct(
+                number=number + 1,
+                same=number < len(simulation.results) and simulation.results[number] == result,
+                text=result.text,
+                path=result.path,
+                session_status=result.session_status,
+                error=result.error,
+            )
+            for number, result in enumerate(baseline.results)
+        ],
     )
 
 

@@ -1,6 +1,7 @@
 -- name: simulation_insert
-INSERT INTO simulations (conversation_id, organization_id, agent_id, revision_id, script, results, started_at)
-VALUES (:conversation_id, :organization_id, :agent_id, :revision_id, :script, '[]', {now})
+INSERT INTO simulations (conversation_id, organization_id, agent_id, revision_id, script, results, started_at,
+    baseline_id)
+VALUES (:conversation_id, :organization_id, :agent_id, :revision_id, :script, '[]', {now}, :baseline_id)
 
 -- name: simulation_by_id
 SELECT * FROM simulations WHERE conversation_id = :conversation_id AND organization_id = :organization_id
