@@ -27,7 +27,20 @@ class MailFile:
     content: bytes
 
 
-def set_body(mail: EmailMessage, text: str, token: str, files: Sequence[MailFile] = ()) -> None:
+@dataclass(frozen=True, slots=True)
+class Below:
+    """What stands below the text of a mail, both ways."""
+
+    text: str = ""
+    html: str = ""
+
+
+NOTHING = Below()
+
+
+def set_body(
+    mail: EmailMessage, text: str, token: str, below: Below = NOTHING, files: Sequence[MailFile] = ()
+) -> None:
     """Give the mail its body. `token` is the same for the same mail, and occurs in no text."""
     both = mail
     if files:
@@ -35,8 +48,8 @@ def set_body(mail: EmailMessage, text: str, token: str, files: Sequence[MailFile
         both = EmailMessage(_PART)
     shown = clean(text).rstrip("\n") + "\n"
     both.make_alternative(boundary=f"=_{token}")
-    both.attach(_part(shown, "plain"))
-    both.attach(_part(markdown_to_html(shown), "html"))
+    both.attach(_part(shown + below.text, "plain"))
+    both.attach(_part(markdown_to_html(shown, below.html), "html"))
     if files:
         mail.attach(both)
     for file in files:

@@ -9,8 +9,9 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 
-from channels.email.body import MAX_LINE, MailFile, set_body
+from channels.email.body import MAX_LINE, Below, MailFile, set_body
 from channels.email.charset import one_line
+from channels.email.quoted import quoted_html, quoted_text
 from channels.email.thread import ThreadMarks, references, reply_subject
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import Delivery
@@ -48,7 +49,7 @@ def compose(delivery: Delivery, text: str, marks: ThreadMarks, files: Sequence[M
     mail["X-Auto-Response-Suppress"] = "All"
     mail["X-Loop"] = marks.domain
     mail["MIME-Version"] = "1.0"
-    set_body(mail, text, delivery.message_id, files)
+    set_body(mail, text, delivery.message_id, Below(quoted_text(delivery), quoted_html(delivery)), files)
     return mail.as_bytes()
 
 

@@ -36,15 +36,15 @@ class _Markdown(MarkdownIt):
 _MARKDOWN = _Markdown()
 
 
-def markdown_to_html(text: str) -> str:
-    """A whole HTML document for a text."""
+def markdown_to_html(text: str, below: str = "") -> str:
+    """A whole HTML document for a text; `below` is HTML that follows it."""
     if len(text) > MAX_RENDERED:
         body = f'<div dir="auto" style="white-space:pre-wrap">{escape(text)}</div>\n'
     else:
         body = _rendered(text)
     return (
         '<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head>\n'
-        f'<body><div style="{_STYLE}">\n{body}</div></body></html>\n'
+        f'<body><div style="{_STYLE}">\n{body}</div>{below}</body></html>\n'
     )
 
 

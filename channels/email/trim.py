@@ -49,7 +49,7 @@ def trim(text: str, subject: str = "") -> Trimmed:
 
 def trim_lines(lines: Sequence[Line], subject: str = "") -> Trimmed:
     """The same for lines of which the mail's HTML may have told more."""
-    marker = next((i for i, line in enumerate(lines) if line.bare.strip("> ").lower() == REPLY_MARKER), None)
+    marker = _marker(lines)
     above = lines if marker is None else lines[:marker]
     history = _History(above)
     if history.is_forward(subject):
@@ -61,6 +61,15 @@ def trim_lines(lines: Sequence[Line], subject: str = "") -> Trimmed:
     if all(line.blank for line in new):
         return Trimmed(text_of(lines), "", False)
     return Trimmed(text_of(new), text_of(quoted), False)
+
+
+def _marker(lines: Sequence[Line]) -> int | None:
+    """Where our own line stands. It does not count where it is quoted and something is written below it."""
+    at = next((i for i, line in enumerate(lines) if line.bare.strip("> ").lower() == REPLY_MARKER), None)
+    if at is None or not lines[at].quoted:
+        return at
+    below = (not (line.quoted or line.blank) and line.zone is Zone.OWN for line in lines[at:])
+    return None if any(below) else at
 
 
 class _History:

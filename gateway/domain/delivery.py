@@ -75,6 +75,15 @@ _RANK = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a reply answers, to be quoted below it."""
+
+    text: str
+    at: int
+    """When it came, µs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
     """Where in a mail thread a reply belongs (RFC 5322 §3.6.4)."""
@@ -82,6 +91,8 @@ class Thread:
     subject: str | None = None
     in_reply_to: str | None = None
     references: tuple[str, ...] = ()
+    answered: Answered | None = None
+    """Only where it is proven that its recipient wrote it: we carry nobody's words to somebody else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

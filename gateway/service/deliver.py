@@ -111,7 +111,12 @@ async def enqueue(
             "from": conversation.our_address,
             "text": message.content,
             "attachments": message.attachments,
-            "thread": thread,
+            # not what it quotes, which is in the transcript
+            "thread": {
+                "subject": thread.subject,
+                "in_reply_to": thread.in_reply_to,
+                "references": thread.references,
+            },
             "intents": [],
         },
         at=at,

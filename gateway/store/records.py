@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic_core import from_json, to_json
 
 from gateway.domain.conversation import Conversation, Origin, Priority, SessionType, Status
-from gateway.domain.delivery import Delivery, DeliveryState, Part, PartState, Thread
+from gateway.domain.delivery import Answered, Delivery, DeliveryState, Part, PartState, Thread
 from gateway.domain.errors import ErrorCode
 from gateway.domain.handoff import Handoff, HandoffSource, HandoffStatus
 from gateway.domain.message import Attachment, Author, Channel, Message, Role, ToolCall
@@ -165,10 +165,12 @@ def delivery_of(row: Row, parts: tuple[Part, ...] = ()) -> Delivery:
 
 def thread_of(value: Mapping[str, Any]) -> Thread:
     """A stored mail thread position."""
+    answered = value.get("answered")
     return Thread(
         subject=value.get("subject"),
         in_reply_to=value.get("in_reply_to"),
         references=tuple(value.get("references", ())),
+        answered=None if answered is None else Answered(answered["text"], answered["at"]),
     )
 
 

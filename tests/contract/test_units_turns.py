@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from gateway.domain.conversation import Status
+from gateway.domain.delivery import Answered
 from gateway.domain.errors import ErrorCode, Fenced, GatewayError
-from gateway.domain.message import Channel, ToolCall
+from gateway.domain.message import Channel, SenderAuth, ToolCall
 from gateway.domain.turn import Claim, InputKind, NotNow, Path, ReplyMessage, TurnOutcome
 from gateway.service.claim import claim_turn, next_turn, release
 from gateway.service.converse import Progress, progress, withdraw
 from gateway.service.due import due_turns
 from gateway.service.respond import fail_turn, finish_turn, postpone_turn
+from gateway.store.records import delivery_of
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import (
@@ -368,3 +371,19 @@ async def test_a_mail_is_answered_below_it(store: MovableStore) -> None:
     assert bell["data"]["thread"]["in_reply_to"] == second.provider_message_id
     (delivery,) = await rows(store, "test_deliveries", id=accepted.conversation_id)
     assert json.loads(delivery["thread"])["references"] == [second.provider_message_id]
+
+
+@pytest.mark.parametrize(("auth", "quoted"), [(SenderAuth.VERIFIED, True), (SenderAuth.UNVERIFIED, False)])
+async def test_only_what_its_recipient_has_written_is_quoted(
+    store: MovableStore, auth: SenderAuth, quoted: bool
+) -> None:
+    written = scene.mail("Where is it? " * 1000, auth=auth)
+    written = replace(written, metadata={**written.metadata, "auth": auth.value})
+    accepted = await arrive(store, written)
+    await answer(store, await claimed(store, accepted.conversation_id))
+    (row,) = await rows(store, "test_deliveries", id=accepted.conversation_id)
+    thread = delivery_of(row).thread
+    message = (await rows(store, "test_messages", id=accepted.conversation_id))[0]
+    assert thread.answered == (Answered(written.text[:4000], message["created_at"]) if quoted else None)
+    (told,) = await scene.posted(store, "message.outbound")
+    assert set(told["data"]["thread"]) == {"subject", "in_reply_to", "references"}

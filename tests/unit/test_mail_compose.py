@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from channels.email.body import MailFile
 from channels.email.compose import compose
+from channels.email.parse import parse_mail
 from channels.email.thread import ThreadMarks
-from gateway.domain.delivery import Delivery, DeliveryState, Thread
+from channels.email.trim import REPLY_MARKER, trim
+from gateway.domain.delivery import Answered, Delivery, DeliveryState, Thread
 from gateway.domain.message import Channel
 
 MARKS = ThreadMarks("example.org", (b"secret",))
@@ -120,6 +122,54 @@ def test_the_text_arrives(text: str) -> None:
     sent = text.replace("\r\n", "\n").replace("\r", "\n")
     if sent.isprintable() and sent.isascii():
         assert plain_text(read(compose(DELIVERY, text, MARKS))) == sent + "\r\n"
+
+
+ANSWERED = replace(
+    DELIVERY,
+    thread=replace(DELIVERY.thread, answered=Answered("Où est\n\n<b>1001</b>?\n", 1_795_424_340_000_000)),
+)
+
+
+def html_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("html",))
+    assert body is not None
+    return str(body.get_content())
+
+
+def test_what_is_answered_stands_below_our_own_line() -> None:
+    mail = read(compose(ANSWERED, "It *is* here.", MARKS))
+    assert plain_text(mail).replace("\r\n", "\n") == (
+        "It *is* here.\n\n-- reply above this line --\n\n"
+        "2026-11-23 08:59 UTC, ana@example.com:\n> Où est\n>\n> <b>1001</b>?\n"
+    )
+    html = html_of(mail)
+    assert "&lt;b&gt;1001&lt;/b&gt;?" in html
+    assert "<b>1001" not in html
+    assert html.index("<em>is</em>") < html.index(REPLY_MARKER) < html.index("Où est")
+
+
+def test_an_answer_to_it_is_cut_at_our_line() -> None:
+    ours = plain_text(read(compose(ANSWERED, "It is here.", MARKS))).replace("\r\n", "\n")
+    quoted = "\n".join(f"> {line}".rstrip() for line in ours.split("\n"))
+    assert trim(f"Thanks!\n{quoted}").new_text == "Thanks!"
+    assert trim(f"Thanks!\n\n{ours}").new_text == "Thanks!\n\nIt is here."  # no mark at all: kept, not lost
+
+
+def test_what_is_written_below_our_line_is_no_history() -> None:
+    ours = plain_text(read(compose(ANSWERED, "It is here.", MARKS))).replace("\r\n", "\n")
+    quoted = "\n".join(f"> {line}".rstrip() for line in ours.split("\n"))
+    header = "On Mon, Nov 23, 2026 at 9:00 AM Support <s@example.org> wrote:"
+    assert trim(f"{header}\n{quoted}\n\nThanks!").new_text == "Thanks!"
+    assert "And the other one?" in trim(f"Thanks!\n{header}\n{quoted}\nAnd the other one?").new_text
+
+
+def test_an_html_answer_to_it_is_cut_too() -> None:
+    ours = html_of(read(compose(ANSWERED, "It is here.", MARKS)))
+    quote = f'<div class="gmail_quote"><div>Support:<br></div><blockquote>{ours}</blockquote></div>'
+    mail = EmailMessage()
+    mail["From"] = "ana@example.com"
+    mail.set_content(f"<div>Thanks!</div><br>{quote}", subtype="html")
+    assert parse_mail(mail.as_bytes()).text == "Thanks!"
 
 
 def test_files_stand_below_the_text_in_their_order() -> None:
