@@ -31,7 +31,9 @@ COMMANDS: Mapping[str, Entry] = {
     "smtp": Entry("roles", _RUN, "Take mail in for GATEWAY_MAIL_DOMAIN."),
     "worker": Entry("roles", _RUN, "Run turns, deliveries and the work around them."),
     "migrate": Entry("migrate", _CARE, "Bring the database's schema up to date."),
-    "doctor": Entry("doctor", _CARE, "Check configuration, database, broker, mail DNS and Twilio."),
+    "doctor": Entry(
+        "doctor", _CARE, "Check configuration, database, broker, attachments, mail and providers."
+    ),
     "reload": Entry("reload", _CARE, "Have the running gateway dev read gateway.toml again."),
     "twilio": Entry("twilio", _CARE, "Set up the numbers of a Twilio account."),
     "pause": Entry("brakes", _CARE, "Stop an agent, or all agents and all sending."),

@@ -18,7 +18,6 @@ from gateway.service.outbox import StoredOutbox
 from gateway.service.reply_files import ReplyFiles
 from gateway.service.spooling import SpooledAcceptance, SpooledKeep, SpooledReceipts
 from gateway.settings import Settings
-from gateway.store.attachment_folder import AttachmentFolder
 from gateway.store.spool import Spool
 
 
@@ -34,6 +33,8 @@ class Core:
     bus: EmbeddedBus | RabbitBus
     configured: Configured
     marks: ThreadMarks
+    files: AttachmentStore
+    """Where the bytes of attachments are."""
     spool: Spool | None = None
 
     def acceptance(self) -> Acceptance:
@@ -64,15 +65,10 @@ class Core:
             clock=self.clock,
         )
 
-    def files(self) -> AttachmentStore:
-        """Where the bytes of attachments are."""
-        settings = self.settings
-        return AttachmentFolder(settings.attachments_folder or settings.data_dir / "attachments")
-
     def attachments(self) -> Attachments:
         """The attachments: their bytes and what the database knows of them."""
         organization_id = self.configured.config.organization_id
-        return Attachments(self.store, self.files(), organization_id, self.settings.attachment_max_bytes)
+        return Attachments(self.store, self.files, organization_id, self.settings.attachment_max_bytes)
 
     def reply_files(self) -> ReplyFiles:
         """How what agents attach is kept."""

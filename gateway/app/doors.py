@@ -65,7 +65,7 @@ def _api_deps(core: Core, routes: Sequence[Route]) -> ApiDeps:
     return ApiDeps(
         store=core.store,
         waiting=core.waiting(),
-        files=core.files(),
+        files=core.files,
         config=core.configured.current,
         partitions=settings.partitions,
         queue_prefix=settings.amqp_prefix,

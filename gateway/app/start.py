@@ -14,6 +14,7 @@ from gateway.app.configured import Configured
 from gateway.app.consumers import start_consumers
 from gateway.app.core import Core
 from gateway.app.doors import start_health, start_http, start_smtp
+from gateway.app.files import check_files, open_files
 from gateway.app.loops import open_spool, start_loops
 from gateway.app.plan import Plan, StartRefused
 from gateway.bus.embedded import EmbeddedBus
@@ -183,6 +184,8 @@ async def _start_core(settings: Settings, plan: Plan, clock: Clock, stack: Async
     configured = Configured(settings.config, http_agents, store)
     await store.write(_register, configured.config)
     await configured.activate()
+    files = open_files(settings)
+    await check_files(files, plan)
     marks = ThreadMarks(settings.mail_domain, (await store.write(shared_secret, "mail"),))
     return Core(
         settings=settings,
@@ -193,6 +196,7 @@ async def _start_core(settings: Settings, plan: Plan, clock: Clock, stack: Async
         bus=bus,
         configured=configured,
         marks=marks,
+        files=files,
     )
 
 

@@ -186,6 +186,26 @@ async def check_spool(settings: Settings) -> Finding:
     return Finding("spool", Verdict.OK, f"{folder} is empty")
 
 
+async def check_attachments(settings: Settings) -> Finding:
+    """Whether files can be kept where they should be; one of our own is kept there and deleted again."""
+    from gateway.app.files import open_files
+
+    place = settings.attachments_url
+    if place is None:
+        text = "GATEWAY_ATTACHMENTS_URL is unset: a folder in the data folder"
+        if settings.embedded:
+            return Finding("attachments", Verdict.SKIP, text)
+        return Finding("attachments", Verdict.WARN, f"{text}, which other machines do not see")
+    try:
+        async with asyncio.timeout(3 * SECONDS):
+            await open_files(settings).check()
+    except TimeoutError:
+        return Finding("attachments", Verdict.FAIL, f"{place} does not answer; see GATEWAY_ATTACHMENTS_URL")
+    except Unavailable as error:
+        return Finding("attachments", Verdict.FAIL, f"{error.message}; see GATEWAY_ATTACHMENTS_URL")
+    return Finding("attachments", Verdict.OK, f"{place} takes and gives files")
+
+
 async def check_telnyx(settings: Settings) -> Finding:
     """Whether Telnyx takes the API key, and whether every number that is Telnyx's can be served."""
     key = settings.telnyx_api_key
@@ -250,6 +270,7 @@ CHECKS: tuple[Check, ...] = (
     check_pauses,
     check_senders,
     check_spool,
+    check_attachments,
     check_broker,
     check_twilio,
     check_twilio_numbers,

@@ -20,10 +20,10 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.SKIP: "cyan", V
 @data_dir_option
 @click.pass_context
 def doctor(ctx: click.Context, show: bool, config: Path | None, data_dir: Path) -> None:
-    """Check configuration, database, broker, mail DNS and Twilio.
+    """Check configuration, database, broker, attachments, mail and providers.
 
     A line each: ok, warn, skip (not configured) or fail, with what to do. Exit code 1 if one fails. Nothing
-    is changed and nothing is sent to anybody.
+    is sent to anybody and nothing is changed, but for a file that is put among the attachments and deleted.
     """
     try:
         settings = read_settings(config, data_dir)

@@ -93,6 +93,10 @@ class Unavailable(GatewayError):
         """True when a commit was sent and its answer was lost: it may have happened."""
 
 
+class WrongSetting(Unavailable):
+    """What we depend on answers, and refuses us: a setting is wrong. The message names it."""
+
+
 class UnknownAddress(GatewayError):
     """No configured address of ours matches. 404 over HTTP, 550 over SMTP."""
 

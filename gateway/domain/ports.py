@@ -1,5 +1,6 @@
 """What the core needs from outside, and what channels are handed: small protocols, each with one reason."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,9 @@ from gateway.domain.turn import TurnOutcome
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ORGANISATION = re.compile(r"[0-9a-f-]{36}")
 
 Row = Mapping[str, Any]
 Param = str | int | float | bool | bytes | None | Sequence[str] | Sequence[int]
@@ -307,9 +311,18 @@ class FileKey:
     sha256: str
     """Lower-case hex."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError: such names become paths."""
+        if not _SHA256.fullmatch(self.sha256) or not _ORGANISATION.fullmatch(self.organization_id):
+            raise ValueError("a file is named by an organisation's id and 64 hex digits")
+
 
 class AttachmentStore(Protocol):
     """Where the bytes of attachments are: a folder, or a bucket. Every method may raise `Unavailable`."""
+
+    async def check(self) -> None:
+        """Keep a file for a moment. Raises WrongSetting where it is refused, Unavailable."""
+        ...
 
     async def put(self, key: FileKey, content: bytes) -> None:
         """Keep a file; durable when it returns. One that is there already stays."""

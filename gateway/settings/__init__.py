@@ -16,6 +16,7 @@ from gateway.settings.agents import (
     PythonAgent,
     TransferConfig,
 )
+from gateway.settings.attachments import AttachmentPlace, BucketPlace, FolderPlace
 from gateway.settings.configuration import AddressConfig, ChannelConfig, GatewayConfig, organization_id_of
 from gateway.settings.environment import (
     ApiKeySetting,
@@ -36,8 +37,11 @@ __all__ = [
     "AgentConfig",
     "AgentKind",
     "ApiKeySetting",
+    "AttachmentPlace",
+    "BucketPlace",
     "ChannelConfig",
     "DemoAgent",
+    "FolderPlace",
     "GatewayConfig",
     "HostPort",
     "HttpAgent",

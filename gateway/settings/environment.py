@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from gateway.domain.crash_point import CrashPoint
+from gateway.settings.attachments import AttachmentPlace, parse_attachments_url
 from gateway.settings.mail import MailDoors
 from gateway.settings.tables import DEFAULT_MAIL_DOMAIN
 from gateway.settings.values import (
@@ -20,7 +20,6 @@ from gateway.settings.values import (
     Port,
     Text,
     WebUrl,
-    parse_folder_url,
     parse_server_url,
 )
 
@@ -166,8 +165,11 @@ class EnvironmentSettings(MailDoors):
     otel_endpoint: WebUrl | None = None
     webhook_allow_private: bool = False
     spool_dir: Path | None = None
-    attachments_url: Annotated[str, BeforeValidator(parse_folder_url)] | None = None
+    attachments_url: Annotated[AttachmentPlace, BeforeValidator(parse_attachments_url)] | None = None
     """Where attachments are kept; None: a folder in the data folder."""
+    attachments_access_key_id: Text | None = None
+    """For a bucket; None, with the secret: what the environment gives (AWS_…, the role of machine or pod)."""
+    attachments_secret_access_key: SecretStr | None = None
     attachment_max_bytes: Annotated[int, Number, Field(ge=1, le=MAX_ATTACHMENT_BYTES)] = 26_214_400
     """The largest file that is kept."""
     api_url: WebUrl | None = None
@@ -208,14 +210,13 @@ class EnvironmentSettings(MailDoors):
             )
         if (self.dkim_selector is None) != (self.dkim_key_file is None):
             raise ValueError("GATEWAY_DKIM_SELECTOR: goes together with GATEWAY_DKIM_KEY_FILE")
+        if (self.attachments_access_key_id is None) != (self.attachments_secret_access_key is None):
+            raise ValueError(
+                "GATEWAY_ATTACHMENTS_ACCESS_KEY_ID: goes together with GATEWAY_ATTACHMENTS_SECRET_ACCESS_KEY"
+            )
         if (self.smtp_tls_cert_file is None) != (self.smtp_tls_key_file is None):
             raise ValueError("GATEWAY_SMTP_TLS_CERT_FILE: goes together with GATEWAY_SMTP_TLS_KEY_FILE")
         return self
-
-    @property
-    def attachments_folder(self) -> Path | None:
-        """The folder that `attachments_url` names; None where it is unset."""
-        return None if self.attachments_url is None else Path(unquote(urlsplit(self.attachments_url).path))
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -243,6 +244,7 @@ SECRETS = frozenset(
         "amqp_url",
         "api_keys",
         "agent_secret",
+        "attachments_secret_access_key",
         "twilio_auth_tokens",
         "telnyx_api_key",
         "smtp_relay_url",

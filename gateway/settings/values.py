@@ -103,14 +103,6 @@ def parse_origin(value: object) -> str:
     return str(value)
 
 
-def parse_folder_url(value: object) -> str:
-    """The URL of a folder on this machine, or on one that it has mounted: `file:///srv/attachments`."""
-    split = _split(value)
-    if split is None or split.scheme != "file" or split.netloc or split.path in ("", "/") or split.query:
-        raise ValueError("must be the URL of a folder like file:///srv/attachments")
-    return split.geturl().rstrip("/")
-
-
 def parse_server_url(value: object, schemes: tuple[str, ...]) -> str:
     """A URL that may hold credentials, of one of the schemes and with a host."""
     split = _split(value)

@@ -5,7 +5,6 @@ Processes on several machines need one that they share (NFS, a volume), or a buc
 
 import asyncio
 import os
-import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
@@ -23,8 +22,6 @@ PIECE_BYTES = 262_144
 _INCOMING = "incoming"
 _STALE_SECONDS = 3600
 """After so long, a file that is half written is a crash's."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_ORGANISATION = re.compile(r"[0-9a-f-]{36}")
 
 
 class AttachmentFolder:
@@ -54,9 +51,18 @@ class AttachmentFolder:
         """Unlink it."""
         await _disk(self._path(key).unlink, missing_ok=True)
 
+    async def check(self) -> None:
+        """Write a file into the folder and delete it again."""
+        await _disk(self._check)
+
+    def _check(self) -> None:
+        incoming = self._folder / _INCOMING
+        incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = incoming / uuid4().hex
+        probe.write_bytes(b"check")
+        probe.unlink()
+
     def _path(self, key: FileKey) -> Path:
-        if not _SHA256.fullmatch(key.sha256) or not _ORGANISATION.fullmatch(key.organization_id):
-            raise ValueError("a file is named by an organisation's id and 64 hex digits")
         return self._folder / key.organization_id / key.sha256[:2] / key.sha256
 
     def _put(self, path: Path, content: bytes) -> None:

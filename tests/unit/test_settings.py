@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 
 from gateway.settings import (
     ApiKeySetting,
+    FolderPlace,
     HostPort,
     KeyRole,
     MailAuth,
@@ -98,6 +99,8 @@ def test_every_name_of_the_contract_is_read() -> None:
         "GATEWAY_SPOOL_DIR": "/var/spool/gateway",
         "GATEWAY_CRASH_AT": "turn.committed",
         "GATEWAY_ATTACHMENTS_URL": "file:///srv/my%20attachments/",
+        "GATEWAY_ATTACHMENTS_ACCESS_KEY_ID": "AKIA1",
+        "GATEWAY_ATTACHMENTS_SECRET_ACCESS_KEY": "x/y+z",
         "GATEWAY_ATTACHMENT_MAX_BYTES": "1000",
         "GATEWAY_API_URL": "https://api.example.org/",
         "TWILIO_ACCOUNT_SID": "AC1",
@@ -142,7 +145,9 @@ def test_every_name_of_the_contract_is_read() -> None:
     assert [str(network) for network in settings.smtp_proxy_from] == ["10.0.0.0/8", "::1/128"]
     assert settings.ses_topic_arns == ("arn:aws:sns:eu-west-1:1:mail",)
     assert settings.dkim_key_file == Path("/run/dkim.pem")
-    assert settings.attachments_folder == Path("/srv/my attachments")
+    assert settings.attachments_url == FolderPlace(Path("/srv/my attachments"))
+    secret = settings.attachments_secret_access_key
+    assert (settings.attachments_access_key_id, secret and secret.get_secret_value()) == ("AKIA1", "x/y+z")
     assert (settings.attachment_max_bytes, settings.api_url) == (1000, "https://api.example.org")
     assert {row[2] for row in settings_table(settings)} == {"environment"}
 
