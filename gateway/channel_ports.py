@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dns.resolver import NoResolverConfiguration
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from channels.contract import Ingress
 from channels.email.auth.dns import CachedDns
@@ -80,10 +80,10 @@ def receives_mail_by_webhook(settings: Settings) -> bool:
     return bool(settings.mailgun_signing_key or settings.postmark_webhook_login or settings.ses_topic_arns)
 
 
-def mail_webhook_routes(settings: Settings, intake: MailIntake, clock: Clock) -> Sequence[Route]:
+def mail_webhook_routes(settings: Settings, intake: MailIntake, clock: Clock) -> Sequence[BaseRoute]:
     """The webhooks of providers that receive mail for us."""
     mailgun, postmark = settings.mailgun_signing_key, settings.postmark_webhook_login
-    routes: list[Route] = []
+    routes: list[BaseRoute] = []
     if mailgun is not None:
         routes += mailgun_routes(intake, mailgun.get_secret_value(), clock)
     if postmark is not None:
@@ -93,10 +93,10 @@ def mail_webhook_routes(settings: Settings, intake: MailIntake, clock: Clock) ->
     return routes
 
 
-def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[Route]:
+def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[BaseRoute]:
     """Every provider webhook this process can prove, but for those that bring mail."""
     twilio, telnyx = twilio_credentials(settings), telnyx_credentials(settings)
-    routes: list[Route] = []
+    routes: list[BaseRoute] = []
     if twilio is not None:
         routes += [*sms_routes(ingress, twilio), *voice_routes(ingress, twilio)]
     if telnyx is not None:

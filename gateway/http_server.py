@@ -10,7 +10,11 @@ from starlette.types import ASGIApp
 
 from gateway.http_protocol import BoundedHttp
 
+MAX_FRAME = 64 * 1024
+"""Bytes of one message over a WebSocket; a longer one ends the connection."""
 _BACKLOG = 2048
+_PING_SECONDS = 20.0
+"""Between two signs of life on a WebSocket, and how long one is waited for."""
 
 
 class _Server(uvicorn.Server):
@@ -36,7 +40,11 @@ class HttpServer:
             lifespan="off",
             loop="none",
             http=BoundedHttp,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=MAX_FRAME,
+            ws_ping_interval=_PING_SECONDS,
+            ws_ping_timeout=_PING_SECONDS,
+            ws_per_message_deflate=False,
             backlog=_BACKLOG,
             timeout_keep_alive=75,
             server_header=False,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from channels.email.reader import MailReader
 from gateway import __version__
@@ -60,7 +60,7 @@ async def start_smtp(core: Core, stack: AsyncExitStack) -> int | None:
     return port
 
 
-def _api_deps(core: Core, routes: Sequence[Route]) -> ApiDeps:
+def _api_deps(core: Core, routes: Sequence[BaseRoute]) -> ApiDeps:
     settings = core.settings
     return ApiDeps(
         store=core.store,
@@ -80,7 +80,7 @@ def _api_deps(core: Core, routes: Sequence[Route]) -> ApiDeps:
     )
 
 
-def _webhooks(core: Core, stack: AsyncExitStack) -> Sequence[Route]:
+def _webhooks(core: Core, stack: AsyncExitStack) -> Sequence[BaseRoute]:
     settings, ingress = core.settings, core.ingress()
     routes = webhook_routes(settings, ingress)
     if not receives_mail_by_webhook(settings):
