@@ -12,16 +12,15 @@ from dataclasses import dataclass
 
 from gateway.crash import reach
 from gateway.domain.agent import AgentFailed
-from gateway.domain.consent import DEFAULT_TEXTS, ConsentTexts
 from gateway.domain.conversation import Conversation
 from gateway.domain.crash_point import CrashPoint
 from gateway.domain.delivery import ATTEMPTS, backoff
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
-from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports import DONE, Replies, ReplyFrame, RetryStep, Store, Tx, Verdict, dead, retry
 from gateway.domain.reply import ReplyDraft, ServedAgent
 from gateway.domain.turn import Claim, NotNow, Reply
+from gateway.domain.turn_rules import TurnRules
 from gateway.service.brake import set_aside
 from gateway.service.claim import claim_turn, next_turn, release
 from gateway.service.reply_files import ReplyFiles
@@ -67,10 +66,8 @@ class TurnLimits:
     """Turn queues."""
     files: ReplyFiles
     """Keeps what an agent attaches."""
-    fallbacks: Callable[[Conversation], Fallbacks]
-    """What is configured for the case that nobody answers."""
-    consent: Callable[[Conversation], ConsentTexts] = lambda _conversation: DEFAULT_TEXTS
-    """What is said to somebody who wants no more messages."""
+    rules: Callable[[Conversation], TurnRules]
+    """What is configured for where a turn takes place."""
 
 
 class TurnWorker:
@@ -94,8 +91,7 @@ class TurnWorker:
         self._brakes = brakes
         self._turn_timeout = limits.turn_timeout
         self._partitions = limits.partitions
-        self._fallbacks = limits.fallbacks
-        self._consent = limits.consent
+        self._rules = limits.rules
         self._files = limits.files
         self._bells = Bells()
         self._notes: set[asyncio.Task[None]] = set()
@@ -171,9 +167,8 @@ class TurnWorker:
             return await self._failed(claim, ErrorCode.AGENT_FAILED, failure.reason)
         reach(CrashPoint.TURN_ANSWERED)
         self._liveness.check()
-        fallbacks = self._fallbacks(claim.conversation)
-        consent = self._consent(claim.conversation)
-        finished = await self._store.write(finish_turn, claim, reply, self._partitions, fallbacks, consent)
+        rules = self._rules(claim.conversation)
+        finished = await self._store.write(finish_turn, claim, reply, self._partitions, rules)
         reach(CrashPoint.TURN_COMMITTED)
         TURNS.labels(claim.conversation.channel.value, reply.path.value).inc()
         note(path=reply.path.value, messages=len(reply.messages))
@@ -250,7 +245,7 @@ class TurnWorker:
     async def _fail(self, claim: Claim, error: ErrorCode, reason: str) -> Finished:
         TURNS.labels(claim.conversation.channel.value, error.value).inc()
         note(error=error.value)
-        fallbacks = self._fallbacks(claim.conversation)
+        fallbacks = self._rules(claim.conversation).fallbacks
         return await self._store.write(fail_turn, claim, error, reason, self._partitions, fallbacks)
 
 

@@ -20,6 +20,7 @@ from gateway.api import (
     revisions,
     simulations,
     turns,
+    usage,
     web,
     webhook_endpoints,
 )
@@ -136,7 +137,7 @@ def _include_private(app: FastAPI) -> None:
         consent.router,
     )
     people = (identity.router, memories.router, export.router)
-    for router in (hitl.lists, *people, web.router, brakes.router, *extras):
+    for router in (hitl.lists, *people, web.router, brakes.router, usage.router, *extras):
         _include(app, router, "", "")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import fields
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -12,9 +13,11 @@ from gateway.api.deps import ApiDeps, Check, Deps
 from gateway.api.errors import error_response
 from gateway.domain.errors import ErrorCode, Unavailable
 from gateway.domain.ports import Tx
+from gateway.domain.usage import Cap
 from gateway.service.brake import pauses_of
+from gateway.service.usage import today
 from gateway.store.engine import single_statement
-from gateway.telemetry import PAUSED
+from gateway.telemetry import CAP_REACHED, PAUSED, USED_TODAY
 
 CHECK_SECONDS = 3.0
 
@@ -85,6 +88,11 @@ async def _look_at_brakes(deps: ApiDeps) -> None:
             paused = {pause.subject_id for pause in await deps.store.read(pauses_of, organization_id)}
         PAUSED.labels("organisation").set(organization_id in paused)
         PAUSED.labels("agent").set(len(paused - {organization_id}))
+        now = await deps.store.read(today, organization_id)
+        for cap in Cap:
+            CAP_REACHED.labels(cap.value).set(cap in now.reached)
+        for what in fields(now.used):
+            USED_TODAY.labels(what.name).set(getattr(now.used, what.name))
 
 
 @metrics.get("/metrics", response_class=PlainTextResponse)

@@ -10,8 +10,10 @@ from gateway.domain.fallback import Fallbacks
 from gateway.domain.message import Channel
 from gateway.domain.ports import Store
 from gateway.domain.reply import ServedAgent
+from gateway.domain.turn_rules import TurnRules
+from gateway.domain.usage import Caps
 from gateway.service.revisions import activate_revisions
-from gateway.service.routes import consent_texts_of, fallbacks_of, send_rules_of
+from gateway.service.routes import consent_texts_of, fallbacks_of, send_rules_of, turn_meter_of
 from gateway.settings import GatewayConfig, SettingsError
 from workers.agents.catalogue import Catalogue, build_agent, build_agents
 from workers.agents.http import HttpAgents
@@ -63,6 +65,18 @@ class Configured:
         ours = conversation.our_address
         senders = () if ours is None else self.config.senders_with(conversation.channel, ours)
         return consent_texts_of(self.config, values, senders)
+
+    def turn_rules(self, conversation: Conversation) -> TurnRules:
+        """What is configured for where a conversation's turns take place."""
+        return TurnRules(
+            fallbacks=self.fallbacks(conversation),
+            consent=self.consent(conversation),
+            meter=turn_meter_of(self.config, conversation),
+        )
+
+    def caps(self) -> Caps:
+        """The most that may be used on a day."""
+        return self.config.caps
 
     async def activate(self) -> None:
         """Store the revisions in force: before anything is pinned to them. Raises Unavailable."""

@@ -55,8 +55,7 @@ async def _start_turns(core: Core, stack: AsyncExitStack, liveness: Liveness) ->
         settings.turn_timeout_seconds,
         settings.partitions,
         core.reply_files(),
-        configured.fallbacks,
-        configured.consent,
+        configured.turn_rules,
     )
     brakes = Brakes(core.store)
     await brakes.start()

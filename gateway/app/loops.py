@@ -12,6 +12,7 @@ from gateway.service.call_intents import lose_unroutable
 from gateway.service.ingress import Receipts
 from gateway.service.spooling import Replay
 from gateway.store.spool import Spool
+from workers.caps import LOOK_SECONDS, CapsWatch
 from workers.media import MediaFetcher
 from workers.relay import Relay
 from workers.spool import SpoolDrain
@@ -57,6 +58,7 @@ def _timers(core: Core, stack: AsyncExitStack) -> Sequence[Timer]:
     fetching = MediaFetcher(store, attachments, fetchers.by_provider, configured.window, settings.partitions)
     return (
         *timers(store, settings.partitions, configured.fallbacks),
+        Timer("caps", LOOK_SECONDS, CapsWatch(store, configured.caps, settings.partitions).look),
         Timer("files", 30, attachments.remove_unreferred),
         Timer("media", 1, fetching.look),
         *_sweeps(core, stack),

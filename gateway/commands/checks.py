@@ -13,8 +13,10 @@ from gateway.domain.brake import Pause
 from gateway.domain.clock import rfc3339
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import Channel
+from gateway.domain.usage import MILLION
 from gateway.service.brake import pauses_of
 from gateway.service.senders import HaltedSender, halted_senders
+from gateway.service.usage import today
 from gateway.settings import Settings, SmsProvider
 from gateway.store.migrate import UnknownSchema, pending
 from gateway.store.spool import spooled
@@ -72,6 +74,22 @@ def _paused(pause: Pause, slugs: Mapping[str, str], organization_id: str) -> str
     name = "everything" if whole else f"agent {slugs.get(pause.subject_id, pause.subject_id)}"
     command = "gateway resume" if whole else f"gateway resume {slugs.get(pause.subject_id, '')}".rstrip()
     return f"{name} is paused since {rfc3339(pause.set_at)[:19]}Z by {pause.set_by}; to go on: {command}"
+
+
+async def check_caps(settings: Settings) -> Finding:
+    """Whether a cap on messages or spend is reached today."""
+    if settings.config.caps.none:
+        return Finding("caps", Verdict.SKIP, "no messages_per_day, no spend_per_day")
+    try:
+        async with opened(settings) as store:
+            now = await store.read(today, settings.config.organization_id)
+    except (Refusal, Unavailable, UnknownSchema, sqlite3.Error, OSError):
+        return Finding("caps", Verdict.SKIP, "the database cannot be asked")
+    used = f"used today: {now.used.messages} messages, {now.used.spend / MILLION:.2f} spent"
+    if not now.reached:
+        return Finding("caps", Verdict.OK, used)
+    text = f"reached: {', '.join(now.reached)} ({used}); what waits goes on at {rfc3339(now.ends_at)[:19]}Z"
+    return Finding("caps", Verdict.WARN, f"{text}, or after gateway reload with a higher cap")
 
 
 async def check_broker(settings: Settings) -> Finding:
@@ -268,6 +286,7 @@ def _way_out(sender: HaltedSender) -> str:
 CHECKS: tuple[Check, ...] = (
     check_database,
     check_pauses,
+    check_caps,
     check_senders,
     check_spool,
     check_attachments,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.domain.message import Attachment, Channel
+from gateway.domain.usage import Meter
 
 
 class DeliveryState(StrEnum):
@@ -283,6 +284,8 @@ class SendRules:
     """Whether what waits for another attempt, or an outcome, holds up what was said after it."""
     failover: str | None = None
     """Which of our addresses sends instead where this one cannot."""
+    meter: Meter | None = None
+    """What counts each part; None: there is no cap."""
 
     def backoff(self, attempt: int) -> int:
         """Seconds to wait after attempt number `attempt` (1-based) was refused for now."""

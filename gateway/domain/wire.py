@@ -86,7 +86,7 @@ class DeliveryDue(_Data):
 
 
 class Fact(RootModel[dict[str, object]]):
-    """`conversation.*`, `message.*`, `approval.*`, `voice.*`: the same `data` as the webhook of that name."""
+    """What has happened: the same `data` as the webhook of that name."""
 
 
 class FactType(StrEnum):
@@ -98,6 +98,7 @@ class FactType(StrEnum):
     MESSAGE_DELIVERED = "message.delivered"
     MESSAGE_FAILED = "message.failed"
     TRANSFER_FINISHED = "voice.transfer_finished"
+    CAP_REACHED = "organisation.cap_reached"
 
 
 CallId = Annotated[str, Field(min_length=1, max_length=255, description="the host's own name of the call")]

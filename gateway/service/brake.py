@@ -39,9 +39,14 @@ async def resume(tx: Tx, subject_id: str, partitions: int) -> bool:
     """
     if not await tx.run("pause_lift", subject_id=subject_id):
         return False
+    await ring_for_all(tx, partitions)
+    return True
+
+
+async def ring_for_all(tx: Tx, partitions: int) -> None:
+    """A brake is lifted: ring for what no bell is on its way to, a bounded number at once."""
     await due_turns(tx, _UNRUNG, partitions)
     await due_lanes(tx, _UNRUNG)
-    return True
 
 
 async def pause_of(tx: Tx, subject_id: str) -> Pause | None:

@@ -59,6 +59,7 @@ async def give_up_part(tx: Tx, ref: LaneRef, delivery: Delivery, part: Part) -> 
 async def stop_sender(tx: Tx, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused) -> bool:
     """The provider lets this sender send nothing: it is stopped, its parts wait. False: it was already."""
     await tx.run("part_unclaim", delivery_id=part.delivery_id, number=part.index, error_code=refused.code)
+    await tx.run("usage_take_back", delivery_id=part.delivery_id)
     stopped = await halt_sender_of(tx, delivery, refused)
     await postpone_lane(tx, ref, TRY_AGAIN_SECONDS)
     return stopped

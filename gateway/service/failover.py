@@ -42,6 +42,7 @@ async def fail_over(
         return 0
     if refused is not None:
         await tx.run("part_unclaim", delivery_id=part.delivery_id, number=part.index, error_code=refused.code)
+        await tx.run("usage_take_back", delivery_id=part.delivery_id)
         if refused.failure is Failure.CONFIGURATION:
             await halt_sender_of(tx, delivery, refused)
     lane = lane_of(delivery.organization_id, delivery.channel, to, delivery.recipient)

@@ -18,6 +18,7 @@ from gateway.domain.errors import Braked, Fenced
 from gateway.domain.ports import Row, Tx
 from gateway.service.lanes import LaneRef, check_held, let_go, postpone_lane
 from gateway.service.senders import halted, slot
+from gateway.service.usage import count_part
 
 
 async def store_parts(tx: Tx, delivery_id: str, texts: Sequence[PartText]) -> tuple[Part, ...]:
@@ -105,8 +106,12 @@ async def claim_part(
             await tx.run("part_slot", delivery_id=part.delivery_id, number=part.index, slot_at=slot_at)
             await postpone_lane(tx, ref, wait)
             return WAITING
-    claim = await _claim(tx, ref, part, provider, trying=False)
-    return claim if claim is not None else await _unclaimed(tx, ref, part, provider, rules)
+    claim: PartClaim | Waiting | Refused | None = await _claim(tx, ref, part, provider, trying=False)
+    if claim is None:
+        claim = await _unclaimed(tx, ref, part, provider, rules)
+    if isinstance(claim, PartClaim) and claim.attempt == 1 and rules.meter is not None:
+        await count_part(tx, rules.meter, part.delivery_id, part.segments)
+    return claim
 
 
 async def _unclaimed(

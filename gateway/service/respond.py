@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from gateway.domain.clock import SECOND
-from gateway.domain.consent import DEFAULT_TEXTS, ConsentTexts
 from gateway.domain.conversation import Cause, SessionType, Status, move
 from gateway.domain.errors import Braked, ErrorCode, Fenced
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
@@ -14,6 +13,7 @@ from gateway.domain.ports import Row, Tx
 from gateway.domain.simulation import Result
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnOutcome, TurnState
+from gateway.domain.turn_rules import NO_RULES, TurnRules
 from gateway.service.approve import park
 from gateway.service.attachments import attach_to_reply
 from gateway.service.calls import tell_host
@@ -25,6 +25,7 @@ from gateway.service.handoff import open_handoff
 from gateway.service.simulate import advance
 from gateway.service.speak import speak
 from gateway.service.timeline import write_event, write_messages
+from gateway.service.usage import count_turn
 from gateway.store.records import pack, unpack
 
 _NEXT: dict[Path, tuple[Status, Cause]] = {
@@ -49,8 +50,7 @@ async def finish_turn(
     claim: Claim,
     reply: Reply,
     partitions: int,
-    fallbacks: Fallbacks = NO_FALLBACKS,
-    consent: ConsentTexts = DEFAULT_TEXTS,
+    rules: TurnRules = NO_RULES,
 ) -> Finished:
     """Commit a turn: messages, record, status, deliveries and doorbells. Raises Fenced, Braked."""
     before = claim.conversation.status
@@ -90,15 +90,14 @@ async def finish_turn(
         await tell_host(tx, claim.conversation, outcome, row["updated_at"])
     if status is not before:
         await _follow(tx, claim, reply, status, row, partitions)
-    if status is Status.WAITING_FOR_HUMAN and fallbacks.handoff_timeout is not None:
-        await tx.run(
-            "handoff_deadline", conversation_id=claim.conversation.id, timeout=fallbacks.handoff_timeout
-        )
+        if status is Status.WAITING_FOR_HUMAN:
+            await _wait_for_human(tx, claim, reply, row, rules.fallbacks)
     if reply.consent_revoked:
-        await revoke_for_agent(tx, claim.conversation, claim.inputs[-1].message_id, consent)
+        await revoke_for_agent(tx, claim.conversation, claim.inputs[-1].message_id, rules.consent)
     if claim.conversation.session_type is SessionType.SIMULATION:
         result = Result(text=reply.text, path=reply.path.value, session_status=status.value)
         await advance(tx, replace(claim.conversation, status=status), result, partitions)
+    await count_turn(tx, rules.meter, reply)
     return Finished(status, seqs, more=row["lease_owner"] is not None)
 
 
@@ -111,11 +110,17 @@ async def _follow(tx: Tx, claim: Claim, reply: Reply, status: Status, row: Row, 
         EventKind.STATUS,
         {"session_status": status.value, "previous": claim.conversation.status.value},
     )
-    if status is Status.WAITING_FOR_HUMAN:
-        await open_handoff(tx, claim, reply, up_to_seq=row["message_count"] - 1)
     if status.terminal:
         await conversation_ended(
             tx, claim.conversation, reason=reply.end_reason, at=row["updated_at"], partitions=partitions
+        )
+
+
+async def _wait_for_human(tx: Tx, claim: Claim, reply: Reply, row: Row, fallbacks: Fallbacks) -> None:
+    await open_handoff(tx, claim, reply, up_to_seq=row["message_count"] - 1)
+    if fallbacks.handoff_timeout is not None:
+        await tx.run(
+            "handoff_deadline", conversation_id=claim.conversation.id, timeout=fallbacks.handoff_timeout
         )
 
 

@@ -10,6 +10,7 @@ from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.message import Channel
 from gateway.domain.pace import Pace
+from gateway.domain.usage import MILLION, Meter
 from gateway.service.accept import ATTACHMENTS_PATH, Route
 from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig
 
@@ -87,7 +88,30 @@ def send_rules_of(config: GatewayConfig, channel: Channel, address: str) -> Send
         on_unknown=values.on_unknown,
         cancel_unsent=values.cancel_unsent,
         failover=_after(config.senders_with(channel, address), address),
+        meter=_meter(config, segment_price=_millionths(values.segment_price)),
     )
+
+
+def turn_meter_of(config: GatewayConfig, conversation: Conversation) -> Meter | None:
+    """What counts a conversation's turns; None where there is no cap."""
+    if conversation.organization_id != config.organization_id:
+        return None
+    agent = config.agent(conversation.assigned_agent_id)
+    if agent is None:  # it has gone from the file, and its conversations go on
+        return _meter(config)
+    return _meter(
+        config,
+        input_price=_millionths(agent.definition.input_price),
+        output_price=_millionths(agent.definition.output_price),
+    )
+
+
+def _meter(config: GatewayConfig, **prices: int) -> Meter | None:
+    return None if config.caps.none else Meter(caps=config.caps, **prices)
+
+
+def _millionths(price: float) -> int:
+    return round(price * MILLION)
 
 
 def _after(senders: tuple[str, ...], address: str) -> str | None:

@@ -13,7 +13,7 @@ from gateway.domain.ids import named_id
 from gateway.domain.intent import TransferMode
 from gateway.settings.addresses import parse_destination
 from gateway.settings.refusals import SettingsError, Table, dotted, nearest, read_table, shown
-from gateway.settings.values import Number, Text, WebUrl
+from gateway.settings.values import Number, Price, Text, WebUrl
 
 _TARGET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
 
@@ -81,6 +81,9 @@ class AgentDefinition(Table):
     kind: ClassVar[AgentKind]
     policies: Annotated[tuple[PolicyConfig, ...], Field(max_length=200)] = ()
     transfers: dict[Text, TransferConfig] = Field({}, max_length=200)
+    input_price: Price = Field(0, exclude=True)
+    """Of a million tokens, for the cap on spend; no part of what an agent is, its revision."""
+    output_price: Price = Field(0, exclude=True)
 
 
 class DemoAgent(AgentDefinition):

@@ -11,10 +11,18 @@ from gateway.domain.ids import named_id, parse_id
 from gateway.domain.message import Channel
 from gateway.domain.pace import DEFAULT_PACE
 from gateway.domain.quiet import QuietHours
+from gateway.domain.usage import MILLION, Caps
 from gateway.settings.addresses import parse_address
 from gateway.settings.agents import AgentConfig, read_agent
 from gateway.settings.refusals import dotted, nearest, shown
-from gateway.settings.tables import AddressTable, ChannelTable, ConfigTables, SmsProvider, VoiceMode
+from gateway.settings.tables import (
+    AddressTable,
+    ChannelTable,
+    ConfigTables,
+    OrganisationTable,
+    SmsProvider,
+    VoiceMode,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,8 @@ class ChannelConfig:
     """Whether the parts of a long reply are numbered."""
     segments_per_second: float | None = None
     """What goes out from an address at most, over all processes; None: whatever the provider takes."""
+    segment_price: float = 0
+    """Of one segment of a text, in the currency of the cap on spend."""
     cancel_unsent: bool = False
     """Whether a later turn's reply replaces what has not left of an earlier one."""
     on_unknown: OnUnknown = OnUnknown.RESEND
@@ -107,6 +117,8 @@ class GatewayConfig:
     rate_burst: int
     web_origins: frozenset[str]
     """The sites whose pages may ask, as browsers write them."""
+    caps: Caps
+    """The most that may be used on a day."""
     _together: Mapping[tuple[Channel, str], tuple[str, ...]] = field(repr=False, compare=False)
     _agents_by_id: Mapping[str, AgentConfig] = field(repr=False, compare=False)
 
@@ -181,8 +193,18 @@ def read_config(tables: ConfigTables, problems: list[str]) -> GatewayConfig:
         rate_limit=tables.organisation.rate_limit,
         rate_burst=tables.organisation.rate_burst,
         web_origins=frozenset(tables.channels.web.origins),
+        caps=_caps(tables.organisation, organization_id),
         _together=together,
         _agents_by_id=MappingProxyType({agent.id: agent for agent in agents.values()}),
+    )
+
+
+def _caps(table: OrganisationTable, organization_id: str) -> Caps:
+    spend = table.spend_per_day
+    return Caps(
+        organization_id=organization_id,
+        messages_per_day=table.messages_per_day,
+        spend_per_day=None if spend is None else max(1, round(spend * MILLION)),
     )
 
 

@@ -15,13 +15,14 @@ from gateway.domain.message import Channel
 from gateway.domain.pace import MOST
 from gateway.settings.addresses import parse_address
 from gateway.settings.refusals import SettingsError, Table, read_table
-from gateway.settings.values import Duration, Number, Origin, Quiet
+from gateway.settings.values import Duration, Number, Origin, Price, Quiet
 
 MAX_FILE_BYTES = 1_048_576
 MAX_AGENTS = 1000
 MAX_ADDRESSES = 10_000
 MAX_ORIGINS = 100
 MAX_FAILOVER = 5
+MOST_A_DAY = 1_000_000_000
 DEFAULT_MAIL_DOMAIN = "localhost"
 
 Said = Annotated[str, Field(min_length=1, max_length=1600)]
@@ -69,6 +70,7 @@ class ChannelTable(Table):
     max_parts: Annotated[int, Number, Field(ge=1, le=100)] | None = None
     number_parts: bool | None = None
     segments_per_second: Annotated[float, Number, Field(ge=0.01, le=10_000)] | None = None
+    segment_price: Price | None = None
     cancel_unsent: bool | None = None
     on_unknown: OnUnknown | None = None
     resend_after: Annotated[Duration, AfterValidator(_resend_after)] | None = None
@@ -97,6 +99,7 @@ NOT_IN_CALLS = (
 
 
 ONLY_OF_SMS = (
+    "segment_price",
     "messages_per_hour",
     "answers_per_hour",
     "provider_handles_optout",
@@ -204,6 +207,10 @@ class OrganisationTable(Table):
     """Requests a second that a key may make, in each process."""
     rate_burst: Annotated[int, Number, Field(ge=1, le=1_000_000)] = 200
     """Requests that a key which was quiet may make at once."""
+    messages_per_day: Annotated[int, Number, Field(ge=1, le=MOST_A_DAY)] | None = None
+    """Texts (each part of a long one) and mails that may leave on a day (UTC)."""
+    spend_per_day: Annotated[float, Number, Field(gt=0, le=MOST_A_DAY)] | None = None
+    """What agents and texts may cost on a day, in the currency that the prices are in."""
 
 
 class ConfigTables(Table):

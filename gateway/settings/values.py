@@ -148,5 +148,7 @@ Host = Annotated[str, BeforeValidator(parse_host)]
 HostAndPort = Annotated[HostPort, BeforeValidator(parse_host_port)]
 Number = BeforeValidator(_not_a_bool)
 """Marks a number: TOML's true is not 1."""
+Price = Annotated[float, Number, Field(ge=0, le=1_000_000)]
+"""In the currency of `organisation.spend_per_day`."""
 Port = Annotated[int, Number, Field(ge=0, le=65_535)]
 Text = Annotated[str, Field(min_length=1, max_length=100_000)]

@@ -9,10 +9,10 @@ import pytest
 
 from gateway.domain.consent import ConsentSource, ConsentState, ConsentTexts, Evidence, Keyword
 from gateway.domain.delivery import DeliveryState, Failure, Part, PartText, Refused
-from gateway.domain.fallback import NO_FALLBACKS
 from gateway.domain.ids import new_id
 from gateway.domain.message import Accepted, Channel
 from gateway.domain.ports import Store
+from gateway.domain.turn_rules import TurnRules
 from gateway.service.accept import Route, accept
 from gateway.service.browse import Position
 from gateway.service.consent import consents_page, revoke, start_again, take_back
@@ -300,7 +300,7 @@ async def test_an_agent_understands_that_somebody_wants_no_more(store: Store) ->
     accepted = await arrive(store, sms("please never write to me again"))
     claim = await claimed(store, accepted.conversation_id)
     quiet = replace(scene.reply(), messages=(), consent_revoked=True)
-    await store.write(finish_turn, claim, quiet, PARTITIONS, NO_FALLBACKS, OWN.consent)
+    await store.write(finish_turn, claim, quiet, PARTITIONS, TurnRules(consent=OWN.consent))
     assert await is_suppressed(store)
     assert await delivered(store, accepted.conversation_id) == ["Stopped."]
     (entry,) = (await store.read(consents_page, ORGANIZATION, None, None, 10)).items

@@ -10,6 +10,7 @@ from gateway.domain.errors import ErrorCode
 from gateway.domain.fallback import Fallbacks, HandoffTimeoutAction
 from gateway.domain.ports import Store
 from gateway.domain.turn import Path
+from gateway.domain.turn_rules import TurnRules
 from gateway.service.expire import overdue_handoffs
 from gateway.service.respond import fail_turn, finish_turn
 from tests.contract import scene
@@ -39,7 +40,7 @@ async def handed_over(store: Store, fallbacks: Fallbacks) -> str:
     accepted = await arrive(store)
     claim = await claimed(store, accepted.conversation_id)
     asked = reply("A person will come.", path=Path.HANDOFF)
-    await store.write(finish_turn, claim, asked, PARTITIONS, fallbacks)
+    await store.write(finish_turn, claim, asked, PARTITIONS, TurnRules(fallbacks=fallbacks))
     return accepted.conversation_id
 
 

@@ -155,24 +155,24 @@ async def _sent(fake: FakeTwilio, count: int) -> list[str]:
 async def test_the_command_line_and_a_restart(tmp_path: Path) -> None:
     async with gateway(tmp_path) as api:
         path = await api.conversation()
-        assert (await _command(tmp_path, "pause", "steered", "--reason", "it raves"))[0] == 0
+        assert (await command(tmp_path, "pause", "steered", "--reason", "it raves"))[0] == 0
         assert (await api.get(AGENT)).json["by"] == BY
         assert (await api.turn(path, "one")).json["path"] == "queued"
     async with gateway(tmp_path) as api:
         assert (await api.turn(path, "two")).json["path"] == "queued"
-        code, told = await _command(tmp_path, "doctor")
+        code, told = await command(tmp_path, "doctor")
         assert code == 0
         assert "agent steered is paused since" in told
-        code, told = await _command(tmp_path, "pause", "nobody")
+        code, told = await command(tmp_path, "pause", "nobody")
         assert code == 2
         assert "it has steered, demo" in told
-        assert await _command(tmp_path, "resume", "steered") == (0, "the agent steered goes on\n")
-        code, told = await _command(tmp_path, "resume")
+        assert await command(tmp_path, "resume", "steered") == (0, "the agent steered goes on\n")
+        code, told = await command(tmp_path, "resume")
         assert (code, told) == (1, "gateway: the organisation Here is not paused\n")
         assert await eventually(lambda: _answered(api, path)) == ["one", "two", "Re: one\ntwo."]
 
 
-async def _command(folder: Path, *arguments: str) -> tuple[int, str]:
+async def command(folder: Path, *arguments: str) -> tuple[int, str]:
     """A command beside the running gateway: its exit code, and what it printed."""
     words = [*arguments, "--config", str(folder / "gateway.toml"), "--data-dir", str(folder)]
     result = await asyncio.to_thread(CliRunner().invoke, cli, words)

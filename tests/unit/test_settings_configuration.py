@@ -357,7 +357,7 @@ SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
         ),
         (
             '[agents.a]\nkind = "demo"\nurl = "x"',
-            "F: agents.a.url: unknown key; valid names: policies, transfers",
+            "F: agents.a.url: unknown key; valid names: input_price, output_price, policies, transfers",
         ),
         ("[agents.a]", "F: agents.a.kind: missing; one of demo, http, llm, python"),
         (
