@@ -19,10 +19,12 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
 from gateway.domain.ports import DONE, Replies, ReplyFrame, RetryStep, Store, Tx, Verdict, dead, retry
 from gateway.domain.reply import ReplyDraft, ServedAgent
+from gateway.domain.steps import AgentStep, Digest, PolicyApplied, Progress
 from gateway.domain.turn import Claim, NotNow, Reply
 from gateway.domain.turn_rules import TurnRules
 from gateway.service.brake import set_aside
 from gateway.service.claim import claim_turn, next_turn, release
+from gateway.service.progress import keep_progress
 from gateway.service.reply_files import ReplyFiles
 from gateway.service.respond import Finished, fail_turn, finish_turn, postpone_turn
 from gateway.telemetry import TURN_SECONDS, TURNS
@@ -191,11 +193,25 @@ class TurnWorker:
             ):
                 async for event in events:
                     self._liveness.check()
-                    text = draft.add(event, at=self._clock.monotonic())
+                    text = await self._take(claim, draft, event)
                     if text:
                         await self._show(claim, shown, text)
                         shown += 1
         return draft.finish()
+
+    async def _take(self, claim: Claim, draft: ReplyDraft, step: AgentStep) -> str:
+        """Take in what an agent did; what a listener may be shown of it."""
+        match step:
+            case Progress():
+                await self._store.write(keep_progress, claim, step.state)
+                return ""
+            case PolicyApplied():
+                return draft.police(step, at=self._clock.monotonic())
+            case Digest():
+                draft.condense(step)
+                return ""
+            case _:
+                return draft.add(step, at=self._clock.monotonic())
 
     async def _show(self, claim: Claim, number: int, text: str) -> None:
         for listener in claim.listeners:

@@ -87,6 +87,12 @@ class TurnRequest(_Wire):
     """The seqs of the messages this turn answers."""
     memory: list[dict[str, Any]] = Field(default_factory=list)
     approval: ApprovalDecision | None = None
+    proven: bool = Field(default=True, exclude=True)
+    """False where the sender's address was never proven: no memory, and no tools."""
+    state: dict[str, Any] | None = Field(default=None, exclude=True)
+    """How far an earlier attempt of this turn came; for agents of this process (`domain.steps.Progress`)."""
+    digest: dict[str, Any] | None = Field(default=None, exclude=True)
+    """What is kept of the conversation's beginning (`domain.steps.Digest`); for agents of this process."""
 
     @property
     def input_text(self) -> str:
@@ -186,6 +192,8 @@ class ApprovalRequired(_Wire):
     suspend_message: str | None = None
     safe_message: str | None = None
     timeout_seconds: int | None = Field(default=None, ge=1, le=31_536_000)
+    on_reject: Literal["close", "continue"] | None = None
+    """What follows a refusal; None: the conversation closes."""
 
 
 class HandoffRequested(_Wire):

@@ -1,7 +1,10 @@
-"""What an end user gets when nobody answers: the agent failed for good, or no person came in time."""
+"""What an end user gets when they get no answer: the agent failed, was refused, or no person came in time."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+SAFE_MESSAGE = "I can't do that, but a colleague will follow up."
+"""Said where a policy, or a person, refused and no other text is configured."""
 
 
 class HandoffTimeoutAction(StrEnum):

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
-from gateway.domain.agent import AgentEvent, TurnRequest
+from gateway.domain.agent import TurnRequest
 from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, PartText, Receipt, SendOutcome, Taken
 from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
+from gateway.domain.steps import AgentStep
 from gateway.domain.turn import TurnOutcome
 
 P = ParamSpec("P")
@@ -245,7 +246,7 @@ class Bus(Protocol):
 class Agent(Protocol):
     """Answers turns."""
 
-    def answer(self, turn: TurnRequest) -> AsyncIterator[AgentEvent]:
+    def answer(self, turn: TurnRequest) -> AsyncIterator[AgentStep]:
         """Stream the answer; raises AgentFailed. Closing the iterator cancels the agent."""
         ...
 

@@ -33,6 +33,7 @@ from gateway.domain.intent import DtmfInputSpec, IntentKind, resolve_digits, res
 from gateway.domain.message import Channel, JsonObject
 from gateway.domain.ports import Agent
 from gateway.domain.speech import Speech
+from gateway.domain.steps import Digest, PolicyAction, PolicyApplied
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn import Path, Reply, ReplyFile
 
@@ -55,6 +56,8 @@ HOLDING_LINE = "I'm checking that with a colleague."
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _AFTER_APPROVAL = frozenset({"message", "usage", "error"})
+MAX_POLICIES = 50
+"""Matches of policies that are kept of one turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ class ReplyDraft:
         self._consent_revoked = False
         self._usage: Usage | None = None
         self._corrected: list[str] = []
+        self._policies: list[JsonObject] = []
+        self._digest: Digest | None = None
 
     @property
     def corrected(self) -> tuple[str, ...]:
@@ -130,6 +135,25 @@ class ReplyDraft:
         if shown and self._first_at is None:
             self._first_at = at
         return shown
+
+    def police(self, applied: PolicyApplied, *, at: float) -> str:
+        """Note a policy that matched; what is shown of it. One that blocks has the last word."""
+        self._last_at = at
+        if len(self._policies) < MAX_POLICIES:
+            match = {"policy": applied.policy, "point": applied.point.value, "action": applied.action.value}
+            self._policies.append(match if applied.tool is None else {**match, "tool": applied.tool})
+        if applied.action is not PolicyAction.BLOCK:
+            return ""
+        self._decide(Path.BLOCKED)
+        self._speech.end_message()
+        shown = self._speech.say(applied.safe_message)
+        if shown and self._first_at is None:
+            self._first_at = at
+        return shown
+
+    def condense(self, digest: Digest) -> None:
+        """Keep what later turns need not read again."""
+        self._digest = digest
 
     def finish(self) -> Reply:
         """The reply, once the stream has ended."""
@@ -156,6 +180,8 @@ class ReplyDraft:
             output_tokens=usage.output_tokens if usage else None,
             ttft_ms=self._milliseconds(self._first_at),
             latency_ms=self._milliseconds(self._last_at),
+            policies=tuple(self._policies),
+            digest=self._digest,
         )
 
     def _milliseconds(self, at: float | None) -> int | None:

@@ -8,6 +8,7 @@ from gateway.domain.conversation import Conversation, Status
 from gateway.domain.delivery import Thread
 from gateway.domain.errors import ErrorCode
 from gateway.domain.message import JsonObject, ReplyAttachment, ToolCall
+from gateway.domain.steps import Digest
 
 
 class TurnState(StrEnum):
@@ -162,6 +163,10 @@ class Reply:
     output_tokens: int | None = None
     ttft_ms: int | None = None
     latency_ms: int | None = None
+    policies: tuple[JsonObject, ...] = ()
+    """The policies that matched, for the messages' metadata."""
+    digest: Digest | None = None
+    """What later turns need not read again."""
 
     @property
     def text(self) -> str:

@@ -8,6 +8,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Cause, Conversation, Status
 from gateway.domain.envelope import Exchange
 from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.fallback import SAFE_MESSAGE
 from gateway.domain.handoff import ApprovalStatus
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message, Role
@@ -23,7 +24,6 @@ from gateway.service.timeline import append_event, write_messages
 from gateway.store.records import conversation_of, pack, unpack
 
 DEFAULT_TIMEOUT_SECONDS = 24 * 3600
-SAFE_MESSAGE = "I can't do that, but a colleague will follow up."
 
 
 class Decision(StrEnum):
@@ -58,7 +58,6 @@ async def park(tx: Tx, claim: Claim, reply: Reply, seqs: tuple[int, ...]) -> Non
         id=claim.turn_id,
         text=reply.text,
         message_seqs=pack(seqs),
-        agent_state=pack({"tool_calls": [c for m in reply.messages for c in m.tool_calls]}),
     )
     approval_id = new_id()
     await tx.run(

@@ -16,7 +16,7 @@ from gateway.domain.agent import (
 )
 from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Status
-from gateway.domain.message import Author, Message, Role
+from gateway.domain.message import Author, JsonObject, Message, Role
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import Claim, InputKind, LeaseRef, NotNow, TurnInput
 from gateway.service.approve import decision_of
@@ -24,7 +24,7 @@ from gateway.service.brake import wait_for_release
 from gateway.service.remember import memory_of
 from gateway.service.threads import thread_position
 from gateway.service.timeline import write_messages
-from gateway.store.records import conversation_of, message_of
+from gateway.store.records import conversation_of, message_of, unpack
 
 HISTORY = 50
 """Messages an agent is given."""
@@ -119,6 +119,7 @@ async def _take_again(tx: Tx, row: Row, lease: LeaseRef) -> Claim:
         _inputs(inputs, {}),
         row["message_count"],
         shown=bool(turn["shown"]),
+        state=unpack(turn["agent_state"], None),
     )
     return await _claim(tx, row, lease, taken, await decision_of(tx, turn["id"]))
 
@@ -131,6 +132,7 @@ class _Taken:
     inputs: tuple[TurnInput, ...]
     message_count: int
     shown: bool = False
+    state: JsonObject | None = None
 
 
 def _inputs(rows: Sequence[Row], seqs: dict[str, int]) -> tuple[TurnInput, ...]:
@@ -204,6 +206,9 @@ async def _claim(
             input=seqs,
             memory=await memory_of(tx, conversation.end_user_id) if row["has_memory"] else [],
             approval=approval,
+            state=taken.state,
+            digest=unpack(row["digest"], None),
+            proven=not row["unverified"],
         ),
         thread=thread_position(conversation, [m for m in history if m.seq in set(seqs)]),
         started_at=taken.started_at,

@@ -4,11 +4,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from gateway.domain.clock import SECOND
+from gateway.domain.consent import ConsentTexts
 from gateway.domain.conversation import Cause, SessionType, Status, move
 from gateway.domain.errors import Braked, ErrorCode, Fenced
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.ids import new_id
-from gateway.domain.message import Attachment, Author, Channel, Message, ReplyAttachment, Role, ToolCall
+from gateway.domain.message import (
+    Attachment,
+    Author,
+    Channel,
+    JsonObject,
+    Message,
+    ReplyAttachment,
+    Role,
+    ToolCall,
+)
 from gateway.domain.ports import Row, Tx
 from gateway.domain.simulation import Result
 from gateway.domain.timeline import EventKind
@@ -92,13 +102,21 @@ async def finish_turn(
         await _follow(tx, claim, reply, status, row, partitions)
         if status is Status.WAITING_FOR_HUMAN:
             await _wait_for_human(tx, claim, reply, row, rules.fallbacks)
-    if reply.consent_revoked:
-        await revoke_for_agent(tx, claim.conversation, claim.inputs[-1].message_id, rules.consent)
+    await _note(tx, claim, reply, rules.consent)
     if claim.conversation.session_type is SessionType.SIMULATION:
         result = Result(text=reply.text, path=reply.path.value, session_status=status.value)
         await advance(tx, replace(claim.conversation, status=status), result, partitions)
     await count_turn(tx, rules.meter, reply)
     return Finished(status, seqs, more=row["lease_owner"] is not None)
+
+
+async def _note(tx: Tx, claim: Claim, reply: Reply, consent: ConsentTexts) -> None:
+    """What a reply tells us besides what it says."""
+    if reply.digest is not None:
+        kept = pack({"up_to": reply.digest.up_to, "text": reply.digest.text})
+        await tx.later("conversation_digest", id=claim.conversation.id, digest=kept)
+    if reply.consent_revoked:
+        await revoke_for_agent(tx, claim.conversation, claim.inputs[-1].message_id, consent)
 
 
 async def _follow(tx: Tx, claim: Claim, reply: Reply, status: Status, row: Row, partitions: int) -> None:
@@ -201,10 +219,20 @@ def _message(claim: Claim, reply: Reply, seq: int, content: _Content, *, newest:
         output_tokens=reply.output_tokens if newest else None,
         latency_ms=reply.latency_ms if spoken else None,
         delivery_status="pending" if delivered else None,
-        metadata={"attachments": [asdict(one) for one in content.shown()]} if content.attachments else {},
         attachments=content.shown(),
         evidence=reply.evidence if spoken else (),
+        metadata=_told_of(reply, content),
     )
+
+
+def _told_of(reply: Reply, content: _Content) -> JsonObject:
+    """What a client may want to know of a message besides."""
+    told: JsonObject = {}
+    if content.attachments:
+        told["attachments"] = [asdict(one) for one in content.shown()]
+    if content.role is Role.ASSISTANT and reply.policies:
+        told["policies"] = list(reply.policies)
+    return told
 
 
 async def _record(tx: Tx, claim: Claim, reply: Reply, status: Status, seqs: tuple[int, ...]) -> None:

@@ -4,15 +4,13 @@
 """
 
 from gateway.domain.quiet import QuietHours
+from gateway.domain.steps import PolicyAction
 from gateway.settings.agents import (
     AgentConfig,
     AgentKind,
     DemoAgent,
     HttpAgent,
     LlmAgent,
-    OnReject,
-    PolicyAction,
-    PolicyConfig,
     PythonAgent,
     TransferConfig,
 )
@@ -26,6 +24,7 @@ from gateway.settings.environment import (
     MailAuthMode,
 )
 from gateway.settings.loading import Settings, load_config, load_settings
+from gateway.settings.policies import OnReject, PolicyConfig
 from gateway.settings.refusals import SettingsError
 from gateway.settings.sources import Source
 from gateway.settings.table import settings_table

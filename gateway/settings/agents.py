@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -12,10 +11,18 @@ from pydantic import BeforeValidator, Field
 from gateway.domain.ids import named_id
 from gateway.domain.intent import TransferMode
 from gateway.settings.addresses import parse_destination
+from gateway.settings.llm import (
+    HttpToolTable,
+    LimitsTable,
+    McpServerTable,
+    ModelName,
+    ModelSettingsTable,
+    ToolName,
+)
+from gateway.settings.policies import PolicyConfig
 from gateway.settings.refusals import SettingsError, Table, dotted, nearest, read_table, shown
-from gateway.settings.values import Number, Price, Text, WebUrl
-
-_TARGET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
+from gateway.settings.targets import Target
+from gateway.settings.values import Price, Text, WebUrl
 
 
 class AgentKind(StrEnum):
@@ -27,41 +34,7 @@ class AgentKind(StrEnum):
     PYTHON = "python"
 
 
-class PolicyAction(StrEnum):
-    """What a policy does with a tool call."""
-
-    REQUIRE_APPROVAL = "require_approval"
-    BLOCK = "block"
-
-
-class OnReject(StrEnum):
-    """What becomes of the conversation when an approval is refused or times out."""
-
-    CLOSE = "close"
-    CONTINUE = "continue"
-
-
-def parse_target(value: object) -> str:
-    """A Python function, `package.module:function`."""
-    if not isinstance(value, str) or not _TARGET.fullmatch(value):
-        raise ValueError("must be package.module:function")
-    return value
-
-
-Target = Annotated[str, BeforeValidator(parse_target)]
 Destination = Annotated[str, BeforeValidator(parse_destination)]
-
-
-class PolicyConfig(Table):
-    """A hold on one tool's calls. Texts that are None are the gateway's own."""
-
-    tool: Text
-    action: PolicyAction
-    approver_role: Text | None = None
-    timeout_hours: Annotated[float, Number, Field(gt=0, le=8760)] = 24
-    suspend_message: Text | None = None
-    safe_message: Text | None = None
-    on_reject: OnReject = OnReject.CLOSE
 
 
 class TransferConfig(Table):
@@ -110,10 +83,18 @@ class LlmAgent(AgentDefinition):
     """An agent that is a language model with instructions, knowledge and tools."""
 
     kind = AgentKind.LLM
-    model: Text
+    model: ModelName
+    fallback_model: ModelName | None = None
+    """Asked where the first one does not answer."""
+    base_url: WebUrl | None = None
+    """Of a server that speaks OpenAI's chat completions; None: the provider's own."""
+    model_settings: ModelSettingsTable = ModelSettingsTable()
+    limits: LimitsTable = LimitsTable()
     instructions: Annotated[str, Field(max_length=200_000)] = ""
     knowledge: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
     tools: Annotated[tuple[Target, ...], Field(max_length=200)] = ()
+    http_tools: dict[ToolName, HttpToolTable] = Field({}, max_length=100)
+    mcp_servers: dict[Text, McpServerTable] = Field({}, max_length=20)
 
 
 _KINDS: dict[str, type[AgentDefinition]] = {

@@ -7,10 +7,11 @@ import pytest
 
 from gateway.domain.conversation import Status
 from gateway.domain.errors import ErrorCode, Fenced, GatewayError
+from gateway.domain.fallback import SAFE_MESSAGE
 from gateway.domain.ids import new_id
 from gateway.domain.ports import Row, Store, Tx
 from gateway.domain.turn import Claim, NotNow, Path, TurnOutcome, TurnState
-from gateway.service.approve import SAFE_MESSAGE, Decision, Resolution, resolve_approval
+from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.claim import next_turn
 from gateway.service.close import close
 from gateway.service.converse import Progress, progress

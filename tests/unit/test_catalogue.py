@@ -78,7 +78,7 @@ target = "tests.unit.test_python_agent:missing"
     with pytest.raises(SettingsError) as caught:
         built(tmp_path, ALL + wrong)
     assert caught.value.problems == (
-        'agents.model: kind = "llm" arrives with a later version',
+        "agents.model: tests.unit.test_catalogue:missing: tests.unit.test_catalogue has no missing",
         "agents.broken: tests.unit.test_python_agent:missing: tests.unit.test_python_agent has no missing",
     )
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.domain.agent import AgentEvent, AgentFailed, Delta, MessageEnd, TurnRequest
 from gateway.settings import SettingsError
 from tests.turns import turn_of
-from workers.agents import python
+from workers.agents import own_task
 from workers.agents.python import PythonAgent
 
 steps: list[str] = []
@@ -25,8 +25,8 @@ async def _fresh() -> AsyncIterator[None]:
     hold = asyncio.Event()
     yield
     hold.set()
-    if python._running:
-        await asyncio.wait(set(python._running))
+    if own_task._running:
+        await asyncio.wait(set(own_task._running))
 
 
 async def echo(turn: TurnRequest) -> AsyncIterator[AgentEvent]:
@@ -159,14 +159,14 @@ async def test_a_time_out_ends_it() -> None:
 
 
 async def test_one_that_ignores_its_cancellation_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(python, "CLOSE_SECONDS", 0.02)
+    monkeypatch.setattr(own_task, "CLOSE_SECONDS", 0.02)
     async with asyncio.timeout(5):
         stream = start("stubborn")
         await anext(stream)
         waiting = asyncio.create_task(asyncio.wait_for(anext(stream), 0.02))
         with pytest.raises(TimeoutError):
             await waiting
-    assert len(python._running) == 1
+    assert len(own_task._running) == 1
 
 
 async def test_closing_before_the_first_event_runs_nothing() -> None:

@@ -163,6 +163,7 @@ def test_an_approval_ends_with_a_holding_line() -> None:
         "suspend_message": None,
         "safe_message": None,
         "timeout_seconds": None,
+        "on_reject": None,
     }
     own = event(type="approval_required", tool_call_id="c1", tool="refund", suspend_message="Wait, please.")
     assert fold(HI, own).text == "Hi\n\nWait, please."

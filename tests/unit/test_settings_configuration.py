@@ -380,8 +380,7 @@ SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
         ),
         (
             '[agents.a]\nkind = "llm"\nmodel = "test"\n[[agents.a.policies]]\ntoool = "x"\naction = "ask"',
-            "F: agents.a.policies[0].tool: missing\n"
-            "F: agents.a.policies[0].action: must be 'require_approval' or 'block', not 'ask'\n"
+            "F: agents.a.policies[0].action: must be 'block', 'require_approval' or 'redact', not 'ask'\n"
             "F: agents.a.policies[0].toool: unknown key; nearest valid name: tool",
         ),
         (

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 import pytest
-import regex  # type: ignore[import-untyped]
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,12 +7,16 @@ from gateway import settings
 from gateway.domain.intent import CallTransferIntent
 from gateway.domain.ports import Agent
 from gateway.domain.reply import ServedAgent
+from gateway.domain.steps import PolicyPoint
 from gateway.domain.transfers import Transfers
 from gateway.settings.addresses import parse_destination
 from gateway.settings.agents import AgentConfig, AgentDefinition
 from workers.agents.demo import DemoAgent
 from workers.agents.http import HttpAgent, HttpAgents
+from workers.agents.llm.agent import LlmAgent
+from workers.agents.policies import CallPolicies, load_policies
 from workers.agents.python import PythonAgent
+from workers.agents.tools.toolbox import tools_of
 
 Catalogue = Mapping[str, ServedAgent]
 """Agents by their id."""
@@ -48,6 +52,9 @@ def _agent_of(definition: AgentDefinition, http: HttpAgents) -> Agent:
             return HttpAgent(str(definition.url), http)
         case settings.PythonAgent():
             return PythonAgent(definition.target)
+        case settings.LlmAgent():
+            calls = load_policies(definition.policies, PolicyPoint.TOOL_CALL)
+            return LlmAgent(definition, tools_of(definition), CallPolicies(calls), http)
         case _:
             raise settings.SettingsError([f'kind = "{definition.kind}" arrives with a later version'])
 

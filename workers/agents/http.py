@@ -4,7 +4,7 @@ Protocol: contract/runtime.md, "Agent protocol over HTTP". Nothing of an answer'
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -31,6 +31,7 @@ class HttpAgents:
         self._secret = secret
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
+        self._kept = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -45,16 +46,26 @@ class HttpAgents:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._kept.aclose()
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    def post(self, url: str, turn: TurnRequest) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """The request that asks for one turn; RuntimeError while the connections are not open."""
+    async def keep(self, connections: AbstractAsyncContextManager[object]) -> None:
+        """Open connections of another kind, and close them with these."""
+        await self._kept.enter_async_context(connections)
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """For requests of other kinds; RuntimeError while the connections are not open."""
         if self._session is None:
-            raise RuntimeError("HTTP agents can be asked only while their connections are open")
+            raise RuntimeError("agents can be asked only while their connections are open")
+        return self._session
+
+    def post(self, url: str, turn: TurnRequest) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """The request that asks for one turn."""
         body = turn.model_dump_json().encode()
-        return self._session.post(url, data=body, headers=self._headers(turn, body), allow_redirects=False)
+        return self.session.post(url, data=body, headers=self._headers(turn, body), allow_redirects=False)
 
     def _headers(self, turn: TurnRequest, body: bytes) -> dict[str, str]:
         timestamp = self._clock.now() // SECOND

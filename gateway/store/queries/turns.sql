@@ -180,18 +180,25 @@ JOIN turns t ON t.id = m.turn_id
 JOIN conversations c ON c.id = m.conversation_id
 WHERE m.id = :message_id
 
+-- name: turn_progress
+-- How far the agent came, kept before it goes on, by the one who holds the lease only.
+UPDATE turns SET agent_state = :state
+WHERE id = :id AND fence = :fence AND finished_at IS NULL AND EXISTS (
+    SELECT 1 FROM conversations c
+    WHERE c.id = turns.conversation_id AND c.lease_owner = :worker_id AND c.fence = :fence)
+
 -- name: turn_finish
 UPDATE turns SET
     state = :state, path = :path, decision_source = :decision_source, text = :text,
     message_seqs = :message_seqs, session_status = :session_status, ttft_ms = :ttft_ms,
     evidence = :evidence, intents = :intents, error = :error, error_message = :error_message,
-    finished_at = {now}
+    agent_state = NULL, finished_at = {now}
 WHERE id = :id AND finished_at IS NULL
 
 -- name: turn_park
--- The turn waits for a decision; what its agent needs to go on is kept.
+-- The turn waits for a decision; how far its agent came is kept already.
 UPDATE turns SET state = 'parked', path = 'approval', decision_source = 'policy', text = :text,
-    message_seqs = :message_seqs, session_status = 'awaiting_approval', agent_state = :agent_state
+    message_seqs = :message_seqs, session_status = 'awaiting_approval'
 WHERE id = :id AND finished_at IS NULL
 
 -- name: conversation_finish_turn @sqlite
@@ -244,6 +251,9 @@ WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :tu
         AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
 RETURNING message_count, event_count, lease_owner, updated_at
 
+-- name: conversation_digest
+UPDATE conversations SET digest = :digest WHERE id = :id
+
 -- name: conversation_postpone_turn
 -- The attempt failed and will be repeated: let go until then.
 UPDATE conversations SET lease_owner = NULL, turn_due_at = {now} + :delay, rung_at = NULL
@@ -284,7 +294,7 @@ WHERE id IN (
 RETURNING id, organization_id, rung_at
 
 -- name: turn_abandon
-UPDATE turns SET state = :state, session_status = :session_status, finished_at = {now}
+UPDATE turns SET state = :state, session_status = :session_status, agent_state = NULL, finished_at = {now}
 WHERE id = :id AND finished_at IS NULL
 
 -- name: conversation_forget_turn

@@ -1,0 +1,67 @@
+"""An agent that is a language model, behind the port that every agent has."""
+
+import asyncio
+import importlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from gateway.domain.agent import TurnRequest
+from gateway.domain.steps import AgentStep
+from gateway.domain.tool import Tool
+from gateway.settings import LlmAgent as LlmDefinition
+from workers.agents.http import HttpAgents
+from workers.agents.own_task import TaskOfItsOwn
+from workers.agents.policies import CallPolicies
+
+
+class Mind(Protocol):
+    """What answers turns with a model."""
+
+    @property
+    def connections(self) -> AbstractAsyncContextManager[object]:
+        """To the model's provider."""
+        ...
+
+    def steps(self, turn: TurnRequest) -> AsyncGenerator[AgentStep, None]:
+        """One turn, step by step. Raises AgentFailed."""
+        ...
+
+
+class LlmAgent:
+    """Answers turns with a model. pydantic-ai and the provider's library come with the first."""
+
+    def __init__(
+        self, definition: LlmDefinition, tools: Mapping[str, Tool], policies: CallPolicies, http: HttpAgents
+    ) -> None:
+        """`http`: the connections with which those to the model are closed."""
+        self._http = http
+        self._definition = definition
+        self._tools = tools
+        self._policies = policies
+        self._mind: Mind | None = None
+        self._loading = asyncio.Lock()
+
+    async def answer(self, turn: TurnRequest) -> AsyncIterator[AgentStep]:
+        """Stream the answer, in a task of its own: what bounds a request must not end the turn."""
+        mind = await self._load()
+        run = TaskOfItsOwn(mind.steps(turn), _as_it_is)
+        try:
+            while (step := await run.next()) is not None:
+                yield step
+        finally:
+            await run.close()
+
+    async def _load(self) -> Mind:
+        async with self._loading:
+            if self._mind is None:
+                # seconds of importing, which the event loop must not wait for
+                module = await asyncio.to_thread(importlib.import_module, "workers.agents.llm.turn")
+                mind: Mind = module.ModelMind(self._definition, self._tools, self._policies)
+                await self._http.keep(mind.connections)
+                self._mind = mind
+        return self._mind
+
+
+def _as_it_is(step: AgentStep) -> AgentStep:
+    return step

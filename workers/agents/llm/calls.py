@@ -1,0 +1,166 @@
+"""The calls of tools within one turn: whether each may be made, what it came to, and what of it is told."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+
+from pydantic_ai.messages import ToolCallPart
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from gateway.domain.agent import AgentFailed, ApprovalRequired, ToolAnswered, ToolCalled, TurnRequest
+from gateway.domain.fallback import SAFE_MESSAGE
+from gateway.domain.message import JsonObject
+from gateway.domain.steps import AgentStep, PolicyAction, PolicyApplied, PolicyPoint, Progress
+from gateway.domain.tool import Tool, ToolContext, ToolFailedError
+from gateway.settings import PolicyConfig
+from gateway.settings.llm import LimitsTable
+from workers.agents.llm.cut import cut
+from workers.agents.llm.state import Parked, Result, TurnState
+from workers.agents.policies import CallPolicies
+from workers.agents.tools.platform import PlatformTool
+
+MAX_OUTPUT = 20_000
+"""Characters of a result as JSON that are kept, and that the model reads."""
+HOUR = 3600
+
+
+class Calls:
+    """Makes the calls that the model asked for, one after the other."""
+
+    def __init__(
+        self,
+        turn: TurnRequest,
+        state: TurnState,
+        tools: Mapping[str, Tool],
+        policies: CallPolicies,
+        limits: LimitsTable,
+    ) -> None:
+        self._turn = turn
+        self._state = state
+        self._tools = tools
+        self._policies = policies
+        self._limits = limits
+        self._told: list[str] = []
+        self._over = False
+
+    @property
+    def over(self) -> bool:
+        """The turn ends here: it waits for a person, was refused, or a tool gave the conversation away."""
+        return self._over
+
+    async def make(self, calls: Sequence[ToolCallPart]) -> AsyncGenerator[AgentStep, None]:
+        """Make those that have no result yet; each result is kept before anything else is done."""
+        for call in calls:
+            if call.tool_call_id in self._state.results:
+                continue
+            policy = await self._policies.of_call(call.tool_name, call.args_as_dict())
+            decision = self._state.decisions.get(call.tool_call_id)
+            if policy is not None and policy.action is PolicyAction.BLOCK:
+                for step in self._refuse(call, policy):
+                    yield step
+                return
+            if policy is not None and decision is None:
+                for step in self._park(call, policy):
+                    yield step
+                return
+            yield ToolCalled(id=call.tool_call_id, name=call.tool_name, arguments=call.args_as_dict())
+            if policy is not None and decision is not None and decision.decision == "reject":
+                result = Result(error=f"a colleague declined this call: {decision.note or 'no reason given'}")
+            else:
+                result = await self._result(call)
+            self._state.results[call.tool_call_id] = result
+            yield Progress(self._state.dump())
+            for step in self._answered(call, result):
+                yield step
+
+    def told(self, call: ToolCallPart, before: Sequence[str]) -> Iterator[AgentStep]:
+        """Tell again what a call of an earlier attempt came to, unless stored messages have it."""
+        result = self._state.results.get(call.tool_call_id)
+        if result is None:
+            return
+        if call.tool_call_id in before:
+            self._told.append(call.tool_call_id)
+            return
+        yield ToolCalled(id=call.tool_call_id, name=call.tool_name, arguments=call.args_as_dict())
+        yield from self._answered(call, result)
+
+    def _answered(self, call: ToolCallPart, result: Result) -> Iterator[AgentStep]:
+        self._told.append(call.tool_call_id)
+        yield ToolAnswered(id=call.tool_call_id, output=result.output, error=result.error)
+        tool = self._tools.get(call.tool_name)
+        if isinstance(tool, PlatformTool) and result.error is None:
+            yield from tool.effects(call.args_as_dict())
+            self._over = self._over or tool.ends
+
+    async def _result(self, call: ToolCallPart) -> Result:
+        """Call the tool. What goes wrong is the model's to explain, but for a turn that never ends."""
+        if len(self._state.results) >= self._limits.tool_calls:
+            raise AgentFailed(f"more than {self._limits.tool_calls} calls of tools in one turn")
+        tool = self._tools[call.tool_name]
+        try:
+            async with asyncio.timeout(self._limits.tool_seconds):
+                output = await tool.call(call.args_as_dict(), self._context(call))
+            return Result(output=_bounded(output))
+        except TimeoutError:
+            return Result(error=f"the tool did not answer within {self._limits.tool_seconds:g} s")
+        except ToolFailedError as error:
+            return Result(error=cut(str(error), MAX_OUTPUT))
+        except Exception as error:
+            return Result(error=f"the tool failed ({type(error).__name__})")
+
+    def _context(self, call: ToolCallPart) -> ToolContext:
+        turn = self._turn
+        return ToolContext(
+            turn_id=turn.turn_id,
+            conversation_id=turn.conversation_id,
+            end_user_id=turn.end_user_id,
+            channel=turn.channel,
+            context_variables=turn.context_variables,
+            idempotency_key=f"{turn.turn_id}:{call.tool_call_id}",
+        )
+
+    def _refuse(self, call: ToolCallPart, policy: PolicyConfig) -> Iterator[AgentStep]:
+        self._over = True
+        yield ToolCalled(id=call.tool_call_id, name=call.tool_name, arguments=call.args_as_dict())
+        yield ToolAnswered(id=call.tool_call_id, error=f"refused by the policy {policy.title!r}")
+        yield _applied(policy, call)
+
+    def _park(self, call: ToolCallPart, policy: PolicyConfig) -> Iterator[AgentStep]:
+        """The turn waits for a person; the decision finds it where it is now."""
+        self._over = True
+        parked = Parked(call.tool_call_id, len(self._state.messages), tuple(self._told))
+        self._state.parked.append(parked)
+        yield Progress(self._state.dump())
+        yield _applied(policy, call)
+        yield ApprovalRequired(
+            tool_call_id=call.tool_call_id,
+            tool=call.tool_name,
+            arguments=call.args_as_dict(),
+            approver_role=policy.approver_role,
+            suspend_message=policy.suspend_message,
+            safe_message=policy.safe_message,
+            timeout_seconds=max(1, round(policy.timeout_hours * HOUR)),
+            on_reject=policy.on_reject.value,
+        )
+
+
+def _applied(policy: PolicyConfig, call: ToolCallPart) -> PolicyApplied:
+    return PolicyApplied(
+        policy=policy.title,
+        point=PolicyPoint.TOOL_CALL,
+        action=policy.action,
+        tool=call.tool_name,
+        safe_message=policy.safe_message or SAFE_MESSAGE,
+    )
+
+
+def _bounded(output: object) -> object:
+    """The result as plain JSON; a long one as text with a notice of what is missing."""
+    try:
+        plain: JsonObject | object = to_jsonable_python(output, inf_nan_mode="null")
+        written = json.dumps(plain, ensure_ascii=False)
+    except (PydanticSerializationError, ValueError, RecursionError):
+        raise ToolFailedError("the tool's result is no JSON") from None
+    if "\\u0000" in written:
+        plain = json.loads(written.replace("\\u0000", ""))
+    return plain if len(written) <= MAX_OUTPUT else cut(written, MAX_OUTPUT)
