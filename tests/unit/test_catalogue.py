@@ -65,11 +65,16 @@ def test_labels_are_for_all_and_raw_destinations_for_the_operators_own_code(tmp_
         by_slug["demo"].transfers.resolve(raw)
 
 
+def untyped(order):  # type: ignore[no-untyped-def]
+    """A tool that no model could call."""
+
+
 def test_every_agent_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     wrong = """
 [agents.model]
 kind = "llm"
 model = "test"
+tools = ["tests.unit.test_catalogue:missing", "tests.unit.test_catalogue:untyped"]
 
 [agents.broken]
 kind = "python"
@@ -78,7 +83,9 @@ target = "tests.unit.test_python_agent:missing"
     with pytest.raises(SettingsError) as caught:
         built(tmp_path, ALL + wrong)
     assert caught.value.problems == (
-        "agents.model: tests.unit.test_catalogue:missing: tests.unit.test_catalogue has no missing",
+        "agents.model: tools: tests.unit.test_catalogue:missing: tests.unit.test_catalogue has no missing",
+        "agents.model: tools: tests.unit.test_catalogue:untyped: "
+        "the parameter order must have a name and a type",
         "agents.broken: tests.unit.test_python_agent:missing: tests.unit.test_python_agent has no missing",
     )
 
