@@ -35,7 +35,7 @@ from channels.twilio.media import twilio_media
 from channels.voice.routes import voice_routes
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
-from gateway.domain.ports import Accept, ReadAttachment, Store
+from gateway.domain.ports import Accept, BindToken, ReadAttachment, Store
 from gateway.service.deliver import bound_ids
 from gateway.service.ingress import known_messages
 from gateway.settings import GatewayConfig, MailAuthMode, Settings, SettingsError, SmsProvider, VoiceMode
@@ -80,12 +80,14 @@ def receives_mail_by_webhook(settings: Settings) -> bool:
     return bool(settings.mailgun_signing_key or settings.postmark_webhook_login or settings.ses_topic_arns)
 
 
-def mail_webhook_routes(settings: Settings, intake: MailIntake, clock: Clock) -> Sequence[BaseRoute]:
+def mail_webhook_routes(
+    settings: Settings, intake: MailIntake, clock: Clock, bind: BindToken
+) -> Sequence[BaseRoute]:
     """The webhooks of providers that receive mail for us."""
     mailgun, postmark = settings.mailgun_signing_key, settings.postmark_webhook_login
     routes: list[BaseRoute] = []
     if mailgun is not None:
-        routes += mailgun_routes(intake, mailgun.get_secret_value(), clock)
+        routes += mailgun_routes(intake, mailgun.get_secret_value(), clock, bind)
     if postmark is not None:
         routes += postmark_routes(intake, postmark.get_secret_value())
     if settings.ses_topic_arns:

@@ -35,6 +35,8 @@ MAX_HOPS = 25
 """Servers a mail has passed; more is a loop."""
 MAX_FILES = 50
 """Files of one mail that are kept."""
+NOBODY = "unreadable@mail.invalid"
+"""Who stands for the sender of a mail of which nothing can be read (RFC 2606 §2)."""
 
 
 TAKEN = Counter("gateway_mail_in", "Mails that came in, by what became of them", ["provider", "outcome"])
@@ -80,7 +82,7 @@ class Recipient:
 class _Kept:
     """A mail's files in the attachment store."""
 
-    original: InboundAttachment | None
+    original: InboundAttachment
     files: tuple[InboundAttachment, ...]
     described: tuple[JsonObject, ...]
     """Every file of the mail, with the id of those that were kept."""
@@ -138,6 +140,8 @@ class MailIntake:
         if await self._report(mail, addresses):
             return Intake(Outcome.REPORTED)
         sender = mail.sender or canonical((arrival.mail_from or "").strip("<>"))
+        if sender is None and mail.kind is MailKind.UNPARSEABLE:
+            sender = NOBODY
         if sender is None:
             return Intake(Outcome.NO_SENDER)
         recipients = self._recipients(addresses, mail.sender)
@@ -193,7 +197,7 @@ class MailIntake:
 
     async def _keep(self, raw: bytes, mail: ParsedMail) -> _Kept:
         """Put the mail and its files into the attachment store: once, whoever the mail is for."""
-        original = await self._keep_one(raw, "message/rfc822", None)
+        original = await self._ingress.keep(raw, media_type="message/rfc822", name=None, whole=True)
         if not mail.attachments:
             return _Kept(original, (), ())
         files: list[tuple[MailAttachment, InboundAttachment | None]] = []
@@ -235,11 +239,12 @@ class MailIntake:
             received_at=self._ingress.clock.now(),
             subject=mail.subject or None,
             attachments=tuple(_of_one_message(kept.files)),
-            original=next(_of_one_message((kept.original,) if kept.original else ()), None),
+            original=next(_of_one_message((kept.original,))),
             sender_auth=auth,
             conversation_id=recipient.conversation_id or self._named_conversation(mail),
             thread_ids=(*mail.thread_ids, *marks),
             thread_names=marks,
+            unreadable=kind is MailKind.UNPARSEABLE,
             answers_subject=None if mail.thread_ids else answered_subject(mail.subject),
             role=Role.USER if answerable else Role.SYSTEM_EVENT,
             metadata={

@@ -20,6 +20,7 @@ from gateway.channel_ports import (
     webhook_routes,
 )
 from gateway.http_server import HttpServer
+from gateway.service.tokens import Tokens
 
 _MAIL_THREADS = 4
 _HEALTH_GRACE_SECONDS = 1.0
@@ -86,7 +87,7 @@ def _webhooks(core: Core, stack: AsyncExitStack) -> Sequence[BaseRoute]:
     if not receives_mail_by_webhook(settings):
         return routes
     intake = mail_intake(settings, ingress, core.marks, _mail_workers(stack))
-    return (*routes, *mail_webhook_routes(settings, intake, core.clock))
+    return (*routes, *mail_webhook_routes(settings, intake, core.clock, Tokens(core.store)))
 
 
 def _mail_workers(stack: AsyncExitStack) -> MailWorkers:

@@ -137,6 +137,8 @@ class InboundMessage:
     role: Role = Role.USER
     keyword: Keyword | None = None
     """What the provider took it for; it has answered that itself."""
+    unreadable: bool = False
+    """Nothing, or not all, could be read of it: a person has to look at the original."""
     answerable: bool = True
     """False where no reply would reach the sender, or it would reach others too."""
     metadata: JsonObject = field(default_factory=dict)

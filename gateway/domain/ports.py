@@ -341,9 +341,12 @@ class AttachmentStore(Protocol):
 class KeepAttachment(Protocol):
     """Keeps a file that came with a message, before that is accepted; what ingress adapters are handed."""
 
-    async def __call__(self, content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+    async def __call__(
+        self, content: bytes, *, media_type: str, name: str | None, whole: bool = False
+    ) -> InboundAttachment:
         """The attachment to hand over with the message; its name is made harmless.
 
+        `whole`: it is the message itself, which its way in has bounded, and is kept whatever its size.
         Raises GatewayError `payload_too_large`, or Unavailable (retryable). What no message is accepted with
         is forgotten after a day.
         """
@@ -355,6 +358,14 @@ class ReadAttachment(Protocol):
 
     async def __call__(self, organization_id: str, attachment_id: str) -> bytes:
         """The whole file. Raises FileMissing where it is there no more, Unavailable (retryable)."""
+        ...
+
+
+class BindToken(Protocol):
+    """Binds a token that a provider has signed to the content it came with, over all processes."""
+
+    async def __call__(self, provider: str, token: str, digest: str) -> bool:
+        """False where the token came with another content before. Raises Unavailable (retryable)."""
         ...
 
 

@@ -32,6 +32,7 @@ from gateway.service.admit import Admission, admit
 from gateway.service.attachments import attach
 from gateway.service.calls import apply_voice_event
 from gateway.service.consent import follow_keyword
+from gateway.service.dead import bury_unreadable
 from gateway.service.identify import resolve
 from gateway.service.join import join
 from gateway.service.postings import envelope, post
@@ -159,6 +160,8 @@ async def _store(
         ],
         row["event_count"] - 1,
     )
+    if message.unreadable:
+        await bury_unreadable(tx, message, route.organization_id, (conversation_id, message_id))
     if message.channel is Channel.EMAIL:
         await _remember_thread(tx, message, route.organization_id, conversation_id)
     if message.role is not Role.USER or admission.unanswered is not None:

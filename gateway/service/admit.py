@@ -31,8 +31,11 @@ class Unanswered(StrEnum):
 MOST_LATELY, LATELY = 5, 600 * SECOND
 """Answers of the agent in one conversation by mail, within so many µs."""
 MOST_A_DAY, A_DAY = 20, 86_400 * SECOND
-MOST_UNPROVEN, AN_HOUR = 100, 3600 * SECOND
-"""Conversations that an unproven address begins within so many µs, and are answered."""
+MOST_BEGUN, AN_HOUR = 100, 3600 * SECOND
+"""Conversations by mail that an address begins within so many µs, and are answered."""
+MOST_OF_DOMAIN, MOST_UNPROVEN = 100, 1000
+"""Unproven mails in an hour that name one domain, or come at all, and are answered: whoever writes in others'
+names has us write to them, and names another each time."""
 MOST_SAME = 5
 """Texts of the same words within LATELY after which no more of them are answered."""
 SAME_WORDS = 3600 * SECOND
@@ -64,7 +67,7 @@ async def admit(tx: Tx, message: InboundMessage, route: "Route", end_user_id: st
         return admission
     if message.channel is Channel.EMAIL and await _loops(tx, message, route):
         return Admission(Unanswered.LOOP)
-    if not message.sender_auth.proven and await _floods(tx, route.organization_id, end_user_id):
+    if await _floods(tx, message, route.organization_id, end_user_id):
         return Admission(Unanswered.FLOOD)
     return ANSWERED
 
@@ -91,12 +94,26 @@ async def _paced(tx: Tx, message: InboundMessage, route: "Route", end_user_id: s
     return ANSWERED
 
 
-async def _floods(tx: Tx, organization_id: str, end_user_id: str) -> bool:
-    """Whether so much comes from an unproven address that our answers may be meant to fill its mailbox."""
+async def _floods(tx: Tx, message: InboundMessage, organization_id: str, end_user_id: str) -> bool:
+    """Whether so much comes that our answers may be meant to fill a mailbox, or a machine gets them."""
+    is_mail, proven = message.channel is Channel.EMAIL, message.sender_auth.proven
+    if proven and not is_mail:
+        return False
+    if is_mail and not proven:
+        domain = message.sender.rpartition("@")[2]
+        if await _counted(tx, organization_id, domain) > MOST_OF_DOMAIN:
+            return True
+        if await _counted(tx, organization_id, "") > MOST_UNPROVEN:
+            return True
     row = await tx.one(
         "conversations_lately", organization_id=organization_id, end_user_id=end_user_id, within=AN_HOUR
     )
-    return row is not None and bool(row["begun"] >= MOST_UNPROVEN)
+    return row is not None and bool(row["begun"] >= MOST_BEGUN)
+
+
+async def _counted(tx: Tx, organization_id: str, domain: str) -> int:
+    row = await tx.one("unproven_mail_count", organization_id=organization_id, domain=domain, hour=AN_HOUR)
+    return 0 if row is None else int(row["mails"])
 
 
 async def _loops(tx: Tx, message: InboundMessage, route: "Route") -> bool:

@@ -44,15 +44,18 @@ class Attachments:
         self._organization_id = organization_id
         self.max_bytes = max_bytes
 
-    async def __call__(self, content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+    async def __call__(
+        self, content: bytes, *, media_type: str, name: str | None, whole: bool = False
+    ) -> InboundAttachment:
         """Keep a file. Raises GatewayError `payload_too_large`, Unavailable."""
-        key = self._key(content)
-        await self._store.write(note_file, key, len(content))
-        return await self.put_unnoted(content, media_type=media_type, name=name)
+        await self._store.write(note_file, self._key(content, whole=whole), len(content))
+        return await self.put_unnoted(content, media_type=media_type, name=name, whole=whole)
 
-    async def put_unnoted(self, content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+    async def put_unnoted(
+        self, content: bytes, *, media_type: str, name: str | None, whole: bool = False
+    ) -> InboundAttachment:
         """Keep a file; the database is not told. Raises GatewayError `payload_too_large`, Unavailable."""
-        key = self._key(content)
+        key = self._key(content, whole=whole)
         await self._files.put(key, content)
         return InboundAttachment(
             id=new_id(),
@@ -62,8 +65,8 @@ class Attachments:
             sha256=key.sha256,
         )
 
-    def _key(self, content: bytes) -> FileKey:
-        if len(content) > self.max_bytes:
+    def _key(self, content: bytes, *, whole: bool) -> FileKey:
+        if not whole and len(content) > self.max_bytes:
             raise GatewayError(
                 ErrorCode.PAYLOAD_TOO_LARGE, f"an attachment may have at most {self.max_bytes} bytes"
             )

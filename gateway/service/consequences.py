@@ -7,10 +7,7 @@ from gateway.domain.message import Channel
 from gateway.domain.ports import Row, Tx
 from gateway.service.consent import revoke
 from gateway.service.senders import SenderKey, halt
-from gateway.service.suppress import ANY, suppress
-
-HARD_BOUNCE = "hard_bounce"
-"""Why an address is suppressed that there is not."""
+from gateway.service.suppress import ANY, HARD_BOUNCE, suppress
 
 
 async def draw_consequences(tx: Tx, delivery: Row, failure: Failure, code: str) -> None:

@@ -7,11 +7,13 @@ from gateway.domain.clock import rfc3339
 from gateway.domain.delivery import Delivery, Part, Refused
 from gateway.domain.envelope import Envelope
 from gateway.domain.ids import new_id
-from gateway.domain.message import JsonObject
+from gateway.domain.message import InboundMessage, JsonObject
 from gateway.domain.ports import Row, Tx
 from gateway.domain.turn import Claim
 from gateway.store.records import pack, unpack
 
+UNREADABLE = "message.unreadable"
+"""Type of the dead letter of a message that a person has to read."""
 MAX_BODY = 262_144
 """Characters of a body that are kept."""
 
@@ -92,6 +94,28 @@ async def bury_delivery(tx: Tx, delivery: Delivery, part: Part, refused: Refused
     )
     reason = f"{refused.failure}: {refused.code}"
     await bury(tx, f"deliveries.{delivery.channel}", reason, body.model_dump_json(), envelope=body)
+
+
+async def bury_unreadable(
+    tx: Tx, message: InboundMessage, organization_id: str, place: tuple[str, str]
+) -> None:
+    """A message that nobody answers because it cannot be read; `place`: its conversation and its id."""
+    body = Envelope.model_construct(
+        v=1,
+        id=place[1],
+        type=UNREADABLE,
+        occurred_at=rfc3339(message.received_at),
+        organization_id=organization_id,
+        conversation_id=place[0],
+        data={
+            "message_id": place[1],
+            "channel": message.channel.value,
+            "attachment_id": message.original.id if message.original else None,
+        },
+    )
+    kept = f"GET /v1/attachments/{message.original.id}" if message.original else "nothing is kept of it"
+    reason = f"a message that cannot be read, and was not answered; as it came: {kept}"
+    await bury(tx, f"inbound.{message.channel}", reason, body.model_dump_json(), envelope=body)
 
 
 async def open_letters(tx: Tx, limit: int, after: DeadLetter | None = None) -> list[DeadLetter]:

@@ -13,11 +13,14 @@ from gateway.domain.fallback import Fallbacks, HandoffTimeoutAction
 from gateway.domain.message import Author
 from gateway.domain.ports import Tx
 from gateway.domain.timeline import EventKind
+from gateway.service.admit import AN_HOUR
 from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.close import Ending, end
 from gateway.service.handoff import hand_back
 from gateway.service.speak import speak
+from gateway.service.suppress import forget_bounces
 from gateway.service.timeline import append_event
+from gateway.service.tokens import KEPT as TOKENS_KEPT
 from gateway.store.records import conversation_of
 
 _DAY = 24 * 3600 * SECOND
@@ -81,10 +84,13 @@ async def expire_idle(tx: Tx, partitions: int) -> int:
 
 
 async def forget(tx: Tx) -> int:
-    """Delete what has served its purpose: receipts, idempotency keys, webhooks, dead workers; how many."""
+    """Delete what has served its purpose: receipts, keys, webhooks, counts, dead workers; how many."""
     return (
         await tx.run("receipts_forget", age=RECEIPTS_KEPT)
         + await tx.run("idempotency_keys_forget")
         + await tx.run("webhook_deliveries_forget", age=WEBHOOKS_KEPT)
         + await tx.run("workers_expired", age=WORKERS_KEPT)
+        + await tx.run("tokens_forget", age=TOKENS_KEPT)
+        + await tx.run("unproven_mail_forget", hour=AN_HOUR)
+        + await forget_bounces(tx)
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.domain.identity import Address
+from gateway.domain.identity import Address, ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.message import JsonObject
 from gateway.domain.ports import Row, Tx
@@ -67,6 +67,10 @@ async def resolve(tx: Tx, organization_id: str, address: Address, *, verified: b
     if row is not None:
         if verified and (not row["verified"] or row["undeliverable_at"] is not None):
             await tx.later("contact_verify", **key)
+            if address.kind is ContactKind.EMAIL:
+                await tx.later(
+                    "bounce_suppressions_lift", organization_id=organization_id, their_address=address.value
+                )
         return _found(row)
     end_user_id = new_id()
     inserted = await tx.one(

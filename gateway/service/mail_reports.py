@@ -2,13 +2,14 @@
 
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import Failure, PartState, Receipt
+from gateway.domain.identity import ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.mail_report import MailReport, ReportKind
 from gateway.domain.message import Author, Channel, Message, Role
 from gateway.domain.ports import Row, Tx
 from gateway.service.consequences import draw_consequences
 from gateway.service.receive import receive
-from gateway.service.suppress import ANY, suppress
+from gateway.service.suppress import ANY, SOFT_BOUNCES, suppress
 from gateway.service.timeline import write_messages
 
 _STATES = {
@@ -18,8 +19,6 @@ _STATES = {
 }
 MOST_RETURNED, WITHIN = 5, 7 * 86_400 * SECOND
 """Mails that came back from one address, within so many µs, after which it gets no more."""
-SOFT_BOUNCES = "soft_bounces"
-"""Why an address is suppressed that has sent so many back."""
 COMPLAINT = "complaint"
 """Why an address is suppressed whose owner called a mail of ours spam."""
 
@@ -77,6 +76,13 @@ async def _count(tx: Tx, delivery: Row) -> None:
         "mail_returned_lately", organization_id=organization_id, recipient=recipient, within=WITHIN
     )
     if row is not None and row["returned"] >= MOST_RETURNED:
+        await tx.run(
+            "contact_undeliverable",
+            organization_id=organization_id,
+            kind=ContactKind.EMAIL.value,
+            value=recipient,
+            code=SOFT_BOUNCES,
+        )
         await suppress(tx, organization_id, Channel.EMAIL, (ANY, recipient), SOFT_BOUNCES)
 
 

@@ -54,6 +54,10 @@ async def requeue(tx: Tx, letter_id: str, partitions: int, route: RouteOf | None
             await _tell_again(tx, envelope)
         case "sender.halted", Envelope():
             await _send_again(tx, envelope)
+        case "message.unreadable", _:
+            raise CannotRequeue(
+                "it would not be read better; look at it as it came, then discard this letter"
+            )
         case "ingress.refused", Envelope() if route is not None:
             await _accept_again(tx, envelope, route)
         case _:

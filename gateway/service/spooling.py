@@ -82,12 +82,16 @@ class SpooledKeep:
         self._direct = direct
         self._spool = spool
 
-    async def __call__(self, content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+    async def __call__(
+        self, content: bytes, *, media_type: str, name: str | None, whole: bool = False
+    ) -> InboundAttachment:
         """Raises GatewayError `payload_too_large`, or Unavailable (retryable)."""
-        kept = await _directly(self._spool, self._direct, content, media_type=media_type, name=name)
+        kept = await _directly(
+            self._spool, self._direct, content, media_type=media_type, name=name, whole=whole
+        )
         if kept is not None:
             return kept
-        put = await self._direct.put_unnoted(content, media_type=media_type, name=name)
+        put = await self._direct.put_unnoted(content, media_type=media_type, name=name, whole=whole)
         return replace(put, noted=False)
 
 

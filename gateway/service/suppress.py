@@ -8,6 +8,7 @@ unmerged or get an address.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.domain.clock import SECOND
 from gateway.domain.identity import KIND_OF_CHANNEL
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel
@@ -17,6 +18,14 @@ from gateway.service.identify import Person, person_of
 
 ANY = ""
 """Of our addresses: whichever it is."""
+HARD_BOUNCE = "hard_bounce"
+"""Why an address is suppressed that there is not."""
+SOFT_BOUNCES = "soft_bounces"
+"""Why an address is suppressed that has sent so many mails back."""
+_OF_ADDRESS = frozenset({HARD_BOUNCE, SOFT_BOUNCES})
+"""What is wrong with an address, and not the wish of its person: it holds for no other."""
+BOUNCES_KEPT = 90 * 86_400 * SECOND
+"""How long mail that came back counts against an address, µs."""
 _CHANNELS = (Channel.SMS, Channel.VOICE, Channel.EMAIL)
 
 
@@ -81,6 +90,11 @@ async def lift_by_start(tx: Tx, organization_id: str, channel: Channel, pair: tu
     if lifted:
         await _derive_for_address(tx, organization_id, channel, pair[1])
     return bool(lifted)
+
+
+async def forget_bounces(tx: Tx) -> int:
+    """Have addresses written to again that sent mail back long ago, a bounded number at once; how many."""
+    return await tx.run("bounce_suppressions_forget", age=BOUNCES_KEPT)
 
 
 async def liftable_by_start(tx: Tx, organization_id: str, channel: Channel, pair: tuple[str, str]) -> bool:
@@ -167,7 +181,7 @@ async def _derive(tx: Tx, organization_id: str, channel: Channel, addresses: Seq
     await tx.run("suppressions_underive", **of_channel, addresses=list(addresses))
     asked = await _in_force(tx, organization_id, channel, addresses)
     have = {(row["our_address"], row["their_address"]) for row in asked}
-    reasons = {row["our_address"]: row["reason"] for row in asked}
+    reasons = {row["our_address"]: row["reason"] for row in asked if row["reason"] not in _OF_ADDRESS}
     for ours in sorted(reasons):
         for theirs in addresses:
             if (ours, theirs) not in have:

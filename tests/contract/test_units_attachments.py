@@ -202,6 +202,13 @@ async def test_a_message_that_comes_twice_has_its_files_once(
     await arrive(store)
 
 
+async def test_a_message_itself_is_kept_whatever_its_size(attachments: Attachments) -> None:
+    with pytest.raises(GatewayError):
+        await attachments(bytes(1001), media_type="message/rfc822", name=None)
+    kept = await attachments(bytes(1001), media_type="message/rfc822", name=None, whole=True)
+    assert kept.size == 1001
+
+
 async def replied(store: MovableStore, kept: Attachments, content: bytes = b"%PDF") -> str:
     """The agent has answered with a file; the conversation."""
     accepted = await arrive(store, sms())

@@ -3,8 +3,12 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from gateway.domain.message import SenderAuth
-from gateway.service.admit import A_DAY, LATELY, MOST_A_DAY, MOST_LATELY, MOST_UNPROVEN
+from gateway.service import admit
+from gateway.service.admit import A_DAY, LATELY, MOST_A_DAY, MOST_BEGUN, MOST_LATELY, MOST_OF_DOMAIN
+from gateway.service.expire import forget
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import arrive, mail, rows
@@ -61,10 +65,35 @@ async def test_the_same_words_are_answered_once_an_hour(store: MovableStore) -> 
     assert (await written(store, "We got your mail.", conversation_id))[1]
 
 
-async def test_our_answers_fill_nobodys_mailbox_in_anothers_name(store: MovableStore) -> None:
-    unproven = [mail(f"number {number}", auth=SenderAuth.UNVERIFIED) for number in range(MOST_UNPROVEN + 2)]
-    accepted = [await arrive(store, message) for message in unproven]
-    assert [a.turn_expected for a in accepted] == [True] * MOST_UNPROVEN + [False] * 2
-    assert (await arrive(store, mail("it is me"))).turn_expected
+async def test_a_robot_that_begins_anew_each_time_is_answered_a_hundred_times_an_hour(
+    store: MovableStore,
+) -> None:
+    accepted = [await arrive(store, mail(f"alert {number}")) for number in range(MOST_BEGUN + 2)]
+    assert [a.turn_expected for a in accepted] == [True] * MOST_BEGUN + [False] * 2
     store.advance(3601)
-    assert (await arrive(store, mail("later", auth=SenderAuth.UNVERIFIED))).turn_expected
+    assert (await arrive(store, mail("later"))).turn_expected
+
+
+async def unproven(store: MovableStore, sender: str) -> bool:
+    """Somebody claims to write from there; whether it is answered."""
+    return (await arrive(store, mail("hello", sender=sender, auth=SenderAuth.UNVERIFIED))).turn_expected
+
+
+async def test_our_answers_fill_no_domain_in_anothers_name(store: MovableStore) -> None:
+    answered = [await unproven(store, f"box{number}@victim.net") for number in range(MOST_OF_DOMAIN + 2)]
+    assert answered == [True] * MOST_OF_DOMAIN + [False] * 2
+    assert await unproven(store, "ana@elsewhere.net")
+    assert (await arrive(store, mail("it is me", sender="box1@victim.net"))).turn_expected
+    store.advance(3601)
+    assert await unproven(store, "box1@victim.net")
+
+
+async def test_so_many_unproven_mails_are_answered_at_all(
+    store: MovableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admit, "MOST_UNPROVEN", 5)
+    assert [await unproven(store, f"a@domain{number}.net") for number in range(7)] == [True] * 5 + [False] * 2
+    assert (await arrive(store, mail("it is me"))).turn_expected
+    store.advance(2 * 3600)
+    await store.write(forget)
+    assert await unproven(store, "a@domain1.net")

@@ -3,14 +3,17 @@
 import pytest
 
 from gateway.domain.delivery import Part, PartText
+from gateway.domain.identity import Address, ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.mail_report import MailReport, ReportKind
-from gateway.domain.message import Channel
+from gateway.domain.message import Channel, SenderAuth
 from gateway.domain.ports import Row, Store
 from gateway.service.deliver import LaneClaim, claim_lane, settle_part_and_delivery
+from gateway.service.expire import forget
 from gateway.service.mail_reports import MOST_RETURNED, take_report
 from gateway.service.parts import PartClaim, claim_part
-from gateway.service.suppress import suppressed
+from gateway.service.people import attach_contact
+from gateway.service.suppress import BOUNCES_KEPT, suppressed
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import ORGANIZATION, OUR_MAILBOX, THEIR_MAILBOX, arrive, mail, rows
@@ -105,3 +108,43 @@ async def test_what_came_back_long_ago_does_not_count(store: MovableStore) -> No
         await store.write(take_report, report(ReportKind.RETURNED, "4.2.2", delivery_id=delivery["id"]))
         store.advance(2 * 86_400)
     assert not await silenced(store)
+
+
+async def test_what_came_back_long_ago_is_tried_again(store: MovableStore) -> None:
+    _, delivery = await sent(store)
+    await store.write(take_report, report(ReportKind.BAD_ADDRESS, "5.1.1", delivery_id=delivery["id"]))
+    store.advance(BOUNCES_KEPT / 1_000_000 - 60)
+    await store.write(forget)
+    assert await silenced(store)
+    store.advance(120)
+    await store.write(forget)
+    assert not await silenced(store)
+
+
+async def test_a_complaint_holds_for_ever(store: MovableStore) -> None:
+    _, delivery = await sent(store)
+    await store.write(take_report, report(ReportKind.COMPLAINT, delivery_id=delivery["id"]))
+    store.advance(BOUNCES_KEPT / 1_000_000 + 60)
+    await store.write(forget)
+    await arrive(store, mail("me again"))
+    assert await silenced(store)
+
+
+@pytest.mark.parametrize(("auth", "silent"), [(SenderAuth.VERIFIED, False), (SenderAuth.UNVERIFIED, True)])
+async def test_who_writes_from_an_address_takes_mail_there(
+    store: MovableStore, auth: SenderAuth, silent: bool
+) -> None:
+    _, delivery = await sent(store)
+    await store.write(take_report, report(ReportKind.BAD_ADDRESS, "5.2.1", delivery_id=delivery["id"]))
+    await arrive(store, mail("It works again.", auth=auth))
+    assert await silenced(store) is silent
+
+
+async def test_one_dead_mailbox_says_nothing_of_its_persons_other_one(store: MovableStore) -> None:
+    first = await arrive(store, mail())
+    other = Address(ContactKind.EMAIL, "ada@work.example")
+    await store.write(attach_contact, ORGANIZATION, first.end_user_id, other, "operator")
+    _, delivery = await sent(store)
+    await store.write(take_report, report(ReportKind.BAD_ADDRESS, "5.1.1", delivery_id=delivery["id"]))
+    assert await silenced(store)
+    assert not await store.read(suppressed, ORGANIZATION, Channel.EMAIL, OUR_MAILBOX, other.value)

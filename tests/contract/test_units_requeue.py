@@ -1,14 +1,17 @@
 """Dead letters: looked up by the beginning of an id, requeued once, and only where that can be done."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from gateway.domain.delivery import DeliveryState, Failure, Part, PartText, Refused
 from gateway.domain.errors import ErrorCode
 from gateway.domain.ids import new_id
+from gateway.domain.message import InboundAttachment, Role
 from gateway.domain.ports import Store
 from gateway.domain.turn import NotNow
+from gateway.service.accept import accept
 from gateway.service.close import close
 from gateway.service.dead import MAX_BODY, bury, letter, letters_like, open_letters, settle
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
@@ -18,7 +21,7 @@ from gateway.service.requeue import CannotRequeue, requeue
 from gateway.service.respond import fail_turn
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
-from tests.contract.scene import PARTITIONS, answer, arrive, claimed, rows, sms, texts_of
+from tests.contract.scene import PARTITIONS, ROUTE, answer, arrive, claimed, rows, sms, texts_of
 
 
 async def only_letter(store: Store) -> str:
@@ -218,3 +221,16 @@ async def test_letters_are_found_by_how_their_ids_begin(store: MovableStore) -> 
     assert len(await store.read(letters_like, letter_id[:3])) == 2
     with pytest.raises(ValueError, match="base 16"):
         await store.read(letters_like, "xyz")
+
+
+async def test_a_mail_that_cannot_be_read_is_a_letter_for_a_person(store: MovableStore) -> None:
+    original = InboundAttachment(id=new_id(), media_type="message/rfc822", source="kept elsewhere")
+    unread = replace(scene.mail(""), role=Role.SYSTEM_EVENT, unreadable=True, original=original)
+    accepted = await store.write(accept, unread, ROUTE)
+    assert (await store.write(accept, unread, ROUTE)).duplicate
+    (found,) = await store.read(open_letters, 10)
+    assert found.queue == "inbound.email"
+    assert found.conversation_id == accepted.conversation_id
+    assert f"/v1/attachments/{original.id}" in found.reason
+    with pytest.raises(CannotRequeue, match="look at it as it came"):
+        await store.write(requeue, found.id, PARTITIONS)

@@ -62,7 +62,9 @@ class Accepting:
         return channel is Channel.EMAIL and address in ("support@example.org", "sales@example.org")
 
 
-async def keep(content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+async def keep(
+    content: bytes, *, media_type: str, name: str | None, whole: bool = False
+) -> InboundAttachment:
     """An attachment store that forgets."""
     return InboundAttachment(
         id=new_id(), media_type=media_type, size=len(content), name=name, sha256="0" * 64

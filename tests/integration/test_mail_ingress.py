@@ -10,6 +10,7 @@ import pytest
 from aiosmtplib import SMTPDataError, SMTPRecipientsRefused
 
 from channels.email.auth.sender import BelieveAll, SenderCheck
+from channels.email.intake import NOBODY
 from channels.email.session import SessionLimits
 from gateway.domain.errors import Unavailable
 from gateway.domain.ids import new_id
@@ -116,6 +117,19 @@ async def test_a_reply_address_names_the_conversation(start: Start) -> None:
     [message] = server.accept.messages
     assert (message.recipient, message.conversation_id) == ("support@example.org", conversation_id)
     assert message.sender_auth is SenderAuth.REPLY_TOKEN
+
+
+async def test_a_mail_of_which_nothing_can_be_read_is_kept_for_a_person(start: Start) -> None:
+    server = await start()
+    unreadable = "X: y\r\n" * 60_000 + "\r\nHello"
+    assert await server.send(unreadable) == "2.0.0 accepted as id1"
+    assert await server.send(unreadable, sender="") == "2.0.0 accepted as id2"
+    first, second = server.accept.messages
+    assert (first.unreadable, first.role, first.sender) == (True, Role.SYSTEM_EVENT, "ana@example.com")
+    assert (second.unreadable, second.sender) == (True, NOBODY)
+    assert first.original is not None
+    await server.send(MAIL)
+    assert not server.accept.messages[-1].unreadable
 
 
 @pytest.mark.parametrize(("theirs", "made_at"), [("eve@example.com", NOW), ("ana@example.com", NOW - 10**15)])

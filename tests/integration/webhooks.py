@@ -66,7 +66,9 @@ class Core:
             raise self.failure
         self.receipts.append(receipt)
 
-    async def keep(self, content: bytes, *, media_type: str, name: str | None) -> InboundAttachment:
+    async def keep(
+        self, content: bytes, *, media_type: str, name: str | None, whole: bool = False
+    ) -> InboundAttachment:
         """KeepAttachment: Twilio sends no bytes."""
         raise NotImplementedError
 

@@ -1,9 +1,11 @@
 """Mail that routes of Mailgun forward (documentation.mailgun.com: "Routes", "Securing Webhooks").
 
 Its signature covers a timestamp and a token, not the mail: whoever has seen one request could put another
-mail under it. So a token counts once in each process, and for as long only as Mailgun itself comes again.
+mail under it. So a token belongs to the mail it came with first, and counts only while Mailgun itself may
+come again. All processes know it; while the database is away, each by itself.
 """
 
+import hashlib
 import hmac
 from collections import OrderedDict
 from typing import Final
@@ -20,6 +22,8 @@ from channels.email.intake import MailIntake
 from channels.email.mime import read_mail
 from channels.webhooks import FORM_TYPE, invalid, malformed, read_body, unproven, webhook
 from gateway.domain.clock import SECOND, Clock
+from gateway.domain.errors import Unavailable
+from gateway.domain.ports import BindToken
 
 PROVIDER: Final = "mailgun"
 PATHS: Final = ("/webhooks/mail/mailgun", "/webhooks/mail/mailgun/mime")
@@ -33,38 +37,41 @@ _WANTED: Final = frozenset({"timestamp", "token", "signature", "sender", "recipi
 
 
 class SeenTokens:
-    """Tokens of requests that were taken, the newest so many."""
+    """The tokens of this process, the newest so many, before those of all."""
 
-    def __init__(self) -> None:
-        self._seen: OrderedDict[str, None] = OrderedDict()
+    def __init__(self, bind: BindToken) -> None:
+        self._bind = bind
+        self._seen: OrderedDict[str, str] = OrderedDict()
 
-    def __contains__(self, token: str) -> bool:
-        return token in self._seen
-
-    def add(self, token: str) -> None:
-        """Remember one, and forget the oldest where there are too many."""
-        self._seen[token] = None
+    async def belongs(self, token: str, content: bytes) -> bool:
+        """Whether a token came with this content, or with none before."""
+        digest = hashlib.sha256(content).hexdigest()
+        if self._seen.setdefault(token, digest) != digest:
+            return False
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
+        try:
+            return await self._bind(PROVIDER, token, digest)
+        except Unavailable:  # it is taken by the spool, or not at all
+            return True
 
 
-def mailgun_routes(intake: MailIntake, signing_key: str, clock: Clock) -> list[Route]:
+def mailgun_routes(intake: MailIntake, signing_key: str, clock: Clock, bind: BindToken) -> list[Route]:
     """The webhook, with and without `/mime`, to be mounted on the public surface."""
-    seen = SeenTokens()
+    seen = SeenTokens(bind)
 
     async def inbound(request: Request) -> Response:
         fields = await read_fields(request)
         token = _prove(fields, signing_key, clock.now() // SECOND)
-        if token in seen:
-            raise unproven(PROVIDER, "replayed")
         raw = fields.get("body-mime", b"")
         if not raw:
             raise invalid("body-mime is missing: the route must forward to a URL that ends in /mime.")
+        recipient, sender = fields.get("recipient", b""), fields.get("sender", b"")
+        if not await seen.belongs(token, b"\0".join((recipient, sender, raw))):
+            raise unproven(PROVIDER, "replayed")
         arrival = MailArrival(raw=raw, mail_from=_text(fields, "sender"))
         recipients = [box.strip() for box in _text(fields, "recipient").split(",")]
-        response = await hand_over(intake, arrival, recipients, PROVIDER)
-        seen.add(token)
-        return response
+        return await hand_over(intake, arrival, recipients, PROVIDER)
 
     return [Route(path, webhook(inbound), methods=["POST"]) for path in PATHS]
 

@@ -1,0 +1,28 @@
+-- name: token_bind
+-- The content a token came with first.
+INSERT INTO webhook_tokens (provider, token, digest, created_at) VALUES (:provider, :token, :digest, {now})
+ON CONFLICT (provider, token) DO UPDATE SET token = webhook_tokens.token
+RETURNING digest
+
+-- name: tokens_forget @sqlite
+DELETE FROM webhook_tokens WHERE rowid IN (
+    SELECT rowid FROM webhook_tokens WHERE created_at < {now} - :age ORDER BY created_at LIMIT 200)
+
+-- name: tokens_forget @postgres
+DELETE FROM webhook_tokens WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM webhook_tokens WHERE created_at < {now} - :age ORDER BY created_at LIMIT 200))
+
+-- name: unproven_mail_count
+-- One more; how many in this hour.
+INSERT INTO unproven_mail (organization_id, domain, hour, mails)
+VALUES (:organization_id, :domain, {now} / :hour, 1)
+ON CONFLICT (organization_id, domain, hour) DO UPDATE SET mails = unproven_mail.mails + 1
+RETURNING mails
+
+-- name: unproven_mail_forget @sqlite
+DELETE FROM unproven_mail WHERE rowid IN (
+    SELECT rowid FROM unproven_mail WHERE hour < {now} / :hour - 1 ORDER BY hour LIMIT 200)
+
+-- name: unproven_mail_forget @postgres
+DELETE FROM unproven_mail WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM unproven_mail WHERE hour < {now} / :hour - 1 ORDER BY hour LIMIT 200))
