@@ -217,10 +217,13 @@ class Deployment:
 
 
 @asynccontextmanager
-async def embedded(directory: Path, world: World) -> AsyncIterator[Deployment]:
-    """Everything in one process over SQLite, started."""
+async def embedded(
+    directory: Path, world: World, *, config: str = CONFIG, **settings: str
+) -> AsyncIterator[Deployment]:
+    """Everything in one process over SQLite, started; `settings`: more of its environment."""
     http, smtp = free_ports(2)
-    deployment = _deployment(directory, world, public_port=http)
+    deployment = _deployment(directory, world, public_port=http, settings=settings)
+    (directory / "gateway.toml").write_text(config)
     deployment.urls, deployment.smtp_port = [f"http://{HOST}:{http}"], smtp
     deployment.add(
         "dev",

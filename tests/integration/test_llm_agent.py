@@ -179,11 +179,15 @@ async def test_a_policy_parks_the_turn_and_the_decision_finishes_it(tmp_path: Pa
         )
         assert shop.refunds == []
         decided = {"state": last_state(steps), "approval": decision(wanted.tool_call_id, "approve")}
-        resumed = reply_of(await steps_of(agent, turn.model_copy(update=decided)))
+        after = await steps_of(agent, turn.model_copy(update=decided))
+        resumed = reply_of(after)
+        update = {**decided, "state": last_state(after)}
+        again = reply_of(await steps_of(agent, turn.model_copy(update=update)))
+        assert again.messages[0].tool_calls == resumed.messages[0].tool_calls
     assert resumed.text == "You get it back."
     assert resumed.messages[0].tool_calls[0].output == {"refunded": 17}
     assert [order for order, _ in shop.refunds] == ["17"]
-    assert len(model.requests) == 2
+    assert len(model.requests) == 3
 
 
 async def test_a_refusal_is_told_to_the_model_where_the_conversation_goes_on(tmp_path: Path) -> None:

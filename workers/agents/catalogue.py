@@ -14,6 +14,7 @@ from gateway.settings.agents import AgentConfig, AgentDefinition
 from workers.agents.demo import DemoAgent
 from workers.agents.http import HttpAgent, HttpAgents
 from workers.agents.llm.agent import LlmAgent
+from workers.agents.policed import PolicedAgent
 from workers.agents.policies import CallPolicies, load_policies
 from workers.agents.python import PythonAgent
 from workers.agents.tools.toolbox import tools_of
@@ -45,6 +46,13 @@ def build_agent(agent: AgentConfig, http: HttpAgents) -> ServedAgent:
 
 
 def _agent_of(definition: AgentDefinition, http: HttpAgents) -> Agent:
+    agent = _unpoliced(definition, http)
+    on_input = load_policies(definition.policies, PolicyPoint.INPUT)
+    on_reply = load_policies(definition.policies, PolicyPoint.REPLY)
+    return PolicedAgent(agent, on_input, on_reply) if on_input or on_reply else agent
+
+
+def _unpoliced(definition: AgentDefinition, http: HttpAgents) -> Agent:
     match definition:
         case settings.DemoAgent():
             return DemoAgent(tuple(definition.transfers))
@@ -54,7 +62,7 @@ def _agent_of(definition: AgentDefinition, http: HttpAgents) -> Agent:
             return PythonAgent(definition.target)
         case settings.LlmAgent():
             calls = load_policies(definition.policies, PolicyPoint.TOOL_CALL)
-            return LlmAgent(definition, tools_of(definition), CallPolicies(calls), http)
+            return LlmAgent(definition, tools_of(definition, http), CallPolicies(calls), http)
         case _:
             raise settings.SettingsError([f'kind = "{definition.kind}" arrives with a later version'])
 

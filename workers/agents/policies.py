@@ -14,7 +14,7 @@ from gateway.settings import PolicyConfig
 from gateway.settings.policies import ANY_TOOL
 from workers.agents.targets import load_function
 
-MATCH_SECONDS = 1.0
+MATCH_SECONDS = 0.25
 """A pattern that takes longer counts as one that matches: who writes slow texts must not slip through."""
 
 Hook = Callable[..., bool | Awaitable[bool]]

@@ -129,13 +129,14 @@ class _Turn:
     def _again(self) -> Iterator[AgentStep]:
         """What an earlier attempt said and did, but for what is on stored messages already."""
         said = self._state.said(self._turn.approval)
-        for message in self._state.messages[said.responses :]:
+        for place, message in enumerate(self._state.messages):
             if not isinstance(message, ModelResponse):
                 continue
-            for part in message.parts:
-                if isinstance(part, TextPart) and part.content:
-                    yield self._delta(part.content, new=True)
-            yield _usage(message)
+            if place >= said.responses:
+                for part in message.parts:
+                    if isinstance(part, TextPart) and part.content:
+                        yield self._delta(part.content, new=True)
+                yield _usage(message)
             for part in message.parts:
                 if isinstance(part, ToolCallPart):
                     yield from self._calls.told(part, said.told)
