@@ -20,6 +20,7 @@ from gateway.service.call_intents import lose_overdue
 from gateway.service.due import AT_ONCE, due_lanes, due_turns
 from gateway.service.erase import erase_step
 from gateway.service.expire import (
+    OVERDUE_AT_ONCE,
     expire_idle,
     forget,
     overdue_approvals,
@@ -35,7 +36,7 @@ RING_AGAIN_SECONDS = 15
 """How old a bell must be before it is rung again."""
 
 RING_STEPS = 50
-"""Units of work that one look spends on bells of a kind."""
+"""Units of work that one look spends on bells of a kind, or on what is overdue."""
 
 STEPS = 500
 """Units of work that one look spends on what is to be deleted."""
@@ -62,25 +63,30 @@ def timers(
     closer = Closer(store, summarise)
     old = RING_AGAIN_SECONDS * SECOND
     return (
-        Timer("turns", 5, lambda: _all_due(lambda: store.write(due_turns, old, partitions))),
-        Timer("lanes", 5, lambda: _all_due(lambda: store.write(due_lanes, old))),
-        Timer("approvals", 1, lambda: store.write(overdue_approvals, partitions)),
-        Timer("handoffs", 1, lambda: store.write(overdue_handoffs, fallbacks, partitions)),
+        Timer("turns", 5, lambda: _all_due(AT_ONCE, lambda: store.write(due_turns, old, partitions))),
+        Timer("lanes", 5, lambda: _all_due(AT_ONCE, lambda: store.write(due_lanes, old))),
+        Timer("approvals", 1, lambda: overdue(lambda: store.write(overdue_approvals, partitions))),
+        Timer("handoffs", 1, lambda: overdue(lambda: store.write(overdue_handoffs, fallbacks, partitions))),
         Timer("hosts", 1, lambda: store.write(lose_overdue)),
         Timer("closings", 1, closer.look),
         Timer("erasures", 1, lambda: erase_all(store, partitions)),
         Timer("retention", 30, lambda: retire_all(store)),
-        Timer("idle", 30, lambda: store.write(expire_idle, partitions)),
+        Timer("idle", 30, lambda: overdue(lambda: store.write(expire_idle, partitions))),
         Timer("receipts", 60, lambda: close_all_unconfirmed(store)),
         Timer("age", 600, lambda: store.write(forget)),
     )
 
 
-async def _all_due(look: Callable[[], Awaitable[int]]) -> None:
-    """Ring for all that is due, in bounded steps: after an outage, or a pause, it may be much."""
+async def _all_due(at_once: int, look: Callable[[], Awaitable[int]]) -> None:
+    """All that is due, in bounded steps: after an outage, or a pause, it may be much."""
     for _ in range(RING_STEPS):
-        if await look() < AT_ONCE:
+        if await look() < at_once:
             return
+
+
+async def overdue(look: Callable[[], Awaitable[int]]) -> None:
+    """All whose time has come, also while everything was down. Where others look, too, they share it."""
+    await _all_due(OVERDUE_AT_ONCE, look)
 
 
 async def retire_all(store: Store) -> int:
@@ -146,4 +152,10 @@ class Timers:
                 _log.warning(
                     "a timer could not look",
                     extra={"action": "timer.failed", "timer": timer.name, "reason": error.message},
+                )
+            except Exception as error:
+                # a fault of ours: the next look may go well, and the text of it may quote what a person wrote
+                _log.error(
+                    "a timer failed",
+                    extra={"action": "timer.failed", "timer": timer.name, "error": type(error).__name__},
                 )

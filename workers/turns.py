@@ -155,7 +155,7 @@ class TurnWorker:
 
     async def _finish(self, claim: Claim) -> Finished:
         reach(CrashPoint.TURN_CLAIMED)
-        if claim.shown and claim.has_api_input:
+        if claim.shown and claim.tells_caller:
             reason = "the reply was interrupted after part of it was shown"
             return await self._fail(claim, ErrorCode.TURN_INTERRUPTED, reason)
         if claim.attempt > ATTEMPTS:
@@ -250,7 +250,7 @@ class TurnWorker:
                 "reason": reason,
             },
         )
-        if claim.has_api_input or claim.attempt >= ATTEMPTS:
+        if claim.tells_caller or claim.attempt >= ATTEMPTS:
             return await self._fail(claim, error, reason)
         delay = backoff(claim.attempt)
         await self._store.write(postpone_turn, claim, delay)

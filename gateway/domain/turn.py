@@ -97,9 +97,12 @@ class Claim:
     """A listener has seen text of an earlier attempt: another's must not follow it."""
 
     @property
-    def has_api_input(self) -> bool:
-        """A failed API turn is not run again by itself."""
-        return any(i.kind is InputKind.API for i in self.inputs)
+    def tells_caller(self) -> bool:
+        """Somebody waits on a connection for this turn's answer or failure: it is not tried again by itself.
+
+        One that goes on after a decision has answered its caller long ago.
+        """
+        return self.request.approval is None and any(i.kind is InputKind.API for i in self.inputs)
 
     @property
     def listeners(self) -> tuple[TurnInput, ...]:

@@ -60,6 +60,7 @@ async def park(tx: Tx, claim: Claim, reply: Reply, seqs: tuple[int, ...]) -> Non
         message_seqs=pack(seqs),
     )
     approval_id = new_id()
+    await tx.one("approvals_in_order", organization_id=claim.conversation.organization_id)
     await tx.run(
         "approval_insert",
         id=approval_id,

@@ -28,6 +28,8 @@ RECEIPTS_KEPT = 30 * _DAY
 """How long a provider's message is known as a duplicate, µs."""
 WEBHOOKS_KEPT = 30 * _DAY
 """How long it is known what a webhook endpoint was told, µs."""
+OVERDUE_AT_ONCE = 25
+"""The most of a kind that one unit decides, gives back or expires."""
 WORKERS_KEPT = _DAY
 """How long the row of a dead worker is kept, µs."""
 
@@ -35,7 +37,7 @@ WORKERS_KEPT = _DAY
 async def overdue_approvals(tx: Tx, partitions: int) -> int:
     """Decide what nobody has decided in time; how many."""
     decided = 0
-    for row in await tx.all("approvals_overdue"):
+    for row in await tx.all("approvals_overdue", limit=OVERDUE_AT_ONCE):
         timeout = Resolution(decision=Decision.TIMEOUT, decided_by=Decision.TIMEOUT.value)
         try:
             await resolve_approval(tx, row["organization_id"], row["id"], timeout, partitions)
@@ -50,7 +52,7 @@ async def overdue_approvals(tx: Tx, partitions: int) -> int:
 async def overdue_handoffs(tx: Tx, fallbacks: Callable[[Conversation], Fallbacks], partitions: int) -> int:
     """Give back, or close, what nobody took over in time, and say what is configured for that; how many."""
     ended = 0
-    for row in await tx.all("handoffs_overdue"):
+    for row in await tx.all("handoffs_overdue", limit=OVERDUE_AT_ONCE):
         found = await tx.one(
             "conversation_lock", organization_id=row["organization_id"], id=row["conversation_id"]
         )
@@ -75,7 +77,7 @@ async def overdue_handoffs(tx: Tx, fallbacks: Callable[[Conversation], Fallbacks
 async def expire_idle(tx: Tx, partitions: int) -> int:
     """Expire conversations that have been silent for too long; how many."""
     expired = 0
-    for found in await tx.all("conversations_idle"):
+    for found in await tx.all("conversations_idle", limit=OVERDUE_AT_ONCE):
         row = await tx.one("conversation_lock_idle", id=found["id"])
         if row is not None:
             await end(tx, conversation_of(row), Ending(Status.EXPIRED, Cause.IDLE, "idle"), partitions)

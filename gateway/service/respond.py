@@ -303,7 +303,7 @@ async def fail_turn(
     row = await _commit(tx, claim, claim.conversation.status, added=0, events=0)
     await _settle_inputs(tx, claim)
     seqs = await _seqs(tx, claim)
-    state = TurnState.FAILED if claim.has_api_input else TurnState.DEAD
+    state = TurnState.FAILED if claim.tells_caller else TurnState.DEAD
     await tx.later(
         "turn_finish",
         id=claim.turn_id,

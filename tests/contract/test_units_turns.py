@@ -197,7 +197,7 @@ async def test_an_api_input_is_a_turn_alone_and_stands_next_to_its_answer(store:
     assert (await conversation(store, conversation_id))["message_count"] == 0
     first = await claimed(store, conversation_id)
     assert (texts_of(first.request), first.turn_id) == (["one"], said[0].turn_id)
-    assert first.has_api_input
+    assert first.tells_caller
     assert [i.message_id for i in first.listeners] == [said[0].message_id]
     assert (await answer(store, first, "to one")).more
     second = await store.write(next_turn, first.lease)

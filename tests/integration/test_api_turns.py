@@ -1,12 +1,10 @@
-"""Turns over HTTP: whole and streamed, transcript and poll, handoff and approval, repeated requests."""
+"""Turns over HTTP: whole and streamed, transcript and poll, handoff, repeated requests."""
 
 import asyncio
 from pathlib import Path
 from typing import Any
 
 from gateway.domain.ports import Tx
-from gateway.service.keys import create_key
-from gateway.settings import KeyRole
 from tests.integration.api import V2, Api, Reply, gateway
 from tests.integration.api_agents import Steering, reset
 
@@ -355,38 +353,6 @@ async def test_operators_work_on_the_list_of_handoffs(any_api: Api) -> None:
     settled = await any_api.post(f"/v1/hitl/handoffs/{again['id']}/resolve")
     assert (settled.json["status"], settled.json["assignee"]) == ("resolved", "Root")
     assert (await any_api.get(path)).json["status"] == "closed"
-
-
-async def test_an_approval_needs_its_role_and_is_decided_once(any_api: Api) -> None:
-    path = await any_api.conversation()
-    parked = (await any_api.turn(path, "pay")).json
-    assert (parked["path"], parked["session_status"]) == ("approval", "awaiting_approval")
-    desk = any_api.as_("desk")
-    approval = (await desk.get("/v1/hitl/approvals?status=pending")).json["items"][0]
-    assert approval.keys() == {
-        *("id", "organization_id", "conversation_id", "turn_id", "subject_kind", "subject_ref", "payload"),
-        *("approver_role", "status", "suspend_message", "decision", "decided_by", "decided_at", "note"),
-        *("timeout_at", "created_at"),
-    }
-    assert (approval["turn_id"], approval["subject_ref"]) == (parked["turn_id"], "pay")
-    resolve = f"{path}/approvals/{approval['id']}/resolve"
-    reject = {"decision": "reject", "note": "no"}
-    assert (await desk.post(resolve, reject)).error == (403, "approver_role_required")
-    elsewhere = f"{await any_api.conversation()}/approvals/{approval['id']}/resolve"
-    assert (await any_api.post(elsewhere, reject)).error == (404, "not_found")
-    assert (await any_api.post(resolve, {"decision": "perhaps"})).error == (422, "validation_error")
-    _, key = await any_api.app.store.write(create_key, "Here", "Ann", KeyRole.OPERATOR, ("cashier",))
-    decided = await any_api.as_(key).post(resolve, reject)
-    assert decided.status == 200
-    assert {name: decided.json[name] for name in ("status", "decision", "decided_by", "note")} == {
-        "status": "rejected",
-        "decision": "reject",
-        "decided_by": "Ann",
-        "note": "no",
-    }
-    assert (await any_api.post(resolve, reject)).error == (409, "already_resolved")
-    assert (await any_api.get(path)).json["status"] == "closed"
-    assert (await desk.get(f"/v1/hitl/approvals/{approval['id']}")).json == decided.json
 
 
 def keyed(key: str) -> dict[str, dict[str, str]]:

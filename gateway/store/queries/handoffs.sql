@@ -21,7 +21,7 @@ UPDATE handoffs SET timeout_at = {now} + :timeout WHERE conversation_id = :conve
 -- name: handoffs_overdue
 -- Nobody has taken them.
 SELECT id, organization_id, conversation_id FROM handoffs
-WHERE status = 'requested' AND timeout_at <= {now} ORDER BY timeout_at LIMIT 50
+WHERE status = 'requested' AND timeout_at <= {now} ORDER BY timeout_at LIMIT :limit
 
 -- name: handoff_time_out
 -- No row where somebody was faster.
@@ -33,6 +33,15 @@ RETURNING id
 UPDATE handoffs SET status = 'cancelled', resolved_at = {now}
 WHERE conversation_id = :conversation_id AND resolved_at IS NULL
 RETURNING id
+
+-- name: approvals_in_order @sqlite
+SELECT :organization_id AS organization_id
+
+-- name: approvals_in_order @postgres
+-- An organisation's approvals are created one after the other, held to the commit: the list is read on from
+-- its last row, and what committed late under an earlier time would never be seen.
+SELECT CAST(:organization_id AS uuid) AS organization_id
+FROM (SELECT pg_advisory_xact_lock(hashtextextended(CAST(CAST(:organization_id AS uuid) AS text), 3))) AS held
 
 -- name: approval_insert
 INSERT INTO approvals (id, organization_id, conversation_id, turn_id, subject_kind, subject_ref, payload,
@@ -60,7 +69,7 @@ RETURNING id
 
 -- name: approvals_overdue
 SELECT id, organization_id, conversation_id FROM approvals
-WHERE status = 'pending' AND timeout_at <= {now} ORDER BY timeout_at LIMIT 100
+WHERE status = 'pending' AND timeout_at <= {now} ORDER BY timeout_at LIMIT :limit
 
 -- name: handoff_by_id
 SELECT * FROM handoffs WHERE organization_id = :organization_id AND id = :id

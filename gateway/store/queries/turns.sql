@@ -167,7 +167,7 @@ SELECT * FROM turns WHERE id = :id
 
 -- name: turn_shown
 -- A listener has shown something of this attempt: it must never see another's.
-UPDATE turns SET shown = TRUE WHERE id = :id AND fence = :fence
+UPDATE turns SET shown = TRUE WHERE id = :id AND fence = :fence AND state = 'running'
 
 -- name: turn_of_message
 -- The turn that answers a message, whether it runs or is over.
@@ -196,8 +196,10 @@ UPDATE turns SET
 WHERE id = :id AND finished_at IS NULL
 
 -- name: turn_park
--- The turn waits for a decision; how far its agent came is kept already.
-UPDATE turns SET state = 'parked', path = 'approval', decision_source = 'policy', text = :text,
+-- The turn waits for a decision; how far its agent came is kept already. What was said is stored and shown: it
+-- is no failed attempt, and what follows is no other version of it.
+UPDATE turns SET state = 'parked', attempt = 0, shown = FALSE,
+    path = 'approval', decision_source = 'policy', text = :text,
     message_seqs = :message_seqs, session_status = 'awaiting_approval'
 WHERE id = :id AND finished_at IS NULL
 

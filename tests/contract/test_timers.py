@@ -1,0 +1,86 @@
+"""What time brings about: once, whoever looks, also when everything was down and much is overdue."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from gateway.domain.fallback import NO_FALLBACKS
+from gateway.domain.ports import Store
+from gateway.domain.turn import Path
+from gateway.service.expire import OVERDUE_AT_ONCE
+from tests.contract import scene
+from tests.contract.conftest import MovableStore
+from tests.contract.scene import PARTITIONS, answer, arrive, claimed, conversation, rows, sms
+from workers.timers import Timer, Timers, timers
+
+MANY = 2 * OVERDUE_AT_ONCE + 3
+
+
+def look(store: Store, name: str) -> Callable[[], Awaitable[object]]:
+    """One look of a timer of the gateway."""
+    (timer,) = [t for t in timers(store, PARTITIONS, lambda _: NO_FALLBACKS) if t.name == name]
+    return timer.look
+
+
+async def parked(store: Store, count: int) -> list[str]:
+    """Conversations that wait for decisions of a minute."""
+    found = []
+    for number in range(count):
+        accepted = await arrive(store, sms("refund", sender=f"+1415555{number:04}"))
+        claim = await claimed(store, accepted.conversation_id)
+        await answer(store, claim, path=Path.APPROVAL, approval={**scene.APPROVAL, "timeout_seconds": 60})
+        found.append(accepted.conversation_id)
+    return found
+
+
+async def test_many_looks_decide_all_that_is_overdue_and_each_once(store: MovableStore) -> None:
+    conversations = await parked(store, MANY)
+    await look(store, "approvals")()
+    assert (await conversation(store, conversations[0]))["status"] == "awaiting_approval"
+    store.advance(3600)  # everything was down
+    await asyncio.gather(*(look(store, "approvals")() for _ in range(4)))
+    for conversation_id in conversations:
+        (approval,) = await rows(store, "test_approvals", id=conversation_id)
+        assert (approval["status"], approval["decided_by"]) == ("timed_out", "timeout")
+        row = await conversation(store, conversation_id)
+        assert (row["status"], row["message_count"]) == ("closed", 3)  # the safe message is said once
+    await scene.consistent(store, conversations[0])
+
+
+async def test_one_look_expires_all_that_is_idle(store: MovableStore) -> None:
+    conversations = [await scene.api_conversation(store) for _ in range(MANY)]
+    store.advance(2 * 3600)
+    await look(store, "idle")()
+    assert {(await conversation(store, c))["status"] for c in conversations} == {"expired"}
+
+
+def test_what_is_due_to_the_second_is_looked_for_each_second() -> None:
+    """± 2 s: at most one between two looks, and one for the look."""
+    every = {timer.name: timer.every for timer in timers(_no_store(), PARTITIONS, lambda _: NO_FALLBACKS)}
+    assert {every[name] for name in ("approvals", "handoffs", "closings")} == {1}
+
+
+def _no_store() -> Store:
+    return MovableStore.__new__(MovableStore)
+
+
+async def test_a_timer_that_fails_looks_again(caplog: pytest.LogCaptureFixture) -> None:
+    looked = 0
+    again = asyncio.Event()
+
+    async def fail() -> None:
+        nonlocal looked
+        looked += 1
+        if looked > 1:
+            again.set()
+        raise RuntimeError("what a person wrote")
+
+    running = Timers([Timer("broken", 0.001, fail)])
+    with caplog.at_level(logging.ERROR):
+        await running.start()
+        await asyncio.wait_for(again.wait(), 10)
+        await running.stop()
+    assert "what a person wrote" not in caplog.text
+    assert {record.__dict__["action"] for record in caplog.records} == {"timer.failed"}
