@@ -26,22 +26,25 @@ DOCUMENTED_PARAMS = (
     ("To", "+18005551212"),
 )
 
+# What URLs and fields are made of, as Twilio and those who imitate it send them.
+SCHEMES = ["https", "http", "wss", "ws", "HTTPS"]
+HOSTS = ["example.com", "EXAMPLE.com", "127.0.0.1", "[::1]", "user:pw@example.com", "bücher.de"]
+PORTS = ["", "", ":443", ":80", ":8443", ":0", ":"]
+PATHS = ["", "/", "/webhooks/twilio/sms", "/a;b", "/a;", "/%C3%A9", "/é", "//x"]
+QUERIES = ["", "?", "?a=1&b=2", "?b=2&a=1", "?p=&q", "?x=%20y+z"]
+FRAGMENTS = ["", "", "#", "#rc=3&rp=all", "#a#b"]
+NAMES = ["Body", "From", "To", "MediaUrl2", "MediaUrl10", "NumMedia", "FromCity", "ä", ""]
+VALUES = ["", " ", "a", "b", "+15550100", "é", "e\u0301", "\r\n", "😀", "a b", "ß" * 40, "0"]
+
 _text = st.text(st.characters(codec="utf-8"), max_size=12)
-_names = st.one_of(st.sampled_from(["Body", "MediaUrl2", "MediaUrl10", "From", "", "ä"]), _text)
-_values = st.one_of(st.sampled_from(["", " ", "a", "b", "+15550100", "é", "é", "\r\n", "😀"]), _text)
+_names = st.one_of(st.sampled_from(NAMES), _text)
+_values = st.one_of(st.sampled_from(VALUES), _text)
 _params = st.lists(st.tuples(_names, _values), max_size=12).flatmap(
     lambda pairs: st.permutations(pairs + pairs[:2]).map(tuple)
 )
-_hosts = st.sampled_from(
-    ["example.com", "EXAMPLE.com", "127.0.0.1", "[::1]", "user:pw@example.com", "bücher.de"]
-)
-_ports = st.sampled_from(["", "", ":443", ":80", ":8443", ":0", ":"])
-_paths = st.sampled_from(["", "/", "/webhooks/twilio/sms", "/a;b", "/a;", "/%C3%A9", "/é", "//x"])
-_queries = st.sampled_from(["", "?", "?a=1&b=2", "?b=2&a=1", "?p=&q", "?x=%20y+z"])
-_fragments = st.sampled_from(["", "", "#", "#rc=3&rp=all", "#a#b"])
-_schemes = st.sampled_from(["https", "http", "wss", "ws", "HTTPS"])
 _urls = st.builds(
-    lambda s, *rest: f"{s}://{''.join(rest)}", _schemes, _hosts, _ports, _paths, _queries, _fragments
+    lambda scheme, *rest: f"{scheme}://{''.join(rest)}",
+    *map(st.sampled_from, (SCHEMES, HOSTS, PORTS, PATHS, QUERIES, FRAGMENTS)),
 )
 _tokens = st.sampled_from(["12345", "a" * 32, "tökén"])
 
@@ -68,7 +71,7 @@ def official(tokens: tuple[str, ...], url: str, params: tuple[tuple[str, str], .
 @example("https://e.x:443/", (), "12345", ("a" * 32, "12345"), "https://e.x/", False)
 @example("https://e.x/", (), "12345", ("12345",), "https://e.x:443/", False)
 @example("http://e.x/#rc=2", (("A", ""),), "12345", ("12345",), None, True)
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_verdict_is_the_official_one(
     url: str,
     params: tuple[tuple[str, str], ...],
@@ -80,29 +83,21 @@ def test_the_verdict_is_the_official_one(
     signed = tuple(pair for pair in params if pair[1]) if drop_blank else params
     signature = sign(token, signed_url or url, signed)
     expected = official(tokens, url, params, signature)
-    verdict = verify(tokens, url, params, signature)
-    if url.startswith("wss://"):
-        assert verdict >= expected  # we also try port 443 there, see below
-    else:
-        assert verdict is expected
+    assert agree(verify(tokens, url, params, signature), expected, url)
+
+
+def agree(verdict: bool, official: bool, url: str) -> bool:
+    """Ours is the official verdict; of wss we also try port 443 (see below)."""
+    return verdict >= official if url.startswith("wss://") else verdict is official
 
 
 def _request(dice: random.Random) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """A URL and form fields as Twilio and those who imitate it send them."""
-    url = "".join(
-        (
-            dice.choice(["https://", "http://"]),
-            dice.choice(["example.com", "EXAMPLE.com", "127.0.0.1", "bücher.de", "user:pw@example.com"]),
-            dice.choice(["", "", ":443", ":80", ":8443"]),
-            dice.choice(["/", "/webhooks/twilio/sms", "/a;b", "/%C3%A9", "/é", "//x"]),
-            dice.choice(["", "?a=1&b=2", "?b=2&a=1", "?p=&q", "?x=%20y+z"]),
-            dice.choice(["", "", "#rc=3&rp=all"]),
-        )
-    )
-    names = ["Body", "From", "To", "MediaUrl2", "MediaUrl10", "NumMedia", "FromCity", "ä", ""]
-    values = ["", " ", "+15550100", "é", "e\u0301", "\r\n", "😀", "a b", "ß" * 40, "0"]
-    params = [(dice.choice(names), dice.choice(values)) for _ in range(dice.randrange(12))]
-    return url, tuple(params + dice.sample(params, min(2, len(params))))
+    """A URL and form fields, some of them twice, in any order."""
+    rest = "".join(map(dice.choice, (HOSTS, PORTS, PATHS, QUERIES, FRAGMENTS)))
+    params = [(dice.choice(NAMES), dice.choice(VALUES)) for _ in range(dice.randrange(12))]
+    params += dice.sample(params, min(2, len(params)))
+    dice.shuffle(params)
+    return f"{dice.choice(SCHEMES)}://{rest}", tuple(params)
 
 
 def test_on_ten_thousand_requests_both_say_the_same() -> None:
@@ -114,15 +109,15 @@ def test_on_ten_thousand_requests_both_say_the_same() -> None:
         token = dice.choice([*tokens, "somebody else's"])
         signature = validator(token).compute_signature(urldefrag(url).url, MultiDict(params))
         if dice.random() < 0.3:
-            url, params = dice.choice([(_request(dice)[0], params), (url, params[1:]), (url + "&", params)])
+            url, params = dice.choice([(_request(dice)[0], params), (url, params[1:]), (url + "/x", params)])
         verdict = verify(tokens, url, params, signature)
-        assert verdict is official(tokens, url, params, signature), (url, params)
+        assert agree(verdict, official(tokens, url, params, signature), url), (url, params)
         proven += verdict
     assert 3000 < proven < 8000
 
 
 @given(url=_urls, params=_params, token=_tokens)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_signature_is_the_official_one(url: str, params: tuple[tuple[str, str], ...], token: str) -> None:
     expected = validator(token).compute_signature(urldefrag(url).url, MultiDict(params))
     assert sign(token, url, params) == expected
@@ -142,7 +137,7 @@ def test_the_signature_is_the_official_one(url: str, params: tuple[tuple[str, st
 @example("https://h/", [("\udc80", "")], "x", "t", b"")
 @example("https://h/", [], "é", "t", b"")
 @example("https://h/", [], "\udcff", "\udcff", b"")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_hostile_input_is_refused_without_an_exception(
     url: str, params: list[tuple[str, str]], signature: str, token: str, body: bytes
 ) -> None:
