@@ -259,7 +259,11 @@ def senders(
 
     def rules_of(address: str) -> PartRules:
         values = config().channel(Channel.SMS, address)
-        return PartRules(Limits(max_parts=values.max_parts), number_parts=values.number_parts)
+        return PartRules(
+            Limits(max_parts=values.max_parts),
+            number_parts=values.number_parts,
+            validity_seconds=int(values.validity.total_seconds()),
+        )
 
     async def bound(ids: Sequence[str]) -> set[str]:
         return await store.read(bound_ids, "twilio", ids)

@@ -251,12 +251,14 @@ class DeliveryWorker:
         """What became of an attempt whose outcome is open. None: it is sent again."""
         found = await look_up(sender, delivery, part, rules, self._age(part))
         if isinstance(found, LookAgain):
-            await self._wait(ref, delivery, rules, found.seconds)
+            await self._wait(ref, delivery, part, rules, found.seconds)
             raise _LaneWaitsError
         return None if isinstance(found, Missing) else found
 
-    async def _wait(self, ref: LaneRef, delivery: Delivery, rules: SendRules, seconds: float) -> None:
-        if rules.holds_lane:
+    async def _wait(
+        self, ref: LaneRef, delivery: Delivery, part: Part, rules: SendRules, seconds: float
+    ) -> None:
+        if rules.holds(self._held(part), seconds):
             await self._store.write(postpone_lane, ref, seconds)
         else:
             await self._store.write(put_aside, ref, delivery.id, seconds)
@@ -264,6 +266,10 @@ class DeliveryWorker:
     def _age(self, part: Part) -> float:
         """Seconds since the attempt's claim."""
         return (self._clock.now() - (part.claimed_at or 0)) / SECOND
+
+    def _held(self, part: Part) -> float:
+        """Seconds for which the part has held up what is behind it."""
+        return 0.0 if part.first_claimed_at is None else (self._clock.now() - part.first_claimed_at) / SECOND
 
     async def _not_taken(
         self, ref: LaneRef, delivery: Delivery, part: Part, outcome: Refused | OutcomeUnknown | GivenUp | None
@@ -322,7 +328,7 @@ class DeliveryWorker:
     async def _postpone(
         self, ref: LaneRef, delivery: Delivery, part: Part, state: PartState, code: str, seconds: float
     ) -> None:
-        if self._rules_of(delivery.channel, delivery.sender).holds_lane:
+        if self._rules_of(delivery.channel, delivery.sender).holds(self._held(part), seconds):
             await self._store.write(postpone_part, ref, part, state, error_code=code, delay_seconds=seconds)
         else:
             await self._store.write(put_part_aside, ref, part, state, error_code=code, delay_seconds=seconds)

@@ -44,7 +44,7 @@ async def look_up(
         return LookAgain(_LOOK_AGAIN)
     if found is None and age < looks[-1]:
         return LookAgain(next(look for look in looks if look > age) - age)
-    if rules.on_unknown is OnUnknown.GIVE_UP:
+    if rules.unknown(delivery) is OnUnknown.GIVE_UP:
         RECONCILED.labels(delivery.channel.value, "given_up").inc()
         return GivenUp()
     RECONCILED.labels(delivery.channel.value, "missing").inc()

@@ -14,6 +14,8 @@ class PartRules:
 
     limits: Limits = field(default_factory=Limits)
     number_parts: bool = True
+    validity_seconds: int = 600
+    """A part that has waited longer at its provider is stale, where the provider takes such a limit."""
 
 
 RulesOf = Callable[[str], PartRules]

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from channels.contract import Ingress
 from channels.twilio.addresses import canonical_sender, is_one_way, is_withheld
 from channels.twilio.credentials import TwilioCredentials
-from channels.twilio.errors import failure_in_callback, part_state
+from channels.twilio.errors import again, failure_in_callback, part_state
 from channels.twilio.requests import PROVIDER, SMS_PATH, SMS_STATUS_PATH, TwilioForm, proven_form, twiml
 from channels.webhooks import invalid, webhook
 from gateway.domain.attachment import media_type_of
@@ -93,6 +93,7 @@ def receipt(form: TwilioForm, *, delivery: str, part: str, attempt: str) -> Rece
         raw_status=status,
         error_code=known,
         failure=failure_in_callback(known) if state is PartState.FAILED and known else None,
+        again=again(known) if state is PartState.FAILED and known else None,
         delivery_id=delivery_id,
         part_index=_number(part) if delivery_id else None,
         attempt=_number(attempt) if delivery_id else None,

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from channels.contract import Ingress
 from channels.telnyx.credentials import TelnyxCredentials
-from channels.telnyx.errors import part_state
+from channels.telnyx.errors import FAILURES, LATE, part_state
 from channels.telnyx.events import (
     PATH,
     PROVIDER,
@@ -21,7 +21,7 @@ from channels.telnyx.events import (
 from channels.twilio.addresses import canonical_sender, is_withheld
 from channels.webhooks import invalid, webhook
 from gateway.domain.attachment import media_type_of
-from gateway.domain.delivery import PartState, Receipt
+from gateway.domain.delivery import Failure, PartState, Receipt
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, InboundAttachment, InboundMessage, SenderAuth
 
@@ -86,12 +86,15 @@ def receipt(payload: Payload) -> Receipt:
     delivery_id, part_index, attempt = reference_of(payload.webhook_url)
     state = part_state(status)
     failed = state is PartState.FAILED and payload.errors
+    code = payload.errors[0].code if failed else None
     return Receipt(
         provider=PROVIDER,
         provider_message_id=payload.id,
         state=state,
         raw_status=status,
-        error_code=payload.errors[0].code if failed else None,
+        error_code=code,
+        failure=FAILURES.get(code, Failure.PERMANENT) if code is not None else None,
+        again=LATE.get(code) if code is not None else None,
         delivery_id=delivery_id,
         part_index=part_index,
         attempt=attempt,

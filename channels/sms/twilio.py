@@ -16,8 +16,6 @@ from channels.twilio.requests import PROVIDER, SMS_RETRIES, SMS_STATUS_PATH
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, PartText, SendOutcome, Taken
 
-VALIDITY_SECONDS = 600
-"""A reply that waited longer in Twilio's queue is stale."""
 _SLACK = 5 * SECOND
 """Twilio dates messages in whole seconds of its own clock."""
 
@@ -49,7 +47,7 @@ class TwilioSms:
             sender=provider_address(delivery.sender),
             body=part.text,
             status_callback=f"{self._status_url}?{reference}{SMS_RETRIES}",
-            validity_seconds=VALIDITY_SECONDS,
+            validity_seconds=self._rules_of(delivery.sender).validity_seconds,
         )
         return await self._rest.create_message(message, timeout)
 

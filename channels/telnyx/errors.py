@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from gateway.domain.delivery import Failure, PartState
+from gateway.domain.delivery import Again, Failure, PartState
 
 
 def _all(failure: Failure, codes: Iterable[str]) -> dict[str, Failure]:
@@ -57,6 +57,19 @@ FAILURES: Final[Mapping[str, Failure]] = MappingProxyType(
     )
 )  # fmt: skip
 """Telnyx's error code → why the part was not taken, or (in events) not delivered."""
+
+LATE: Final[Mapping[str, Again]] = MappingProxyType(
+    {
+        "40002": Again(1800, 1),
+        "40006": Again(600, 2),
+        "40011": Again(300, 2),
+        "40016": Again(86_400, 1),
+        "40018": Again(86_400, 1),
+        "40318": Again(600, 2),
+        "40320": Again(600, 2),
+    }
+)
+"""A code in an event → when a text that did not arrive for it is sent once more, and how often."""
 
 _BY_HTTP_STATUS: Final = {
     401: Failure.CONFIGURATION,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from gateway.domain.delivery import Failure, PartState
+from gateway.domain.delivery import Again, Failure, PartState
 
 _P, _T, _C = Failure.PERMANENT, Failure.TRANSIENT, Failure.CONFIGURATION
 _BAD, _OUT, _NO = Failure.BAD_ADDRESS, Failure.OPTED_OUT, Failure.NOT_ALLOWED
@@ -24,6 +24,8 @@ class Meaning:
     text: str
     retry_after: float | None = None
     """Seconds, where the code itself says that it takes long."""
+    late_tries: int = 0
+    """How often a text that did not arrive for this is sent once more, `retry_after` later."""
 
 
 ERRORS: Final[Mapping[int, Meaning]] = MappingProxyType(
@@ -66,26 +68,26 @@ ERRORS: Final[Mapping[int, Meaning]] = MappingProxyType(
         63016: Meaning(_P, "outside the 24-hour window: a template is needed"),
         63024: Meaning(_P, "the recipient is not valid on the channel"),
         # of a callback
-        30001: Meaning(_T, "the sender's queue was full"),
+        30001: Meaning(_T, "the sender's queue was full", 600.0, 2),
         30002: Meaning(_C, "the account is suspended"),
-        30003: Meaning(_T, "the handset is switched off or out of reach", 1800.0),
+        30003: Meaning(_T, "the handset is switched off or out of reach", 1800.0, 2),
         30004: Meaning(_PAIR, "blocked"),
         30005: Meaning(_BAD, "unknown or inactive handset"),
         30006: Meaning(_BAD, "a landline, or a carrier that cannot be reached"),
         30007: Meaning(_NO, "filtered by the carrier for what it says"),
-        30008: Meaning(_T, "unknown"),
+        30008: Meaning(_T, "unknown", 1800.0, 1),
         30010: Meaning(_C, "dearer than the price cap"),
-        30017: Meaning(_T, "the carrier's network is congested", 300.0),
+        30017: Meaning(_T, "the carrier's network is congested", 300.0, 2),
         30018: Meaning(_C, "the destination demands registration"),
         30019: Meaning(_P, "too large for the carrier"),
-        30022: Meaning(_T, "faster than the campaign's rate", 300.0),
-        30023: Meaning(_T, "the day's limit of the brand is reached", 86_400.0),
+        30022: Meaning(_T, "faster than the campaign's rate", 300.0, 2),
+        30023: Meaning(_T, "the day's limit of the brand is reached", 86_400.0, 1),
         30024: Meaning(_C, "the sender is not registered with the carrier"),
-        30027: Meaning(_T, "the day's limit of the carrier is reached", 86_400.0),
+        30027: Meaning(_T, "the day's limit of the carrier is reached", 86_400.0, 1),
         30032: Meaning(_C, "the toll-free number is not verified"),
         30034: Meaning(_C, "the number is not registered for 10DLC"),
         30036: Meaning(_P, "older than its validity period"),
-        63018: Meaning(_T, "faster than the channel's rate"),
+        63018: Meaning(_T, "faster than the channel's rate", 60.0, 2),
     }
 )
 """Twilio's error code → its meaning: 2xxxx answer a POST, 30xxx come in callbacks, 63xxx in both."""
@@ -130,6 +132,14 @@ def failure_in_callback(code: str) -> Failure:
     """Why a message that Twilio had taken did not arrive; permanent where the code is not in the table."""
     known = ERRORS.get(int(code)) if code.isdecimal() else None
     return known.failure if known else Failure.PERMANENT
+
+
+def again(code: str) -> Again | None:
+    """Whether, and when, a text that did not arrive for this is sent once more."""
+    known = ERRORS.get(int(code)) if code.isdecimal() else None
+    if known is None or not known.late_tries or known.retry_after is None:
+        return None
+    return Again(int(known.retry_after), known.late_tries)
 
 
 def part_state(message_status: str) -> PartState:

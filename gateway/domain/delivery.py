@@ -110,6 +110,8 @@ class Part:
     state: PartState = PartState.PENDING
     attempt: int = 0
     claimed_at: int | None = None
+    first_claimed_at: int | None = None
+    """When it first tried to leave, µs: since then it holds up what is behind it."""
     slot_at: int | None = None
     """Its place in the sender's rate, µs, where it has been given one and was not claimed since."""
     provider_message_id: str | None = None
@@ -140,6 +142,11 @@ class Delivery:
     thread: Thread = field(default_factory=Thread)
     attachments: tuple[Attachment, ...] = ()
     parts: tuple[Part, ...] = ()
+
+    @property
+    def begins(self) -> bool:
+        """Whether we began the conversation with it: nothing comes before the first message."""
+        return self.message_seq == 0
 
 
 def lane_of(organization_id: str, channel: str, ours: str, theirs: str) -> str:
@@ -214,6 +221,20 @@ class OutcomeUnknown:
 SendOutcome = Taken | Refused | OutcomeUnknown
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A part that did not arrive for now is sent once more."""
+
+    after: int
+    """Seconds."""
+    times: int
+    """At most so often."""
+
+
+LATE_AT_MOST = 36 * 3600
+"""Seconds after a reply was said in which it may be sent once more: a day's limit, and some."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What a provider says later about a part."""
@@ -225,6 +246,8 @@ class Receipt:
     error_code: str | None = None
     failure: Failure | None = None
     """What `error_code` means, where the state is FAILED and the code is known."""
+    again: Again | None = None
+    """Whether that may be another time, where the failure is transient."""
     delivery_id: str | None = None
     """With `part_index`: our own reference, echoed in the callback's URL, so a receipt that
     overtakes the answer to the POST still finds its part (and proves that it was taken)."""
@@ -237,6 +260,9 @@ RECONCILE_AFTER = 20
 
 LOOKS = (RECONCILE_AFTER, 30)
 """When it is looked up, besides once at the end."""
+
+LANE_HELD_AT_MOST = 180
+"""Seconds in which a text that cannot leave, or of which nothing is known, holds up those behind it."""
 
 LEAST_GAP = 1.0
 """Seconds between the parts of one reply, so that they arrive in their order more often than not."""
@@ -275,13 +301,15 @@ class SendRules:
     resend_after: int = RECONCILE_AFTER
     """Seconds after its claim from which an attempt that left no trace counts as not taken."""
     on_unknown: OnUnknown = OnUnknown.RESEND
+    on_unknown_first: OnUnknown = OnUnknown.RESEND
+    """The same of a message that begins a conversation."""
     cancel_unsent: bool = False
     """Whether what a later turn says replaces what has not left of an earlier one."""
     attempts: int = ATTEMPTS
     waits: tuple[int, ...] = BACKOFF_SECONDS
     """Seconds after the first, second … attempt that was refused for now; the last one is for all further."""
-    holds_lane: bool = True
-    """Whether what waits for another attempt, or an outcome, holds up what was said after it."""
+    hold_seconds: int = LANE_HELD_AT_MOST
+    """How long what waits for another attempt, or an outcome, holds up what was said after it."""
     failover: str | None = None
     """Which of our addresses sends instead where this one cannot."""
     meter: Meter | None = None
@@ -290,6 +318,14 @@ class SendRules:
     def backoff(self, attempt: int) -> int:
         """Seconds to wait after attempt number `attempt` (1-based) was refused for now."""
         return self.waits[min(attempt, len(self.waits)) - 1]
+
+    def holds(self, held: float, seconds: float) -> bool:
+        """Whether what has held up others for `held` seconds may do so for some more."""
+        return held + seconds <= self.hold_seconds
+
+    def unknown(self, delivery: Delivery) -> OnUnknown:
+        """What becomes of a part whose outcome could not be learnt."""
+        return self.on_unknown_first if delivery.begins else self.on_unknown
 
     def gap(self, segments: int) -> float:
         """Seconds after a part of so many segments in which the next of the same reply does not leave."""

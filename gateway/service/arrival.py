@@ -6,6 +6,7 @@ from gateway.domain.conversation import SessionType
 from gateway.domain.delivery import DeliveryState, PartState
 from gateway.domain.envelope import Exchange
 from gateway.domain.ports import Row, Tx
+from gateway.service.again import try_again
 from gateway.service.postings import envelope, post
 
 _SHOWN = {DeliveryState.CANCELED: DeliveryState.FAILED}
@@ -45,6 +46,8 @@ async def tell_arrival(tx: Tx, delivery: Row, parts: Sequence[Row] | None = None
         parts = await tx.all("parts_of_delivery", delivery_id=delivery["id"])
     if parts and state not in (DeliveryState.CANCELED, DeliveryState.SANDBOXED):
         state = worst([PartState(part["state"]) for part in parts])
+        if state is DeliveryState.FAILED and await try_again(tx, delivery, parts):
+            return
         error_code = next((part["error_code"] for part in parts if part["error_code"]), None)
         if (state, error_code) != (delivery["state"], delivery["error_code"]):
             await tx.later("delivery_state", id=delivery["id"], state=state.value, error_code=error_code)

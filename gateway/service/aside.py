@@ -1,7 +1,8 @@
-"""A delivery that has to wait and holds nobody up: it leaves its lane for one of its own (mail).
+"""A delivery that has to wait and holds nobody up: it leaves its lane for one of its own.
 
 A mail server may be away for two days, or greylist a first mail for an hour; whoever wrote again meanwhile
-gets the answer to that at once. Texts are different: their parts and replies are read one below the other.
+gets the answer to that at once. Texts are read one below the other: they hold up those behind them for some
+minutes before (`SendRules.holds`).
 """
 
 from gateway.domain.clock import SECOND

@@ -70,6 +70,8 @@ async def _apply(tx: Tx, receipt: Receipt, part: Row) -> bool:
         error_code=receipt.error_code,
         provider=receipt.provider,
         provider_message_id=receipt.provider_message_id,
+        again_times=receipt.again.times if receipt.again else 0,
+        again_after=receipt.again.after * SECOND if receipt.again else 0,
     )
     if not changed:
         await _note(tx, receipt, part)
@@ -159,7 +161,14 @@ async def _find(tx: Tx, receipt: Receipt) -> Row | None:
 
 
 def _of_another_attempt(receipt: Receipt, part: Row) -> bool:
-    """The failure of an attempt is the part's failure only while no other attempt was made."""
+    """The failure of an attempt is the part's failure only while no other attempt was made.
+
+    Of a copy that did not arrive, and is sent once more, only that it did arrive after all counts.
+    """
+    if receipt.state is PartState.DELIVERED:
+        return False
+    if receipt.provider_message_id == part["failed_id"]:
+        return True
     if receipt.state is not PartState.FAILED:
         return False
     bound = part["provider_message_id"]

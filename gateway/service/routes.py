@@ -5,7 +5,14 @@ from datetime import timedelta
 from gateway.domain.clock import SECOND
 from gateway.domain.consent import ConsentTexts
 from gateway.domain.conversation import Conversation
-from gateway.domain.delivery import ATTEMPTS, BACKOFF_SECONDS, MAIL_ATTEMPTS, MAIL_WAITS, SendRules
+from gateway.domain.delivery import (
+    ATTEMPTS,
+    BACKOFF_SECONDS,
+    LANE_HELD_AT_MOST,
+    MAIL_ATTEMPTS,
+    MAIL_WAITS,
+    SendRules,
+)
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.message import Channel
@@ -82,10 +89,11 @@ def send_rules_of(config: GatewayConfig, channel: Channel, address: str) -> Send
     return SendRules(
         attempts=MAIL_ATTEMPTS if mail else ATTEMPTS,
         waits=MAIL_WAITS if mail else BACKOFF_SECONDS,
-        holds_lane=not mail,
+        hold_seconds=0 if mail else LANE_HELD_AT_MOST,
         segments_per_second=values.segments_per_second,
         resend_after=int(values.resend_after.total_seconds()),
         on_unknown=values.on_unknown,
+        on_unknown_first=values.on_unknown_first or values.on_unknown,
         cancel_unsent=values.cancel_unsent,
         failover=_after(config.senders_with(channel, address), address),
         meter=_meter(config, segment_price=_millionths(values.segment_price)),

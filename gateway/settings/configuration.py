@@ -48,8 +48,12 @@ class ChannelConfig:
     """Whether a later turn's reply replaces what has not left of an earlier one."""
     on_unknown: OnUnknown = OnUnknown.RESEND
     """What becomes of a part whose outcome cannot be learnt."""
+    on_unknown_first: OnUnknown | None = None
+    """The same of a message that begins a conversation; None: as of all others."""
     resend_after: timedelta = timedelta(seconds=RECONCILE_AFTER)
     """After this long an attempt that left no trace at the provider counts as not taken."""
+    validity: timedelta = timedelta(minutes=10)
+    """After this long in its provider's queue a text is not sent any more (Twilio)."""
     messages_per_hour: int = DEFAULT_PACE.messages_per_hour
     """Texts of one sender that are answered; 0: all."""
     answers_per_hour: int = DEFAULT_PACE.answers_per_hour

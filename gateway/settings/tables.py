@@ -39,6 +39,13 @@ def _resend_after(value: timedelta) -> timedelta:
     return value
 
 
+def _validity(value: timedelta) -> timedelta:
+    """Raise ValueError for what Twilio does not take (Message resource, ValidityPeriod)."""
+    if not timedelta(seconds=10) <= value <= timedelta(hours=10):
+        raise ValueError("must be between 10 s and 10 hours")
+    return value
+
+
 T = TypeVar("T")
 
 
@@ -73,7 +80,9 @@ class ChannelTable(Table):
     segment_price: Price | None = None
     cancel_unsent: bool | None = None
     on_unknown: OnUnknown | None = None
+    on_unknown_first: OnUnknown | None = None
     resend_after: Annotated[Duration, AfterValidator(_resend_after)] | None = None
+    validity: Annotated[Duration, AfterValidator(_validity)] | None = None
     messages_per_hour: Annotated[int, Number, Field(ge=0, le=MOST)] | None = None
     answers_per_hour: Annotated[int, Number, Field(ge=0, le=MOST)] | None = None
     provider_handles_optout: bool | None = None
@@ -94,12 +103,14 @@ NOT_IN_CALLS = (
     "segments_per_second",
     "cancel_unsent",
     "on_unknown",
+    "on_unknown_first",
     "resend_after",
 )
 
 
 ONLY_OF_SMS = (
     "segment_price",
+    "validity",
     "messages_per_hour",
     "answers_per_hour",
     "provider_handles_optout",

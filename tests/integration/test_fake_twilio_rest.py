@@ -257,7 +257,7 @@ async def test_some_messages_are_not_delivered(fake: FakeTwilio, client: Any, re
     sent = await send(client, status_callback=f"{receiver.url}/status")
     await fake.callbacks.settled()
     assert receiver.statuses(sent.sid) == ["sent", "undelivered"]
-    assert receiver.forms[-1]["ErrorCode"] == "30008"
+    assert receiver.forms[-1]["ErrorCode"] == "30036"
     assert fake.messages[-1].status == "undelivered"
 
 

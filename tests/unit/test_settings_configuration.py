@@ -177,7 +177,8 @@ idle_ttl = "90s"
 quiet_hours = "21:00-08:00"
 max_parts = 3
 segments_per_second = 10
-on_unknown = "give_up"
+on_unknown_first = "give_up"
+validity = "5m"
 [channels.api]
 retention = "30d"
 [[addresses]]
@@ -187,6 +188,8 @@ idle_ttl = 15
 number_parts = false
 coalesce_seconds = 1.5
 segments_per_second = 0.5
+on_unknown = "give_up"
+on_unknown_first = "resend"
 cancel_unsent = true
 resend_after = "20s"
 [[addresses]]
@@ -204,8 +207,12 @@ address = "+15550101"
     assert rules["+15550100"] == SendRules(
         segments_per_second=0.5, resend_after=20, on_unknown=OnUnknown.GIVE_UP, cancel_unsent=True
     )
+    assert (sms.validity, config.channel(Channel.EMAIL).validity) == (
+        timedelta(minutes=5),
+        timedelta(minutes=10),
+    )
     assert rules["+15550101"] == SendRules(
-        segments_per_second=10, resend_after=120, on_unknown=OnUnknown.GIVE_UP
+        segments_per_second=10, resend_after=120, on_unknown_first=OnUnknown.GIVE_UP
     )
     mail = send_rules_of(config, Channel.EMAIL, "support@localhost")
     patience = timedelta(seconds=sum(mail.backoff(attempt) for attempt in range(1, mail.attempts)))
@@ -279,7 +286,7 @@ def test_the_defaults_of_channels(toml: Path) -> None:
     assert (sms.max_parts, sms.number_parts) == (5, True)
     assert send_rules_of(config, Channel.SMS, "+15550100") == SendRules(resend_after=120)
     mail = send_rules_of(config, Channel.EMAIL, "support@example.org")
-    assert mail == SendRules(resend_after=20, attempts=MAIL_ATTEMPTS, waits=MAIL_WAITS, holds_lane=False)
+    assert mail == SendRules(resend_after=20, attempts=MAIL_ATTEMPTS, waits=MAIL_WAITS, hold_seconds=0)
 
 
 def test_the_built_in_configuration(toml: Path) -> None:
@@ -337,6 +344,17 @@ SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
                 f"F: channels.sms.resend_after: must be between 20 s and 10 minutes, not {seconds}",
             )
             for seconds in (19, 601)
+        ),
+        *(
+            (
+                f"[channels.sms]\nvalidity = {seconds}",
+                f"F: channels.sms.validity: must be between 10 s and 10 hours, not {seconds}",
+            )
+            for seconds in (9, 36_001)
+        ),
+        (
+            '[channels.email]\nvalidity = "5m"',
+            "F: channels.email: validity belongs to text messages (sms)",
         ),
         (
             "[channels.voice]\nsegments_per_second = 1",

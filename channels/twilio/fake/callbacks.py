@@ -33,7 +33,7 @@ Report = Callable[[Message, Step], Awaitable[WebhookAnswer]]
 """Tells the gateway of a step; raises WebhookUnreachable."""
 
 
-UNDELIVERED = Step("undelivered", 30008)
+UNDELIVERED = Step("undelivered", 30036)
 
 
 @dataclass(slots=True)

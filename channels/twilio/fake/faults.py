@@ -33,7 +33,7 @@ class Faults:
     no_callbacks: float = 0.0
     """None of the status callbacks of a message is sent."""
     undelivered: float = 0.0
-    """A message ends as undelivered, with an error code that says nothing (30008)."""
+    """A message ends as undelivered, with a code after which nothing is tried again (30036)."""
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -84,6 +84,7 @@ ON CONFLICT DO NOTHING
 -- canceled meanwhile, its recipient wants nothing from us, a brake is on, or its sender is stopped (but for the
 -- one that tries).
 UPDATE parts SET state = 'sending', rank = 1, attempt = attempt + 1, claimed_at = {now},
+    first_claimed_at = COALESCE(first_claimed_at, {now}),
     slot_at = NULL, provider = :provider, updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number AND state IN ('pending', 'sending', 'unknown')
   AND EXISTS (SELECT 1 FROM lanes l WHERE l.id = :lane AND l.fence = :fence AND l.lease_owner = :worker_id)
@@ -109,7 +110,8 @@ UPDATE parts SET slot_at = :slot_at WHERE delivery_id = :delivery_id AND number 
 
 -- name: part_unclaim
 -- The attempt does not count: its sender was stopped by it, not the part refused.
-UPDATE parts SET state = 'pending', rank = 0, attempt = attempt - 1, error_code = :error_code, updated_at = {now}
+UPDATE parts SET state = 'pending', rank = 0, attempt = attempt - 1, first_claimed_at = NULL,
+    error_code = :error_code, updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number AND state = 'sending'
 
 -- name: part_settle
@@ -121,7 +123,7 @@ UPDATE parts SET
     error_code = CASE WHEN rank < :rank THEN :error_code ELSE error_code END,
     updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number
-RETURNING state, error_code, provider_message_id
+RETURNING state, error_code, provider_message_id, retry_at
 
 -- name: part_reset
 -- Refused for now, or unknown: to be tried again, or looked up.
@@ -183,12 +185,38 @@ SELECT * FROM parts
 WHERE provider = :provider AND provider_message_id = :provider_message_id
 
 -- name: part_receipt
--- A receipt: only upwards, but for delivered after failed.
+-- A receipt: only upwards, but for delivered after failed. What did not arrive for now may be sent once more.
 UPDATE parts SET state = :state, rank = :rank, raw_status = :raw_status, error_code = :error_code,
+    retry_at = CASE WHEN late_tries < :again_times THEN {now} + CAST(:again_after AS bigint) END,
     provider = :provider, provider_message_id = COALESCE(provider_message_id, :provider_message_id),
     updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number AND rank < :rank
 RETURNING rank
+
+-- name: delivery_may_again
+-- What we began a conversation with, unasked, is not tried at another time of the day.
+SELECT d.id FROM deliveries d JOIN conversations c ON c.id = d.conversation_id
+WHERE d.id = :id AND d.settled_at IS NOT NULL AND d.state <> 'canceled' AND NOT d.sandboxed
+  AND d.message_seq > 0 AND d.created_at + :within >= :at AND c.ended_at IS NULL
+
+-- name: lane_again
+-- A lane for one delivery, which it may have had before; not to be taken before its time.
+INSERT INTO lanes (id, channel, organization_id, queued, due_at)
+VALUES (:lane, :channel, :organization_id, 1, :at)
+ON CONFLICT (id) DO UPDATE SET queued = lanes.queued + 1, due_at = :at, rung_at = NULL
+RETURNING queued
+
+-- name: delivery_once_more
+UPDATE deliveries SET state = 'sending', lane = :lane, number = :number, error_code = NULL, settled_at = NULL,
+    updated_at = {now}
+WHERE id = :id
+
+-- name: parts_once_more
+-- What did not arrive, and what was not sent because of that. The attempts go on counting: they name receipts.
+UPDATE parts SET state = 'pending', rank = 0, claimed_at = NULL, first_claimed_at = NULL, retry_at = NULL,
+    late_tries = late_tries + 1, failed_id = provider_message_id, provider_message_id = NULL, raw_status = NULL,
+    updated_at = {now}
+WHERE delivery_id = :delivery_id AND state IN ('failed', 'canceled')
 
 -- name: part_doubled
 UPDATE parts SET doubled_by = :provider_message_id
@@ -219,11 +247,11 @@ WHERE conversation_id = :conversation_id AND by_agent AND settled_at IS NULL
 RETURNING lane, message_seq
 
 -- name: delivery_supersede
--- A reply that has not left whole, where what a later turn said is waiting behind it.
+-- A reply that has not left whole, where a later turn has said something.
 UPDATE deliveries SET state = 'canceled', updated_at = {now}
 WHERE id = :id AND by_agent AND settled_at IS NULL AND EXISTS (
     SELECT 1 FROM deliveries n
-    WHERE n.lane = deliveries.lane AND n.settled_at IS NULL AND n.number > deliveries.number
+    WHERE n.conversation_id = deliveries.conversation_id AND n.message_seq > deliveries.message_seq
       AND n.by_agent AND n.turn_id <> deliveries.turn_id)
 
 -- name: lanes_due @sqlite

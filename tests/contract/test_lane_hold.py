@@ -1,0 +1,150 @@
+"""A delivery worker beside a provider that cannot be reached: how long a text holds up the next one."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from gateway.domain.clock import SECOND, Clock
+from gateway.domain.delivery import (
+    LANE_HELD_AT_MOST,
+    Delivery,
+    Failure,
+    OnUnknown,
+    OutcomeUnknown,
+    Part,
+    PartText,
+    Refused,
+    SendOutcome,
+    SendRules,
+    Taken,
+)
+from gateway.domain.envelope import Envelope
+from gateway.domain.ports import Ack
+from tests.contract import scene
+from tests.contract.conftest import MovableStore
+from tests.contract.scene import answer, arrive, claimed, rows
+from workers.deliveries import DeliveryWorker
+from workers.liveness import Liveness
+
+
+@dataclass
+class Provider:
+    """It does with a text what the test says, and with every other one as it should."""
+
+    outcomes: dict[str, SendOutcome]
+    found: Taken | OutcomeUnknown | None = None
+    provider: str = "twilio"
+    sent: list[str] = field(default_factory=list)
+
+    def split(self, delivery: Delivery) -> Sequence[PartText]:
+        """One part."""
+        return [PartText(delivery.text)]
+
+    async def send(self, delivery: Delivery, part: Part, timeout: float) -> SendOutcome:
+        """Note it, and answer."""
+        self.sent.append(part.text)
+        return self.outcomes.get(part.text) or Taken(f"SM-{part.text}-{part.attempt}")
+
+    async def find(self, delivery: Delivery, part: Part) -> Taken | OutcomeUnknown | None:
+        """What a look-up shows."""
+        return self.found
+
+
+def bell(lane: str) -> Envelope:
+    """A lane's bell."""
+    return Envelope.model_construct(
+        v=1,
+        id="bell",
+        type="delivery.due",
+        occurred_at="",
+        organization_id=scene.ORGANIZATION,
+        conversation_id=None,
+        data={"lane": lane},
+    )
+
+
+@dataclass
+class Bench:
+    """A worker, the time, and what it sends to."""
+
+    store: MovableStore
+    worker: DeliveryWorker
+    provider: Provider
+    moment: list[int]
+    conversation_id: str
+
+    def advance(self, seconds: float) -> None:
+        self.moment[0] += int(seconds * SECOND)
+        self.store.advance(seconds)
+
+    async def ring(self) -> None:
+        """Ring every lane, and again those that have rung meanwhile."""
+        for _ in range(2):
+            deliveries = await rows(self.store, "test_deliveries", id=self.conversation_id)
+            for lane in sorted({delivery["lane"] for delivery in deliveries}):
+                assert (await self.worker.consume(bell(lane))).ack is Ack.DONE
+
+    async def until_sent(self, text: str) -> int:
+        """Let time pass, ringing every ten seconds; after how many of them a text has been sent."""
+        for seconds in range(0, 600, 10):
+            await self.ring()
+            if text in self.provider.sent:
+                return seconds
+            self.advance(10)
+        raise AssertionError(f"{text} was not sent in ten minutes")
+
+
+@pytest.fixture
+async def bench(store: MovableStore, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """Two replies that wait; the first one meets trouble."""
+    provider: Provider = request.param
+    moment = [0]
+    clock = Clock(now=lambda: moment[0], monotonic=lambda: 0.0)
+    liveness = Liveness(store, clock, roles="deliveries")
+    await liveness.start()
+    rules = SendRules(resend_after=600, on_unknown=OnUnknown.RESEND)
+    worker = DeliveryWorker(store, lambda _channel, _ours: provider, liveness, lambda _channel, _ours: rules)
+    accepted = await arrive(store)
+    await answer(store, await claimed(store, accepted.conversation_id), "first", "second")
+    moment[0] = (await rows(store, "test_deliveries", id=accepted.conversation_id))[0]["created_at"]
+    yield Bench(store, worker, provider, moment, accepted.conversation_id)
+    await liveness.stop()
+
+
+UNREACHED = Provider({"first": Refused(Failure.TRANSIENT, "not_sent")})
+BUSY = Provider({"first": Refused(Failure.TRANSIENT, "20429", retry_after=3600.0)})
+UNKNOWN = Provider({"first": OutcomeUnknown("timeout")})
+SILENT = Provider({"first": OutcomeUnknown("timeout")}, found=OutcomeUnknown("http_503"))
+
+
+@pytest.mark.parametrize(
+    ("bench", "at_least"),
+    [(UNREACHED, 120), (BUSY, 0), (UNKNOWN, 25), (SILENT, 120)],
+    ids=["not reached", "busy for an hour", "no trace", "cannot be asked"],
+    indirect=["bench"],
+)
+async def test_a_text_in_trouble_holds_up_the_next_one_for_three_minutes_at_most(
+    bench: Bench, at_least: int
+) -> None:
+    bench.provider.sent.clear()
+    assert at_least <= await bench.until_sent("second") <= LANE_HELD_AT_MOST
+    lanes = [d["lane"] for d in await rows(bench.store, "test_deliveries", id=bench.conversation_id)]
+    assert len(set(lanes)) == 2
+    assert "first" in bench.provider.sent
+
+
+@pytest.mark.parametrize("bench", [Provider({})], indirect=True)
+async def test_what_waits_aside_leaves_when_its_provider_is_well(bench: Bench) -> None:
+    bench.provider.outcomes["first"] = Refused(Failure.TRANSIENT, "20429", retry_after=3600.0)
+    await bench.until_sent("second")
+    del bench.provider.outcomes["first"]
+    bench.provider.sent.clear()
+    bench.advance(3300)
+    await bench.ring()
+    assert bench.provider.sent == []
+    bench.advance(300)
+    await bench.ring()
+    assert bench.provider.sent == ["first"]
+    states = {d["state"] for d in await rows(bench.store, "test_deliveries", id=bench.conversation_id)}
+    assert states == {"sent"}
