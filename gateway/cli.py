@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Entry] = {
     "keys": Entry("keys", _CARE, "Create, list and revoke API keys."),
     "dead": Entry("dead", _CARE, "List, show, requeue and discard dead letters."),
     "export": Entry("export", _LOOK, "Print the generated contracts: OpenAPI, AsyncAPI."),
+    "knowledge": Entry("knowledge", _LOOK, "Index the documents that agents know, and search them."),
     "sms": Entry("texts", _LOOK, "What a text costs as SMS, and how it is cut."),
     "mail": Entry("mail", _LOOK, "What is made of a raw mail, and what a mail domain needs."),
     "voice": Entry("texts", _LOOK, "What a voice host is sent for an intent."),

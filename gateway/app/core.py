@@ -19,6 +19,8 @@ from gateway.service.reply_files import ReplyFiles
 from gateway.service.spooling import SpooledAcceptance, SpooledKeep, SpooledReceipts
 from gateway.settings import Settings
 from gateway.store.spool import Spool
+from workers.knowledge.folders import folders_of
+from workers.knowledge.indexer import Indexer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,13 @@ class Core:
     def reply_files(self) -> ReplyFiles:
         """How what agents attach is kept."""
         return ReplyFiles(self.attachments(), self._api_url + ATTACHMENTS_PATH)
+
+    def indexer(self) -> Indexer:
+        """What keeps the index of the knowledge folders up to date."""
+        configured, path = self.configured, self.settings.config_path
+        return Indexer(
+            self.store, configured.config.organization_id, lambda: folders_of(configured.current(), path)
+        )
 
     def waiting(self) -> Waiting:
         """How a request waits for its turn."""

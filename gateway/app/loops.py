@@ -18,6 +18,8 @@ from workers.relay import Relay
 from workers.spool import SpoolDrain
 from workers.timers import Timer, Timers, timers
 
+_KNOWLEDGE_SECONDS = 5
+"""How often the knowledge folders are looked at."""
 _SWEEP_SECONDS = 300
 """How often the provider is asked for texts whose webhook never arrived."""
 
@@ -61,6 +63,7 @@ def _timers(core: Core, stack: AsyncExitStack) -> Sequence[Timer]:
         Timer("caps", LOOK_SECONDS, CapsWatch(store, configured.caps, settings.partitions).look),
         Timer("files", 30, attachments.remove_unreferred),
         Timer("media", 1, fetching.look),
+        Timer("knowledge", _KNOWLEDGE_SECONDS, core.indexer().look),
         *_sweeps(core, stack),
     )
 

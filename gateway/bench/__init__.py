@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-SCENARIOS = ("pipeline", "api", "mail", "sms")
+SCENARIOS = ("pipeline", "api", "mail", "sms", "knowledge")
 
 
 def run(
@@ -62,6 +62,11 @@ def _measured(name: str, *, quick: bool, conversations: int | None) -> tuple[str
 
         counted = sms.measure(sms.QUICK if quick else sms.FULL)
         return sms.as_text(counted), sms.as_object(counted)
+    if name == "knowledge":
+        from gateway.bench import knowledge
+
+        asked = knowledge.measure(knowledge.QUICK if quick else knowledge.FULL)
+        return knowledge.as_text(asked), knowledge.as_object(asked)
     from gateway.bench import pipeline, report
 
     figures = pipeline.measure(pipeline.QUICK if quick else pipeline.FULL)

@@ -32,7 +32,7 @@ def bench(ctx: click.Context, scenario: str | None, as_json: bool, conversations
 
     pipeline: SMS through the whole road, in messages a second. api: what a client waits for, beside a short
     and a long conversation, beside few and many of them. mail: what reading a mail costs, beside the
-    standard library.
+    standard library. sms: counting and cutting texts. knowledge: a question, over few chunks and many.
 
     What is not there (RabbitMQ, PostgreSQL) is started privately where its program is installed, and left
     out where it is not.

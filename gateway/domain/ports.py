@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
-from gateway.domain.agent import TurnRequest
+from gateway.domain.agent import EvidenceItem, TurnRequest
 from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, PartText, Receipt, SendOutcome, Taken
 from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.mail_report import MailReport
@@ -248,6 +248,20 @@ class Agent(Protocol):
 
     def answer(self, turn: TurnRequest) -> AsyncIterator[AgentStep]:
         """Stream the answer; raises AgentFailed. Closing the iterator cancels the agent."""
+        ...
+
+
+class Knowledge(Protocol):
+    """What an organisation has written down, searched by agents."""
+
+    async def search(
+        self, organization_id: str, folders: Sequence[str], question: str, limit: int
+    ) -> Sequence[EvidenceItem]:
+        """The chunks of these folders (as gateway.toml names them) that fit a question best, the best first.
+
+        Scores compare within one answer only. Where nothing fits, or is indexed yet, it is empty. Raises
+        Unavailable.
+        """
         ...
 
 

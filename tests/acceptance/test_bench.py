@@ -82,3 +82,12 @@ def test_reading_mail_is_measured_beside_the_standard_library() -> None:
     smtp = figures["smtp"]
     assert all(rate > 0 for rates in smtp["mails_per_second"].values() for rate in rates)
     assert set(smtp["ratios"]) == {"a_connection_each", "reused_connections"}
+
+
+def test_what_a_question_to_the_documents_costs_is_measured_over_few_and_many() -> None:
+    written: list[str] = []
+    assert run("knowledge", as_json=True, quick=True, write=written.append) == 0
+    figures = json.loads("\n".join(written))
+    for name in ("100_chunks", "200_chunks"):
+        assert min(figures["subjects"][name]["milliseconds"]) > 0
+    assert figures["ratios"]["many_to_few"] > 0

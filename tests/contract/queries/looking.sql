@@ -113,3 +113,6 @@ SELECT * FROM lanes WHERE id = :id
 
 -- name: test_suppressions
 SELECT * FROM suppressions ORDER BY created_at, id
+
+-- name: test_knowledge_chunks
+SELECT id FROM knowledge_chunks WHERE document_id = :document_id
