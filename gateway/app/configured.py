@@ -12,10 +12,11 @@ from gateway.domain.ports import Store
 from gateway.domain.reply import ServedAgent
 from gateway.domain.turn_rules import TurnRules
 from gateway.domain.usage import Caps
+from gateway.service.knowledge import KnowledgeIndex
 from gateway.service.revisions import activate_revisions
 from gateway.service.routes import consent_texts_of, fallbacks_of, send_rules_of, turn_meter_of
 from gateway.settings import GatewayConfig, SettingsError
-from workers.agents.catalogue import Catalogue, build_agent, build_agents
+from workers.agents.catalogue import AgentParts, Catalogue, build_agent, build_agents
 from workers.agents.http import HttpAgents
 from workers.agents.revisions import StoredRevisions
 
@@ -26,9 +27,11 @@ class Configured:
     def __init__(self, config: GatewayConfig, http_agents: HttpAgents, store: Store) -> None:
         self._http_agents = http_agents
         self._store = store
-        self._stored = StoredRevisions(store, lambda agent: build_agent(agent, http_agents))
+        self._knowledge = KnowledgeIndex(store)
+        parts = AgentParts(http_agents, config.organization_id, self._knowledge)
+        self._stored = StoredRevisions(store, lambda agent: build_agent(agent, parts))
         self._replacing = asyncio.Lock()
-        self._take(config, build_agents(config, http_agents))
+        self._take(config, build_agents(config, http_agents, self._knowledge))
 
     def current(self) -> GatewayConfig:
         """The configuration in force."""
@@ -87,7 +90,7 @@ class Configured:
         if config.organization_id != self.config.organization_id:
             raise SettingsError(["organisation.name: cannot change while the gateway runs; restart it"])
         async with self._replacing:
-            agents = build_agents(config, self._http_agents)
+            agents = build_agents(config, self._http_agents, self._knowledge)
             await self._activate(config)
             self._take(config, agents)
 

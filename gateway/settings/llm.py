@@ -15,7 +15,15 @@ PROVIDERS = frozenset({"openai", "openai-chat", "openai-responses", "anthropic",
 OFFLINE = "test"
 """The model that answers without any provider."""
 PLATFORM_TOOLS = frozenset(
-    {"transfer_call", "handoff", "collect_digits", "end_conversation", "revoke_consent", "remember"}
+    {
+        "transfer_call",
+        "handoff",
+        "collect_digits",
+        "end_conversation",
+        "revoke_consent",
+        "remember",
+        "search_knowledge",
+    }
 )
 """The names of the tools that every model has."""
 

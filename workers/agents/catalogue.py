@@ -1,11 +1,13 @@
 """The agents that a configuration declares, ready to answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from gateway import settings
+from gateway.domain.agent import EvidenceItem
 from gateway.domain.intent import CallTransferIntent
-from gateway.domain.ports import Agent
+from gateway.domain.ports import Agent, Knowledge
 from gateway.domain.reply import ServedAgent
 from gateway.domain.steps import PolicyPoint
 from gateway.domain.transfers import Transfers
@@ -17,22 +19,34 @@ from workers.agents.llm.agent import LlmAgent
 from workers.agents.policed import PolicedAgent
 from workers.agents.policies import CallPolicies, load_policies
 from workers.agents.python import PythonAgent
+from workers.agents.tools.knowledge import Search
 from workers.agents.tools.toolbox import tools_of
 
 Catalogue = Mapping[str, ServedAgent]
 """Agents by their id."""
 
 
-def build_agents(config: settings.GatewayConfig, http: HttpAgents) -> Catalogue:
-    """All agents of a configuration; SettingsError with every one that cannot be used.
+@dataclass(frozen=True, slots=True)
+class AgentParts:
+    """What agents are built over."""
 
-    `http` need not be open yet, and may be shared by the catalogues before and after a reload.
-    """
+    http: HttpAgents
+    """Need not be open yet, and may be shared by the catalogues before and after a reload."""
+    organization_id: str
+    knowledge: Knowledge | None = None
+    """None: nothing is found in any documents."""
+
+
+def build_agents(
+    config: settings.GatewayConfig, http: HttpAgents, knowledge: Knowledge | None = None
+) -> Catalogue:
+    """All agents of a configuration; SettingsError with every one that cannot be used."""
+    parts = AgentParts(http, config.organization_id, knowledge)
     catalogue: dict[str, ServedAgent] = {}
     problems: list[str] = []
     for agent in config.agents.values():
         try:
-            catalogue[agent.id] = build_agent(agent, http)
+            catalogue[agent.id] = build_agent(agent, parts)
         except settings.SettingsError as error:
             problems += [f"agents.{agent.slug}: {problem}" for problem in error.problems]
     if problems:
@@ -40,31 +54,44 @@ def build_agents(config: settings.GatewayConfig, http: HttpAgents) -> Catalogue:
     return MappingProxyType(catalogue)
 
 
-def build_agent(agent: AgentConfig, http: HttpAgents) -> ServedAgent:
+def build_agent(agent: AgentConfig, parts: AgentParts) -> ServedAgent:
     """One agent; SettingsError if it cannot be used."""
-    return ServedAgent(_agent_of(agent.definition, http), _transfers_of(agent.definition))
+    return ServedAgent(_agent_of(agent.definition, parts), _transfers_of(agent.definition))
 
 
-def _agent_of(definition: AgentDefinition, http: HttpAgents) -> Agent:
-    agent = _unpoliced(definition, http)
+def _agent_of(definition: AgentDefinition, parts: AgentParts) -> Agent:
+    agent = _unpoliced(definition, parts)
     on_input = load_policies(definition.policies, PolicyPoint.INPUT)
     on_reply = load_policies(definition.policies, PolicyPoint.REPLY)
     return PolicedAgent(agent, on_input, on_reply) if on_input or on_reply else agent
 
 
-def _unpoliced(definition: AgentDefinition, http: HttpAgents) -> Agent:
+def _unpoliced(definition: AgentDefinition, parts: AgentParts) -> Agent:
     match definition:
         case settings.DemoAgent():
             return DemoAgent(tuple(definition.transfers))
         case settings.HttpAgent():
-            return HttpAgent(str(definition.url), http)
+            return HttpAgent(str(definition.url), parts.http)
         case settings.PythonAgent():
             return PythonAgent(definition.target)
         case settings.LlmAgent():
             calls = load_policies(definition.policies, PolicyPoint.TOOL_CALL)
-            return LlmAgent(definition, tools_of(definition, http), CallPolicies(calls), http)
+            tools = tools_of(definition, parts.http, _search_of(definition, parts))
+            return LlmAgent(definition, tools, CallPolicies(calls), parts.http)
         case _:
             raise settings.SettingsError([f'kind = "{definition.kind}" arrives with a later version'])
+
+
+def _search_of(definition: settings.LlmAgent, parts: AgentParts) -> Search | None:
+    """How the agent's documents are searched."""
+    knowledge = parts.knowledge
+    if knowledge is None:
+        return None
+
+    async def search(question: str, limit: int) -> Sequence[EvidenceItem]:
+        return await knowledge.search(parts.organization_id, definition.knowledge, question, limit)
+
+    return search
 
 
 def _transfers_of(definition: AgentDefinition) -> Transfers:

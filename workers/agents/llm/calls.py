@@ -7,7 +7,15 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from pydantic_ai.messages import ToolCallPart
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from gateway.domain.agent import AgentFailed, ApprovalRequired, ToolAnswered, ToolCalled, TurnRequest
+from gateway.domain.agent import (
+    AgentFailed,
+    ApprovalRequired,
+    Evidence,
+    EvidenceItem,
+    ToolAnswered,
+    ToolCalled,
+    TurnRequest,
+)
 from gateway.domain.fallback import SAFE_MESSAGE
 from gateway.domain.message import JsonObject
 from gateway.domain.steps import AgentStep, PolicyAction, PolicyApplied, PolicyPoint, Progress
@@ -17,6 +25,7 @@ from gateway.settings.llm import LimitsTable
 from workers.agents.llm.cut import cut
 from workers.agents.llm.state import Parked, Result, TurnState
 from workers.agents.policies import CallPolicies
+from workers.agents.tools.knowledge import KnowledgeTool, cited
 from workers.agents.tools.platform import PlatformTool
 
 MAX_OUTPUT = 20_000
@@ -42,6 +51,7 @@ class Calls:
         self._limits = limits
         self._told: list[str] = []
         self._over = False
+        self._cited = 0
 
     @property
     def over(self) -> bool:
@@ -80,6 +90,7 @@ class Calls:
             return
         if call.tool_call_id in before:
             self._told.append(call.tool_call_id)
+            self._cited += len(self._evidence(call, result))
             return
         yield ToolCalled(id=call.tool_call_id, name=call.tool_name, arguments=call.args_as_dict())
         yield from self._answered(call, result)
@@ -91,6 +102,14 @@ class Calls:
         if isinstance(tool, PlatformTool) and result.error is None:
             yield from tool.effects(call.args_as_dict())
             self._over = self._over or tool.ends
+        if items := self._evidence(call, result):
+            self._cited += len(items)
+            yield Evidence(items=items)
+
+    def _evidence(self, call: ToolCallPart, result: Result) -> list[EvidenceItem]:
+        """What a search has found."""
+        searched = isinstance(self._tools.get(call.tool_name), KnowledgeTool)
+        return cited(result.output) if searched else []
 
     async def _result(self, call: ToolCallPart) -> Result:
         """Call the tool. What goes wrong is the model's to explain, but for a turn that never ends."""
@@ -117,6 +136,7 @@ class Calls:
             channel=turn.channel,
             context_variables=turn.context_variables,
             idempotency_key=f"{turn.turn_id}:{call.tool_call_id}",
+            cited=self._cited,
         )
 
     def _refuse(self, call: ToolCallPart, policy: PolicyConfig) -> Iterator[AgentStep]:

@@ -9,13 +9,20 @@ from gateway.settings import LlmAgent, SettingsError
 from gateway.settings.llm import PLATFORM_TOOLS
 from workers.agents.http import HttpAgents
 from workers.agents.tools.http import HttpTool
+from workers.agents.tools.knowledge import NAME as KNOWLEDGE
+from workers.agents.tools.knowledge import KnowledgeTool, Search
 from workers.agents.tools.platform import platform_tools
 from workers.agents.tools.python import PythonTool
 
 
-def tools_of(definition: LlmAgent, http: HttpAgents) -> Mapping[str, Tool]:
-    """By name, those of the platform among them. SettingsError with every one that cannot be used."""
+def tools_of(definition: LlmAgent, http: HttpAgents, search: Search | None = None) -> Mapping[str, Tool]:
+    """By name, those of the platform among them. SettingsError with every one that cannot be used.
+
+    `search` looks through the agent's documents.
+    """
     tools = platform_tools(tuple(definition.transfers))
+    if search is not None and definition.knowledge:
+        tools[KNOWLEDGE] = KnowledgeTool(search)
     problems: list[str] = []
     wanted: list[tuple[str, Callable[[], Tool]]] = [
         *(("tools", partial(PythonTool, target)) for target in definition.tools),
