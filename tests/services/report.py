@@ -12,6 +12,7 @@ _HOW_TO_GET = {
     "or set TEST_AMQP_URL=amqp://…",
     "PostgreSQL": "install postgres (Debian: apt-get install postgresql), or start Docker, "
     "or set TEST_DATABASE_URL=postgresql://… of a user who may create databases",
+    "SIPp": "install sipp (Debian: apt-get install sip-tester)",
     "Node.js": "install it with npm (Debian: apt-get install nodejs npm), then: make node",
 }
 
