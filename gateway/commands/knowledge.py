@@ -41,7 +41,7 @@ def search(question: str, limit: int, config: Path | None, data_dir: Path) -> No
     if not found:
         raise Refusal("nothing fits; gateway knowledge index says what is indexed")
     for item in found:
-        click.echo(f"{item.score:.2f}  {item.label}")
+        click.echo(f"{item.score:.3g}  {item.label}")
         click.echo("\n".join(f"      {line}" for line in item.text.splitlines() if line.strip()))
 
 

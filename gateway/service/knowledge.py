@@ -181,7 +181,7 @@ def _item(row: Row) -> EvidenceItem:
     return EvidenceItem(
         chunk_id=row["id"],
         kb_id=row["kb_id"],
-        score=round(row["score"], 4),
+        score=float(f"{row['score']:.6g}"),
         text=row["text"],
         label=", ".join(part for part in (title, " › ".join(titles) or page) if part),
         short_label=" ".join(part for part in (title, *(numbers[-1:] or [page or ""])) if part),
