@@ -28,6 +28,7 @@ _ADDRESS = re.compile(r"[^\s@<>\[\](),;:]@(?:[^\s@<>\[\](),;:]|$)|mailto:")
 _ENDS_IN_ADDRESS = re.compile(
     r"(?:^|[<(\[])\s?[^<>()\[\]\s]{1,300}(?:<mailto:[^<>]{1,200}>)?[>)\]]{1,2}\s?[:：]$"
 )
+_ADDRESS_LAST = re.compile(r"<[^\s<>@]{1,100}@[^\s<>@]{1,200}>$")
 _BEGINS_WITH_DATE = re.compile(r"[\[(\"'-]?\s?(?:\w{1,20}[.,]{0,2}\s)?\d")
 _DIGIT = re.compile(r"\d")
 _TRAILING = " \t-–—_*=~"
@@ -50,9 +51,9 @@ class Attributions:
         last = self._lines[end].bare.rstrip(_TRAILING)
         if not last:
             return None
-        colon = last.endswith((":", "："))
+        colon = last.endswith((":", "：")) or _is_framed(self._lines[end].bare)
         if not colon and not self._sign(end) & _WRITTEN:
-            return None
+            return end if quote_follows and _is_date_and_address(last) else None
         named = _ENDS_IN_ADDRESS.search(last) is not None
         found: int | None = None
         signs = 0
@@ -87,9 +88,19 @@ class Attributions:
         text = " ".join(line.bare for line in self._lines[start : end + 1]).strip(_TRAILING)
         if len(text) > _MAX_LENGTH:
             return False
-        if quote_follows and len(text) <= _MAX_UNSURE and (wrote or colon):
+        if quote_follows and len(text) <= _MAX_UNSURE and (colon or (wrote and not _is_sentence(text))):
             return True
         return _is_sure(text, signs, colon=colon) and (quote_follows or not _is_sentence(text))
+
+
+def _is_framed(bare: str) -> bool:
+    """Whether a line stands between dashes, as Zoho writes its attributions."""
+    return bare.startswith("--") and bare.endswith("--")
+
+
+def _is_date_and_address(last: str) -> bool:
+    """`2026/11/23 Ana <ana@example.com>`, which is one where a quotation follows."""
+    return _ADDRESS_LAST.search(last) is not None and re.match(_DATE, last) is not None
 
 
 def _signs_of(bare: str) -> int:

@@ -61,7 +61,9 @@ def is_block(lines: Sequence[Line], fields: Sequence[Field | None], at: int) -> 
         return True
     window = fields[at : at + WINDOW]
     found = set(window)
-    if Field.FROM not in found or (first is not Field.FROM and Field.DATE not in found):
+    if Field.FROM not in found:
+        return _is_senderless(lines, window, at)
+    if first is not Field.FROM and Field.DATE not in found:
         return False
     if len(found - {Field.OTHER, None}) >= 3:
         return True
@@ -69,6 +71,14 @@ def is_block(lines: Sequence[Line], fields: Sequence[Field | None], at: int) -> 
         return False
     sender, date = lines[at + window.index(Field.FROM)], lines[at + window.index(Field.DATE)]
     return "@" in sender.bare and _DATED.search(date.bare) is not None
+
+
+def _is_senderless(lines: Sequence[Line], window: Sequence[Field | None], at: int) -> bool:
+    """Whether it is a block without its sender: date, recipient and subject together, each with its like."""
+    if not {Field.DATE, Field.TO, Field.SUBJECT} <= set(window[:4]):
+        return False
+    date, to = lines[at + window.index(Field.DATE)], lines[at + window.index(Field.TO)]
+    return _DATED.search(date.bare) is not None and "@" in to.bare
 
 
 def _names_three(lines: Sequence[Line], at: int) -> bool:

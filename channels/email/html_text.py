@@ -8,11 +8,12 @@ the open elements are a stack of bounded depth. Block elements become lines, lis
 
 import html
 import re
-from typing import NamedTuple
 
-from channels.email.html_zones import MAX_ATTRIBUTES, Element, element_of
+from channels.email.html_zones import MAX_ATTRIBUTES, PLAIN, Element, element_of
 from channels.email.lines import MAX_LINES, Line, Zone, line_of, text_of
 
+_PLAIN_TAG = re.compile(r"""<(/?[a-zA-Z][^\s/>]{0,30}+)([^<>"']*+)>""")
+"""A tag whose end is plain to see: nothing in it is quoted."""
 _TAG_NAME = re.compile(r"/?[a-zA-Z][^\s/>]{0,30}")
 _QUOTE = re.compile(r"[\"']")
 _IN_TAG = re.compile(r"""[>"']""")
@@ -24,6 +25,8 @@ _BLOCKS = _PARAGRAPHS | frozenset(
     {"div", "li", "tr", "blockquote", "address", "article", "section", "header", "footer", "dt", "dd", "body"}
 )
 _CELLS = frozenset({"td", "th"})
+_BEGUN = {"li": "- ", "td": " ", "th": " ", "pre": ""}
+"""What the text of an element begins with."""
 _VOID = frozenset({"br", "hr", "img", "meta", "link", "input", "wbr", "col", "area", "base", "source"})
 _NOT_IN_ITSELF = frozenset({"p", "li", "tr", "td"})
 """Elements of which a second one ends the first."""
@@ -55,13 +58,6 @@ def html_lines(source: str) -> list[Line]:
     return page.finish()
 
 
-class _Open(NamedTuple):
-    """An element that has not ended."""
-
-    name: str
-    element: Element
-
-
 class _Page:
     """Collects text as lines."""
 
@@ -71,7 +67,8 @@ class _Page:
         self._gap = False
         """A blank line is due before the next one that is not."""
         self._line: list[str] = []
-        self._open: list[_Open] = []
+        self._open: list[tuple[str, Element]] = []
+        """The elements that have not ended, by name."""
         self._deeper = 0
         self._quote = 0
         self._last_quote = 0
@@ -84,7 +81,7 @@ class _Page:
         """Text between tags."""
         if not source or self._hidden:
             return
-        text = html.unescape(_LONG_REFERENCE.sub("\ufffd", source))
+        text = html.unescape(_LONG_REFERENCE.sub("\ufffd", source)) if "&" in source else source
         if not self._pre:
             self._line.append(_SPACE.sub(" ", text))
             return
@@ -101,11 +98,12 @@ class _Page:
                 self._break()
             return
         element = element_of(name, tag)
-        if name in _NOT_IN_ITSELF and self._open and self._open[-1].name == name:
+        if name in _NOT_IN_ITSELF and self._open and self._open[-1][0] == name:
             self._close(self._open.pop())
-        if name in _BLOCKS or element.zone or element.history_follows:
+        if self._line and (name in _BLOCKS or element.zone or element.history_follows):
             self._end_line()
-        self._gap = self._gap or name in _PARAGRAPHS
+        if name in _PARAGRAPHS:
+            self._gap = True
         if element.history_follows:
             self._rest_is_history = True
         if name in _VOID:
@@ -113,13 +111,20 @@ class _Page:
         if len(self._open) >= _MAX_OPEN:
             self._deeper += 1
             return
-        self._open.append(_Open(name, element))
-        self._quote += element.quotes
-        self._hidden += element.hidden
-        self._pre += name == "pre"
-        if element.zone:
-            self._zones.append(element.zone)
-        self._begin_content(name)
+        self._begin(name, element)
+
+    def _begin(self, name: str, element: Element) -> None:
+        self._open.append((name, element))
+        if element is not PLAIN:
+            self._quote += element.quotes
+            self._hidden += element.hidden
+            if element.zone:
+                around = self._zones[-1]
+                is_known = element.zone is Zone.INDENTED and around is not Zone.OWN
+                self._zones.append(around if is_known else element.zone)
+        if name in _BEGUN:
+            self._pre += name == "pre"
+            self._line.append(_BEGUN[name])
 
     def end(self, name: str) -> None:
         """An end tag: ends the element it names, and what was left open in it."""
@@ -142,7 +147,7 @@ class _Page:
     def _innermost(self, name: str) -> int | None:
         """Where the element is that an end tag ends: no inline tag ends a block, none its cell."""
         for at in range(len(self._open) - 1, -1, -1):
-            found = self._open[at].name
+            found = self._open[at][0]
             if found == name:
                 return at
             if (name not in _BLOCKS and found in _BLOCKS) or (
@@ -151,29 +156,25 @@ class _Page:
                 return None
         return None
 
-    def _begin_content(self, name: str) -> None:
-        if name == "li":
-            self._line.append("- ")
-        elif name in _CELLS:
-            self._line.append(" ")
-
-    def _close(self, closed: _Open) -> None:
+    def _close(self, closed: tuple[str, Element]) -> None:
         name, element = closed
-        if name in _BLOCKS or element.zone:
+        if self._line and (name in _BLOCKS or element.zone):
             self._end_line()
-        self._quote -= element.quotes
-        self._hidden -= element.hidden
-        self._pre -= name == "pre"
-        if element.zone:
-            self._zones.pop()
-        self._gap = self._gap or name in _PARAGRAPHS
+        if element is not PLAIN:
+            self._quote -= element.quotes
+            self._hidden -= element.hidden
+            if element.zone:
+                self._zones.pop()
+        if name == "pre":
+            self._pre -= 1
+        if name in _PARAGRAPHS:
+            self._gap = True
 
     def _end_line(self) -> None:
-        if not self._line:
-            return
-        if "".join(self._line).strip():
-            self._break()
+        text = "".join(self._line)
         self._line.clear()
+        if text and not text.isspace():
+            self._add(text.rstrip() if self._pre else text.strip())
 
     def _break(self) -> None:
         text = "".join(self._line)
@@ -202,6 +203,9 @@ class _Page:
 
 def _markup(source: str, at: int, page: _Page) -> int:
     """Read what begins with `<` at this offset; the offset after it."""
+    plain = _PLAIN_TAG.match(source, at)
+    if plain is not None:
+        return _tag(source, plain[1].lower(), plain[2], plain.end(), page)
     if source.startswith("<!--", at):
         return _after(source, "-->", at + 4)
     if source.startswith(("<!", "<?"), at):
@@ -212,12 +216,19 @@ def _markup(source: str, at: int, page: _Page) -> int:
         return at + 1
     name = name_match[0].lower()
     end = _tag_end(source, name_match.end())
-    if name.startswith("/"):
+    return _tag(
+        source, name, source[name_match.end() : min(end, name_match.end() + MAX_ATTRIBUTES)], end, page
+    )
+
+
+def _tag(source: str, name: str, attributes: str, end: int, page: _Page) -> int:
+    """Take a tag that ends at `end`; the offset after it and what it hides."""
+    if name[0] == "/":
         page.end(name[1:])
     elif name in _UNSEEN:
         return _after_unseen(source, name, end)
     else:
-        page.start(name, source[name_match.end() : min(end, name_match.end() + MAX_ATTRIBUTES)])
+        page.start(name, attributes)
     return end
 
 

@@ -67,19 +67,19 @@ class Element:
     """From here to the end, everything is history."""
 
 
-_PLAIN = Element()
-_QUOTATION = Element(quotes=True)
+PLAIN = Element()
+_QUOTATION = Element(quotes=True, zone=Zone.INDENTED)
 
 
 def element_of(name: str, tag: str) -> Element:
     """What an element is. `tag`: its attributes as they stand in the source."""
     if not tag:
-        return _QUOTATION if name == "blockquote" else _PLAIN
+        return _QUOTATION if name == "blockquote" else PLAIN
     telling = _TELLING.search(tag, 0, MAX_ATTRIBUTES) is not None
     if name == "blockquote":
         return Element(quotes=not telling or _INDENTED.search(tag, 0, MAX_ATTRIBUTES) is None)
     if not telling:
-        return _PLAIN
+        return PLAIN
     attributes = _attributes(tag)
     ids = [_unprefixed(attributes.get("id", ""))]
     classes = [_unprefixed(word) for word in attributes.get("class", "").split()[:20]]

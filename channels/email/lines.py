@@ -35,6 +35,8 @@ class Zone(Enum):
     """Around a quotation: what stands before it introduces it, what stands behind it may be an answer."""
     BLOCK = "block"
     """Drawn as mail programs draw the copied headers of a quoted mail."""
+    INDENTED = "indented"
+    """In a quotation that no mail program has marked as its own: it may be the sender's."""
     HISTORY = "history"
     SIGNATURE = "signature"
 

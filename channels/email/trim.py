@@ -78,7 +78,11 @@ class _History:
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = lines
         self.old = _told_old(lines)
-        self.headed = any(line.zone is not Zone.OWN for line, old in zip(lines, self.old, strict=True) if old)
+        self.headed = any(
+            line.zone not in (Zone.OWN, Zone.INDENTED)
+            for line, old in zip(lines, self.old, strict=True)
+            if old
+        )
         """Whether something says that what follows is another's."""
         self._block: int | None = None
         self._next_quote = _next_quotes(lines)
@@ -103,7 +107,7 @@ class _History:
         if first_old is None:
             return lines, []
         own = self._own_lines()
-        if not own:
+        if not own or self._is_introduced(first_old):
             return lines, []
         first, last = own[0], own[-1]
         if last < first_old:
@@ -113,6 +117,14 @@ class _History:
             return lines[last_old + 1 :], lines[: last_old + 1]
         end = next((i for i in range(last + 1, len(lines)) if self.old[i]), len(lines))
         return lines[:end], lines[end:]
+
+    def _is_introduced(self, first_old: int) -> bool:
+        """Whether the sender's own line leads to what is indented, and nothing says that it is another's."""
+        above = next((line for line in reversed(self.lines[:first_old]) if not line.blank), None)
+        if self.headed or above is None or not above.bare.endswith((":", "：")):
+            return False
+        old = (line for line, is_old in zip(self.lines, self.old, strict=True) if is_old and not line.blank)
+        return all(line.zone is Zone.INDENTED for line in old)
 
     def _own_lines(self) -> list[int]:
         """The lines that are the sender's; what only signs off below the last quotation is not counted."""

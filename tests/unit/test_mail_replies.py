@@ -311,6 +311,19 @@ def test_an_indented_paragraph_is_no_quotation() -> None:
     assert trim_lines(html_lines(html)).new_text == "Look:\nmine"
 
 
+@pytest.mark.parametrize(
+    ("html", "new"),
+    [
+        ("<p>I propose:</p><blockquote>mine</blockquote>", "I propose:\n\n> mine"),
+        ("<p>Yes.</p><blockquote>Really?</blockquote>", "Yes."),
+        ("<p>I propose:</p><blockquote type='cite'>Really?</blockquote>", "I propose:"),
+        ("<p>Yes.</p><p>On 23.11.2026 Jo wrote:</p><blockquote>Really?</blockquote>", "Yes."),
+    ],
+)
+def test_what_the_sender_leads_to_is_the_senders(html: str, new: str) -> None:
+    assert trim_lines(html_lines(html)).new_text == new
+
+
 def test_a_drawn_line_alone_is_no_block_of_headers() -> None:
     html = '<p>One</p><div style="border:none;border-top:solid #E1E1E1 1.0pt"><p>Two</p></div><p>Three</p>'
     assert trim_lines(html_lines(html)).new_text == "One\n\nTwo\n\nThree"

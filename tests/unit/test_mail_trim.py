@@ -23,6 +23,10 @@ CUT = {
     "own marker": f"Yes.\n\nבתאריך\n> {REPLY_MARKER}\n> Really?",
     "signature": "Yes.\n-- \nAna\nExample Ltd",
     "telephone": "Yes.\n\nSent from my iPhone",
+    "framed": "Yes.\n\n---- On Mon, 23 Nov 2026 09:00:00 +0100 Support wrote ----\n\nReally?",
+    "framed german": "Yes.\n\n---Am Mo., 23. Nov. 2026 schrieb Support---\nWirklich?",
+    "date and address": "Yes.\n\n2026/11/23 Support <s@example.org>\n\n> Really?",
+    "no sender": "Yes.\n\nDate: Mon, 23 Nov 2026 09:00\nTo: ana@x.org\nSubject: Bill\n\nReally?",
     "bottom posting": "On Mon, 23 Nov 2026, S wrote:\n> Really?\n\nYes.",
 }
 
@@ -40,6 +44,10 @@ KEPT = {
     "own from": "From: the start\nwe knew it.",
     "telephone sentence": "Hi\n\nSent from my desk, it is easier than from a telephone.",
     "code": "This fails:\n\nif a > b:\n    x",
+    "own table": "Please change it:\nDate: 2026-11-23\nTo: ana@x.org\nAmount: 5",
+    "own heading": "Hi\n\n--- What I wrote before ---\nbuy milk",
+    "a visit": "We met:\n\n2026/11/23 Ana <ana@x.org>\n2026/11/24 Bo <bo@x.org>",
+    "sentence above a quote": "I wrote it yesterday.\n\n> Really?\n\nAnd sent it.",
     "only a quote": "> Really?",
     "dashes": "a\n-----\nb",
 }
@@ -98,8 +106,38 @@ LINES = st.sampled_from(
 
 
 @given(st.lists(LINES, max_size=30))
-def test_what_is_new_was_there_and_is_never_empty(lines: list[str]) -> None:
+def test_what_is_new_was_there_in_its_order_and_is_never_empty(lines: list[str]) -> None:
     text = "\n".join(lines)
     trimmed = trim(text)
-    assert trimmed.new_text in "\n".join(line.rstrip() for line in lines) or trimmed.new_text in text
+    left = iter(lines)
+    assert all(any(kept == line.rstrip() for line in left) for kept in trimmed.new_text.split("\n") if kept)
     assert bool(trimmed.new_text.strip()) == bool(text.strip())
+
+
+SENTENCES = (
+    "Yes.",
+    "I wrote it yesterday.",
+    "See you on Monday at 10:30",
+    "- milk",
+    "Order 1001: two pieces",
+    "It is more, 5 > 3.",
+    "From Berlin to Rome",
+    "",
+    "Kind regards",
+    "Ana",
+)
+SAID = st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=12).filter(lambda lines: bool(lines[0]))
+OWN_MARKS = ("own marker", "bottom posting", "signature", "telephone")
+BELOW = st.sampled_from(
+    [text.removeprefix("Yes.\n\n") for name, text in CUT.items() if name not in OWN_MARKS]
+)
+
+
+@given(SAID, BELOW)
+def test_what_stands_below_changes_nothing_and_what_is_left_is_left_whole(
+    said: list[str], below: str
+) -> None:
+    alone = trim("\n".join(said)).new_text
+    once = trim("\n".join(said) + "\n\n" + below).new_text
+    assert once == alone
+    assert trim(once).new_text == once
