@@ -1,5 +1,6 @@
 """A refund by SMS: a policy parks it, the process is killed, an operator approves, the tool runs once."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from channels.twilio.fake import FakeTwilio
 from gateway.domain.crash_point import CrashPoint
 from tests.acceptance.conftest import until
 from tests.deployments import ACCOUNT, OPERATOR, TOKEN, Deployment, World, embedded
-from workers.agents.fake_openai import Call, ModelRequest, Say, ScriptedModel
+from workers.agents.fake_openai import Call, ModelFault, ModelRequest, Say, ScriptedModel
 
+ANSWER = "An answer of quite a few words."
 OURS, THEIRS = "+15550100", "+15550142"
 CONFIG = """
 [organisation]
@@ -43,7 +45,9 @@ def model_says(asked: ModelRequest) -> Say:
     last = asked.messages[-1]
     if last["role"] == "tool":
         return f"Done: {last['content']}"
-    return Call("refund_order", {"order": int(last["content"].split()[-1])})
+    if "refund" in last["content"]:
+        return Call("refund_order", {"order": int(last["content"].split()[-1])})
+    return ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,14 @@ class Shop:
         async with self.http.request(
             method, self.deployment.url + path, json=body, headers=headers
         ) as response:
-            assert response.status == 200, await response.text()
+            assert response.status in (200, 201), await response.text()
             return await response.json()
+
+    async def ask(self, path: str, text: str) -> tuple[int, str]:
+        """A turn by API: status and body."""
+        url, headers = self.deployment.url + path, {"x-api-key": OPERATOR}
+        async with self.http.post(url, json={"user_message": text}, headers=headers) as response:
+            return response.status, await response.text()
 
     async def texts(self, count: int) -> list[str]:
         """What the customer has received, once it is that much."""
@@ -149,6 +159,35 @@ async def test_a_refund_survives_every_crash_and_is_made_once(tmp_path: Path) ->
         await shop.decide(await shop.approval(), "reject")
         assert (await shop.texts(4))[3] == "We cannot refund that."
         assert shop.refunded() == ["17"]
+
+
+@pytest.mark.timeout(240)
+async def test_an_answer_that_breaks_off_reaches_nobody(tmp_path: Path) -> None:
+    """A text is answered by the next attempt; who asks by API is told, and half an answer is never kept."""
+    async with open_shop(tmp_path) as shop:
+        shop.model.fail_next(ModelFault.DISCONNECT)
+        await shop.twilio.text(THEIRS, OURS, "hello")
+        assert await shop.texts(1) == [ANSWER]
+        person = await shop.operator("POST", "/v1/identity/resolve", {"channel": "api", "identifier": "ada"})
+        body = {"end_user_id": person["end_user_id"], "channel": "api"}
+        conversation = await shop.operator("POST", "/v1/conversations", body)
+        turns = f"/v1/conversations/{conversation['id']}/turns"
+        for fault in (ModelFault.DISCONNECT, ModelFault.NO_END):
+            shop.model.fail_next(fault)
+            status, answer = await shop.ask(turns, "hello")
+            assert (status, json.loads(answer)["error"]) == (502, "agent_failed")
+        shop.model.fail_next(ModelFault.DISCONNECT)
+        status, stream = await shop.ask(f"{turns}/stream", "hello")
+        assert (status, stream.count("event: error"), stream.count("event: complete")) == (200, 1, 0)
+        assert '"error":"agent_failed"' in stream.replace(" ", "")
+        status, answer = await shop.ask(turns, "hello")
+        assert (status, json.loads(answer)["text"]) == (200, ANSWER)
+        place = f"/v1/conversations/{conversation['id']}/messages?since_seq=-1"
+        messages = (await shop.operator("GET", place))["messages"]
+        assert [m["role"] for m in messages] == ["user"] * 4 + ["assistant"]
+        assert (messages[-1]["model_used"], messages[-1]["token_count"]["output_tokens"]) == ("fake-model", 8)
+        assert messages[-1]["latency_ms"] is not None
+        assert await shop.texts(1) == [ANSWER]
 
 
 async def turns_of(shop: Shop, conversation_id: str) -> set[str]:

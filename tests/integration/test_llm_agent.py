@@ -282,11 +282,18 @@ async def test_a_refusal_for_now_is_asked_again(tmp_path: Path) -> None:
             await steps_of(agent, turn_of("Hello"))
 
 
-@pytest.mark.parametrize("fault", [ModelFault.DISCONNECT, ModelFault.NO_END])
-async def test_an_answer_that_breaks_off_is_no_answer(tmp_path: Path, fault: ModelFault) -> None:
+@pytest.mark.filterwarnings("ignore:Some responses omitted usage information")
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (ModelFault.DISCONNECT, "could not be asked"),
+        (ModelFault.NO_END, "broke off without an end"),
+    ],
+)
+async def test_an_answer_that_breaks_off_is_no_answer(tmp_path: Path, fault: ModelFault, reason: str) -> None:
     async with desk(tmp_path, ["A long answer of many words."]) as (model, agent):
         model.fail_next(fault)
-        with pytest.raises(AgentFailed):
+        with pytest.raises(AgentFailed, match=reason):
             await steps_of(agent, turn_of("Hello"))
         assert reply_of(await steps_of(agent, turn_of("Hello"))).text == "A long answer of many words."
 

@@ -202,7 +202,8 @@ def _whole(response: ModelResponse) -> ModelResponse:
     """The answer, unless it stopped in the middle: half a message is never delivered."""
     if response.finish_reason == "length":
         raise AgentFailed("the model's answer was cut off at max_tokens")
-    if response.finish_reason is None and response.provider_name not in _ENDLESS:
+    told = "finish_reason" in (response.provider_details or {}) or response.finish_reason == "content_filter"
+    if not told and response.provider_name not in _ENDLESS:  # what the library assumes then is "stop"
         raise AgentFailed("the model's answer broke off without an end")
     return response
 
