@@ -6,6 +6,7 @@ the provider's request been answered. On the way out it is a `gateway.domain.por
 Adapters hand over routes and never import the server, the store or the bus.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.domain.clock import Clock
@@ -25,6 +26,8 @@ class Ingress:
     public_url: str
     """What providers see, without a trailing slash; signatures are checked against it."""
     clock: Clock
+    streams: Callable[[str], bool] = lambda _number: False
+    """Whether the words of calls to this number of ours travel over a WebSocket while they are spoken."""
 
 
 MAX_BODY = 1_048_576

@@ -32,6 +32,7 @@ from channels.telnyx.credentials import TelnyxCredentials
 from channels.telnyx.media import telnyx_media
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.media import twilio_media
+from channels.voice.relay.routes import relay_routes
 from channels.voice.routes import voice_routes
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
@@ -100,7 +101,11 @@ def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[BaseRoute]:
     twilio, telnyx = twilio_credentials(settings), telnyx_credentials(settings)
     routes: list[BaseRoute] = []
     if twilio is not None:
-        routes += [*sms_routes(ingress, twilio), *voice_routes(ingress, twilio)]
+        routes += [
+            *sms_routes(ingress, twilio),
+            *voice_routes(ingress, twilio),
+            *relay_routes(ingress, twilio),
+        ]
     if telnyx is not None:
         routes += telnyx_sms_routes(ingress, telnyx)
     return routes

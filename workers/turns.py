@@ -29,6 +29,7 @@ from gateway.service.reply_files import ReplyFiles
 from gateway.service.respond import Finished, fail_turn, finish_turn, postpone_turn
 from gateway.telemetry import TURN_SECONDS, TURNS
 from gateway.tracing import Kind, note, span
+from workers.asked import Asked
 from workers.bells import Bells
 from workers.brakes import Brakes
 from workers.liveness import Liveness
@@ -96,6 +97,7 @@ class TurnWorker:
         self._rules = limits.rules
         self._files = limits.files
         self._bells = Bells()
+        self._asked = Asked(store)
         self._notes: set[asyncio.Task[None]] = set()
 
     async def consume(self, envelope: Envelope) -> Verdict:
@@ -103,6 +105,7 @@ class TurnWorker:
         conversation_id = envelope.conversation_id
         if envelope.type not in KINDS or conversation_id is None:
             return dead(f"not a doorbell of a conversation: type {envelope.type!r}")
+        self._asked.rung(conversation_id)
         try:
             return await self._bells.answer(conversation_id, self._answer)
         except Fenced:
@@ -115,6 +118,8 @@ class TurnWorker:
                 more = await self._run(claim)
             except _AgainLaterError as later:
                 return retry(later.step, "the agent failed")
+            except Fenced:
+                claim = await self._claim(conversation_id)  # what is pending now need not wait
             except Braked:
                 await self._set_aside(claim)
                 claim = await self._claim(conversation_id)  # what waits behind it is told, too
@@ -188,6 +193,7 @@ class TurnWorker:
         with span("agent", Kind.CLIENT, agent_id=agent_id, messages=len(claim.request.messages)):
             async with (
                 self._brakes.obeyed(agent_id, claim.conversation.organization_id),
+                self._asked.stoppable(claim.lease),
                 asyncio.timeout(self._turn_timeout),
                 aclosing(served.agent.answer(claim.request)) as events,  # type: ignore[type-var]
             ):

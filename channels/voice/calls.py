@@ -18,7 +18,55 @@ FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "cancele
 TRANSFERRED = frozenset({"completed", "answered"})
 """DialCallStatus values that say that the two were connected."""
 _REASONS = {"no-answer": "no_answer", "busy": "busy", "failed": "bridge_error", "canceled": "no_answer"}
+GREETING = "greeting"
 _SPOKEN = ("Digits", "SpeechResult", "UnstableSpeechResult", "StableSpeechResult")
+
+
+def input_id(sid: str, n: int, session: str = "") -> str:
+    """The id of input number `n` of a call, or of one of its ConversationRelay sessions."""
+    return f"{sid}:{session}:{n}" if session else f"{sid}:{n}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parties:
+    """Whose call it is."""
+
+    sid: str
+    theirs: str
+    """As Twilio says it: a number, a SIP or client name, or that it is withheld."""
+    ours: str
+
+    @classmethod
+    def of(cls, sid: str, sender: str, recipient: str, direction: str) -> "Parties":
+        """The parties of a call in either direction."""
+        ours, theirs = (sender, recipient) if direction.startswith("outbound") else (recipient, sender)
+        return cls(sid=sid, theirs=theirs, ours=ours)
+
+    def message(
+        self, message_id: str, text: str, role: Role, metadata: dict[str, Any], received_at: int
+    ) -> InboundMessage:
+        """Something said or something that happens in the call."""
+        withheld = is_withheld(self.theirs)
+        # A SIP or client name is the caller's own claim; a number is what the carrier says.
+        proven = self.theirs.startswith("+") and not withheld
+        return InboundMessage(
+            channel=Channel.VOICE,
+            provider=PROVIDER,
+            provider_message_id=message_id,
+            sender=f"anonymous:{self.sid}" if withheld else canonical_sender(self.theirs),
+            recipient=self.ours,
+            text=text,
+            received_at=received_at,
+            sender_auth=SenderAuth.VERIFIED if proven else SenderAuth.UNVERIFIED,
+            thread_key=self.sid,
+            role=role,
+            metadata=metadata,
+        )
+
+    def event(self, place: str, text: str, event: dict[str, Any], received_at: int) -> InboundMessage:
+        """Something that happens, in the form of the queue contract's `voice.event`."""
+        told = {"voice_event": {"call_id": self.sid, **event}}
+        return self.message(f"{self.sid}:{place}", text, Role.SYSTEM_EVENT, told, received_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +80,12 @@ class Call:
     def sid(self) -> str:
         """The call's id."""
         return self.form.sid("CallSid")
+
+    @property
+    def parties(self) -> Parties:
+        """Whose call it is."""
+        form = self.form
+        return Parties.of(self.sid, form.address("From"), form.address("To"), form.text("Direction"))
 
     @property
     def over(self) -> bool:
@@ -50,18 +104,22 @@ class Call:
             return ((step.digits.prefix if step.digits else None) or "") + digits
         return self.form.text("SpeechResult").strip()
 
-    def input_id(self, n: int) -> str:
-        """The id of input number `n`."""
-        return f"{self.sid}:{n}"
+    def input_id(self, step: Step) -> str:
+        """The id of the input that a step is about."""
+        return input_id(self.sid, step.n, step.session)
 
     def input(self, step: Step) -> InboundMessage:
         """What the caller said or pressed, as a message."""
-        return self._message(self.input_id(step.n), self.heard(step), Role.USER, {})
+        return self._message(self.input_id(step), self.heard(step), Role.USER, {})
 
     def started(self) -> InboundMessage:
         """The call has come in."""
         event = {"kind": "call.started", "call_id": self.sid, "direction": "inbound"}
         return self._event("start", "Call started.", event)
+
+    def greeting(self, text: str) -> InboundMessage:
+        """What the caller hears first, where it is to be in the transcript."""
+        return self._message(f"{self.sid}:{GREETING}", text, Role.ASSISTANT, {})
 
     def ended(self, reason: str) -> InboundMessage:
         """The call is over."""
@@ -83,26 +141,11 @@ class Call:
             "method_used": "bridge",
         }
         text = "Call transferred." if done else f"Call transfer failed: {reason}."
-        return self._event(f"{step.n}:dialed", text, event)
+        return self._event(f"{step.place}:dialed", text, event)
 
     def _event(self, place: str, text: str, event: dict[str, Any]) -> InboundMessage:
         return self._message(f"{self.sid}:{place}", text, Role.SYSTEM_EVENT, {"voice_event": event})
 
     def _message(self, message_id: str, text: str, role: Role, event: dict[str, Any]) -> InboundMessage:
-        sender = self.form.address("From")
-        withheld = is_withheld(sender)
-        # A SIP or client name is the caller's own claim; a number is what the carrier says.
-        proven = sender.startswith("+") and not withheld
-        return InboundMessage(
-            channel=Channel.VOICE,
-            provider=PROVIDER,
-            provider_message_id=message_id,
-            sender=f"anonymous:{self.sid}" if withheld else canonical_sender(sender),
-            recipient=self.form.address("To"),
-            text=text,
-            received_at=self.received_at,
-            sender_auth=SenderAuth.VERIFIED if proven else SenderAuth.UNVERIFIED,
-            thread_key=self.sid,
-            role=role,
-            metadata=self.form.metadata(*_SPOKEN) | event,
-        )
+        metadata = self.form.metadata(*_SPOKEN) | event
+        return self.parties.message(message_id, text, role, metadata, self.received_at)

@@ -6,7 +6,7 @@ replaced (`downgrades`), so that it can be recorded.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -108,7 +108,7 @@ def render_outcome(outcome: TurnOutcome, links: Links, n: int, texts: CallTexts)
     if outcome.error is not None or outcome.state in (TurnState.FAILED, TurnState.DEAD):
         return listen(links, n + 1, texts.apology)
     if wishes.transfer is not None:
-        return _after(said, render_transfer(wishes.transfer, links, n))
+        return _after(said, render_transfer(wishes.transfer, links, Step(n=n)))
     if is_waiting(outcome):
         return hold(links, Step(n=n + 1, holds=1), *said, *_hold_line(outcome, texts))
     if outcome.state is TurnState.SUPERSEDED:
@@ -116,17 +116,17 @@ def render_outcome(outcome: TurnOutcome, links: Links, n: int, texts: CallTexts)
     return _collect(wishes.digits, said, links, n + 1)
 
 
-def render_transfer(intent: CallTransferIntent, links: Links, n: int) -> Rendering:
-    """A transfer asked for by input number `n`; a warm one becomes cold: a document cannot brief anybody."""
+def render_transfer(intent: CallTransferIntent, links: Links, step: Step) -> Rendering:
+    """A transfer asked for by the input of `step`; a warm one becomes cold: no document briefs anybody."""
     said = (Say(intent.connecting_text),) if intent.connecting_text else ()
     downgrades = ("mode",) if intent.mode is TransferMode.WARM else ()
     if destination_kind(intent.destination) is None:
         # The way back from a failed transfer is the same whether or not anybody was called.
-        failed = Redirect(links.dialed(Step(n=n, reason=INVALID_DESTINATION)))
+        failed = Redirect(links.dialed(replace(step, reason=INVALID_DESTINATION)))
         return Rendering((failed,), downgrades)
     dial = Dial(
         destination=intent.destination,
-        action=links.dialed(Step(n=n)),
+        action=links.dialed(step),
         timeout_seconds=(intent.warm or WarmTransfer()).max_dial_seconds,
     )
     return Rendering((*said, dial), downgrades)
@@ -180,7 +180,7 @@ def _render_intent(intent: _IntentFile, links: Links) -> Rendering:
             spec, _ = resolve_digits(DtmfInputSpec.model_validate(intent.payload), DtmfInputSpec())
             return _collect(spec, (), links, 1)
         case IntentKind.TRANSFER:
-            return render_transfer(CallTransferIntent.model_validate(intent.payload), links, 1)
+            return render_transfer(CallTransferIntent.model_validate(intent.payload), links, Step(n=1))
         case IntentKind.HANG_UP:
             return Rendering((HangUp(),))
         case IntentKind.CANCEL:

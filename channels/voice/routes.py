@@ -17,6 +17,7 @@ from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.requests import PROVIDER, proven_form, twiml
 from channels.voice import steps
 from channels.voice.calls import TRANSFERRED, Call
+from channels.voice.relay.exit import HANG_UP, TRANSFER, read_handoff
 from channels.voice.render import (
     Rendering,
     Wishes,
@@ -24,14 +25,16 @@ from channels.voice.render import (
     is_waiting,
     listen,
     render_outcome,
+    render_transfer,
     render_transfer_failed,
     wishes_of,
 )
 from channels.voice.steps import Links, Step
 from channels.voice.texts import CallTexts
-from channels.voice.verbs import Gather, HangUp, Pause, Redirect, Say
+from channels.voice.verbs import Connect, Gather, HangUp, Pause, Redirect, Say
 from channels.webhooks import invalid, webhook
 from gateway.domain.errors import GatewayError
+from gateway.domain.intent import WarmTransfer
 from gateway.domain.turn import Path, TurnOutcome
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,8 @@ MAX_SILENCES = 2
 """Reminders before the gateway hangs up."""
 MAX_HOLDS = 30
 """Silent rounds on hold before the gateway hangs up: ten minutes."""
+MAX_CONNECTS = 3
+"""Sessions one after the other that broke off; then the gateway hangs up."""
 MAX_REPORTS = 5
 """Tries to record a failed transfer while the database is away."""
 
@@ -73,6 +78,7 @@ def voice_routes(ingress: Ingress, twilio: TwilioCredentials, texts: CallTexts |
         route(steps.WAIT_PATH, calls.wait),
         route(steps.DIALED_PATH, calls.dialed),
         route(steps.STATUS_PATH, calls.status),
+        route(steps.RELAYED_PATH, calls.relayed),
     ]
 
 
@@ -87,7 +93,10 @@ class _TwimlCalls:
     async def start(self, call: Call, step: Step) -> Rendering:
         """A call comes in: it must be stored before it is answered (UnknownAddress, Unavailable)."""
         await self.ingress.accept(call.started())
-        return listen(self.links, 1, self.texts.greeting)
+        if not self.ingress.streams(call.parties.ours):
+            return listen(self.links, 1, self.texts.greeting)
+        await self.ingress.accept(call.greeting(self.texts.greeting))
+        return self._connect(self.texts.greeting)
 
     async def input(self, call: Call, step: Step) -> Rendering:
         """The caller has said or pressed something, or nothing."""
@@ -102,7 +111,7 @@ class _TwimlCalls:
     async def wait(self, call: Call, step: Step) -> Rendering:
         """A turn was not ready the last time."""
         try:
-            outcome = await self.ingress.dialogue.outcome(PROVIDER, call.input_id(step.n), WAIT_SECONDS)
+            outcome = await self.ingress.dialogue.outcome(PROVIDER, call.input_id(step), WAIT_SECONDS)
         except GatewayError as error:
             return self._failed(call, step, error)
         return self._answered(call, step, outcome)
@@ -123,7 +132,35 @@ class _TwimlCalls:
             reason = report.metadata["voice_event"]["reason"]
             again = replace(step, tries=step.tries + 1, reason=reason)
             return Rendering((Pause(1), Redirect(self.links.dialed(again))))
-        return render_transfer_failed(wishes, self.links, step.n)
+        failed = render_transfer_failed(wishes, self.links, step.n)
+        if not step.session or any(isinstance(verb, HangUp) for verb in failed.verbs):
+            return failed
+        told = ((wishes.transfer and wishes.transfer.warm) or WarmTransfer()).failure_text
+        return replace(self._connect(told), downgrades=failed.downgrades)
+
+    async def relayed(self, call: Call, step: Step) -> Rendering:
+        """A ConversationRelay session is over: as it asked, or broken off, and then another one goes on."""
+        if call.over:
+            await self.ingress.dialogue.end(call.ended(call.form.text("CallStatus")))
+            return Rendering(())
+        left = read_handoff(call.form.text("HandoffData"))
+        if left.do == HANG_UP:
+            return Rendering((HangUp(),))
+        if left.do == TRANSFER:
+            from_here = Step(n=left.n, session=left.session)
+            wishes = await self._wishes(call, from_here)
+            if wishes.transfer is not None:
+                said = wishes.transfer.model_copy(update={"connecting_text": None})
+                return render_transfer(said, self.links, from_here)
+        _note("relay_broken", call, error=call.form.text("ErrorCode")[:10])
+        if step.tries >= MAX_CONNECTS:
+            return Rendering((Say(self.texts.goodbye), HangUp()))
+        return self._connect(self.texts.apology, step.tries + 1)
+
+    def _connect(self, greeting: str, tries: int = 0) -> Rendering:
+        """Go on with the call over a WebSocket."""
+        action = self.links.relayed(Step(n=0, tries=tries))
+        return Rendering((Connect(url=self.links.relay, action=action, greeting=greeting),))
 
     async def status(self, call: Call, step: Step) -> Rendering:
         """Twilio reports the call's progress; its end closes the conversation (Unavailable)."""
@@ -152,7 +189,7 @@ class _TwimlCalls:
     async def _held(self, call: Call, step: Step) -> Rendering:
         """On hold, and nothing was said: what was asked last may have been answered meanwhile."""
         answered = step.n - 1
-        outcome = await self._outcome(call, answered)
+        outcome = await self._outcome(call, Step(n=answered))
         if outcome is not None and not is_waiting(outcome):
             if outcome.path is Path.HANDOFF and not outcome.ended:
                 return listen(self.links, step.n, self.texts.reminder)
@@ -168,12 +205,12 @@ class _TwimlCalls:
         return listen(self.links, step.n + 1, self.texts.apology)
 
     async def _wishes(self, call: Call, step: Step) -> Wishes:
-        outcome = await self._outcome(call, step.n)
+        outcome = await self._outcome(call, step)
         return wishes_of(outcome.intents) if outcome else Wishes()
 
-    async def _outcome(self, call: Call, n: int) -> TurnOutcome | None:
+    async def _outcome(self, call: Call, step: Step) -> TurnOutcome | None:
         try:
-            return await self.ingress.dialogue.outcome(PROVIDER, call.input_id(n), 0)
+            return await self.ingress.dialogue.outcome(PROVIDER, call.input_id(step), 0)
         except GatewayError as error:
             _note("outcome_unread", call, code=error.code.value)
             return None

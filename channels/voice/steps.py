@@ -17,10 +17,14 @@ INPUT_PATH = f"{START_PATH}/input"
 WAIT_PATH = f"{START_PATH}/wait"
 DIALED_PATH = f"{START_PATH}/dialed"
 STATUS_PATH = VOICE_STATUS_PATH
+RELAYED_PATH = f"{START_PATH}/relayed"
+RELAY_PATH = "/webhooks/twilio/relay"
+"""The WebSocket of ConversationRelay."""
 
 MAX_PREFIX = 500
 """Characters of a digit prefix; a URL has its limits."""
 _COUNT = re.compile(r"[0-9]{1,5}")
+_SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
 _REASON = re.compile(r"[a-z_]{1,32}")
 
 
@@ -40,6 +44,13 @@ class Step:
     """How the next input's digits are collected."""
     reason: str = ""
     """Why a transfer failed, where no callback says it."""
+    session: str = ""
+    """Of which ConversationRelay session the input is; "" where the call is carried by documents."""
+
+    @property
+    def place(self) -> str:
+        """Where in its call this is, unique there."""
+        return f"{self.session}:{self.n}" if self.session else f"{self.n}"
 
     def query(self) -> str:
         """The URL's query."""
@@ -50,6 +61,7 @@ class Step:
             "h": self.holds or None,
             "k": self.tries or None,
             "r": self.reason or None,
+            "x": self.session or None,
             "dm": spec.max_digits,
             "df": spec.termination_digit,
             "di": spec.inter_digit_timeout_ms,
@@ -61,7 +73,9 @@ class Step:
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "Step":
         """The step of a query; ValueError where it is not one of ours."""
-        reason = query.get("r", "")
+        reason, session = query.get("r", ""), query.get("x", "")
+        if session and not _SESSION.fullmatch(session):
+            raise ValueError("x is not a session")
         if reason and not _REASON.fullmatch(reason):
             raise ValueError("r is not a reason")
         return cls(
@@ -71,6 +85,7 @@ class Step:
             tries=_count(query, "k"),
             digits=_digits(query),
             reason=reason,
+            session=session,
         )
 
 
@@ -91,6 +106,15 @@ class Links:
     def dialed(self, step: Step) -> str:
         """Where the end of a transfer goes."""
         return f"{self.public_url}{DIALED_PATH}?{step.query()}"
+
+    def relayed(self, step: Step) -> str:
+        """Where the end of a ConversationRelay session goes."""
+        return f"{self.public_url}{RELAYED_PATH}?{step.query()}"
+
+    @property
+    def relay(self) -> str:
+        """The WebSocket that a ConversationRelay session opens."""
+        return f"ws{self.public_url.removeprefix('http')}{RELAY_PATH}"
 
 
 def _count(query: Mapping[str, str], name: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from twilio.twiml import voice_response
 
-from channels.voice.verbs import Dial, Gather, HangUp, Pause, Redirect, Say, Verb
+from channels.voice.verbs import Connect, Dial, Gather, HangUp, Pause, Redirect, Say, Verb
 from gateway.domain.intent import DtmfInputSpec
 
 _twiml: Any = voice_response
@@ -97,6 +97,8 @@ def _elements(verb: Verb, budget: _Budget) -> Iterator[Any]:
             yield _twiml.Pause(length=seconds)
         case HangUp():
             yield _twiml.Hangup()
+        case Connect():
+            yield _connect(verb, budget)
 
 
 def _gather(verb: Gather, budget: _Budget) -> Any:
@@ -141,4 +143,17 @@ def _dial(verb: Dial) -> Any:
         element.sip(verb.destination)
     else:
         element.number(verb.destination)
+    return element
+
+
+def _connect(verb: Connect, budget: _Budget) -> Any:
+    """Keys are always reported: it cannot be switched on later."""
+    element = _twiml.Connect(action=verb.action, method="POST")
+    element.conversation_relay(
+        url=verb.url,
+        welcome_greeting=" ".join(budget.take(verb.greeting)) or None,
+        welcome_greeting_interruptible="any",
+        interruptible="any",
+        dtmf_detection=True,
+    )
     return element

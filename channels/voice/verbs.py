@@ -54,4 +54,13 @@ class HangUp:
     """End the call."""
 
 
-Verb = Say | Gather | Dial | Redirect | Pause | HangUp
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect:
+    """Carry the call over a WebSocket; what the session left goes to `action`."""
+
+    url: str
+    action: str
+    greeting: str
+
+
+Verb = Say | Gather | Dial | Redirect | Pause | HangUp | Connect

@@ -15,7 +15,7 @@ from gateway.domain.usage import Caps
 from gateway.service.knowledge import KnowledgeIndex
 from gateway.service.revisions import activate_revisions
 from gateway.service.routes import consent_texts_of, fallbacks_of, send_rules_of, turn_meter_of
-from gateway.settings import GatewayConfig, SettingsError
+from gateway.settings import GatewayConfig, SettingsError, VoiceMode
 from workers.agents.catalogue import AgentParts, Catalogue, build_agent, build_agents
 from workers.agents.http import HttpAgents
 from workers.agents.revisions import StoredRevisions
@@ -61,6 +61,11 @@ class Configured:
     def window(self, channel: Channel, ours: str | None) -> timedelta:
         """How long a turn at one of our addresses waits for more input."""
         return timedelta(seconds=self.config.channel(channel, ours).coalesce_seconds)
+
+    def streams(self, number: str) -> bool:
+        """Whether calls to a number of ours are carried by ConversationRelay."""
+        entry = self.config.address(Channel.VOICE, number)
+        return entry is not None and entry.voice_mode is VoiceMode.RELAY
 
     def consent(self, conversation: Conversation) -> ConsentTexts:
         """What is said to somebody who wants no more messages."""

@@ -11,8 +11,9 @@ from gateway.bus.rabbit import RabbitBus
 from gateway.domain.clock import Clock
 from gateway.domain.ports import AttachmentStore, Store
 from gateway.service.accept import ATTACHMENTS_PATH
-from gateway.service.ask import Dialogues, Waiting
+from gateway.service.ask import Waiting
 from gateway.service.attachments import Attachments
+from gateway.service.dialogues import Dialogues
 from gateway.service.ingress import Acceptance, Receipts, Reports
 from gateway.service.outbox import StoredOutbox
 from gateway.service.reply_files import ReplyFiles
@@ -65,6 +66,7 @@ class Core:
             ),
             public_url=self.settings.public_url,
             clock=self.clock,
+            streams=self.configured.streams,
         )
 
     def attachments(self) -> Attachments:

@@ -132,8 +132,12 @@ class InboundMessage:
     """The subject it answers (`domain.subject`), where it names no message that it answers."""
     thread_key: str | None = None
     """What makes one open conversation of several messages, besides the two addresses (call sid)."""
+    message_id: str | None = None
+    """The id it gets, where somebody listens for its turn already; None: a new one."""
     reply_to: str | None = None
     """Transient reply queue of a listener that waits for this message's turn."""
+    stream: bool = False
+    """Whether that listener wants the reply while it is made."""
     role: Role = Role.USER
     keyword: Keyword | None = None
     """What the provider took it for; it has answered that itself."""
@@ -173,6 +177,10 @@ class ToolCall:
     error: str | None = None
 
 
+SPOKEN_TEXT = "spoken_text"
+"""In the metadata of a reply that was spoken over: the part that was heard."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One row of a conversation; `seq` starts at 0 and has no gaps."""
@@ -194,3 +202,9 @@ class Message:
     metadata: JsonObject = field(default_factory=dict)
     evidence: tuple[JsonObject, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def heard(self) -> str:
+        """What of it reached the end user: of a reply that was spoken over, the part before that."""
+        spoken = self.metadata.get(SPOKEN_TEXT)
+        return spoken if isinstance(spoken, str) else self.content

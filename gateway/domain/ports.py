@@ -7,12 +7,13 @@ from enum import StrEnum
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
 from gateway.domain.agent import EvidenceItem, TurnRequest
+from gateway.domain.conversation import Status
 from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, PartText, Receipt, SendOutcome, Taken
 from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.mail_report import MailReport
-from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
+from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage, Message
 from gateway.domain.steps import AgentStep
-from gateway.domain.turn import TurnOutcome
+from gateway.domain.turn import Said, TurnOutcome
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -302,8 +303,38 @@ class Accept(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class CallNews:
+    """How a call's conversation stands, and what it has to be told."""
+
+    status: Status
+    said: tuple[Message, ...]
+    """To the end user, by the agent or a person, in order."""
+
+
 class Dialogue(Protocol):
     """For channels whose answer goes back on the same connection (a phone call's webhooks)."""
+
+    def stream(self, message: InboundMessage) -> AsyncGenerator[Said | TurnOutcome, None]:
+        """Accept a message and show its turn as it is made; the outcome comes last. Raises GatewayError.
+
+        The first piece is empty: from then on the message is stored, whatever becomes of the stream.
+        """
+        ...
+
+    async def interrupt(
+        self, provider: str, provider_message_id: str, sent: str, heard: str
+    ) -> TurnOutcome | None:
+        """The reply to a message was spoken over: of `sent`, which was shown, only the beginning `heard` was.
+
+        A turn that is still running is over with that, and its agent is stopped. The turn's outcome where it
+        was over already, else None.
+        """
+        ...
+
+    async def news(self, conversation_id: str, since: int) -> CallNews:
+        """How the conversation stands, and what was said to the end user after message `since`."""
+        ...
 
     async def ask(self, message: InboundMessage, wait: float) -> TurnOutcome | None:
         """Accept a message and wait at most `wait` seconds for its turn; None when it takes longer."""

@@ -177,6 +177,13 @@ class Reply:
         return "\n\n".join(m.text for m in self.messages if m.text)
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A piece of a reply, to be shown."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnOutcome:
     """A turn as stored: what the API answers and what a waiting channel renders."""

@@ -68,7 +68,7 @@ class Route:
 
 async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
     """Store a message durably, once per provider message id."""
-    message_id = new_id()
+    message_id = message.message_id or new_id()
     receipt = {
         "organization_id": route.organization_id,
         "provider": message.provider,
@@ -175,7 +175,7 @@ async def _store(
         seq=seq,
         text=None,
         reply_to=message.reply_to,
-        stream=False,
+        stream=message.stream,
         turn_id=row["next_turn_id"],
     )
     arrived = envelope(

@@ -13,13 +13,11 @@ from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import new_id
 from gateway.domain.message import InboundMessage
 from gateway.domain.ports import Accept, Replies, ReplyFrame, ReplyStream, Store, Tx
-from gateway.domain.turn import TurnOutcome, TurnState
-from gateway.service.close import close
+from gateway.domain.turn import Said, TurnOutcome, TurnState
 from gateway.service.converse import (
     ApiInput,
     Progress,
     Submitted,
-    message_of_receipt,
     progress,
     queued,
     submit,
@@ -47,13 +45,6 @@ class Question:
     """Refuse instead of waiting when a turn runs or waits."""
     message_id: str | None = None
     """Of a message that is asked again; None: a new one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A piece of the reply, to be shown."""
-
-    text: str
 
 
 class Waiting:
@@ -108,6 +99,24 @@ class Waiting:
                 yield waits
                 return
             async for piece in self._follow(question.conversation_id, said.message_id, stream):
+                yield piece
+        finally:
+            stream.close()
+
+    async def stream_message(
+        self, message: InboundMessage, accept: Accept
+    ) -> AsyncGenerator[Said | TurnOutcome, None]:
+        """Accept a channel's message and show its turn as it is made; the outcome comes last.
+
+        An empty piece comes first, as soon as the message is stored.
+        """
+        message_id = new_id()
+        stream = self._replies.listen(message_id)
+        try:
+            waiting = replace(message, message_id=message_id, reply_to=self._replies.address, stream=True)
+            accepted = await accept(waiting)
+            yield Said("")
+            async for piece in self._follow(accepted.conversation_id, accepted.message_id, stream):
                 yield piece
         finally:
             stream.close()
@@ -251,39 +260,3 @@ def settled(outcome: TurnOutcome) -> TurnOutcome:
     raise GatewayError(
         outcome.error or ErrorCode.AGENT_FAILED, outcome.error_message or "the agent did not answer"
     )
-
-
-class Dialogues:
-    """The `Dialogue` port: channels whose answer goes back on the connection of the question."""
-
-    def __init__(
-        self, store: Store, accept: Accept, waiting: Waiting, *, organization_id: str, partitions: int
-    ) -> None:
-        self._store = store
-        self._accept = accept
-        self._waiting = waiting
-        self._organization_id = organization_id
-        self._partitions = partitions
-
-    async def ask(self, message: InboundMessage, wait: float) -> TurnOutcome | None:
-        """Accept a message and wait at most `wait` seconds for its turn."""
-        accepted = await self._accept(replace(message, reply_to=self._waiting.address))
-        return await self._waiting.wait(accepted.conversation_id, accepted.message_id, wait)
-
-    async def outcome(self, provider: str, provider_message_id: str, wait: float) -> TurnOutcome | None:
-        """The turn of a message accepted before; None when it is not over, or there is none."""
-        known = await self._store.read(
-            message_of_receipt, self._organization_id, provider, provider_message_id
-        )
-        return None if known is None else await self._waiting.wait(*known, wait)
-
-    async def end(self, message: InboundMessage) -> None:
-        """The call is over: record the event and close its conversation."""
-        accepted = await self._accept(message)
-        await self._store.write(
-            close,
-            self._organization_id,
-            accepted.conversation_id,
-            "the call ended",
-            self._partitions,
-        )

@@ -220,7 +220,7 @@ def _history_message(message: Message) -> HistoryMessage:
     return HistoryMessage(
         seq=message.seq,
         role=message.role.value,
-        content=message.content,
+        content=message.heard,
         authored_by=message.author.value,
         created_at=rfc3339(message.created_at),
         attachments=tuple(

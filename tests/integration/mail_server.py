@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -21,7 +21,8 @@ from gateway.domain.errors import UnknownAddress
 from gateway.domain.ids import new_id
 from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
-from gateway.domain.turn import TurnOutcome
+from gateway.domain.ports import CallNews
+from gateway.domain.turn import Said, TurnOutcome
 
 NOW = 1_795_424_400_000_000
 MARKS = ThreadMarks("example.org", (b"secret",))
@@ -84,6 +85,17 @@ class Unused:
         raise NotImplementedError
 
     async def end(self, message: InboundMessage) -> None:
+        raise NotImplementedError
+
+    def stream(self, message: InboundMessage) -> AsyncGenerator[Said | TurnOutcome, None]:
+        raise NotImplementedError
+
+    async def interrupt(
+        self, provider: str, provider_message_id: str, sent: str, heard: str
+    ) -> TurnOutcome | None:
+        raise NotImplementedError
+
+    async def news(self, conversation_id: str, since: int) -> CallNews:
         raise NotImplementedError
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import aiohttp
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 from yarl import URL
 
 from channels.contract import Ingress
@@ -23,7 +23,8 @@ from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
-from gateway.domain.turn import Path, TurnOutcome, TurnState
+from gateway.domain.ports import CallNews
+from gateway.domain.turn import Path, Said, TurnOutcome, TurnState
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "token-of-this-test"
@@ -42,6 +43,9 @@ class Core:
     """By the message's text; None: the turn takes longer than anybody waits."""
     failure: GatewayError | None = None
     asked: int = 0
+    interrupted: list[tuple[str, str, str]] = field(default_factory=list)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    status: Status = Status.ACTIVE
 
     async def __call__(self, message: InboundMessage) -> Accepted:
         """Accept."""
@@ -86,6 +90,28 @@ class Core:
         if message is None:
             return None
         return self.answers.get(message.text, outcome(f"You said {message.text}."))
+
+    async def stream(self, message: InboundMessage) -> AsyncGenerator[Said | TurnOutcome, None]:
+        """Dialogue: the answer in two pieces, once `go_on` is set."""
+        await self(message)
+        yield Said("")
+        await self.go_on.wait()
+        answer = self.answers.get(message.text, outcome(f"You said {message.text}."))
+        if answer is not None:
+            for piece in answer.text.partition(" "):
+                yield Said(piece)
+            yield answer
+
+    async def interrupt(
+        self, provider: str, provider_message_id: str, sent: str, heard: str
+    ) -> TurnOutcome | None:
+        """Dialogue: keeps what was heard."""
+        self.interrupted.append((provider_message_id, sent, heard))
+        return None
+
+    async def news(self, conversation_id: str, since: int) -> CallNews:
+        """Dialogue: nothing new."""
+        return CallNews(self.status, ())
 
     async def end(self, message: InboundMessage) -> None:
         """Dialogue: the call is over."""
@@ -173,12 +199,16 @@ class Answer:
         return {name.lower(): value for name, value in self.raw_headers.items()}
 
 
-MakeRoutes = Callable[[Ingress, TwilioCredentials], list[Route]]
+MakeRoutes = Callable[[Ingress, TwilioCredentials], Sequence[BaseRoute]]
 
 
 @asynccontextmanager
 async def site(
-    make_routes: MakeRoutes, *, tokens: tuple[str, ...] = (TOKEN,), public_url: str | None = None
+    make_routes: MakeRoutes,
+    *,
+    tokens: tuple[str, ...] = (TOKEN,),
+    public_url: str | None = None,
+    streams: bool = False,
 ) -> AsyncIterator[Site]:
     """Serve routes on loopback until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -192,6 +222,7 @@ async def site(
         dialogue=core,
         public_url=public_url or url,
         clock=Clock(),
+        streams=lambda _number: streams,
     )
     routes = make_routes(ingress, TwilioCredentials(account_sid=ACCOUNT, auth_tokens=tokens))
     config = uvicorn.Config(Starlette(routes=routes), lifespan="off", log_config=None, access_log=False)

@@ -57,6 +57,9 @@ class CallsResource:
 
     async def stop(self) -> None:
         """Stop what runs in the background."""
+        for call in self.calls.values():
+            if call.relay is not None:
+                await call.relay.close()
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -13,7 +13,9 @@ from urllib.parse import urljoin
 
 from channels.twilio.fake.callstate import CallError, CallParties, CallStatus
 from channels.twilio.fake.ledger import new_sid
+from channels.twilio.fake.relay import RelayLine
 from channels.twilio.fake.twiml import (
+    Connect,
     Dial,
     Gather,
     Hangup,
@@ -36,7 +38,7 @@ _TWIML_TYPES: Final = ("text/xml", "application/xml", "text/html")
 class _Waiting:
     """The verb a call waits in, the URL of its document and what follows it there."""
 
-    verb: Gather | Dial
+    verb: Gather | Dial | Connect
     url: str
     rest: tuple[Verb, ...]
 
@@ -60,6 +62,8 @@ class FakeCall:
         self.ended_at: float | None = None
         self._account_sid = account_sid
         self._webhooks = webhooks
+        self.relay: RelayLine | None = None
+        """The newest ConversationRelay session: there the caller speaks and presses."""
         self._waiting: _Waiting | None = None
         self._document = ""
         self._episode = 0
@@ -173,6 +177,8 @@ class FakeCall:
             return
         self._episode += 1
         self._waiting = None
+        if self.relay is not None:
+            await self.relay.close()
         self.ended_at = time.time()
         await self.report("completed", status)
 
@@ -223,6 +229,9 @@ class FakeCall:
                 case Gather() | Dial():
                     self._wait(_Waiting(verb, url, tuple(verbs[index + 1 :])))
                     return None
+                case Connect():
+                    await self._connect(_Waiting(verb, url, ()), verb)
+                    return None
                 case Hangup():
                     break
                 case _:
@@ -233,10 +242,25 @@ class FakeCall:
     def _wait(self, waiting: _Waiting) -> None:
         if isinstance(waiting.verb, Dial):
             self.dialed += waiting.verb.destinations
-        else:
+        elif isinstance(waiting.verb, Gather):
             for prompt in waiting.verb.prompts:
                 self._play(prompt)
         self._waiting = waiting
+        self._changed.set()
+
+    async def _connect(self, waiting: _Waiting, verb: Connect) -> None:
+        if verb.greeting:
+            self.said.append(verb.greeting)
+        self._waiting = waiting
+
+        async def ended(fields: list[tuple[str, str]]) -> None:
+            if self._waiting is waiting:
+                await self._act(waiting, fields)
+
+        line = self.relay = RelayLine(self.said.append, self._changed.set, ended)
+        await line.start(
+            verb.url, self._webhooks.signature(verb.url), self._account_sid, self.sid, self.parties
+        )
         self._changed.set()
 
     def _play(self, verb: Verb) -> None:

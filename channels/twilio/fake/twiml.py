@@ -72,7 +72,18 @@ class Dial:
     method: str
 
 
-Verb = Say | Pause | Redirect | Hangup | Gather | Dial | Unknown
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Carry the call over ConversationRelay."""
+
+    url: str
+    action: str
+    method: str
+    greeting: str
+    dtmf: bool
+
+
+Verb = Say | Pause | Redirect | Hangup | Gather | Dial | Connect | Unknown
 
 
 def parse(text: str) -> tuple[Verb, ...]:
@@ -107,6 +118,8 @@ def _verb(element: ElementTree.Element) -> Verb:
             return _gather(element)
         case "Dial":
             return _dial(element)
+        case "Connect" if element.find("ConversationRelay") is not None:
+            return _connect(element)
         case name:
             return Unknown(str(name))
 
@@ -131,6 +144,18 @@ def _dial(element: ElementTree.Element) -> Dial:
         destinations=tuple(([plain] if plain else []) + nested),
         action=element.get("action", ""),
         method=_method(element),
+    )
+
+
+def _connect(element: ElementTree.Element) -> Connect:
+    relay = element.find("ConversationRelay")
+    attributes = {} if relay is None else relay.attrib
+    return Connect(
+        url=attributes.get("url", ""),
+        action=element.get("action", ""),
+        method=_method(element),
+        greeting=attributes.get("welcomeGreeting", ""),
+        dtmf=attributes.get("dtmfDetection", "false").lower() == "true",
     )
 
 

@@ -101,6 +101,10 @@ class Webhooks:
                     return answer
         raise AssertionError("unreachable")
 
+    def signature(self, url: str) -> str:
+        """That of a WebSocket upgrade."""
+        return sign(self._auth_token, url, ())
+
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:

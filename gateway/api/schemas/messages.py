@@ -143,7 +143,7 @@ def transcript_row(message: Message) -> Row:
         "turn_id": message.turn_id,
         "seq": message.seq,
         "role": message.role,
-        "content": message.content,
+        "content": message.heard,
         "authored_by": message.author,
         "created_at": rfc3339(message.created_at),
         "evidence": [chunk_of(item) for item in message.evidence],

@@ -66,3 +66,12 @@ FROM (
     ORDER BY created_at DESC, id DESC LIMIT 10) AS newest
 JOIN messages m ON m.conversation_id = newest.id AND m.seq >= newest.message_count - 300
 WHERE m.created_at > {now} - :hour
+
+-- name: messages_said_in_turn
+-- What a turn has said, in order.
+SELECT * FROM messages
+WHERE conversation_id = :conversation_id AND turn_id = :turn_id AND role = 'assistant' AND authored_by = 'agent'
+ORDER BY seq LIMIT :limit
+
+-- name: message_mark
+UPDATE messages SET metadata = :metadata WHERE id = :id

@@ -316,3 +316,22 @@ WHERE conversation_id = :conversation_id AND turn_id = :turn_id AND role = 'user
 -- name: conversation_drop_inputs
 -- A conversation that has ended owes no answers.
 UPDATE conversations SET answered = last_input, next_turn_id = NULL, turn_id = NULL WHERE id = :id
+
+-- name: conversation_interrupt_turn
+-- The reply is spoken over while it is made: its turn is over, what was shown of it is a message, and whoever
+-- made it commits nothing.
+UPDATE conversations SET
+    fence = fence + 1,
+    lease_owner = NULL,
+    turn_id = NULL,
+    turn_due_at = NULL,
+    rung_at = NULL,
+    answered = answered + (
+        SELECT COUNT(*) FROM inputs i WHERE i.conversation_id = conversations.id AND i.turn_id = :turn_id),
+    message_count = message_count + 1,
+    event_count = event_count + 1,
+    last_message_at = {now},
+    updated_at = {now},
+    ttl_expires_at = {now} + idle_ttl
+WHERE id = :id AND turn_id = :turn_id AND status = 'active'
+RETURNING message_count, event_count, answered, last_input, updated_at

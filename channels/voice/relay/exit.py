@@ -1,0 +1,104 @@
+"""How a call leaves a ConversationRelay session: its last words, and what its action is handed."""
+
+import asyncio
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from channels.contract import Ingress
+from channels.voice.calls import Parties
+from channels.voice.relay.frames import end
+from channels.voice.relay.playback import Playback, Utterance
+from gateway.domain.errors import GatewayError
+from gateway.domain.intent import CallTransferIntent, TransferMode
+
+HANG_UP = "hang_up"
+TRANSFER = "transfer"
+"""What `handoffData` may ask of the action: `do`."""
+_LONGEST_WAIT = 60.0
+"""Seconds for the last words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPace:
+    """How long a call waits for what; seconds."""
+
+    filler_after: float = 1.0
+    """Without a word of the reply."""
+    reminder_after: float = 8.0
+    """Of silence, from the end of what was said."""
+    max_reminders: int = 2
+    """Then the call ends."""
+    reassure_every: float = 20.0
+    """On hold."""
+    hold_at_most: float = 600.0
+    look_every: float = 2.0
+    """For what an operator says."""
+    characters_per_second: float = 15.0
+    """Of speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """What a session left."""
+
+    do: str = ""
+    """HANG_UP, TRANSFER, or "" where it broke off."""
+    n: int = 0
+    session: str = ""
+
+
+_HANDOFF: TypeAdapter[Handoff] = TypeAdapter(Handoff)
+_SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
+
+
+def read_handoff(text: str) -> Handoff:
+    """The `HandoffData` of an action; what is none of ours counts as none."""
+    try:
+        left = _HANDOFF.validate_json(text)
+    except ValidationError:
+        return Handoff()
+    return left if left.do in (HANG_UP, TRANSFER) and _SESSION.fullmatch(left.session) else Handoff()
+
+
+class Exit:
+    """The end of one session."""
+
+    def __init__(self, ingress: Ingress, parties: Parties, session: str, playback: Playback) -> None:
+        self.begun = False
+        """The call is being passed on or ended: nothing stops that."""
+        self.over = False
+        """Twilio has been told."""
+        self._ingress = ingress
+        self._parties = parties
+        self._session = session
+        self._playback = playback
+
+    async def pass_on(self, transfer: CallTransferIntent, n: int, lang: str | None) -> None:
+        """Input number `n` led to a transfer: it is announced, and the action dials."""
+        self.begun = True
+        if transfer.connecting_text:
+            line = Utterance(self._playback.send, "", lang, interruptible=False)
+            await line.say(transfer.connecting_text)
+            await line.end()
+        if transfer.mode is TransferMode.WARM:
+            await self._downgraded(n, "mode", TransferMode.COLD)
+        await self.leave({"do": TRANSFER, "n": n})
+
+    async def leave(self, handoff: dict[str, Any]) -> None:
+        """When all was said, the session ends: an end cuts off what is still being spoken."""
+        self.begun = True
+        await asyncio.sleep(min(self._playback.seconds_left, _LONGEST_WAIT))
+        await self._playback.send(end({**handoff, "session": self._session}))
+        self.over = True
+
+    async def _downgraded(self, n: int, field: str, substitute: str) -> None:
+        """This host cannot do exactly what was asked for, and the conversation says so."""
+        event = {"kind": "capability_downgrade", "field": field, "substitute": substitute}
+        text = f"This call cannot do what was asked for: {field} is {substitute}."
+        place, now = f"{self._session}:{n}:downgrade:{field}", self._ingress.clock.now()
+        with suppress(GatewayError):
+            await self._ingress.accept(self._parties.event(place, text, event, now))

@@ -1,0 +1,53 @@
+"""An agent for calls: does what it is told, and says how far it is allowed to come."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from gateway.domain.agent import (
+    AgentEvent,
+    CallTransferRequested,
+    ConversationEnd,
+    Delta,
+    DigitsRequested,
+    HandoffRequested,
+    TurnRequest,
+)
+
+held: set[str] = set()
+"""The turns that wait in the middle of a sentence."""
+stopped: list[str] = []
+"""What those were asked that were stopped there."""
+
+
+async def answer(turn: TurnRequest) -> AsyncIterator[AgentEvent]:
+    """By what was said."""
+    text = turn.input_text
+    match text:
+        case "tell me everything":
+            yield Delta(text="First this. ")
+            held.add(turn.turn_id)
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                stopped.append(text)
+                raise
+        case "what did I hear?":
+            said = [m.content for m in turn.messages if m.role == "assistant"]
+            yield Delta(text=" | ".join(said[1:]))
+        case "a pin, please":
+            yield Delta(text="Your PIN?")
+            yield DigitsRequested(max_digits=4, termination_digit="#", prefix="PIN ")
+        case "billing" | "a person warmly":
+            yield Delta(text="Connecting. ")
+            warmly = "warm" if "warmly" in text else "cold"
+            yield CallTransferRequested(
+                destination="+15550111", mode=warmly, connecting_text="Please hold the line."
+            )
+        case "a person":
+            yield HandoffRequested(reason="asked")
+        case "bye":
+            yield Delta(text="Goodbye then.")
+            yield ConversationEnd()
+        case _:
+            yield Delta(text="You ")
+            yield Delta(text=f"said {text}.")

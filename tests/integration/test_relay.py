@@ -1,0 +1,237 @@
+"""Calls over ConversationRelay: the whole gateway in this process, and the fake Twilio's callers."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from channels.twilio.fake import FakeCall, FakeTwilio
+from channels.twilio.fake.relay import RelayLine
+from channels.voice.texts import CallTexts
+from gateway.app import App, Plan, Role, running
+from gateway.settings import load_settings
+from tests.integration import relay_agents
+from tests.integration.webhooks import ACCOUNT, TOKEN
+
+OURS, THEIRS = "+15550100", "+14155550123"
+TEXTS = CallTexts()
+PATIENCE = 20.0
+V2 = "/v1/v2/conversations"
+CONFIG = f"""
+[organisation]
+name = "Here"
+
+[[addresses]]
+channel = "voice"
+address = "{OURS}"
+voice_mode = "relay"
+
+[agents.caller]
+kind = "python"
+target = "tests.integration.relay_agents:answer"
+"""
+
+
+@dataclass
+class House:
+    """The gateway and the network around it."""
+
+    app: App
+    fake: FakeTwilio
+    http: aiohttp.ClientSession
+
+    async def call(self) -> FakeCall:
+        """A person calls, and is greeted."""
+        call = await self.fake.call(THEIRS, OURS)
+        assert call.said == [TEXTS.greeting], call.error
+        return call
+
+    async def api(self, method: str, path: str, body: object = None) -> Any:
+        """What the API answers."""
+        headers = {"x-api-key": "root"}
+        async with self.http.request(method, self.app.http_url + path, json=body, headers=headers) as answer:
+            assert answer.status < 400, await answer.text()
+            return await answer.json()
+
+    async def conversation(self) -> Any:
+        """The only one there is."""
+        [found] = (await self.api("GET", f"{V2}?channel=voice"))["items"]
+        return found
+
+    async def transcript(self) -> list[tuple[str, str]]:
+        """Roles and words."""
+        conversation = await self.conversation()
+        rows = (await self.api("GET", f"{V2}/{conversation['id']}/turns"))["turns"]
+        return [(row["role"], row["content"]) for row in rows]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A gateway of one process."""
+    relay_agents.held.clear()
+    relay_agents.stopped.clear()
+    async with _house(tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _house(folder: Path) -> AsyncIterator[House]:
+    config = folder / "gateway.toml"
+    config.write_text(CONFIG, "utf-8")
+    fake = FakeTwilio(ACCOUNT, TOKEN)
+    environ = {
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_API_URL": await fake.start(),
+        "GATEWAY_API_KEYS": "root:admin::Root",
+        "GATEWAY_DRAIN_SECONDS": "2",
+    }
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=port)
+    try:
+        plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
+        async with running(settings, plan) as app, aiohttp.ClientSession() as http:
+            fake.webhook_url = app.http_url
+            yield House(app, fake, http)
+    finally:
+        await fake.stop()
+
+
+def relay(call: FakeCall) -> RelayLine:
+    """The call's session."""
+    assert call.relay is not None, call.error
+    return call.relay
+
+
+async def hears(call: FakeCall, text: str) -> None:
+    """Wait until the caller has been told this."""
+    await until(call, lambda: text in call.said)
+
+
+async def until(call: FakeCall, condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    await call.wait_for(lambda _: condition(), PATIENCE)
+
+
+async def test_a_call_is_greeted_and_answered_in_pieces(house: House) -> None:
+    call = await house.call()
+    await relay(call).say("hello")
+    await hears(call, "You said hello.")
+    texts = [frame for frame in relay(call).frames if frame["type"] == "text"]
+    assert [frame["token"] for frame in texts] == ["You ", "said hello.", ""]
+    assert [frame["last"] for frame in texts] == [False, False, True]
+    assert {frame["lang"] for frame in texts} == {"en-US"}
+    assert await house.transcript() == [
+        ("system_event", "Call started."),
+        ("assistant", TEXTS.greeting),
+        ("user", "hello"),
+        ("assistant", "You said hello."),
+    ]
+    await call.hang_up()
+    assert (await house.conversation())["status"] == "closed"
+
+
+async def test_a_reply_that_is_spoken_over_is_kept_as_heard(house: House) -> None:
+    call = await house.call()
+    await relay(call).say("tell me everything")
+    await until(call, lambda: bool(relay_agents.held) and relay(call).partial != "")
+    await relay(call).interrupt("First")
+    await relay(call).say("what did I hear?")
+    await hears(call, "First")
+    assert relay_agents.stopped == ["tell me everything"]
+    lasts = [frame for frame in relay(call).frames if frame.get("last")]
+    assert len(lasts) == 2
+    assert ("assistant", "First") in await house.transcript()
+
+
+async def test_the_end_of_a_reply_that_was_not_heard_is_cut_off(house: House) -> None:
+    call = await house.call()
+    await relay(call).say("a long story")
+    await hears(call, "You said a long story.")
+    await relay(call).interrupt("You said a", 700)
+    await relay(call).say("what did I hear?")
+    await hears(call, "You said a")
+    assert ("assistant", "You said a") in await house.transcript()
+
+
+async def test_digits_are_an_input_of_their_own(house: House) -> None:
+    call = await house.call()
+    await relay(call).say("a pin, please")
+    await hears(call, "Your PIN?")
+    await relay(call).press("1234#")
+    await hears(call, "You said PIN 1234.")
+    assert ("user", "PIN 1234") in await house.transcript()
+
+
+@pytest.mark.parametrize(("status", "then"), [("completed", "closed"), ("busy", "active")])
+async def test_a_cold_transfer(house: House, status: str, then: str) -> None:
+    call = await house.call()
+    await relay(call).say("billing")
+    await until(call, lambda: call.dialing)
+    assert call.dialed == ["+15550111"]
+    assert call.said[-2:] == ["Connecting. ", "Please hold the line."]
+    assert (await house.conversation())["status"] == "waiting_for_human"
+    await call.dial_ended(status)
+    assert (await house.conversation())["status"] == then
+    if then == "active":
+        await relay(call).say("hello again")
+        await hears(call, "You said hello again.")
+        assert ("system_event", "Call transfer failed: busy.") in await house.transcript()
+
+
+async def test_a_warm_transfer_is_cold_here_and_says_so(house: House) -> None:
+    call = await house.call()
+    await relay(call).say("a person warmly")
+    await until(call, lambda: call.dialing)
+    said = "This call cannot do what was asked for: mode is cold."
+    assert ("system_event", said) in await house.transcript()
+
+
+async def test_an_operator_is_heard_and_gives_the_call_back(house: House) -> None:
+    call = await house.call()
+    await relay(call).say("a person")
+    await hears(call, TEXTS.hold)
+    conversation = await house.conversation()
+    path = f"{V2}/{conversation['id']}/human-turns"
+    await relay(call).say("are you there?")
+    await house.api("POST", path, {"content": "This is Jamie."})
+    await hears(call, "This is Jamie.")
+    await house.api("POST", path, {"content": None, "return_control": True})
+    await hears(call, "You said are you there?.")
+    await relay(call).say("thanks")
+    await hears(call, "You said thanks.")
+
+
+async def test_the_agent_ends_the_call(house: House) -> None:
+    call = await house.call()
+    await relay(call).say("bye")
+    await until(call, lambda: call.ended)
+    assert call.said[-1] == "Goodbye then."
+    assert (await house.conversation())["status"] == "closed"
+
+
+async def test_a_broken_connection_is_taken_up_again(house: House) -> None:
+    call = await house.call()
+    await relay(call).say("one")
+    await hears(call, "You said one.")
+    first = relay(call)
+    await first.drop()
+    await hears(call, TEXTS.apology)
+    await until(call, lambda: relay(call) is not first and relay(call).open)
+    await relay(call).say("two")
+    await hears(call, "You said two.")
+    assert [text for role, text in await house.transcript() if role == "user"] == ["one", "two"]
+
+
+async def test_only_twilio_opens_a_session(house: House) -> None:
+    url = f"{house.app.http_url}/webhooks/twilio/relay"
+    for headers in ({}, {"X-Twilio-Signature": "bm9wZQ=="}):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await house.http.ws_connect(url, headers=headers)
+        assert refused.value.status == 403

@@ -1,0 +1,180 @@
+"""One ConversationRelay session on a real WebSocket, over a stand-in for the core: its pauses and errors."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from starlette.routing import BaseRoute
+
+from channels.contract import Ingress
+from channels.twilio.credentials import TwilioCredentials
+from channels.twilio.fake import FakeCall, FakeTwilio
+from channels.twilio.fake.relay import RelayLine
+from channels.voice.relay.exit import CallPace
+from channels.voice.relay.routes import relay_routes
+from channels.voice.routes import MAX_CONNECTS, voice_routes
+from channels.voice.texts import CallTexts
+from gateway.domain.conversation import Status
+from gateway.domain.errors import Unavailable
+from gateway.domain.message import Role
+from gateway.domain.turn import Path
+from tests.integration.webhooks import ACCOUNT, OURS, THEIRS, TOKEN, Core, outcome, site
+
+TEXTS = CallTexts()
+PATIENCE = 20.0
+LONG = 3600.0
+PACE = CallPace(
+    filler_after=LONG,
+    reminder_after=LONG,
+    reassure_every=LONG,
+    look_every=0.02,
+    characters_per_second=1e9,
+)
+
+
+@dataclass
+class Phone:
+    """A call, and what stands behind it."""
+
+    core: Core
+    call: FakeCall
+
+    @property
+    def relay(self) -> RelayLine:
+        """The newest session."""
+        assert self.call.relay is not None
+        return self.call.relay
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for it."""
+        await self.call.wait_for(lambda _: condition(), PATIENCE)
+
+    async def hears(self, text: str) -> None:
+        """Wait until the caller is told this."""
+        await self.until(lambda: text in self.call.said)
+
+    async def begun(self) -> None:
+        """Wait until the session answers."""
+        await self.relay.say("hi")
+        await self.hears("You said hi.")
+
+
+@asynccontextmanager
+async def phone(pace: CallPace = PACE) -> AsyncIterator[Phone]:
+    """A call that has been greeted."""
+
+    def routes(ingress: Ingress, twilio: TwilioCredentials) -> Sequence[BaseRoute]:
+        return [*voice_routes(ingress, twilio), *relay_routes(ingress, twilio, TEXTS, pace)]
+
+    async with site(routes, streams=True) as served:
+        served.core.go_on.set()
+        fake = FakeTwilio(ACCOUNT, TOKEN, webhook_url=served.url)
+        await fake.start()
+        try:
+            yield Phone(served.core, await fake.call(THEIRS, OURS))
+        finally:
+            await fake.stop()
+
+
+async def test_a_filler_bridges_a_long_thought_and_gives_way() -> None:
+    async with phone(replace(PACE, filler_after=0.01)) as line:
+        line.core.go_on.clear()
+        await line.relay.say("hello")
+        await line.hears(TEXTS.filler)
+        line.core.go_on.set()
+        await line.hears("You said hello.")
+        filler = next(frame for frame in line.relay.frames if frame.get("token") == TEXTS.filler)
+        assert (filler["preemptible"], filler["last"]) == (True, True)
+        assert line.call.said.count(TEXTS.filler) == 1
+
+
+async def test_silence_is_asked_about_and_then_the_call_ends() -> None:
+    async with phone(replace(PACE, reminder_after=0.01, max_reminders=2)) as line:
+        await line.until(lambda: line.call.ended)
+        assert line.call.said == [TEXTS.greeting, TEXTS.reminder, TEXTS.reminder, TEXTS.goodbye]
+
+
+async def test_no_reminder_while_keys_are_being_pressed() -> None:
+    async with phone(replace(PACE, reminder_after=0.01)) as line:
+        await line.relay.press("1")
+        await line.until(lambda: any(m.text == "1" for m in line.core.messages.values()))
+        assert TEXTS.goodbye not in line.call.said
+
+
+async def test_on_hold_the_caller_is_reassured_and_not_for_ever() -> None:
+    async with phone(replace(PACE, reassure_every=0.05, hold_at_most=0.6)) as line:
+        line.core.answers["a person"] = outcome("", path=Path.HANDOFF, status=Status.WAITING_FOR_HUMAN)
+        line.core.status = Status.WAITING_FOR_HUMAN
+        await line.relay.say("a person")
+        await line.hears(TEXTS.hold)
+        await line.hears(TEXTS.reassurance)
+        await line.until(lambda: line.call.ended)
+        assert line.call.said[-1] == TEXTS.goodbye
+
+
+async def test_more_words_before_the_answer_begin_a_new_turn() -> None:
+    async with phone() as line:
+        line.core.go_on.clear()
+        await line.relay.say("one")
+        await line.relay.say("two")
+        line.core.go_on.set()
+        await line.hears("You said two.")
+        assert [text for text in line.call.said if "one" in text] == []
+        first = next(m for m in line.core.messages.values() if m.text == "one")
+        assert line.core.interrupted == [(first.provider_message_id, "", "")]
+
+
+async def test_half_an_utterance_runs_no_turn() -> None:
+    async with phone() as line:
+        await line.relay.send({"type": "prompt", "voicePrompt": "hel", "last": False})
+        await line.relay.send({"type": "prompt", "voicePrompt": "   ", "last": True})
+        await line.relay.say("hello")
+        await line.hears("You said hello.")
+        assert [m.text for m in line.core.messages.values() if m.role is Role.USER] == ["hello"]
+
+
+async def test_what_is_no_frame_of_twilios_is_left_out() -> None:
+    async with phone() as line:
+        for frame in (
+            {"type": "video"},
+            {"no": "type"},
+            {"type": "prompt"},
+            {"type": "error", "description": "x"},
+        ):
+            await line.relay.send(frame)
+        await line.relay.send({"type": "interrupt"})
+        await line.relay.send({"type": "dtmf", "digit": "x"})
+        await line.relay.say("hello")
+        await line.hears("You said hello.")
+
+
+async def test_a_turn_that_cannot_be_taken_is_asked_for_again() -> None:
+    async with phone() as line:
+        await line.begun()
+        line.core.failure = Unavailable("away")
+        await line.relay.say("hello")
+        await line.hears(TEXTS.apology)
+        line.core.failure = None
+        await line.relay.say("hello")
+        await line.hears("You said hello.")
+
+
+async def test_a_session_that_cannot_begin_is_tried_again_and_given_up() -> None:
+    async with phone() as line:
+        await line.begun()
+        line.core.failure = Unavailable("away")
+        await line.relay.drop()
+        await line.until(lambda: line.call.ended)
+        assert line.call.said[-1] == TEXTS.goodbye
+        assert line.call.said.count(TEXTS.apology) >= MAX_CONNECTS
+
+
+async def test_an_error_of_the_session_ends_nothing() -> None:
+    async with phone() as line:
+        line.core.answers["bye"] = outcome("So long.", path=Path.CLOSED_BY_AGENT, status=Status.CLOSED)
+        await line.relay.say("bye")
+        await line.until(lambda: line.call.ended)
+        assert line.call.said[-1] == "So long."
+        handoff = next(frame for frame in line.relay.frames if frame["type"] == "end")["handoffData"]
+        assert json.loads(handoff) == {"do": "hang_up", "session": line.relay.session_sid}
