@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from gateway.domain.consent import ConsentTexts
+from gateway.domain.consent import ConsentRules
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import SendRules
 from gateway.domain.fallback import Fallbacks
@@ -14,7 +14,7 @@ from gateway.domain.turn_rules import TurnRules
 from gateway.domain.usage import Caps
 from gateway.service.knowledge import KnowledgeIndex
 from gateway.service.revisions import activate_revisions
-from gateway.service.routes import consent_texts_of, fallbacks_of, send_rules_of, turn_meter_of
+from gateway.service.routes import consent_rules_of, fallbacks_of, send_rules_of, turn_meter_of
 from gateway.settings import GatewayConfig, SettingsError, VoiceMode
 from workers.agents.catalogue import AgentParts, Catalogue, build_agent, build_agents
 from workers.agents.http import HttpAgents
@@ -67,12 +67,12 @@ class Configured:
         entry = self.config.address(Channel.VOICE, number)
         return entry is not None and entry.voice_mode is VoiceMode.RELAY
 
-    def consent(self, conversation: Conversation) -> ConsentTexts:
+    def consent(self, conversation: Conversation) -> ConsentRules:
         """What is said to somebody who wants no more messages."""
         values = self.config.channel(conversation.channel, conversation.our_address)
         ours = conversation.our_address
         senders = () if ours is None else self.config.senders_with(conversation.channel, ours)
-        return consent_texts_of(self.config, values, senders)
+        return consent_rules_of(self.config, values, senders)
 
     def turn_rules(self, conversation: Conversation) -> TurnRules:
         """What is configured for where a conversation's turns take place."""

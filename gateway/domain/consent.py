@@ -15,6 +15,10 @@ LONGEST_KEYWORD = 64
 """Characters of a message that may be a keyword with what is around it."""
 
 
+LONGEST_SENTENCE = 160
+"""Characters of a message that may take consent back in other words."""
+
+
 class Keyword(StrEnum):
     """What a message of one word may ask for."""
 
@@ -26,7 +30,6 @@ class Keyword(StrEnum):
 _WORDS: Final = {
     Keyword.STOP: """
         stop|unsubscribe|end|quit|stopall|stop all|revoke|optout|opt out|opt-out|cancel|remove|remove me|unsub
-        |stop texting me|do not text me|don't text me
         |arret|arrêt|arrête|arrete|arrett|désabonner|désinscription|se désabonner
         |alto|parar|cancelar|baja|dar de baja|darme de baja|no más mensajes
         |stopp|abmelden|abbestellen|austragen
@@ -63,6 +66,49 @@ _KEYWORDS: Final = MappingProxyType(
 )
 
 
+_POLITE_WORDS: Final = """
+    please pls plz ok okay hey hi hello thanks thank you now just guys kindly can could would will
+    por favor gracias ya hola sil vous te plait svp merci bitte danke jetzt sofort obrigado per favore grazie
+    again anymore ever
+"""
+_POLITE: Final = frozenset(_POLITE_WORDS.split())
+_PHRASES: Final = """
+    stop texting me|stop texting|stop messaging me|stop messaging|stop contacting me|stop writing me
+    |stop writing to me|stop sending me messages|stop sending me texts
+    |stop sending me these messages|stop sending me these texts
+    |stop sending messages|stop sending texts|stop sending these messages|stop sending these texts
+    |stop all messages|stop these messages|stop these texts|stop the messages|stop the texts
+    |no more texts|no more messages|no more sms
+    |do not text me|don't text me|do not message me|don't message me|do not contact me|don't contact me
+    |do not text this number|don't text this number|do not write me|don't write me|do not write to me
+    |take me off your list|take me off the list|take me off this list|remove me from your list
+    |remove me from the list|remove me from this list|remove my number
+    |remove my number from your list|unsubscribe me|opt me out
+    |i want to unsubscribe|i want to opt out|i'd like to unsubscribe|i would like to unsubscribe
+    |lose my number|i do not want these messages|i don't want these messages|i do not want to receive messages
+    |no me escriban más|no me escribas más|no me envíen más mensajes|no me manden más mensajes|no más mensajes
+    |no quiero más mensajes|no quiero recibir más mensajes|dejen de escribirme|deja de escribirme
+    |dejen de enviarme mensajes|dejen de mandarme mensajes|quítenme de la lista|bórrenme de la lista
+    |arrêtez de m'écrire|arrêtez de m'envoyer des messages|arrêtez de m'envoyer des sms|ne m'écrivez plus
+    |ne m'envoyez plus de messages|ne m'envoyez plus de sms
+    |retirez-moi de la liste|retirez-moi de votre liste|désinscrivez-moi|désabonnez-moi
+    |keine sms mehr|keine nachrichten mehr|schreiben sie mir nicht mehr|schreibt mir nicht mehr
+    |hören sie auf mir zu schreiben|hört auf mir zu schreiben|ich möchte keine nachrichten mehr
+    |ich will keine nachrichten mehr|ich möchte keine sms mehr|nehmen sie mich von der liste
+    |melden sie mich ab|pare de me enviar mensagens|parem de me enviar mensagens|não me mande mais mensagens
+    |non scrivetemi più|non mandatemi più messaggi|basta messaggi
+"""
+
+
+def _bare(text: str) -> str:
+    """What is left of a text without the words of politeness."""
+    words = unicodedata.normalize("NFKC", text).casefold().split()
+    return "".join(folded for word in words if (folded := _folded(word)) not in _POLITE)
+
+
+_REVOCATIONS: Final = frozenset(_bare(phrase) for phrase in _PHRASES.split("|"))
+"""Sentences that can mean nothing else, in the languages we know well enough."""
+
 _PROVIDERS_OWN: Final = frozenset(
     word
     for words in ("stop unsubscribe end quit stopall revoke optout cancel", "start yes unstop", "help info")
@@ -77,8 +123,13 @@ def answered_by_provider(text: str) -> bool:
 
 
 def keyword_of(text: str) -> Keyword | None:
-    """What a message asks for that is a keyword, and else only punctuation, emoji, quotes and white space."""
-    return _KEYWORDS.get(_folded(text)) if len(text) <= LONGEST_KEYWORD else None
+    """What a message asks for that is a keyword, and else only punctuation, emoji, quotes and white space.
+
+    A sentence that takes consent back, and says nothing else but "please", is a STOP too.
+    """
+    if len(text) <= LONGEST_KEYWORD and (found := _KEYWORDS.get(_folded(text))):
+        return found
+    return Keyword.STOP if len(text) <= LONGEST_SENTENCE and _bare(text) in _REVOCATIONS else None
 
 
 class ConsentState(StrEnum):
@@ -122,8 +173,8 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentTexts:
-    """What the gateway says to a keyword, and for which of our numbers it counts."""
+class ConsentRules:
+    """For which of our numbers a wish holds, who answers it, and what we say to it."""
 
     senders: tuple[str, ...] = ()
     """Our numbers that are one sender to the people they write to: a wish holds for all of them."""
@@ -135,4 +186,4 @@ class ConsentTexts:
     help: str = "An assistant answers this number. Reply STOP to receive no more messages."
 
 
-DEFAULT_TEXTS: Final = ConsentTexts()
+DEFAULT_CONSENT: Final = ConsentRules()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.domain.consent import DEFAULT_TEXTS, ConsentTexts
+from gateway.domain.consent import DEFAULT_CONSENT, ConsentRules
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.usage import Meter
 
@@ -13,7 +13,7 @@ class TurnRules:
 
     fallbacks: Fallbacks = NO_FALLBACKS
     """For the case that nobody answers."""
-    consent: ConsentTexts = DEFAULT_TEXTS
+    consent: ConsentRules = DEFAULT_CONSENT
     """What is said to somebody who wants no more messages."""
     meter: Meter | None = None
     """What counts it; None: there is no cap."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.domain.clock import SECOND, rfc3339
-from gateway.domain.consent import DEFAULT_TEXTS, ConsentTexts, Evidence
+from gateway.domain.consent import DEFAULT_CONSENT, ConsentRules, Evidence
 from gateway.domain.conversation import SessionType, Status
 from gateway.domain.envelope import Exchange, partition
 from gateway.domain.identity import KIND_OF_CHANNEL, UNVERIFIED, Address, ContactKind
@@ -31,7 +31,7 @@ from gateway.domain.turn import InputKind
 from gateway.service.admit import Admission, admit
 from gateway.service.attachments import attach
 from gateway.service.calls import apply_voice_event
-from gateway.service.consent import follow_keyword
+from gateway.service.consent import Wish, follow_keyword
 from gateway.service.dead import bury_unreadable
 from gateway.service.identify import resolve
 from gateway.service.join import join
@@ -62,7 +62,7 @@ class Route:
     """When nobody is written to unasked, by their own clock."""
     coalesce: int = 0
     """How long a turn waits for more input after its first."""
-    consent: ConsentTexts = DEFAULT_TEXTS
+    consent: ConsentRules = DEFAULT_CONSENT
     """What is said to keywords of consent."""
 
 
@@ -94,7 +94,8 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
     if admission.keyword is not None:
         known = await conversation_row(tx, route.organization_id, conversation_id)
         evidence = Evidence(source=admission.source, conversation_id=conversation_id, message_id=message_id)
-        await follow_keyword(tx, conversation_of(known), admission.keyword, evidence, route.consent)
+        wish = Wish(admission.keyword, evidence, told=admission.told)
+        await follow_keyword(tx, conversation_of(known), wish, route.consent)
     status = Status(row["status"])
     return Accepted(
         conversation_id=conversation_id,

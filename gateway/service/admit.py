@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gateway.domain.clock import SECOND
-from gateway.domain.consent import ConsentSource, ConsentTexts, Keyword, answered_by_provider, keyword_of
+from gateway.domain.consent import ConsentRules, ConsentSource, Keyword, answered_by_provider, keyword_of
 from gateway.domain.message import Channel, InboundMessage, Role
 from gateway.domain.ports import Tx
 from gateway.service.join import find_mail_thread
@@ -49,6 +49,8 @@ class Admission:
     unanswered: Unanswered | None = None
     keyword: Keyword | None = None
     source: ConsentSource = ConsentSource.KEYWORD
+    told: bool = False
+    """Whether the provider answers the keyword, so that we say nothing to it."""
 
 
 ANSWERED = Admission()
@@ -135,10 +137,10 @@ async def _loops(tx: Tx, message: InboundMessage, route: "Route") -> bool:
     return again or lately >= MOST_LATELY or today >= MOST_A_DAY
 
 
-async def _keyword(tx: Tx, message: InboundMessage, organization_id: str, texts: ConsentTexts) -> Admission:
+async def _keyword(tx: Tx, message: InboundMessage, organization_id: str, texts: ConsentRules) -> Admission:
     """What the provider took for a keyword is one; what we do has to mean something besides."""
     if message.keyword is not None:
-        return Admission(Unanswered.KEYWORD, message.keyword, ConsentSource.PROVIDER)
+        return Admission(Unanswered.KEYWORD, message.keyword, ConsentSource.PROVIDER, told=True)
     keyword = keyword_of(message.text)
     if keyword is None:
         return ANSWERED
@@ -146,6 +148,7 @@ async def _keyword(tx: Tx, message: InboundMessage, organization_id: str, texts:
         tx, organization_id, message.channel, (message.recipient, message.sender)
     ):
         return ANSWERED  # a "yes" of somebody who never said stop is an answer to the agent
-    if keyword is Keyword.HELP and texts.provider_answers and not answered_by_provider(message.text):
+    told = texts.provider_answers and answered_by_provider(message.text)
+    if keyword is Keyword.HELP and texts.provider_answers and not told:
         return ANSWERED  # a word for help that the provider does not know, and so leaves without an answer
-    return Admission(Unanswered.KEYWORD, keyword)
+    return Admission(Unanswered.KEYWORD, keyword, told=told)

@@ -6,7 +6,7 @@ force is the suppressions, which the delivery workers ask at the moment of sendi
 
 from dataclasses import dataclass
 
-from gateway.domain.consent import ConsentSource, ConsentState, ConsentTexts, Evidence, Keyword
+from gateway.domain.consent import ConsentRules, ConsentSource, ConsentState, Evidence, Keyword
 from gateway.domain.conversation import Conversation
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel
@@ -41,7 +41,7 @@ async def revoke(
 
 
 async def _revoke_all(
-    tx: Tx, conversation: Conversation, pair: tuple[str, str], evidence: Evidence, texts: ConsentTexts
+    tx: Tx, conversation: Conversation, pair: tuple[str, str], evidence: Evidence, texts: ConsentRules
 ) -> bool:
     """The same for all of our numbers that are one sender; False where that was so before."""
     ours, theirs = pair
@@ -53,7 +53,7 @@ async def _revoke_all(
 
 
 async def _start_all(
-    tx: Tx, conversation: Conversation, pair: tuple[str, str], evidence: Evidence, texts: ConsentTexts
+    tx: Tx, conversation: Conversation, pair: tuple[str, str], evidence: Evidence, texts: ConsentRules
 ) -> bool:
     ours, theirs = pair
     changed = [
@@ -84,25 +84,33 @@ async def take_back(tx: Tx, organization_id: str, suppression_id: str, evidence:
     return await lift(tx, organization_id, found.channel, pair)
 
 
-async def follow_keyword(
-    tx: Tx, conversation: Conversation, keyword: Keyword, evidence: Evidence, texts: ConsentTexts
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody asks for by a keyword, and where that stands."""
+
+    keyword: Keyword
+    evidence: Evidence
+    told: bool
+    """Whether the provider answers it."""
+
+
+async def follow_keyword(tx: Tx, conversation: Conversation, wish: Wish, texts: ConsentRules) -> None:
     """Do what a keyword asks for, and say so once where nobody else does. The conversation is locked."""
     ours, theirs = conversation.our_address, conversation.their_address
     if ours is None or theirs is None:
         return
-    where = (tx, conversation, (ours, theirs), evidence, texts)
+    where = (tx, conversation, (ours, theirs), wish.evidence, texts)
     text: str | None = texts.help
-    if keyword is Keyword.STOP:
+    if wish.keyword is Keyword.STOP:
         text = texts.stop if await _revoke_all(*where) else None
-    elif keyword is Keyword.START:
+    elif wish.keyword is Keyword.START:
         text = texts.start if await _start_all(*where) else None
-    if text is not None and evidence.source is ConsentSource.KEYWORD and not texts.provider_answers:
+    if text is not None and not wish.told:
         await speak(tx, conversation, text, Author.SYSTEM, despite_suppression=True)
 
 
 async def revoke_for_agent(
-    tx: Tx, conversation: Conversation, message_id: str | None, texts: ConsentTexts
+    tx: Tx, conversation: Conversation, message_id: str | None, texts: ConsentRules
 ) -> None:
     """An agent understood that the person wants no more messages; they are told once that there will be none.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from gateway.domain.clock import SECOND
-from gateway.domain.consent import ConsentTexts
+from gateway.domain.consent import ConsentRules
 from gateway.domain.conversation import Cause, SessionType, Status, move
 from gateway.domain.errors import Braked, ErrorCode, Fenced
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
@@ -110,7 +110,7 @@ async def finish_turn(
     return Finished(status, seqs, more=row["lease_owner"] is not None)
 
 
-async def _note(tx: Tx, claim: Claim, reply: Reply, consent: ConsentTexts) -> None:
+async def _note(tx: Tx, claim: Claim, reply: Reply, consent: ConsentRules) -> None:
     """What a reply tells us besides what it says."""
     if reply.digest is not None:
         kept = pack({"up_to": reply.digest.up_to, "text": reply.digest.text})

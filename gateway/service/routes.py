@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from gateway.domain.clock import SECOND
-from gateway.domain.consent import ConsentTexts
+from gateway.domain.consent import ConsentRules
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import (
     ATTEMPTS,
@@ -49,14 +49,14 @@ def route_of(
         quiet=values.quiet_hours,
         coalesce=int(values.coalesce_seconds * SECOND),
         senders=senders,
-        consent=consent_texts_of(config, values, senders),
+        consent=consent_rules_of(config, values, senders),
     )
 
 
-def consent_texts_of(config: GatewayConfig, values: ChannelConfig, senders: tuple[str, ...]) -> ConsentTexts:
+def consent_rules_of(config: GatewayConfig, values: ChannelConfig, senders: tuple[str, ...]) -> ConsentRules:
     """What is said to STOP, START and HELP; who says it is named, as carriers want it."""
     name = config.organisation
-    return ConsentTexts(
+    return ConsentRules(
         senders=senders,
         provider_answers=values.provider_handles_optout,
         stop=values.stop_text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.consent import ConsentSource, ConsentState, ConsentTexts, Evidence, Keyword
+from gateway.domain.consent import ConsentRules, ConsentSource, ConsentState, Evidence, Keyword
 from gateway.domain.delivery import DeliveryState, Failure, Part, PartText, Refused
 from gateway.domain.ids import new_id
 from gateway.domain.message import Accepted, Channel
@@ -176,7 +176,7 @@ async def test_what_is_in_force_is_listed(store: Store) -> None:
     assert (await store.read(suppressions_page, ORGANIZATION, (Channel.SMS, THEIRS), None, 10)).items == ()
 
 
-OWN = replace(ROUTE, consent=ConsentTexts(provider_answers=False, stop="Stopped.", start="On.", help="Ask."))
+OWN = replace(ROUTE, consent=ConsentRules(provider_answers=False, stop="Stopped.", start="On.", help="Ask."))
 """A sender whose provider answers no keyword."""
 
 
@@ -196,6 +196,19 @@ async def is_answered(store: Store, accepted: Accepted) -> bool:
     return accepted.turn_expected
 
 
+async def test_a_stop_that_the_provider_answers_gets_no_answer_of_ours(store: Store) -> None:
+    accepted = await comes(store, "stop")
+    assert await is_suppressed(store)
+    assert await delivered(store, accepted.conversation_id) == []
+
+
+async def test_a_sentence_that_takes_consent_back_is_a_stop(store: Store) -> None:
+    accepted = await comes(store, "Please stop texting me!")
+    assert not await is_answered(store, accepted)
+    assert await is_suppressed(store)
+    assert await delivered(store, accepted.conversation_id) == [ROUTE.consent.stop]
+
+
 @pytest.mark.parametrize("route", [ROUTE, OWN], ids=["provider", "own"])
 async def test_a_stop_is_recorded_and_never_answered_by_the_agent(store: Store, route: Route) -> None:
     accepted = await comes(store, "Arrêt.", route)
@@ -203,8 +216,8 @@ async def test_a_stop_is_recorded_and_never_answered_by_the_agent(store: Store, 
     assert await is_suppressed(store)
     again = await comes(store, "STOP", route)
     assert again.conversation_id == accepted.conversation_id
-    # one confirmation where the provider gives none, and not another
-    assert await delivered(store, accepted.conversation_id) == (["Stopped."] if route is OWN else [])
+    # one confirmation, since no provider knows this spelling, and not another
+    assert await delivered(store, accepted.conversation_id) == [route.consent.stop]
     page = await store.read(consents_page, ORGANIZATION, None, None, 10)
     assert [(e.evidence.source, e.evidence.message_id) for e in page.items] == [
         (ConsentSource.KEYWORD, again.message_id),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.consent import ConsentTexts
+from gateway.domain.consent import ConsentRules
 from gateway.domain.delivery import Failure, Part, PartText, Refused, SendRules
 from gateway.domain.errors import Fenced
 from gateway.domain.ports import Store
@@ -18,7 +18,7 @@ from tests.contract.conftest import MovableStore
 from tests.contract.scene import ORGANIZATION, OURS, ROUTE, THEIRS, answer, arrive, claimed, rows, sms, to
 
 OTHER = "+15550177"
-POOL = replace(ROUTE, senders=(OURS, OTHER), consent=ConsentTexts(senders=(OURS, OTHER)))
+POOL = replace(ROUTE, senders=(OURS, OTHER), consent=ConsentRules(senders=(OURS, OTHER)))
 RULES = SendRules(failover=OTHER)
 BAD_CREDENTIALS = Refused(Failure.CONFIGURATION, "20003")
 NEW_LANE = f"{ORGANIZATION}|sms|{OTHER}|{THEIRS}"

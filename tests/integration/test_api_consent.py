@@ -170,7 +170,7 @@ async def test_what_twilio_has_answered_is_not_answered_again(texted: tuple[Api,
 
 async def test_free_text_revokes_through_the_agent(texted: tuple[Api, FakeTwilio]) -> None:
     api, fake = texted
-    await texts(api, fake, "Would you please stop texting me")
+    await texts(api, fake, "I really asked you to stop texting me")
 
     async def confirmed() -> bool:
         return bodies(fake) == ["You are out."]

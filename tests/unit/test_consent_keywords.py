@@ -26,6 +26,24 @@ def test_stop_in_many_spellings(text: str) -> None:
     assert keyword_of(text) is Keyword.STOP
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please stop texting me!", "can you please stop texting me, thanks", "Stop messaging me now.",
+        "stop sending me these messages", "Don't text me again", "do not contact me anymore",
+        "take me off your list", "REMOVE ME FROM THE LIST please", "no more texts",
+        "No more messages, thanks",
+        "I want to unsubscribe", "lose my number", "No quiero más mensajes, gracias",
+        "por favor no me escriban más",
+        "S'il vous plaît, ne m'écrivez plus", "Arrêtez de m'envoyer des SMS svp", "Bitte keine SMS mehr",
+        "Schreiben Sie mir nicht mehr!", "Pare de me enviar mensagens", "Basta messaggi, grazie",
+    ],
+)  # fmt: skip
+def test_a_sentence_that_can_mean_nothing_else_is_a_stop(text: str) -> None:
+    assert keyword_of(text) is Keyword.STOP
+    assert not answered_by_provider(text)
+
+
 @pytest.mark.parametrize("text", ["START", "unstop", "Yes", "yes!", "opt in", "Démarrer", "старт"])
 def test_start(text: str) -> None:
     assert keyword_of(text) is Keyword.START
@@ -41,6 +59,10 @@ def test_help(text: str) -> None:
     [
         "", " ", "🛑", "!!!", "stop please", "please stop", "where is the bus stop", "cancel my order",
         "the end",
+        "stop texting me at this number, use my new one", "please", "thank you", "can you text me",
+        "I never said: stop texting me", "don't text me the code, mail it", "no more pizza",
+        "any more texts?",
+        "stop texting me" + "!" * 160,
         "stopp it", "help me", "yes please", "no", "stop" * 3, "st0p", "stop 2",
         "stop" + "!" * LONGEST_KEYWORD,
     ],
