@@ -120,7 +120,7 @@ SILENT = Provider({"first": OutcomeUnknown("timeout")}, found=OutcomeUnknown("ht
 
 @pytest.mark.parametrize(
     ("bench", "at_least"),
-    [(UNREACHED, 120), (BUSY, 0), (UNKNOWN, 25), (SILENT, 120)],
+    [(UNREACHED, 20), (BUSY, 0), (UNKNOWN, 20), (SILENT, 120)],
     ids=["not reached", "busy for an hour", "no trace", "cannot be asked"],
     indirect=["bench"],
 )
