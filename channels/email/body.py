@@ -56,13 +56,27 @@ def set_body(
         mail.attach(_file(file))
 
 
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _file(file: MailFile) -> EmailMessage:
     kind, _, subtype = file.media_type.partition("/")
     if kind in ("message", "multipart"):  # these may not be in base64 (RFC 2046 §5)
         kind, subtype = "application", "octet-stream"
     part = EmailMessage(_PART)
     part.set_content(
-        file.content, kind, subtype, cte="base64", disposition="attachment", filename=one_line(file.name)
+        file.content,
+        kind,
+        subtype,
+        cte="base64",
+        disposition="attachment",
+        filename=one_line(file.name),
+        params={"charset": "utf-8"} if kind == "text" and _is_utf8(file.content) else None,
     )
     del part["MIME-Version"]
     return part

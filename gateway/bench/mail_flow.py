@@ -2,7 +2,8 @@
 
 Taken in means stored: the raw mail in the attachment store and the message in the database, both on disk,
 before the 250. The bare server does nothing with a mail. The mails say that they are a machine's, so that no
-turn runs beside. Answered is the whole road: in, a turn, and the reply at a relay.
+turn runs beside. Answered is the whole road: in, a turn, and the reply at a relay. Replies out is the last
+piece of it alone (`mail_out`).
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from channels.email.fake import SmtpSink
+from gateway.bench import mail_out
 from gateway.bench.private_server import free_ports
 from gateway.bench.report import table
 from gateway.bench.stage import HOST, BenchFailed, Child, Stage
@@ -25,7 +27,7 @@ PATIENCE = 60.0
 """Seconds without a reply after which the measurement is given up."""
 BARE, GATEWAY = "bare aiosmtpd", "gateway"
 NEW, REUSED = "a connection each", "reused connections"
-ANSWERED = "answered"
+ANSWERED, OUT = "answered", "replies out"
 
 _CONFIG = f"""
 [organisation]
@@ -106,6 +108,8 @@ async def _measure(mails: Sequence[bytes], rounds: int) -> FlowFigures:
                 asked = _made(mails, f"{number}-asked", machine=False)
                 answered = await _answered(ports[GATEWAY], asked, sink)
                 figures.rates.setdefault(f"{GATEWAY}, {ANSWERED}", []).append(answered)
+                out = await mail_out.rate(ports[BARE], len(mails))
+                figures.rates.setdefault(f"{GATEWAY}, {OUT}", []).append(out)
     finally:
         await sink.stop()
     return figures

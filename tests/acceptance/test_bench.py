@@ -81,6 +81,7 @@ def test_reading_mail_is_measured_beside_the_standard_library() -> None:
     }
     smtp = figures["smtp"]
     assert all(rate > 0 for rates in smtp["mails_per_second"].values() for rate in rates)
+    assert "gateway_replies_out" in smtp["mails_per_second"]
     assert set(smtp["ratios"]) == {"a_connection_each", "reused_connections"}
 
 

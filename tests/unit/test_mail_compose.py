@@ -193,4 +193,9 @@ def test_files_stand_below_the_text_in_their_order() -> None:
         (files[1].name, "application/octet-stream", files[1].content),
         (files[2].name, "text/csv", files[2].content),
     ]
+    charsets = [part.get_content_charset() for part in mail.iter_attachments()]
+    assert charsets == [None, None, "utf-8"]
+    latin = MailFile("list.csv", "text/csv", "ä;ö\n".encode("latin-1"))
+    (part,) = read(compose(DELIVERY, "x", MARKS, [latin])).iter_attachments()
+    assert (part.get_content_charset(), part.get_payload(decode=True)) == (None, latin.content)
     assert not list(read(compose(DELIVERY, "Grüße", MARKS)).iter_attachments())
