@@ -51,6 +51,11 @@ class HttpAgents:
             await self._session.close()
             self._session = None
 
+    @property
+    def clock(self) -> Clock:
+        """What time is read from."""
+        return self._clock
+
     async def keep(self, connections: AbstractAsyncContextManager[object]) -> None:
         """Open connections of another kind, and close them with these."""
         await self._kept.enter_async_context(connections)

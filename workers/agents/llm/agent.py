@@ -2,17 +2,17 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from gateway.domain.agent import TurnRequest
 from gateway.domain.steps import AgentStep
-from gateway.domain.tool import Tool
 from gateway.settings import LlmAgent as LlmDefinition
 from workers.agents.http import HttpAgents
 from workers.agents.own_task import TaskOfItsOwn
 from workers.agents.policies import CallPolicies
+from workers.agents.tools.toolbox import Toolbox
 
 
 class Mind(Protocol):
@@ -32,12 +32,12 @@ class LlmAgent:
     """Answers turns with a model. pydantic-ai and the provider's library come with the first."""
 
     def __init__(
-        self, definition: LlmDefinition, tools: Mapping[str, Tool], policies: CallPolicies, http: HttpAgents
+        self, definition: LlmDefinition, toolbox: Toolbox, policies: CallPolicies, http: HttpAgents
     ) -> None:
         """`http`: the connections with which those to the model are closed."""
         self._http = http
         self._definition = definition
-        self._tools = tools
+        self._toolbox = toolbox
         self._policies = policies
         self._mind: Mind | None = None
         self._loading = asyncio.Lock()
@@ -57,7 +57,7 @@ class LlmAgent:
             if self._mind is None:
                 # seconds of importing, which the event loop must not wait for
                 module = await asyncio.to_thread(importlib.import_module, "workers.agents.llm.turn")
-                mind: Mind = module.ModelMind(self._definition, self._tools, self._policies)
+                mind: Mind = module.ModelMind(self._definition, self._toolbox, self._policies)
                 await self._http.keep(mind.connections)
                 self._mind = mind
         return self._mind

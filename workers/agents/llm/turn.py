@@ -38,6 +38,7 @@ from workers.agents.llm.state import TurnState, state_of
 from workers.agents.llm.toolset import DeferredTools
 from workers.agents.policies import CallPolicies
 from workers.agents.tools.platform import offered
+from workers.agents.tools.toolbox import Toolbox
 
 _BETWEEN = {Channel.SMS: " ", Channel.VOICE: " "}
 """What stands between the texts of two answers of the model within one reply, unless a new paragraph."""
@@ -50,10 +51,10 @@ _ENDLESS = frozenset({None, "test", "function"})
 class ModelMind:
     """A model with its instructions, tools and limits."""
 
-    def __init__(self, definition: LlmAgent, tools: Mapping[str, Tool], policies: CallPolicies) -> None:
+    def __init__(self, definition: LlmAgent, toolbox: Toolbox, policies: CallPolicies) -> None:
         """Raises AgentFailed where the model cannot be used, such as without a key."""
         self.definition = definition
-        self.tools = tools
+        self.toolbox = toolbox
         self.policies = policies
         self.model: Model = model_of(definition)
         self.settings = settings_of(definition)
@@ -69,7 +70,7 @@ class ModelMind:
     async def steps(self, turn: TurnRequest) -> AsyncGenerator[AgentStep, None]:
         """One turn, step by step. Raises AgentFailed."""
         try:
-            async for step in _Turn(self, turn).steps():
+            async for step in _Turn(self, turn, offered(await self.toolbox.tools(), turn)).steps():
                 yield step
         except AgentFailed:
             raise
@@ -80,7 +81,7 @@ class ModelMind:
 class _Turn:
     """One attempt at one turn."""
 
-    def __init__(self, mind: ModelMind, turn: TurnRequest) -> None:
+    def __init__(self, mind: ModelMind, turn: TurnRequest, tools: Mapping[str, Tool]) -> None:
         self._mind = mind
         self._turn = turn
         window = window_of(turn, mind.definition.limits.history_tokens)
@@ -90,7 +91,6 @@ class _Turn:
         self._state: TurnState = state_of(turn)
         self._usage = RunUsage()
         self._said = False
-        tools = offered(mind.tools, turn)
         self._toolset = DeferredTools(tools)
         self._calls = Calls(turn, self._state, tools, mind.policies, mind.definition.limits)
 

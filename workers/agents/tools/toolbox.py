@@ -1,6 +1,7 @@
 """The tools that an agent's settings name, ready to be called."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
@@ -11,12 +12,29 @@ from workers.agents.http import HttpAgents
 from workers.agents.tools.http import HttpTool
 from workers.agents.tools.knowledge import NAME as KNOWLEDGE
 from workers.agents.tools.knowledge import KnowledgeTool, Search
+from workers.agents.tools.mcp import McpServer
 from workers.agents.tools.platform import platform_tools
 from workers.agents.tools.python import PythonTool
 
 
-def tools_of(definition: LlmAgent, http: HttpAgents, search: Search | None = None) -> Mapping[str, Tool]:
-    """By name, those of the platform among them. SettingsError with every one that cannot be used.
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The tools of one agent."""
+
+    own: Mapping[str, Tool]
+    """Those that are known at the start, by name."""
+    servers: tuple[McpServer, ...] = ()
+
+    async def tools(self) -> Mapping[str, Tool]:
+        """All of them. Raises AgentFailed where a server does not say what it has."""
+        found = dict(self.own)
+        for server in self.servers:
+            found.update(await server.tools())
+        return found
+
+
+def tools_of(definition: LlmAgent, http: HttpAgents, search: Search | None = None) -> Toolbox:
+    """The platform's tools and the configured ones. SettingsError with every one that cannot be used.
 
     `search` looks through the agent's documents.
     """
@@ -41,6 +59,19 @@ def tools_of(definition: LlmAgent, http: HttpAgents, search: Search | None = Non
         if name in tools or name in PLATFORM_TOOLS:
             problems.append(f"{place}: there is another tool called {name}")
         tools[name] = tool
+    servers: list[McpServer] = []
+    taken = {*tools, *PLATFORM_TOOLS}
+    for name, table in definition.mcp_servers.items():
+        try:
+            server = McpServer(name, table, http.clock)
+        except SettingsError as error:
+            problems += [f"mcp_servers: {problem}" for problem in error.problems]
+            continue
+        for tool_name in server.allowed:
+            if tool_name in taken:
+                problems.append(f"mcp_servers.{name}: there is another tool called {tool_name}")
+            taken.add(tool_name)
+        servers.append(server)
     if problems:
         raise SettingsError(problems)
-    return MappingProxyType(tools)
+    return Toolbox(MappingProxyType(tools), tuple(servers))
