@@ -1,4 +1,4 @@
-"""Tools of an MCP server over HTTP: only those that are allowed, as it describes them, and what goes wrong is told."""
+"""Tools of an MCP server: those that are allowed, as it describes them; what goes wrong is told."""
 
 import asyncio
 from collections.abc import AsyncIterator

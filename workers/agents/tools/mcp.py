@@ -1,6 +1,6 @@
-"""Tools of MCP servers, over streamable HTTP: those that the configuration names, as the server describes them.
+"""Tools of MCP servers over streamable HTTP: those that are configured, as the server describes them.
 
-Source: https://modelcontextprotocol.io/specification (Tools, Streamable HTTP). Each listing and each call has a
+Source: https://modelcontextprotocol.io/specification (Tools, Streamable HTTP). Each listing and call has a
 connection of its own, so that a server may restart at any time; the listing is kept for some minutes.
 """
 
