@@ -9,6 +9,7 @@ Adapters hand over routes and never import the server, the store or the bus.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import Clock
 from gateway.domain.ports import Accept, ApplyReceipt, Dialogue, KeepAttachment, TakeReport
 
@@ -26,8 +27,8 @@ class Ingress:
     public_url: str
     """What providers see, without a trailing slash; signatures are checked against it."""
     clock: Clock
-    streams: Callable[[str], bool] = lambda _number: False
-    """Whether the words of calls to this number of ours travel over a WebSocket while they are spoken."""
+    calls: Callable[[str], CallRules] = lambda _number: CallRules()
+    """What holds for the calls of a number of ours."""
 
 
 MAX_BODY = 1_048_576

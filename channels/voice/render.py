@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from channels.voice.steps import Links, Step
-from channels.voice.texts import CallTexts
 from channels.voice.twiml import destination_kind, document, gather_downgrades
 from channels.voice.verbs import Dial, Gather, HangUp, Redirect, Say, Verb
+from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.intent import (
     CallTransferIntent,

@@ -30,9 +30,9 @@ from channels.voice.render import (
     wishes_of,
 )
 from channels.voice.steps import Links, Step
-from channels.voice.texts import CallTexts
 from channels.voice.verbs import Connect, Gather, HangUp, Pause, Redirect, Say
 from channels.webhooks import invalid, webhook
+from gateway.domain.call_rules import CallTexts
 from gateway.domain.errors import GatewayError
 from gateway.domain.intent import WarmTransfer
 from gateway.domain.turn import Path, TurnOutcome
@@ -53,9 +53,9 @@ MAX_REPORTS = 5
 """Tries to record a failed transfer while the database is away."""
 
 
-def voice_routes(ingress: Ingress, twilio: TwilioCredentials, texts: CallTexts | None = None) -> list[Route]:
+def voice_routes(ingress: Ingress, twilio: TwilioCredentials) -> list[Route]:
     """The webhooks under /webhooks/twilio/voice, to be mounted on the public surface."""
-    calls = _TwimlCalls(ingress, Links(ingress.public_url), texts or CallTexts())
+    calls = _TwimlCalls(ingress, Links(ingress.public_url))
 
     def route(path: str, answer: Callable[[Call, Step], Awaitable[Rendering]]) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -88,15 +88,18 @@ class _TwimlCalls:
 
     ingress: Ingress
     links: Links
-    texts: CallTexts
+
+    def texts(self, call: Call) -> CallTexts:
+        """What the gateway says itself to callers of this number."""
+        return self.ingress.calls(call.parties.ours).texts
 
     async def start(self, call: Call, step: Step) -> Rendering:
         """A call comes in: it must be stored before it is answered (UnknownAddress, Unavailable)."""
         await self.ingress.accept(call.started())
-        if not self.ingress.streams(call.parties.ours):
-            return listen(self.links, 1, self.texts.greeting)
-        await self.ingress.accept(call.greeting(self.texts.greeting))
-        return self._connect(self.texts.greeting)
+        if not self.ingress.calls(call.parties.ours).streams:
+            return listen(self.links, 1, self.texts(call).greeting)
+        await self.ingress.accept(call.greeting(self.texts(call).greeting))
+        return self._connect(self.texts(call).greeting)
 
     async def input(self, call: Call, step: Step) -> Rendering:
         """The caller has said or pressed something, or nothing."""
@@ -128,7 +131,7 @@ class _TwimlCalls:
         except GatewayError as error:
             _note("transfer_report_failed", call, code=error.code.value)
             if step.tries >= MAX_REPORTS:
-                return Rendering((Say(self.texts.goodbye), HangUp()))
+                return Rendering((Say(self.texts(call).goodbye), HangUp()))
             reason = report.metadata["voice_event"]["reason"]
             again = replace(step, tries=step.tries + 1, reason=reason)
             return Rendering((Pause(1), Redirect(self.links.dialed(again))))
@@ -154,8 +157,8 @@ class _TwimlCalls:
                 return render_transfer(said, self.links, from_here)
         _note("relay_broken", call, error=call.form.text("ErrorCode")[:10])
         if step.tries >= MAX_CONNECTS:
-            return Rendering((Say(self.texts.goodbye), HangUp()))
-        return self._connect(self.texts.apology, step.tries + 1)
+            return Rendering((Say(self.texts(call).goodbye), HangUp()))
+        return self._connect(self.texts(call).apology, step.tries + 1)
 
     def _connect(self, greeting: str, tries: int = 0) -> Rendering:
         """Go on with the call over a WebSocket."""
@@ -172,18 +175,18 @@ class _TwimlCalls:
         if outcome is not None:
             for kind in wishes_of(outcome.intents).invalid:
                 _note("intent_invalid", call, kind=kind)
-            return render_outcome(outcome, self.links, step.n, self.texts)
+            return render_outcome(outcome, self.links, step.n, self.texts(call))
         if step.tries >= MAX_POLLS:
-            return listen(self.links, step.n + 1, self.texts.apology)
+            return listen(self.links, step.n + 1, self.texts(call).apology)
         again = Redirect(self.links.wait(Step(n=step.n, tries=step.tries + 1)))
-        return Rendering((Say(self.texts.filler), again) if step.tries == 0 else (Pause(1), again))
+        return Rendering((Say(self.texts(call).filler), again) if step.tries == 0 else (Pause(1), again))
 
     async def _silence(self, call: Call, step: Step) -> Rendering:
         if step.silences >= MAX_SILENCES:
             await self.ingress.dialogue.end(call.ended("silence"))
-            return Rendering((Say(self.texts.goodbye), HangUp()))
+            return Rendering((Say(self.texts(call).goodbye), HangUp()))
         again = replace(step, silences=step.silences + 1)
-        prompt = (Say(self.texts.reminder),)
+        prompt = (Say(self.texts(call).reminder),)
         return Rendering((Gather(action=self.links.input(again), prompts=prompt, digits=step.digits),))
 
     async def _held(self, call: Call, step: Step) -> Rendering:
@@ -192,17 +195,17 @@ class _TwimlCalls:
         outcome = await self._outcome(call, Step(n=answered))
         if outcome is not None and not is_waiting(outcome):
             if outcome.path is Path.HANDOFF and not outcome.ended:
-                return listen(self.links, step.n, self.texts.reminder)
-            return render_outcome(outcome, self.links, answered, self.texts)
+                return listen(self.links, step.n, self.texts(call).reminder)
+            return render_outcome(outcome, self.links, answered, self.texts(call))
         if step.holds >= MAX_HOLDS:
             await self.ingress.dialogue.end(call.ended("hold_timeout"))
-            return Rendering((Say(self.texts.goodbye), HangUp()))
-        return hold(self.links, replace(step, holds=step.holds + 1), Say(self.texts.reassurance))
+            return Rendering((Say(self.texts(call).goodbye), HangUp()))
+        return hold(self.links, replace(step, holds=step.holds + 1), Say(self.texts(call).reassurance))
 
     def _failed(self, call: Call, step: Step, error: GatewayError) -> Rendering:
         """The caller is asked again under the next number: this input may or may not have been stored."""
         _note("input_failed", call, code=error.code.value)
-        return listen(self.links, step.n + 1, self.texts.apology)
+        return listen(self.links, step.n + 1, self.texts(call).apology)
 
     async def _wishes(self, call: Call, step: Step) -> Wishes:
         outcome = await self._outcome(call, step)

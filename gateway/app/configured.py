@@ -1,8 +1,10 @@
 """The configuration in force and the agents it declares; replaced together on a reload."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
+from gateway.domain.call_rules import CallRules
 from gateway.domain.consent import ConsentRules
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import SendRules
@@ -62,10 +64,11 @@ class Configured:
         """How long a turn at one of our addresses waits for more input."""
         return timedelta(seconds=self.config.channel(channel, ours).coalesce_seconds)
 
-    def streams(self, number: str) -> bool:
-        """Whether calls to a number of ours are carried by ConversationRelay."""
+    def calls(self, number: str) -> CallRules:
+        """What holds for the calls of a number of ours."""
         entry = self.config.address(Channel.VOICE, number)
-        return entry is not None and entry.voice_mode is VoiceMode.RELAY
+        streams = entry is not None and entry.voice_mode is VoiceMode.RELAY
+        return replace(self.config.channel(Channel.VOICE, number).calls, streams=streams)
 
     def consent(self, conversation: Conversation) -> ConsentRules:
         """What is said to somebody who wants no more messages."""

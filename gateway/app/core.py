@@ -66,7 +66,7 @@ class Core:
             ),
             public_url=self.settings.public_url,
             clock=self.clock,
-            streams=self.configured.streams,
+            calls=self.configured.calls,
         )
 
     def attachments(self) -> Attachments:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 
+from gateway.domain.call_rules import CallRules
 from gateway.domain.delivery import RECONCILE_AFTER, OnUnknown
 from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.ids import named_id, parse_id
@@ -14,6 +15,7 @@ from gateway.domain.quiet import QuietHours
 from gateway.domain.usage import MILLION, Caps
 from gateway.settings.addresses import parse_address
 from gateway.settings.agents import AgentConfig, read_agent
+from gateway.settings.call_table import CALL_PACE, CALL_TEXTS
 from gateway.settings.refusals import dotted, nearest, shown
 from gateway.settings.tables import (
     AddressTable,
@@ -71,11 +73,19 @@ class ChannelConfig:
     handoff_timeout_action: HandoffTimeoutAction = HandoffTimeoutAction.RETURN
     handoff_timeout_text: str | None = None
     """Said once where nobody took a handoff in time."""
+    calls: CallRules = field(default_factory=CallRules)
+    """Of voice only."""
 
     def overlaid(self, table: ChannelTable) -> "ChannelConfig":
         """The same with the values that a table sets."""
         given = {name: getattr(table, name) for name in ChannelTable.model_fields}
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
+        given = {name: value for name, value in given.items() if value is not None}
+        texts = {name.removesuffix("_text"): given.pop(name) for name in CALL_TEXTS if name in given}
+        pace = {CALL_PACE[name]: given.pop(name) for name in CALL_PACE if name in given}
+        calls = replace(
+            self.calls, texts=replace(self.calls.texts, **texts), pace=replace(self.calls.pace, **pace)
+        )
+        return replace(self, calls=calls, **given)
 
 
 _DEFAULTS = {

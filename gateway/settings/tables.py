@@ -14,6 +14,7 @@ from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.message import Channel
 from gateway.domain.pace import MOST
 from gateway.settings.addresses import parse_address
+from gateway.settings.call_table import CallTable, Said, not_called
 from gateway.settings.refusals import SettingsError, Table, read_table
 from gateway.settings.values import Duration, Number, Origin, Price, Quiet
 
@@ -24,10 +25,6 @@ MAX_ORIGINS = 100
 MAX_FAILOVER = 5
 MOST_A_DAY = 1_000_000_000
 DEFAULT_MAIL_DOMAIN = "localhost"
-
-Said = Annotated[str, Field(min_length=1, max_length=1600)]
-"""What the gateway itself says to an end user."""
-
 
 _SOONEST, _LATEST = timedelta(seconds=RECONCILE_AFTER), timedelta(minutes=10)
 
@@ -67,7 +64,7 @@ class SmsProvider(StrEnum):
     TELNYX = "telnyx"
 
 
-class ChannelTable(Table):
+class ChannelTable(CallTable):
     """`[channels.<channel>]`; the same keys may be repeated on one address."""
 
     idle_ttl: Duration | None = None
@@ -156,6 +153,12 @@ class ChannelsTable(Table):
         _texted(value)
         return value
 
+    @field_validator("api", "sms", "email")
+    @classmethod
+    def _not_spoken(cls, value: ChannelTable) -> ChannelTable:
+        not_called(value)
+        return value
+
     @field_validator("voice")
     @classmethod
     def _spoken(cls, value: ChannelTable) -> ChannelTable:
@@ -206,6 +209,8 @@ class AddressTable(ChannelTable):
             _texted(self)
         if self.channel == "voice":
             _written(self)
+        else:
+            not_called(self)
         return self
 
 

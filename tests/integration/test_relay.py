@@ -12,8 +12,8 @@ import pytest
 
 from channels.twilio.fake import FakeCall, FakeTwilio
 from channels.twilio.fake.relay import RelayLine
-from channels.voice.texts import CallTexts
 from gateway.app import App, Plan, Role, running
+from gateway.domain.call_rules import CallTexts
 from gateway.settings import load_settings
 from tests.integration import relay_agents
 from tests.integration.webhooks import ACCOUNT, TOKEN

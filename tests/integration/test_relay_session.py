@@ -11,10 +11,9 @@ from channels.contract import Ingress
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.fake import FakeCall, FakeTwilio
 from channels.twilio.fake.relay import RelayLine
-from channels.voice.relay.exit import CallPace
 from channels.voice.relay.routes import relay_routes
 from channels.voice.routes import MAX_CONNECTS, voice_routes
-from channels.voice.texts import CallTexts
+from gateway.domain.call_rules import CallPace, CallRules, CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import Role
@@ -65,9 +64,9 @@ async def phone(pace: CallPace = PACE) -> AsyncIterator[Phone]:
     """A call that has been greeted."""
 
     def routes(ingress: Ingress, twilio: TwilioCredentials) -> Sequence[BaseRoute]:
-        return [*voice_routes(ingress, twilio), *relay_routes(ingress, twilio, TEXTS, pace)]
+        return [*voice_routes(ingress, twilio), *relay_routes(ingress, twilio)]
 
-    async with site(routes, streams=True) as served:
+    async with site(routes, rules=CallRules(streams=True, texts=TEXTS, pace=pace)) as served:
         served.core.go_on.set()
         fake = FakeTwilio(ACCOUNT, TOKEN, webhook_url=served.url)
         await fake.start()

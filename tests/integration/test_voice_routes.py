@@ -10,7 +10,7 @@ import pytest
 
 from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio
 from channels.voice.routes import MAX_HOLDS, MAX_POLLS, MAX_REPORTS, voice_routes
-from channels.voice.texts import CallTexts
+from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import Channel, Role, SenderAuth

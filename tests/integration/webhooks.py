@@ -17,6 +17,7 @@ from yarl import URL
 from channels.contract import Ingress
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.signature import sign
+from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import Clock
 from gateway.domain.conversation import Status
 from gateway.domain.delivery import Receipt
@@ -208,7 +209,7 @@ async def site(
     *,
     tokens: tuple[str, ...] = (TOKEN,),
     public_url: str | None = None,
-    streams: bool = False,
+    rules: CallRules | None = None,
 ) -> AsyncIterator[Site]:
     """Serve routes on loopback until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -222,7 +223,7 @@ async def site(
         dialogue=core,
         public_url=public_url or url,
         clock=Clock(),
-        streams=lambda _number: streams,
+        calls=lambda _number: rules or CallRules(),
     )
     routes = make_routes(ingress, TwilioCredentials(account_sid=ACCOUNT, auth_tokens=tokens))
     config = uvicorn.Config(Starlette(routes=routes), lifespan="off", log_config=None, access_log=False)

@@ -247,9 +247,39 @@ handoff_timeout_text = "Nobody is free."
     assert config.channel(Channel.API).handoff_timeout is None
 
 
+def test_what_a_call_says_and_waits_for_is_set_per_channel_and_number(toml: Path) -> None:
+    config = read(
+        toml,
+        DEMO
+        + """
+[channels.voice]
+greeting_text = "Guten Tag."
+reminder_after_seconds = 12
+[[addresses]]
+channel = "voice"
+address = "+15550100"
+greeting_text = "Hier ist der Laden."
+max_reminders = 0
+""",
+    )
+    usual, ours = config.channel(Channel.VOICE).calls, config.channel(Channel.VOICE, "+15550100").calls
+    assert (usual.texts.greeting, ours.texts.greeting) == ("Guten Tag.", "Hier ist der Laden.")
+    assert (usual.pace.reminder_after, usual.pace.max_reminders) == (12, 2)
+    assert (ours.pace.reminder_after, ours.pace.max_reminders) == (12, 0)
+    assert ours.texts.goodbye == "Goodbye."
+
+
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
+        (
+            DEMO + '[channels.sms]\ngreeting_text = "x"\n',
+            "channels.sms: greeting_text belongs to calls (voice)",
+        ),
+        (
+            DEMO + '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\nmax_reminders = 1\n',
+            "addresses[0]: max_reminders belongs to calls (voice)",
+        ),
         (
             DEMO + '[channels.voice]\nfailure_text = "x"\n',
             "channels.voice: failure_text belongs to channels that are written on, not to calls",

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from channels.voice.render import CannotRender, Rendering, render_file, render_outcome, wishes_of
 from channels.voice.steps import MAX_PREFIX, Links, Step
-from channels.voice.texts import CallTexts
 from channels.voice.twiml import SAY_CHARACTERS, SPOKEN_CHARACTERS, destination_kind, document
 from channels.voice.verbs import Dial, Gather, HangUp, Pause, Redirect, Say
+from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.errors import ErrorCode
 from gateway.domain.intent import DtmfInputSpec, WarmTransfer

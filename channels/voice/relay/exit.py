@@ -22,25 +22,6 @@ _LONGEST_WAIT = 60.0
 """Seconds for the last words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallPace:
-    """How long a call waits for what; seconds."""
-
-    filler_after: float = 1.0
-    """Without a word of the reply."""
-    reminder_after: float = 8.0
-    """Of silence, from the end of what was said."""
-    max_reminders: int = 2
-    """Then the call ends."""
-    reassure_every: float = 20.0
-    """On hold."""
-    hold_at_most: float = 600.0
-    look_every: float = 2.0
-    """For what an operator says."""
-    characters_per_second: float = 15.0
-    """Of speech."""
-
-
 @dataclass(frozen=True, slots=True)
 class Handoff:
     """What a session left."""

@@ -10,11 +10,9 @@ from channels.contract import Ingress
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.requests import PROVIDER
 from channels.twilio.signature import verify
-from channels.voice.relay.exit import CallPace
 from channels.voice.relay.frames import Setup, end, line, read_frame
 from channels.voice.relay.session import RelaySession
 from channels.voice.steps import RELAY_PATH
-from channels.voice.texts import CallTexts
 from channels.webhooks import unproven
 from gateway.domain.errors import GatewayError
 
@@ -26,25 +24,17 @@ _POLICY, _NORMAL, _AGAIN = 1008, 1000, 1013
 """RFC 6455 §7.4.1, and the registry of close codes."""
 
 
-def relay_routes(
-    ingress: Ingress,
-    twilio: TwilioCredentials,
-    texts: CallTexts | None = None,
-    pace: CallPace | None = None,
-) -> list[WebSocketRoute]:
+def relay_routes(ingress: Ingress, twilio: TwilioCredentials) -> list[WebSocketRoute]:
     """The WebSocket at /webhooks/twilio/relay, to be mounted on the public surface."""
-    door = _Door(ingress, twilio, texts or CallTexts(), pace or CallPace())
-    return [WebSocketRoute(RELAY_PATH, door.open)]
+    return [WebSocketRoute(RELAY_PATH, _Door(ingress, twilio).open)]
 
 
 class _Door:
     """Lets in what Twilio has signed for our account."""
 
-    def __init__(self, ingress: Ingress, twilio: TwilioCredentials, texts: CallTexts, pace: CallPace) -> None:
+    def __init__(self, ingress: Ingress, twilio: TwilioCredentials) -> None:
         self._ingress = ingress
         self._twilio = twilio
-        self._texts = texts
-        self._pace = pace
 
     async def open(self, websocket: WebSocket) -> None:
         """One session, from its upgrade to its end."""
@@ -85,11 +75,11 @@ class _Door:
         return frame
 
     async def _serve(self, websocket: WebSocket, setup: Setup) -> None:
-        session = RelaySession(self._ingress, setup, websocket.send_json, self._texts, self._pace)
+        session = RelaySession(self._ingress, setup, websocket.send_json)
         try:
             await session.begin()
         except GatewayError as error:
-            await self._excuse(websocket, setup, error)
+            await _excuse(websocket, session.apology, error)
             return
         try:
             await _take_all(websocket, session)
@@ -98,13 +88,14 @@ class _Door:
         if websocket.client_state is WebSocketState.CONNECTED:
             await websocket.close(_NORMAL)
 
-    async def _excuse(self, websocket: WebSocket, setup: Setup, error: GatewayError) -> None:
-        """The call cannot be taken now; what became of it is asked of the action."""
-        extra = {"action": "voice.relay_refused", "call_sid": setup.call_sid, "code": error.code.value}
-        log.warning("a relay session was refused", extra=extra)
-        await websocket.send_json(line(self._texts.apology))
-        await websocket.send_json(end())
-        await websocket.close(_AGAIN)
+
+async def _excuse(websocket: WebSocket, apology: str, error: GatewayError) -> None:
+    """The call cannot be taken now; what becomes of it is asked of the action."""
+    extra = {"action": "voice.relay_refused", "code": error.code.value}
+    log.warning("a relay session was refused", extra=extra)
+    await websocket.send_json(line(apology))
+    await websocket.send_json(end())
+    await websocket.close(_AGAIN)
 
 
 async def _take_all(websocket: WebSocket, session: RelaySession) -> None:

@@ -14,11 +14,10 @@ from typing import Any
 from channels.contract import Ingress
 from channels.twilio.requests import PROVIDER
 from channels.voice.calls import Parties, input_id
-from channels.voice.relay.exit import HANG_UP, CallPace, Exit
+from channels.voice.relay.exit import HANG_UP, Exit
 from channels.voice.relay.frames import MAX_SPOKEN, Fault, Interrupt, Key, Prompt, Setup
 from channels.voice.relay.playback import Playback, Utterance
 from channels.voice.render import is_waiting, wishes_of
-from channels.voice.texts import CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.digits import BargeIn, Collected, DigitCollector, Digits, NoDigits
 from gateway.domain.errors import GatewayError
@@ -37,17 +36,15 @@ class RelaySession:
         ingress: Ingress,
         setup: Setup,
         write: Callable[[dict[str, Any]], Awaitable[None]],
-        texts: CallTexts,
-        pace: CallPace,
     ) -> None:
         self._ingress = ingress
         self._dialogue = ingress.dialogue
         self._clock = ingress.clock
         self._parties = Parties.of(setup.call_sid, setup.sender, setup.recipient, setup.direction)
         self._session = setup.session_id
-        self._texts = texts
-        self._pace = pace
-        self._playback = Playback(write, ingress.clock, pace.characters_per_second)
+        rules = ingress.calls(self._parties.ours)
+        self._texts, self._pace = rules.texts, rules.pace
+        self._playback = Playback(write, ingress.clock, self._pace.characters_per_second)
         self._keys = DigitCollector()
         self._conversation_id = ""
         self._lang: str | None = None
@@ -64,6 +61,11 @@ class RelaySession:
         self._quiet_since = 0.0
         self._looked_at = 0.0
         self._exit = Exit(ingress, self._parties, self._session, self._playback)
+
+    @property
+    def apology(self) -> str:
+        """What is said where something went wrong."""
+        return self._texts.apology
 
     @property
     def over(self) -> bool:

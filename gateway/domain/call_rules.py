@@ -1,0 +1,46 @@
+"""How a call is carried: what the gateway says in it in its own words, and how long it waits for what."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTexts:
+    """The lines, in the language of the people who call; everything else is the agent's."""
+
+    greeting: str = "Hello, how can I help you?"
+    filler: str = "One moment, please."
+    """While a turn takes long."""
+    reminder: str = "Are you still there? I'm listening."
+    goodbye: str = "Goodbye."
+    hold: str = "Please hold, a colleague will take over."
+    reassurance: str = "Thank you for holding."
+    apology: str = "I'm sorry, something went wrong. Could you say that again, please?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPace:
+    """How long a call waits for what; seconds."""
+
+    filler_after: float = 1.0
+    """Without a word of the reply."""
+    reminder_after: float = 8.0
+    """Of silence, from the end of what was said."""
+    max_reminders: int = 2
+    """Then the call ends."""
+    reassure_every: float = 20.0
+    """On hold."""
+    hold_at_most: float = 600.0
+    look_every: float = 2.0
+    """For what an operator says."""
+    characters_per_second: float = 15.0
+    """Of speech."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRules:
+    """What holds for the calls of one number of ours."""
+
+    streams: bool = False
+    """Whether their words travel over a WebSocket while they are spoken."""
+    texts: CallTexts = CallTexts()
+    pace: CallPace = CallPace()
