@@ -7,6 +7,9 @@ the gateway uses). They store a message, a conversation counter, a reply and an 
 many units as the gateway; they have no identity, lease, history, outbox, order or retry, and lose
 messages when killed.
 
+`loop PORT TWILIO_URL`: less than that, nothing is stored at all; but Twilio is asked for receipts, each of
+which is checked too.
+
 `embedded FILE PORT TWILIO_URL`: five commits a turn (accept, claim, finish, attempt, settle) to SQLite
 in WAL mode with `synchronous=FULL`, whatever waits sharing one fsync, as in the gateway.
 
@@ -21,7 +24,7 @@ import hmac
 import json
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qsl
@@ -122,9 +125,11 @@ class Poster:
         self._auth = aiohttp.BasicAuth(ACCOUNT, TOKEN)
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS))
 
-    async def post(self, form: Form) -> str:
-        """Twilio's id of the reply."""
+    async def post(self, form: Form, callback: str | None = None) -> str:
+        """Twilio's id of the reply; its receipts go to `callback`."""
         reply = {"To": form["From"], "From": form["To"], "Body": form["Body"]}
+        if callback is not None:
+            reply["StatusCallback"] = callback
         async with self._session.post(self._url, data=reply, auth=self._auth) as response:
             return str(json.loads(await response.read())["sid"])
 
@@ -144,8 +149,13 @@ def start(work: Awaitable[None]) -> None:
     task.add_done_callback(_running.discard)
 
 
-async def serve(port: str, accept: Callable[[Form], Awaitable[None]], then: Callable[[Form], Any]) -> None:
-    """Take webhooks: `accept` before the answer, `then` beside it."""
+async def serve(
+    port: str,
+    accept: Callable[[Form], Awaitable[None]],
+    then: Callable[[Form], Any],
+    status: str | None = None,
+) -> None:
+    """Take webhooks: `accept` before the answer, `then` beside it. Receipts come to the path `status`."""
 
     async def webhook(request: Request) -> Response:
         form = proven(request, await request.body())
@@ -155,10 +165,26 @@ async def serve(port: str, accept: Callable[[Form], Awaitable[None]], then: Call
         start(then(form))
         return Response("<Response/>", media_type="text/xml")
 
-    app = Starlette(routes=[Route(PATH, webhook, methods=["POST"])])
+    async def receipt(request: Request) -> Response:
+        return Response(status_code=403 if proven(request, await request.body()) is None else 204)
+
+    routes = [Route(PATH, webhook, methods=["POST"])]
+    if status is not None:
+        routes.append(Route(status, receipt, methods=["POST"]))
+    app = Starlette(routes=routes)
     await HttpServer(app, HOST, int(port)).start()
     print("ready", flush=True)
     await asyncio.Event().wait()
+
+
+async def loop(port: str, twilio_url: str) -> None:
+    """A reply to every text, and its receipts; nothing is kept."""
+    poster, status = Poster(twilio_url), f"{PATH}/status"
+
+    async def accept(_form: Form) -> None:
+        """Nothing is stored."""
+
+    await serve(port, accept, lambda form: poster.post(form, f"http://{HOST}:{port}{status}"), status)
 
 
 async def embedded(path: str, port: str, twilio_url: str) -> None:
@@ -241,6 +267,12 @@ async def consume(
 
 
 if __name__ == "__main__":
-    role = {"embedded": embedded, "webhook": webhook, "worker": worker}[sys.argv[1]]
+    roles: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+        "loop": loop,
+        "embedded": embedded,
+        "webhook": webhook,
+        "worker": worker,
+    }
+    role = roles[sys.argv[1]]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(role(*sys.argv[2:]))

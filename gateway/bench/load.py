@@ -42,6 +42,8 @@ class Sent(BaseModel):
 
     began: list[float]
     statuses: dict[int, int]
+    ended: float
+    """When the last one was answered."""
 
 
 class _Connection:
@@ -128,7 +130,7 @@ async def send(load: Load) -> Sent:
     if load.rate is None:
         numbers = count()
         await asyncio.gather(*(in_turn(connection, numbers) for connection in connections))
-        return Sent(began=began, statuses=dict(statuses))
+        return Sent(began=began, statuses=dict(statuses), ended=time.monotonic())
     for connection in connections:
         idle.put_nowait(connection)
     start = time.monotonic()
@@ -136,7 +138,7 @@ async def send(load: Load) -> Sent:
         for number in range(load.messages):
             await asyncio.sleep(start + number / load.rate - time.monotonic())
             tasks.create_task(whichever(number))
-    return Sent(began=began, statuses=dict(statuses))
+    return Sent(began=began, statuses=dict(statuses), ended=time.monotonic())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a text costs before it is sent: counted in segments, and cut into parts, beside a bare count.
+"""What a text costs: counted in segments, and cut into parts, beside a bare count; and the whole way.
 
 The bare count is what an adapter without this would do: is every character in GSM-7, and a division. It is
 wrong where a pair or a grapheme does not fit (three segments for 153 euro signs, not two), and cuts nothing.
@@ -15,8 +15,10 @@ from channels.sms.chunks import split
 from channels.sms.plain import sms_text
 from channels.sms.segments import GSM_BASIC, GSM_EXTENSION
 from channels.sms.segments import measure as segments_of
+from gateway.bench import sms_flow
 from gateway.bench.machine import Machine, this_machine
 from gateway.bench.report import table
+from gateway.bench.sms_flow import FlowFigures
 
 BARE, SEGMENTS, PARTS = "bare count", "segments", "parts of long replies"
 
@@ -37,10 +39,13 @@ class Size:
     texts: int
     """In each round; a hundredth of them long replies that are cut."""
     rounds: int
+    flow: int
+    """Texts in each round through a whole gateway (`sms_flow`)."""
+    flow_rounds: int
 
 
-FULL = Size(texts=40_000, rounds=5)
-QUICK = Size(texts=100, rounds=1)
+FULL = Size(texts=40_000, rounds=5, flow=3000, flow_rounds=3)
+QUICK = Size(texts=100, rounds=1, flow=20, flow_rounds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class SmsFigures:
 
     size: Size
     machine: Machine
+    flow: FlowFigures
     rates: dict[str, list[float]] = field(default_factory=dict)
 
     @property
@@ -58,10 +64,11 @@ class SmsFigures:
 
 
 def measure(size: Size) -> SmsFigures:
-    """Do each with the same texts, by turns."""
+    """Do each with the same texts, by turns. Raises BenchFailed."""
     short = [_SHORT[number % len(_SHORT)] for number in range(size.texts)]
     long = [_LONG] * (size.texts // 100)
-    figures = SmsFigures(size, this_machine(None, os.getloadavg()[0]))
+    machine = this_machine(None, os.getloadavg()[0])
+    figures = SmsFigures(size, machine, sms_flow.measure(size.flow, size.flow_rounds))
     for _ in range(size.rounds):
         for name, texts, work in ((BARE, short, _bare), (SEGMENTS, short, segments_of), (PARTS, long, _cut)):
             figures.rates.setdefault(name, []).append(_rate(texts, work))
@@ -78,7 +85,8 @@ def as_object(figures: SmsFigures) -> dict[str, Any]:
             name.replace(" ", "_"): {"texts_per_second": [round(rate, 1) for rate in rates]}
             for name, rates in figures.rates.items()
         },
-        "ratios": {"segments_to_bare_count": round(figures.ratio, 3)},
+        "flow": sms_flow.as_object(figures.flow),
+        "ratios": {"segments_to_bare_count": round(figures.ratio, 3), **figures.flow.ratios()},
     }
 
 
@@ -96,6 +104,8 @@ def as_text(figures: SmsFigures) -> str:
             *table([("", "texts/s", "spread"), *rows]),
             "",
             f"segments to bare count: {figures.ratio:.2f}",
+            "",
+            *sms_flow.as_lines(figures.flow),
         ]
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.request import urlopen
 
 from gateway.bench.private_server import Leash, log_tail, spawn
 
@@ -154,6 +155,19 @@ class Twilio:
                 raise BenchFailed(f"{missing} of {len(names)} messages were not answered")
             time.sleep(0.1)
         return {name: self._arrivals[name] for name in names}
+
+    def settled(self, timeout: float) -> float:
+        """Wait until every receipt has been answered: when that was seen, monotonic. Raises BenchFailed."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            with urlopen(f"{self.url}/_fake/callbacks", timeout=10) as answer:  # noqa: S310 - on loopback
+                counts = json.load(answer)
+            if counts["failed"]:
+                raise BenchFailed(f"{counts['failed']} receipts were not taken")
+            if not counts["under_way"]:
+                return time.monotonic()
+            time.sleep(0.02)
+        raise BenchFailed(f"receipts were still under way after {timeout:.0f} s")
 
     def _read(self) -> int:
         """Take in what the ledger has more since the last time; how many lines."""

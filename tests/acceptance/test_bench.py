@@ -55,13 +55,19 @@ def test_the_api_is_measured_beside_little_and_much(
             assert figures["ratios"][f"{name}_{request.replace(' ', '_')}"] == compared["ratio"] > 0
 
 
+@pytest.mark.timeout(240)
 def test_what_a_text_costs_is_measured_beside_a_bare_count() -> None:
     written: list[str] = []
     assert run("sms", as_json=True, quick=True, write=written.append) == 0
     figures = json.loads("\n".join(written))
     for name in ("bare_count", "segments", "parts_of_long_replies"):
         assert min(figures["subjects"][name]["texts_per_second"]) > 0
-    assert figures["ratios"]["segments_to_bare_count"] > 0
+    for what in ("webhooks_per_second", "parts_with_receipts_per_second"):
+        assert all(min(rates) > 0 for rates in figures["flow"][what].values())
+        assert set(figures["flow"][what]) == {"bare_loop", "gateway"}
+    ratios = figures["ratios"]
+    assert set(ratios) == {"segments_to_bare_count", "webhooks_to_bare_loop", "parts_to_bare_loop"}
+    assert min(ratios.values()) > 0
 
 
 def test_an_unknown_scenario_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
