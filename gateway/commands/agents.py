@@ -10,7 +10,7 @@ from gateway.commands.options import config_option, data_dir_option, opened, rea
 from gateway.commands.terminal import columns
 from gateway.domain.clock import Clock
 from gateway.service.revisions import draft_revisions, revision
-from gateway.settings import AgentConfig, Settings
+from gateway.settings import AgentConfig, FlowAgent, Settings
 
 
 @click.group()
@@ -51,6 +51,20 @@ def draft(config: Path | None, data_dir: Path) -> None:
     rows = [(agent.slug, agent.revision_id, known[agent.slug]) for agent in found]
     for line in columns(rows, ("AGENT", "REVISION", "STATE")):
         click.echo(line)
+
+
+@agents.command(epilog="Example: gateway agents diagram desk > desk.mmd")
+@click.argument("agent")
+@config_option
+@data_dir_option
+def diagram(agent: str, config: Path | None, data_dir: Path) -> None:
+    """Print the graph of a flow (kind = "flow") as a Mermaid flowchart."""
+    found = read_settings(config, data_dir).config.agent(agent)
+    if found is None or not isinstance(found.definition, FlowAgent):
+        raise click.BadParameter(f"gateway.toml has no flow {agent}", param_hint="AGENT")
+    from workers.agents.flow.diagram import mermaid
+
+    click.echo(mermaid(found.definition))
 
 
 async def _draft(settings: Settings, found: Sequence[AgentConfig]) -> dict[str, str]:

@@ -4,13 +4,15 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from gateway.domain.ids import named_id
 from gateway.domain.intent import TransferMode
+from gateway.domain.steps import PolicyPoint
 from gateway.settings.addresses import parse_destination
+from gateway.settings.flow import ChoiceNode, Name, Nodes, ToolNode, TransferNode, check_graph, of_type
 from gateway.settings.llm import (
     HttpToolTable,
     LimitsTable,
@@ -29,6 +31,7 @@ class AgentKind(StrEnum):
     """Where an agent's answers come from."""
 
     DEMO = "demo"
+    FLOW = "flow"
     HTTP = "http"
     LLM = "llm"
     PYTHON = "python"
@@ -97,8 +100,38 @@ class LlmAgent(AgentDefinition):
     mcp_servers: dict[Text, McpServerTable] = Field({}, max_length=20)
 
 
+class FlowAgent(AgentDefinition):
+    """An agent that is a declared graph: it says, asks, branches, calls tools and hands over."""
+
+    kind = AgentKind.FLOW
+    start: Name
+    nodes: Nodes
+    tools: Annotated[tuple[Target, ...], Field(max_length=200)] = ()
+    model: ModelName | None = None
+    """Of nodes where a model chooses."""
+    base_url: WebUrl | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        check_graph(self.start, self.nodes)
+        names = {target.rpartition(":")[2] for target in self.tools}
+        for name, tool in of_type(self.nodes, ToolNode):
+            if tool.tool not in names:
+                raise ValueError(f"nodes.{name}: no tool is called {tool.tool}; name it in tools")
+        for name, transfer in of_type(self.nodes, TransferNode):
+            if transfer.label not in self.transfers:
+                raise ValueError(f"nodes.{name}: no transfer is called {transfer.label}")
+        for name, _ in of_type(self.nodes, ChoiceNode):
+            if self.model is None:
+                raise ValueError(f"nodes.{name}: a choice needs a model")
+        for policy in self.policies:
+            if policy.point is PolicyPoint.TOOL_CALL:
+                raise ValueError("policies: in a flow only input and reply have them, not tool calls")
+        return self
+
+
 _KINDS: dict[str, type[AgentDefinition]] = {
-    model.kind.value: model for model in (DemoAgent, HttpAgent, LlmAgent, PythonAgent)
+    model.kind.value: model for model in (DemoAgent, FlowAgent, HttpAgent, LlmAgent, PythonAgent)
 }
 
 

@@ -12,9 +12,9 @@ from gateway.settings.agents import AgentKind, read_agent, restore_agent
 ORGANIZATION = named_id("organisation of the tests")
 MORE = """
 [[policies]]
-tool = "refund_order"
-action = "require_approval"
-timeout_hours = 1.5
+point = "reply"
+action = "redact"
+pattern = "[0-9]{16}"
 
 [transfers.billing]
 destination = "+15550111"
@@ -25,6 +25,18 @@ OF_KIND = {
     "demo": "",
     "http": 'url = "https://example.org/turn"',
     "python": 'target = "shop.agents:answer"',
+    "flow": """
+start = "hello"
+model = "test"
+tools = ["tests.shop:find_order"]
+nodes.hello = { type = "ask", text = "Which order?", save = "order", next = "find" }
+nodes.find = { type = "tool", tool = "find_order", next = "which", on_error = "bye" }
+nodes.which = { type = "choice", options = { pay = { about = "Money", next = "call" } }, otherwise = "is" }
+nodes.is = { type = "branch", cases = [{ contains = "human", next = "person" }], otherwise = "bye" }
+nodes.person = { type = "handoff", reason = "asked" }
+nodes.call = { type = "transfer", label = "billing" }
+nodes.bye = { type = "end", text = "Bye." }
+""",
     "llm": 'model = "test"\ninstructions = "Be kind."\ntools = ["shop.tools:find"]',
 }
 

@@ -407,10 +407,10 @@ SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
             '[agents.a]\nkind = "demo"\nurl = "x"',
             "F: agents.a.url: unknown key; valid names: input_price, output_price, policies, transfers",
         ),
-        ("[agents.a]", "F: agents.a.kind: missing; one of demo, http, llm, python"),
+        ("[agents.a]", "F: agents.a.kind: missing; one of demo, flow, http, llm, python"),
         (
-            '[agents.a]\nkind = "flow"',
-            "F: agents.a.kind: no such kind of agent: 'flow'; one of demo, http, llm, python",
+            '[agents.a]\nkind = "graph"',
+            "F: agents.a.kind: no such kind of agent: 'graph'; one of demo, flow, http, llm, python",
         ),
         (
             '[agents.a]\nkind = "htp"',

@@ -14,6 +14,8 @@ from gateway.domain.transfers import Transfers
 from gateway.settings.addresses import parse_destination
 from gateway.settings.agents import AgentConfig, AgentDefinition
 from workers.agents.demo import DemoAgent
+from workers.agents.flow.agent import FlowAgent
+from workers.agents.flow.ports import chooser_of, functions_of
 from workers.agents.http import HttpAgent, HttpAgents
 from workers.agents.llm.agent import LlmAgent
 from workers.agents.policed import PolicedAgent
@@ -74,6 +76,8 @@ def _unpoliced(definition: AgentDefinition, parts: AgentParts) -> Agent:
             return HttpAgent(str(definition.url), parts.http)
         case settings.PythonAgent():
             return PythonAgent(definition.target)
+        case settings.FlowAgent():
+            return FlowAgent(definition, functions_of(definition.tools), chooser_of(definition, parts.http))
         case settings.LlmAgent():
             calls = load_policies(definition.policies, PolicyPoint.TOOL_CALL)
             tools = tools_of(definition, parts.http, _search_of(definition, parts))

@@ -1,0 +1,1 @@
+"""The workflow agent: goes through a declared graph, turn by turn."""
