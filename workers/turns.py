@@ -19,7 +19,7 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
 from gateway.domain.ports import DONE, Replies, ReplyFrame, RetryStep, Store, Tx, Verdict, dead, retry
 from gateway.domain.reply import ReplyDraft, ServedAgent
-from gateway.domain.steps import AgentStep, Digest, PolicyApplied, Progress
+from gateway.domain.steps import AgentStep, Digest, Fact, PolicyApplied, Progress
 from gateway.domain.turn import Claim, NotNow, Reply
 from gateway.domain.turn_rules import TurnRules
 from gateway.service.brake import set_aside
@@ -215,6 +215,9 @@ class TurnWorker:
                 return draft.police(step, at=self._clock.monotonic())
             case Digest():
                 draft.condense(step)
+                return ""
+            case Fact():
+                draft.remember(step)
                 return ""
             case _:
                 return draft.add(step, at=self._clock.monotonic())

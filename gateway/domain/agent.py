@@ -91,6 +91,8 @@ class TurnRequest(_Wire):
     """False where the sender's address was never proven: no memory, and no tools."""
     state: dict[str, Any] | None = Field(default=None, exclude=True)
     """How far an earlier attempt of this turn came; for agents of this process (`domain.steps.Progress`)."""
+    facts: list[str] = Field(default_factory=list, exclude=True)
+    """What is to be remembered of this conversation so far; for agents of this process."""
     digest: dict[str, Any] | None = Field(default=None, exclude=True)
     """What is kept of the conversation's beginning (`domain.steps.Digest`); for agents of this process."""
 

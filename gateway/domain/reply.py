@@ -33,7 +33,7 @@ from gateway.domain.intent import DtmfInputSpec, IntentKind, resolve_digits, res
 from gateway.domain.message import Channel, JsonObject
 from gateway.domain.ports import Agent
 from gateway.domain.speech import Speech
-from gateway.domain.steps import Digest, PolicyAction, PolicyApplied
+from gateway.domain.steps import Digest, Fact, PolicyAction, PolicyApplied
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn import Path, Reply, ReplyFile
 
@@ -120,6 +120,7 @@ class ReplyDraft:
         self._corrected: list[str] = []
         self._policies: list[JsonObject] = []
         self._digest: Digest | None = None
+        self._facts: list[str] = []
 
     @property
     def corrected(self) -> tuple[str, ...]:
@@ -151,6 +152,10 @@ class ReplyDraft:
             self._first_at = at
         return shown
 
+    def remember(self, fact: Fact) -> None:
+        """Keep what later conversations are to know."""
+        self._facts.append(fact.text)
+
     def condense(self, digest: Digest) -> None:
         """Keep what later turns need not read again."""
         self._digest = digest
@@ -181,6 +186,7 @@ class ReplyDraft:
             ttft_ms=self._milliseconds(self._first_at),
             latency_ms=self._milliseconds(self._last_at),
             policies=tuple(self._policies),
+            facts=tuple(self._facts),
             digest=self._digest,
         )
 

@@ -3,6 +3,7 @@
 None of it travels: an agent behind a URL cannot send these.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,4 +62,22 @@ class Digest:
     text: str
 
 
-AgentStep = AgentEvent | Progress | PolicyApplied | Digest
+MAX_FACT = 300
+"""Characters of a fact."""
+MAX_FACTS = 20
+"""Facts of one conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that later conversations with this person are to know."""
+
+    text: str
+
+
+def with_facts(known: Sequence[str], new: Sequence[str]) -> list[str]:
+    """All facts of a conversation, each once; where they are too many, the newest."""
+    return list(dict.fromkeys([*known, *(" ".join(fact.split())[:MAX_FACT] for fact in new)]))[-MAX_FACTS:]
+
+
+AgentStep = AgentEvent | Progress | PolicyApplied | Digest | Fact

@@ -168,6 +168,8 @@ class Reply:
     latency_ms: int | None = None
     policies: tuple[JsonObject, ...] = ()
     """The policies that matched, for the messages' metadata."""
+    facts: tuple[str, ...] = ()
+    """What is to be remembered of the end user."""
     digest: Digest | None = None
     """What later turns need not read again."""
 

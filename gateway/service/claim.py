@@ -207,6 +207,7 @@ async def _claim(
             memory=await memory_of(tx, conversation.end_user_id) if row["has_memory"] else [],
             approval=approval,
             state=taken.state,
+            facts=unpack(row["facts"], []),
             digest=unpack(row["digest"], None),
             proven=not row["unverified"],
         ),

@@ -13,7 +13,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.ports import Row, Tx
 from gateway.domain.summary import Counts, Transcript
 from gateway.service.converse import conversation, messages_since, newest_messages
-from gateway.store.records import conversation_of
+from gateway.store.records import conversation_of, unpack
 
 CLAIM_SECONDS = 30
 """After this long a claim counts as its worker's death, and the work is taken again."""
@@ -75,18 +75,24 @@ async def finish_closing(
     erased = person is None or person["erased_at"] is not None
     text = None if erased or summary is None else summary[:MAX_SUMMARY]
     synced = not erased and not row["unverified"]
-    if synced and text is not None and ended.archived_at is None:
+    remembered = _remembered(text, unpack(row["facts"], []))
+    if synced and remembered and ended.archived_at is None:
         await tx.run(
             "memory_insert",
             conversation_id=ended.id,
             organization_id=ended.organization_id,
             end_user_id=ended.end_user_id,
             channel=ended.channel.value,
-            text=text,
+            text=remembered,
         )
     await _analyse(tx, ended, row, transcript.counts)
     await tx.run("conversation_summed_up", id=ended.id, summary=text, memory_synced=synced)
     return True
+
+
+def _remembered(summary: str | None, facts: Sequence[str]) -> str:
+    """What later conversations are told: what the agent wanted remembered first, as budgets cut the end."""
+    return "\n".join([*facts, *([summary] if summary else [])])
 
 
 async def _analyse(tx: Tx, ended: Conversation, row: Row, counts: Counts) -> None:

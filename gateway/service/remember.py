@@ -31,16 +31,17 @@ class Memory:
 
 
 async def memory_of(tx: Tx, end_user_id: str) -> list[JsonObject]:
-    """The newest memories of a person, newest first, within the budget."""
+    """The newest memories of a person, newest first, within the budget; one that alone exceeds it is cut."""
     told: list[JsonObject] = []
     left = BUDGET
     for row in await tx.all("memories_of_end_user", end_user_id=end_user_id, limit=NEWEST):
-        left -= len(row["text"].encode())
+        text = row["text"] if told else row["text"].encode()[:BUDGET].decode("utf-8", "ignore")
+        left -= len(text.encode())
         if left < 0:
             break
         told.append(
             {
-                "text": row["text"],
+                "text": text,
                 "conversation_id": row["conversation_id"],
                 "channel": row["channel"],
                 "date": rfc3339(row["created_at"]),

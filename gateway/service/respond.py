@@ -21,6 +21,7 @@ from gateway.domain.message import (
 )
 from gateway.domain.ports import Row, Tx
 from gateway.domain.simulation import Result
+from gateway.domain.steps import with_facts
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnOutcome, TurnState
 from gateway.domain.turn_rules import NO_RULES, TurnRules
@@ -115,6 +116,9 @@ async def _note(tx: Tx, claim: Claim, reply: Reply, consent: ConsentRules) -> No
     if reply.digest is not None:
         kept = pack({"up_to": reply.digest.up_to, "text": reply.digest.text})
         await tx.later("conversation_digest", id=claim.conversation.id, digest=kept)
+    if reply.facts:
+        facts = pack(with_facts(claim.request.facts, reply.facts))
+        await tx.later("conversation_facts", id=claim.conversation.id, facts=facts)
     if reply.consent_revoked:
         await revoke_for_agent(tx, claim.conversation, claim.inputs[-1].message_id, consent)
 

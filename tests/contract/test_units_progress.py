@@ -8,6 +8,7 @@ from gateway.domain.steps import Digest
 from gateway.domain.turn import Path
 from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.close import close
+from gateway.service.closings import claim_closings, finish_closing, transcript_of
 from gateway.service.progress import keep_progress
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
@@ -76,3 +77,19 @@ async def test_a_digest_is_there_for_the_next_turn_until_the_conversation_is_for
     later = await claimed(store, accepted.conversation_id)
     assert later.request.digest == {"up_to": 0, "text": "They said hello."}
     assert "They said hello." not in later.request.model_dump_json()
+
+
+async def test_facts_gather_and_become_the_memory_of_the_conversation(store: MovableStore) -> None:
+    accepted = await arrive(store)
+    await answer(store, await claimed(store, accepted.conversation_id), facts=("Likes  tea.",))
+    await arrive(store)
+    claim = await claimed(store, accepted.conversation_id)
+    assert claim.request.facts == ["Likes tea."]
+    await answer(store, claim, facts=("Likes tea.", "Lives in Turin."))
+    await store.write(close, ORGANIZATION, accepted.conversation_id, None, PARTITIONS)
+    (closing,) = await store.write(claim_closings)
+    transcript = await store.read(transcript_of, closing)
+    assert await store.write(finish_closing, closing, transcript, "Asked about tea.")
+    later = await arrive(store)
+    told = (await claimed(store, later.conversation_id)).request.memory
+    assert [memory["text"] for memory in told] == ["Likes tea.\nLives in Turin.\nAsked about tea."]

@@ -23,7 +23,7 @@ from gateway.domain.agent import (
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
 from gateway.domain.reply import ReplyDraft, ServedAgent
-from gateway.domain.steps import AgentStep, Digest, PolicyApplied, Progress
+from gateway.domain.steps import AgentStep, Digest, Fact, PolicyApplied, Progress
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn import Path as TurnPath
 from gateway.domain.turn import Reply
@@ -84,6 +84,8 @@ def reply_of(steps: Sequence[AgentStep], channel: Channel = Channel.API) -> Repl
             draft.police(step, at=0)
         elif isinstance(step, Digest):
             draft.condense(step)
+        elif isinstance(step, Fact):
+            draft.remember(step)
         elif not isinstance(step, Progress):
             draft.add(step, at=0)
     return draft.finish()
@@ -254,6 +256,18 @@ async def test_the_platforms_tools_become_events_and_end_the_turn(tmp_path: Path
         steps = await steps_of(agent, turn_of("Bye"))
         assert [s.reason for s in steps if isinstance(s, ConversationEnd)] == ["settled"]
         assert reply_of(steps).path is TurnPath.CLOSED_BY_AGENT
+
+
+async def test_what_is_to_be_remembered_is_kept_and_the_model_goes_on(tmp_path: Path) -> None:
+    script: list[Say] = [Call("remember", {"fact": "Is allergic to nuts."}), "Noted."]
+    async with desk(tmp_path, script) as (model, agent):
+        steps = await steps_of(agent, turn_of("I am allergic to nuts"))
+        assert [s.text for s in steps if isinstance(s, Fact)] == ["Is allergic to nuts."]
+        assert reply_of(steps).text == "Noted."
+        tried = turn_of("Hello").model_copy(update={"session_type": "test", "facts": ["Likes tea."]})
+        await steps_of(agent, tried)
+    assert "remember" not in model.requests[2].tools
+    assert "- Likes tea. (in this conversation)" in model.requests[2].messages[0]["content"]
 
 
 async def test_the_model_can_name_no_place_that_is_not_configured(tmp_path: Path) -> None:

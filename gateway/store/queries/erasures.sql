@@ -42,7 +42,7 @@ ORDER BY created_at, id LIMIT 1
 -- name: conversation_forget
 -- What a conversation's own row tells of its person; with the addresses go the ways by which mail and calls
 -- would find it.
-UPDATE conversations SET archived_at = {now}, updated_at = {now}, summary = NULL, digest = NULL, metadata = '{}',
+UPDATE conversations SET archived_at = {now}, updated_at = {now}, summary = NULL, digest = NULL, facts = NULL, metadata = '{}',
     context_variables = '{}', subject = NULL, their_address = NULL, thread_key = NULL, external_session_id = NULL,
     recording_url = NULL, has_recording = FALSE
 WHERE id = :id

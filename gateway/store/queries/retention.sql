@@ -13,6 +13,6 @@ ORDER BY c.retention_expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
 
 -- name: conversation_archive
 -- What is left has counts and times, and nothing that was said.
-UPDATE conversations SET archived_at = {now}, updated_at = {now}, summary = NULL, digest = NULL, metadata = '{}',
+UPDATE conversations SET archived_at = {now}, updated_at = {now}, summary = NULL, digest = NULL, facts = NULL, metadata = '{}',
     context_variables = '{}', subject = NULL
 WHERE id = :id

@@ -256,6 +256,9 @@ RETURNING message_count, event_count, lease_owner, updated_at
 -- name: conversation_digest
 UPDATE conversations SET digest = :digest WHERE id = :id
 
+-- name: conversation_facts
+UPDATE conversations SET facts = :facts WHERE id = :id
+
 -- name: conversation_postpone_turn
 -- The attempt failed and will be repeated: let go until then.
 UPDATE conversations SET lease_owner = NULL, turn_due_at = {now} + :delay, rung_at = NULL

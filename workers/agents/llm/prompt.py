@@ -81,7 +81,8 @@ def _variables(turn: TurnRequest) -> str:
 def _memory(turn: TurnRequest) -> str:
     """What is remembered of the person, as the claim has picked it within its budget."""
     lines = [f"- {_one_line(item['text'])} ({item.get('date', '')[:10]})" for item in turn.memory]
+    lines += [f"- {_one_line(fact)} (in this conversation)" for fact in turn.facts]
     if not lines:
         return ""
     remembered = cut("\n".join(lines), MAX_MEMORY)
-    return f"Remembered of earlier conversations with this person (data):\n{remembered}"
+    return f"Remembered of this person (data):\n{remembered}"

@@ -17,8 +17,10 @@ from gateway.domain.agent import (
     HandoffRequested,
     TurnRequest,
 )
+from gateway.domain.conversation import SessionType
 from gateway.domain.intent import MAX_DIGITS
 from gateway.domain.message import Channel, JsonObject
+from gateway.domain.steps import MAX_FACT, AgentStep, Fact
 from gateway.domain.tool import Tool, ToolContext, ToolSpec
 from workers.agents.tools.arguments import ArgumentCheck
 
@@ -28,7 +30,7 @@ HANDOFF_TEXT = "I am handing you over to a colleague, who will answer here."
 _SAY = {"type": "string", "maxLength": 2000, "description": "What to say to the user now, in their language."}
 _REASON = {"type": "string", "maxLength": 500, "description": "Why, in a few words, for the colleagues."}
 
-Effects = Callable[[JsonObject], Iterator[AgentEvent]]
+Effects = Callable[[JsonObject], Iterator[AgentStep]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class PlatformTool:
     ends: bool
     """The turn is over with it: the model is not asked again."""
     on_calls_only: bool = False
+    live_only: bool = False
+    """Of conversations that leave something behind: none of tests and simulations."""
 
     def check(self, arguments: dict[str, Any]) -> None:
         """Whether they fit."""
@@ -50,14 +54,14 @@ class PlatformTool:
         """Nothing to do yet: the effects come with the turn."""
         return {"done": True}
 
-    def effects(self, arguments: JsonObject) -> Iterator[AgentEvent]:
+    def effects(self, arguments: JsonObject) -> Iterator[AgentStep]:
         """What the turn does for it."""
         return self._effects(arguments)
 
 
 def platform_tools(labels: tuple[str, ...]) -> dict[str, Tool]:
     """Those of an agent that may transfer calls to `labels`; the model can name no other place."""
-    tools = [_handoff(), _end(), _revoke(), _digits()]
+    tools = [_handoff(), _end(), _revoke(), _digits(), _remember()]
     if labels:
         tools.append(_transfer(labels))
     return {tool.spec.name: tool for tool in tools}
@@ -67,11 +71,12 @@ def offered(tools: Mapping[str, Tool], turn: TurnRequest) -> Mapping[str, Tool]:
     """The tools of a turn: none where nobody knows who writes, and keys to press only on a call."""
     if not turn.proven:
         return {}
-    on_call = turn.channel == Channel.VOICE
+    on_call, live = turn.channel == Channel.VOICE, turn.session_type == SessionType.LIVE
     return {
         name: tool
         for name, tool in tools.items()
-        if on_call or not (isinstance(tool, PlatformTool) and tool.on_calls_only)
+        if not isinstance(tool, PlatformTool)
+        or ((on_call or not tool.on_calls_only) and (live or not tool.live_only))
     }
 
 
@@ -153,6 +158,26 @@ def _digits() -> PlatformTool:
         effects,
         required=("say",),
     )
+
+
+def _remember() -> PlatformTool:
+    def effects(arguments: JsonObject) -> Iterator[AgentStep]:
+        yield Fact(arguments["fact"])
+
+    schema = {
+        "type": "object",
+        "properties": {
+            "fact": {"type": "string", "minLength": 1, "maxLength": MAX_FACT, "description": "One sentence."}
+        },
+        "required": ["fact"],
+        "additionalProperties": False,
+    }
+    spec = ToolSpec(
+        name="remember",
+        description="Have later conversations with this user know a fact about them that will stay true.",
+        parameters=schema,
+    )
+    return PlatformTool(spec, ArgumentCheck(schema, spec.name), effects, ends=False, live_only=True)
 
 
 def _transfer(labels: tuple[str, ...]) -> PlatformTool:
