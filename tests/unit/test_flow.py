@@ -11,7 +11,7 @@ from gateway.domain.agent import ToolAnswered, TurnRequest
 from gateway.domain.ids import named_id
 from gateway.domain.message import Channel
 from gateway.domain.reply import ReplyDraft
-from gateway.domain.steps import AgentStep, Digest, PolicyApplied, Progress
+from gateway.domain.steps import AgentStep, Digest, Fact, PolicyApplied, Progress
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn import Path as TurnPath
 from gateway.domain.turn import Reply
@@ -127,7 +127,7 @@ class Talk:
         for step in await self.steps(text):
             if isinstance(step, Digest):
                 self.digest = {"up_to": step.up_to, "text": step.text}
-            elif not isinstance(step, Progress | PolicyApplied):
+            elif not isinstance(step, Progress | PolicyApplied | Fact):
                 draft.add(step, at=0)
         return draft.finish()
 
