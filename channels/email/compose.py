@@ -1,4 +1,4 @@
-"""A reply as the bytes of a mail: threaded, marked as automatic, and safe against injected headers.
+"""A reply as the bytes of a mail: threaded, marked as automatic if it is, safe against injected headers.
 
 The same delivery always gives the same mail, Message-ID and Date included: sent twice, it shows once.
 """
@@ -45,7 +45,8 @@ def compose(delivery: Delivery, text: str, marks: ThreadMarks, files: Sequence[M
     mail["Reply-To"] = marks.reply_address(
         delivery.conversation_id, delivery.sender, delivery.recipient, delivery.created_at
     )
-    mail["Auto-Submitted"] = "auto-replied"
+    if not thread.by_person:
+        mail["Auto-Submitted"] = "auto-replied"
     mail["X-Auto-Response-Suppress"] = "All"
     mail["X-Loop"] = marks.domain
     mail["MIME-Version"] = "1.0"

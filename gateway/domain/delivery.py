@@ -94,6 +94,8 @@ class Thread:
     references: tuple[str, ...] = ()
     answered: Answered | None = None
     """Only where it is proven that its recipient wrote it: we carry nobody's words to somebody else."""
+    by_person: bool = False
+    """A person wrote the reply: it is no automatic one (RFC 3834 §5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

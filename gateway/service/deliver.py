@@ -49,6 +49,7 @@ class Leave:
 
 
 AT_ONCE = Leave()
+NO_THREAD = Thread()
 
 
 async def enqueue(
@@ -92,7 +93,7 @@ async def enqueue(
         sender=conversation.our_address,
         recipient=conversation.their_address,
         text=message.content,
-        thread=pack(thread) if thread.in_reply_to or thread.subject else None,
+        thread=None if thread == NO_THREAD else pack(thread),
         attachments=pack(message.attachments) if message.attachments else None,
         sandboxed=conversation.session_type.sandboxed,
         by_agent=message.author is Author.AGENT,

@@ -1,5 +1,7 @@
 """Something said in a conversation outside of any turn: an operator's reply, an agent's first word."""
 
+from dataclasses import replace
+
 from gateway.domain.conversation import Conversation
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel, Message, Role
@@ -44,11 +46,14 @@ async def speak(
     theirs = conversation.their_address
     is_text = conversation.channel is Channel.SMS and theirs is not None
     held = quiet_until(row["updated_at"], zones_of(theirs or ""), quiet) if quiet and is_text else None
+    thread = await newest_thread(tx, conversation)
+    if author is Author.HUMAN_OPERATOR and conversation.channel is Channel.EMAIL:
+        thread = replace(thread, by_person=True)
     await enqueue(
         tx,
         conversation,
         message,
-        await newest_thread(tx, conversation),
+        thread,
         at=row["updated_at"],
         leave=Leave(despite_suppression=despite_suppression, held_until=held),
     )

@@ -171,6 +171,7 @@ def thread_of(value: Mapping[str, Any]) -> Thread:
         subject=value.get("subject"),
         in_reply_to=value.get("in_reply_to"),
         references=tuple(value.get("references", ())),
+        by_person=bool(value.get("by_person")),
         answered=None if answered is None else Answered(answered["text"], answered["at"]),
     )
 

@@ -373,6 +373,16 @@ async def test_a_mail_is_answered_below_it(store: MovableStore) -> None:
     assert json.loads(delivery["thread"])["references"] == [second.provider_message_id]
 
 
+async def test_a_persons_mail_says_that_it_is_one(store: MovableStore) -> None:
+    accepted = await arrive(store, scene.mail())
+    await answer(store, await claimed(store, accepted.conversation_id))
+    await scene.operate(store, accepted.conversation_id, "Let me.", take_over=True)
+    deliveries = [
+        delivery_of(row) for row in await rows(store, "test_deliveries", id=accepted.conversation_id)
+    ]
+    assert {d.text: d.thread.by_person for d in deliveries} == {"fine": False, "Let me.": True}
+
+
 @pytest.mark.parametrize(("auth", "quoted"), [(SenderAuth.VERIFIED, True), (SenderAuth.UNVERIFIED, False)])
 async def test_only_what_its_recipient_has_written_is_quoted(
     store: MovableStore, auth: SenderAuth, quoted: bool

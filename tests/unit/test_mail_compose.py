@@ -70,6 +70,14 @@ def test_a_reply() -> None:
     raw.decode("ascii")
 
 
+def test_what_a_person_wrote_is_not_marked_as_automatic() -> None:
+    by_person = replace(DELIVERY, thread=replace(DELIVERY.thread, by_person=True))
+    mail = read(compose(by_person, "Hello", MARKS))
+    assert mail["Auto-Submitted"] is None
+    assert mail["X-Auto-Response-Suppress"] == "All"
+    assert mail["X-Loop"] == "example.org"
+
+
 def test_a_first_mail_is_no_reply() -> None:
     mail = read(compose(replace(DELIVERY, thread=Thread(subject="News")), "Hello", MARKS))
     assert (mail["Subject"], mail["In-Reply-To"], mail["References"]) == ("News", None, None)
