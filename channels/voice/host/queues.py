@@ -8,11 +8,12 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import aio_pika
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustConnection
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, FieldValue
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError, ChannelInvalidStateError
 from pydantic import ValidationError
 
 from channels.voice.host.ledger import Json, Ledger
@@ -22,7 +23,10 @@ from gateway.domain.ids import new_id
 
 RETRY_SECONDS = 0.5
 PUBLISH_SECONDS = 10.0
+CONNECT_SECONDS = 15.0
+"""To connect, and to have everything declared: a broker that has just begun may not answer a consumer yet."""
 PREFETCH = 50
+_LOST = (AMQPError, ChannelInvalidStateError, TimeoutError, *CONNECTION_EXCEPTIONS)
 log = logging.getLogger(__name__)
 
 Told = Callable[[str, Json], Callable[[], None]]
@@ -51,18 +55,33 @@ class GatewayQueues:
         self._ledger = ledger
         self._clock = clock
         self._unsent = asyncio.Event()
-        self._connection: AbstractRobustConnection | None = None
-        self._channel: AbstractRobustChannel | None = None
-        self._publishing: asyncio.Task[None] | None = None
+        self._taking = asyncio.Lock()
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+        self._working: asyncio.Task[None] | None = None
 
     async def start(self, told: Told) -> None:
-        """Register, and begin to take intents and to publish what a predecessor left."""
-        self._connection = await aio_pika.connect_robust(self._url, reconnect_interval=1)
+        """Register, and begin to take intents publish what a predecessor left. Raises without a broker."""
+        await self._connect(told)
+        self._working = asyncio.create_task(self._work(told), name="voice-host-queues")
+
+    async def stop(self) -> None:
+        """Take no more; what is unsent stays in the ledger."""
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _connect(self, told: Told) -> None:
+        """Each connection has a channel of its own, and everything is declared on it anew."""
+        self._connection = await aio_pika.connect(self._url, timeout=PUBLISH_SECONDS)
+        self._connection.close_callbacks.add(lambda *_: self._unsent.set())
         self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
         await self._channel.set_qos(prefetch_count=PREFETCH)
         exchange = await self._channel.declare_exchange(f"{self._prefix}voice", "direct", durable=True)
         name = f"{self._prefix}voice.{self._host_id}"
-        dead = {"x-dead-letter-exchange": f"{self._prefix}dead"}
+        dead: dict[str, FieldValue] = {"x-dead-letter-exchange": f"{self._prefix}dead"}
         work = await self._channel.declare_queue(
             name, durable=True, arguments={"x-queue-type": "quorum", "x-delivery-limit": 20, **dead}
         )
@@ -77,16 +96,24 @@ class GatewayQueues:
 
         await work.consume(take)
         await speech.consume(take)
-        self._publishing = asyncio.create_task(self._publish(), name="voice-host-reports")
         self._unsent.set()
 
-    async def stop(self) -> None:
-        """Take no more; what is unsent stays in the ledger."""
-        if self._publishing is not None:
-            self._publishing.cancel()
-            await asyncio.gather(self._publishing, return_exceptions=True)
-        if self._connection is not None:
-            await self._connection.close()
+    async def _work(self, told: Told) -> None:
+        """Publish; where the connection is lost, begin again with a new one."""
+        while True:
+            try:
+                if self._channel is None or self._channel.is_closed:
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        await self._connect(told)
+                await self._publish()
+            except _LOST as problem:
+                reason = type(problem).__name__
+                log.warning("the broker is away", extra={"action": "host.broker_away", "reason": reason})
+            await asyncio.sleep(RETRY_SECONDS)
+            if self._connection is not None:
+                with suppress(*_LOST):
+                    await self._connection.close()
+            self._channel = None
 
     def report(self, event: Json) -> None:
         """Publish an event, in order."""
@@ -94,40 +121,41 @@ class GatewayQueues:
         self._unsent.set()
 
     async def _take(self, message: AbstractIncomingMessage, told: Told) -> None:
-        """Kept, then acknowledged, then acted on: a call of minutes must not be delivered a second time."""
-        try:
-            envelope = Envelope.model_validate_json(message.body)
-            act = told(envelope.type, envelope.data)
-        except (ValidationError, ValueError) as problem:
-            reason = "not a valid message" if isinstance(problem, ValidationError) else str(problem)
-            log.warning("a message is refused", extra={"action": "host.refused", "reason": reason})
-            await message.reject(requeue=False)
-            return
-        await self._ledger.durable()
-        try:
-            await message.ack()
-        except AMQPError:
-            log.info("a message will come again", extra={"action": "host.not_acknowledged"})
-        act()
+        """Kept, then acknowledged, then acted on: a call of minutes must not be delivered a second time.
+
+        One after the other, so that a cancellation is known to what comes after it.
+        """
+        async with self._taking:
+            try:
+                envelope = Envelope.model_validate_json(message.body)
+                act = told(envelope.type, envelope.data)
+            except (ValidationError, ValueError) as problem:
+                reason = "not a valid message" if isinstance(problem, ValidationError) else str(problem)
+                log.warning("a message is refused", extra={"action": "host.refused", "reason": reason})
+                with suppress(*_LOST):
+                    await message.reject(requeue=False)
+                return
+            await self._ledger.durable()
+            try:
+                await message.ack()
+            except _LOST:
+                log.info("a message will come again", extra={"action": "host.not_acknowledged"})
+            act()
 
     async def _publish(self) -> None:
+        """What is unsent, in order, until the connection is lost: then it raises one of `_LOST`."""
         while True:
             await self._unsent.wait()
             self._unsent.clear()
             await self._ledger.durable()
             for report_id, event in self._ledger.unsent.items():
-                await self._deliver(report_id, event)
+                await self._send(report_id, event)
                 self._ledger.sent(report_id)
+            if self._channel is None or self._channel.is_closed:
+                raise ConnectionError("the connection is closed")
 
-    async def _deliver(self, report_id: str, event: Json) -> None:
-        """Until the broker has confirmed it: what comes after it waits."""
-        while True:
-            if await self._sent(report_id, event):
-                return
-            await asyncio.sleep(RETRY_SECONDS)
-
-    async def _sent(self, report_id: str, event: Json) -> bool:
-        """Whether the broker has confirmed it; not while the gateway has not declared its queue yet."""
+    async def _send(self, report_id: str, event: Json) -> None:
+        """Confirmed, or it raises: also while the gateway has not declared its queue yet."""
         envelope = {
             "v": 1,
             "id": report_id,
@@ -144,11 +172,5 @@ class GatewayQueues:
             message_id=report_id,
         )
         assert self._channel is not None
-        try:
-            exchange = await self._channel.get_exchange(f"{self._prefix}voice.events", ensure=False)
-            await exchange.publish(message, "event", mandatory=True, timeout=PUBLISH_SECONDS)
-        except (AMQPError, TimeoutError, *CONNECTION_EXCEPTIONS) as problem:
-            reason = type(problem).__name__
-            log.info("a report waits", extra={"action": "host.unsent", "reason": reason})
-            return False
-        return True
+        exchange = await self._channel.get_exchange(f"{self._prefix}voice.events", ensure=False)
+        await exchange.publish(message, "event", mandatory=True, timeout=PUBLISH_SECONDS)
