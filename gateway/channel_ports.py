@@ -164,7 +164,7 @@ def media(settings: Settings) -> Media:
     if twilio is not None:
         found["twilio"] = twilio_media(twilio)
     if telnyx_credentials(settings) is not None:
-        found["telnyx"] = telnyx_media()
+        found["telnyx"] = telnyx_media(settings.telnyx_media_domains)
     return Media(found)
 
 

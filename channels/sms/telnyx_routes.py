@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from channels.contract import Ingress
 from channels.telnyx.credentials import TelnyxCredentials
-from channels.telnyx.errors import FAILURES, LATE, part_state
+from channels.telnyx.errors import LATE, failure_in_event, part_state
 from channels.telnyx.events import (
     PATH,
     PROVIDER,
@@ -21,7 +21,7 @@ from channels.telnyx.events import (
 from channels.twilio.addresses import canonical_sender, is_withheld
 from channels.webhooks import invalid, webhook
 from gateway.domain.attachment import media_type_of
-from gateway.domain.delivery import Failure, PartState, Receipt
+from gateway.domain.delivery import PartState, Receipt
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, InboundAttachment, InboundMessage, SenderAuth
 
@@ -93,7 +93,7 @@ def receipt(payload: Payload) -> Receipt:
         state=state,
         raw_status=status,
         error_code=code,
-        failure=FAILURES.get(code, Failure.PERMANENT) if code is not None else None,
+        failure=failure_in_event(code) if code is not None else None,
         again=LATE.get(code) if code is not None else None,
         delivery_id=delivery_id,
         part_index=part_index,

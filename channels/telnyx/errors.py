@@ -104,6 +104,16 @@ def failure_of(http_status: int, code: str) -> Failure:
     return _BY_HTTP_STATUS.get(http_status, Failure.PERMANENT)
 
 
+def failure_in_event(code: str) -> Failure:
+    """Why a message that Telnyx had taken did not arrive; permanent where the code is not in the table.
+
+    Never a reason to stop the sender: most such codes (spam, registration) depend on what one recipient made
+    the agent say, or on one carrier.
+    """
+    failure = FAILURES.get(code, Failure.PERMANENT)
+    return Failure.NOT_ALLOWED if failure is Failure.CONFIGURATION else failure
+
+
 def part_state(status: str) -> PartState:
     """The state an event reports; UNKNOWN, which changes nothing, for a status not in the table."""
     return PART_STATES.get(status, PartState.UNKNOWN)

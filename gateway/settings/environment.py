@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_va
 
 from gateway.domain.crash_point import CrashPoint
 from gateway.settings.attachments import AttachmentPlace, parse_attachments_url
-from gateway.settings.mail import MailDoors
+from gateway.settings.mail import MailDoors, parse_domains
 from gateway.settings.tables import DEFAULT_MAIL_DOMAIN
 from gateway.settings.values import (
     Domain,
@@ -182,6 +182,11 @@ class EnvironmentSettings(MailDoors):
     telnyx_public_keys: Annotated[tuple[str, ...], BeforeValidator(parse_public_keys)] = ()
     """Of Telnyx, not ours: events may be signed with any of them."""
     telnyx_api_url: WebUrl = "https://api.telnyx.com"
+    telnyx_media_domains: Annotated[tuple[str, ...], BeforeValidator(parse_domains)] = (
+        "telnyx.com",
+        "telnyxstorage.com",
+    )
+    """Whose hosts files of messages are fetched from, over https."""
     smtp_host: Host = "127.0.0.1"
     smtp_port: Port = 8025
     mail_domain: Domain = DEFAULT_MAIL_DOMAIN

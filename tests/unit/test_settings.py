@@ -109,6 +109,7 @@ def test_every_name_of_the_contract_is_read() -> None:
         "TELNYX_API_KEY": "KEY1",
         "TELNYX_PUBLIC_KEY": f"{'A' * 43}=, {'B' * 43}=",
         "TELNYX_API_URL": "http://127.0.0.1:9002",
+        "TELNYX_MEDIA_DOMAINS": "media.telnyx.com, Files.example",
         "GATEWAY_SMTP_HOST": "0.0.0.0",
         "GATEWAY_SMTP_PORT": "25",
         "GATEWAY_MAIL_DOMAIN": "Bücher.Example",
@@ -138,6 +139,7 @@ def test_every_name_of_the_contract_is_read() -> None:
     assert settings.turn_timeout_seconds == 7.5
     assert [token.get_secret_value() for token in settings.twilio_auth_tokens] == ["new", "old"]
     assert settings.telnyx_public_keys == ("A" * 43 + "=", "B" * 43 + "=")
+    assert settings.telnyx_media_domains == ("media.telnyx.com", "files.example")
     assert settings.mail_domain == "xn--bcher-kva.example"
     assert settings.mail_auth == MailAuth(MailAuthMode.TRUST, "mx.example.org")
     assert settings.dns_server == HostPort("::1", 53)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from channels.sms.telnyx_routes import receipt
 from channels.telnyx.credentials import TelnyxCredentials
-from channels.telnyx.errors import FAILURES, PART_STATES, failure_of, part_state
+from channels.telnyx.errors import FAILURES, LATE, PART_STATES, failure_in_event, failure_of, part_state
 from channels.telnyx.events import Event, Payload, read_event, reference_of
 from channels.telnyx.signature import is_fresh, signed_text, verify
 from channels.webhooks import WebhookRefused
@@ -95,6 +95,17 @@ def test_a_refusal_has_one_meaning(status: int, code: str, failure: Failure) -> 
     assert failure_of(status, code) is failure
 
 
+def test_what_did_not_arrive_for_now_is_sent_once_more_within_bounds() -> None:
+    assert all(FAILURES[code] is Failure.TRANSIENT for code in LATE)
+    assert all(60 <= again.after <= 86_400 and 1 <= again.times <= 2 for again in LATE.values())
+
+
+def test_no_event_stops_a_sender() -> None:
+    failures = {failure_in_event(code) for code in (*FAILURES, "99999")}
+    assert Failure.CONFIGURATION not in failures
+    assert {Failure.OPTED_OUT, Failure.BAD_ADDRESS, Failure.TRANSIENT, Failure.PERMANENT} < failures
+
+
 def test_nobody_who_opted_out_or_cannot_be_reached_is_tried_again() -> None:
     repeated = {code for code, failure in FAILURES.items() if failure is Failure.TRANSIENT}
     assert not repeated & {"40300", "40001", "40003", "40012", "40310"}
@@ -131,6 +142,7 @@ def test_the_reason_of_a_failure_is_kept_and_of_nothing_else() -> None:
     errors = [{"code": 40001, "title": "Not routable"}]
     failed = payload(to=[{"phone_number": "+1", "status": "delivery_failed"}], errors=errors)
     assert receipt(Payload.model_validate(failed)).error_code == "40001"
+    assert receipt(Payload.model_validate(failed)).failure is Failure.BAD_ADDRESS
     assert receipt(Payload.model_validate(payload(errors=errors))).error_code is None
 
 

@@ -7,12 +7,13 @@ from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.errors import (
     ERRORS,
     PART_STATES,
+    again,
     failure_in_callback,
     failure_of,
     part_state,
     retry_after,
 )
-from gateway.domain.delivery import Failure, PartState
+from gateway.domain.delivery import Again, Failure, PartState
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,15 @@ def test_a_refusal_has_one_meaning(status: int, code: int, failure: Failure) -> 
 def test_nothing_that_reached_a_handset_or_was_blocked_is_repeated() -> None:
     repeated = {code for code, meaning in ERRORS.items() if meaning.failure is Failure.TRANSIENT}
     assert not repeated & {21610, 30004, 30005, 30006, 30007, 30034}
+
+
+def test_what_did_not_arrive_for_now_is_sent_once_more_within_bounds() -> None:
+    assert again("30003") == Again(after=1800, times=2)
+    assert (again("30005"), again("99999"), again("x")) == (None, None, None)
+    late = {code: meaning for code, meaning in ERRORS.items() if meaning.late_tries}
+    assert all(meaning.failure is Failure.TRANSIENT for meaning in late.values())
+    assert all(60 <= (meaning.retry_after or 0) <= 86_400 for meaning in late.values())
+    assert max(meaning.late_tries for meaning in late.values()) == 2
 
 
 def test_what_one_recipient_can_bring_about_stops_no_sender() -> None:
