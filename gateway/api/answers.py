@@ -58,7 +58,10 @@ async def _key_of(
 ) -> Key | None:
     if idempotency_key is None:
         return None
-    route = ":".join((request.scope["route"].name, *map(str.lower, request.path_params.values())))
+    # what an API key was answered is more than a browser may see, so neither is given the other's answers
+    scope = () if principal.conversation_id is None else ("web",)
+    name: str = request.scope["route"].name
+    route = ":".join((*scope, name, *map(str.lower, request.path_params.values())))
     return Key(
         organization_id=principal.organization_id,
         route=route,

@@ -89,10 +89,17 @@ async def _on_validation_error(_request: Request, error: Exception) -> Response:
     return validation_response(error.errors())
 
 
+def _sentence(fault: Any) -> str:
+    """What is wrong, in a sentence: our own without pydantic's word for it, and no pattern to decipher."""
+    if fault["type"] == "string_pattern_mismatch":
+        return "This is not written as it has to be; see its description and example in /openapi.json"
+    return str(fault["msg"]).removeprefix("Value error, ")
+
+
 def validation_response(faults: Sequence[Any]) -> Response:
     """422 with FastAPI's `detail`, but for the values that were sent: a body is never echoed."""
     detail = [
-        {"type": fault["type"], "loc": list(fault["loc"]), "msg": str(fault["msg"])[:_MAX_TEXT]}
+        {"type": fault["type"], "loc": list(fault["loc"]), "msg": _sentence(fault)[:_MAX_TEXT]}
         for fault in faults[:_MAX_DETAILS]
     ]
     first = detail[0]

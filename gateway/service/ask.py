@@ -14,15 +14,8 @@ from gateway.domain.ids import new_id
 from gateway.domain.message import InboundMessage
 from gateway.domain.ports import Accept, Replies, ReplyFrame, ReplyStream, Store, Tx
 from gateway.domain.turn import Said, TurnOutcome, TurnState
-from gateway.service.converse import (
-    ApiInput,
-    Progress,
-    Submitted,
-    progress,
-    queued,
-    submit,
-    withdraw,
-)
+from gateway.service.outcomes import Progress, progress, queued
+from gateway.service.submit import ApiInput, Submitted, submit, withdraw
 
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the turn row while nothing arrives."""

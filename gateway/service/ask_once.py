@@ -19,16 +19,10 @@ from gateway.domain.ports import Row, Store, Tx
 from gateway.domain.turn import InputKind, Said, TurnOutcome, TurnState
 from gateway.service.ask import Put, Question, Waiting, settled
 from gateway.service.brake import stopped, wait_for_release
-from gateway.service.converse import (
-    ApiInput,
-    Progress,
-    Submitted,
-    inbound_of_api,
-    progress,
-    submit,
-)
 from gateway.service.idempotency import Answer, Earlier, Key, take
+from gateway.service.outcomes import Progress, progress
 from gateway.service.postings import envelope, post
+from gateway.service.submit import ApiInput, Submitted, inbound_of_api, submit
 from gateway.store.records import conversation_of
 
 T = TypeVar("T")

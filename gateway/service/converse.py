@@ -1,25 +1,18 @@
-"""Conversations by API: create, read, put in a turn's input, and see how its turn goes."""
+"""Conversations by API: create and read them."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
-from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Conversation, Origin, Priority, SessionType, Status
-from gateway.domain.envelope import Exchange, partition
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.identity import KIND_OF_CHANNEL
 from gateway.domain.ids import new_id
-from gateway.domain.message import Author, Channel, JsonObject, Message, Role, SenderAuth
+from gateway.domain.message import Channel, JsonObject, Message
 from gateway.domain.ports import Row, Tx
-from gateway.domain.turn import InputKind, Path, TurnOutcome, TurnState
 from gateway.service.accept import Route
-from gateway.service.brake import wait_for_release
 from gateway.service.identify import Person, person_of
 from gateway.service.join import sms_thread_key
-from gateway.service.postings import envelope, post
 from gateway.service.suppress import suppressed
-from gateway.service.timeline import write_messages
-from gateway.store.records import conversation_of, message_of, outcome_of, pack
+from gateway.store.records import conversation_of, message_of, pack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,44 +29,6 @@ class NewConversation:
     subject: str | None
     metadata: JsonObject
     context_variables: JsonObject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiInput:
-    """What a client says, and how it waits for the answer."""
-
-    message_id: str
-    text: str
-    reply_to: str | None
-    """The transient reply queue of the process that waits."""
-    stream: bool
-    """Whether deltas are wanted."""
-    for_update: bool
-    """Refuse instead of waiting when a turn runs or waits."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submitted:
-    """An API input that is stored."""
-
-    conversation: Conversation
-    message_id: str
-    turn_id: str
-    queued_seq: int | None
-    """Its seq where the status runs no turns now (path `queued`); None where its turn is awaited."""
-
-
-_BY_POLICY = frozenset({Status.AWAITING_APPROVAL, Status.PAUSED, Status.ACTIVE})
-"""Where no person is the reason that input waits; an active one waits for a brake."""
-
-
-class Progress(StrEnum):
-    """Where an input is while no turn row tells."""
-
-    WAITING = "waiting"
-    """Its turn has not begun."""
-    GONE = "gone"
-    """It was withdrawn, or its conversation ended before its turn."""
 
 
 async def create(tx: Tx, new: NewConversation, route: Route) -> tuple[Conversation, bool]:
@@ -196,220 +151,3 @@ async def newest_messages(tx: Tx, conversation: Conversation, limit: int) -> lis
         limit=limit,
     )
     return [message_of(row) for row in reversed(rows)]
-
-
-async def submit(
-    tx: Tx, organization_id: str, conversation_id: str, said: ApiInput, partitions: int
-) -> Submitted:
-    """Store an API input: a turn of its own where turns run, queued with the rest where they do not."""
-    row = await tx.one("conversation_lock", organization_id=organization_id, id=conversation_id)
-    if row is None:
-        raise GatewayError(ErrorCode.NOT_FOUND, "there is no such conversation")
-    conversation = conversation_of(row)
-    if conversation.session_type is SessionType.SIMULATION:
-        raise GatewayError(
-            ErrorCode.SIMULATION_READ_ONLY, "a simulation replays its script and takes no turns"
-        )
-    if conversation.status.terminal:
-        raise GatewayError(ErrorCode.CONVERSATION_CLOSED, f"the conversation is {conversation.status}")
-    if said.for_update and row["answered"] < row["last_input"]:
-        raise GatewayError(ErrorCode.TURN_IN_PROGRESS, "a turn runs or waits in this conversation")
-    if conversation.channel is Channel.VOICE:
-        await _need_live_call(tx, conversation)
-    if not conversation.status.runs_turns:
-        return await _queue(tx, conversation, said)
-    return await put_input(tx, conversation, said, partitions)
-
-
-async def put_input(tx: Tx, conversation: Conversation, said: ApiInput, partitions: int) -> Submitted:
-    """Store an input of an active conversation, which this unit has locked, and ring for its turn.
-
-    Where a brake is on, it is queued.
-    """
-    turn_id = new_id()
-    counted = await tx.one("conversation_add_waiting_input", id=conversation.id)
-    if counted is None:
-        submitted = await _queue(tx, conversation, said)
-        await wait_for_release(tx, conversation.id)
-        return submitted
-    await tx.run(
-        "input_insert",
-        message_id=said.message_id,
-        conversation_id=conversation.id,
-        number=counted["last_input"],
-        kind=InputKind.API.value,
-        seq=None,
-        text=said.text,
-        reply_to=said.reply_to,
-        stream=said.stream,
-        turn_id=turn_id,
-    )
-    arrived = envelope(
-        "message.inbound",
-        inbound_of_api(conversation, said, counted["updated_at"]),
-        at=counted["updated_at"],
-        organization_id=conversation.organization_id,
-        conversation_id=conversation.id,
-    )
-    await post(tx, Exchange.INBOUND, str(partition(conversation.id, partitions)), arrived)
-    return Submitted(
-        conversation=conversation,
-        message_id=said.message_id,
-        turn_id=turn_id,
-        queued_seq=None,
-    )
-
-
-async def _need_live_call(tx: Tx, conversation: Conversation) -> None:
-    call = await tx.one("call_live", conversation_id=conversation.id)
-    if call is None:
-        raise GatewayError(ErrorCode.NO_LIVE_CALL, "the call of this conversation is over")
-
-
-async def _queue(tx: Tx, conversation: Conversation, said: ApiInput) -> Submitted:
-    """A person or a decision has the conversation, or a brake is on: stored, and answered when it is over."""
-    counted = await tx.one(
-        "conversation_add_input", id=conversation.id, next_turn_id=new_id(), window=0, files=0
-    )
-    if counted is None:
-        raise AssertionError("the conversation was locked in this unit")
-    seq = counted["message_count"] - 1
-    message = Message(
-        id=said.message_id,
-        conversation_id=conversation.id,
-        seq=seq,
-        turn_id=counted["next_turn_id"],
-        role=Role.USER,
-        content=said.text,
-        author=Author.END_USER,
-        created_at=0,
-    )
-    await write_messages(tx, [message], counted["event_count"] - 1)
-    await tx.run(
-        "input_insert",
-        message_id=message.id,
-        conversation_id=conversation.id,
-        number=counted["last_input"],
-        kind=InputKind.CHANNEL.value,
-        seq=seq,
-        text=None,
-        reply_to=None,
-        stream=False,
-        turn_id=counted["next_turn_id"],
-    )
-    return Submitted(
-        conversation=conversation,
-        message_id=message.id,
-        turn_id=counted["next_turn_id"],
-        queued_seq=seq,
-    )
-
-
-def inbound_of_api(
-    conversation: Conversation, said: ApiInput, at: int, *, seq: int | None = None
-) -> JsonObject:
-    """The `message.inbound` body of an API input: its seq comes when its turn starts, unless it has one."""
-    return {
-        "message_id": said.message_id,
-        "seq": seq,
-        "channel": conversation.channel.value,
-        "provider": "api",
-        "provider_message_id": said.message_id,
-        "end_user_id": conversation.end_user_id,
-        "from": conversation.their_address or conversation.end_user_id,
-        "to": conversation.our_address or "",
-        "text": said.text,
-        "attachments": [],
-        "subject": None,
-        "sender_auth": SenderAuth.VERIFIED.value,
-        "received_at": rfc3339(at),
-        "session_type": conversation.session_type.value,
-        "reply_to": said.reply_to,
-    }
-
-
-async def progress(tx: Tx, conversation_id: str, message_id: str) -> TurnOutcome | Progress:
-    """How the turn of an input goes: its row, or that it has none yet, or never will."""
-    row = await tx.one("turn_of_message", message_id=message_id)
-    if row is not None:
-        status = Status(row["conversation_status"])
-        if row["set_aside"]:
-            return _queued_outcome(
-                row["conversation_id"], row["id"], row["message_seq"], status, row["started_at"]
-            )
-        return outcome_of(row, status)
-    waiting = await tx.one("input_by_message", message_id=message_id)
-    if waiting is None:
-        return Progress.GONE
-    status = Status(waiting["status"])
-    if waiting["seq"] is None or (status.runs_turns and not waiting["braked"]):
-        return Progress.WAITING
-    return _queued_outcome(
-        waiting["conversation_id"], waiting["turn_id"], waiting["seq"], status, waiting["accepted_at"]
-    )
-
-
-def queued(submitted: Submitted) -> TurnOutcome | None:
-    """The answer to an input that was queued; None where its turn is to be awaited."""
-    if submitted.queued_seq is None:
-        return None
-    conversation = submitted.conversation
-    return _queued_outcome(
-        conversation.id,
-        submitted.turn_id,
-        submitted.queued_seq,
-        conversation.status,
-        conversation.updated_at,
-    )
-
-
-def _queued_outcome(conversation_id: str, turn_id: str, seq: int, status: Status, at: int) -> TurnOutcome:
-    """Path `queued`: a person, a decision or a brake has the conversation, and a later turn will answer."""
-    return TurnOutcome(
-        turn_id=turn_id,
-        conversation_id=conversation_id,
-        state=TurnState.DONE,
-        path=Path.QUEUED,
-        decision_source="policy" if status in _BY_POLICY else "operator",
-        text="",
-        agent_id=None,
-        message_seqs=(seq,),
-        session_status=status,
-        ttft_ms=None,
-        started_at=at,
-    )
-
-
-async def withdraw(tx: Tx, message_id: str) -> bool:
-    """Take an input back whose turn has not begun; False when it has."""
-    waiting = await tx.one("input_by_message", message_id=message_id)
-    if waiting is None:
-        return False
-    # the conversation first, as everywhere: its turn cannot begin while the input is taken out
-    await tx.one(
-        "conversation_lock", organization_id=waiting["organization_id"], id=waiting["conversation_id"]
-    )
-    if not await tx.run("input_withdraw", message_id=message_id):
-        return False
-    await tx.run("conversation_settle_input", id=waiting["conversation_id"])
-    return True
-
-
-async def listen_again(tx: Tx, message_id: str, reply_to: str | None, *, stream: bool) -> None:
-    """The listener has a new reply queue, or another process took up the wait."""
-    await tx.run("input_listener", message_id=message_id, reply_to=reply_to, stream=stream)
-
-
-async def message_of_receipt(
-    tx: Tx, organization_id: str, provider: str, provider_message_id: str
-) -> tuple[str, str] | None:
-    """(conversation, message) that a provider's message became."""
-    row = await tx.one(
-        "receipt_accepted",
-        organization_id=organization_id,
-        provider=provider,
-        provider_message_id=provider_message_id,
-    )
-    if row is None or row["conversation_id"] is None:
-        return None
-    return row["conversation_id"], row["message_id"]

@@ -8,8 +8,8 @@ from gateway.domain.ports import Accept, CallNews, Store
 from gateway.domain.turn import Said, TurnOutcome
 from gateway.service.ask import Waiting
 from gateway.service.close import close
-from gateway.service.converse import message_of_receipt
 from gateway.service.interrupt import Reach, interrupt, news
+from gateway.service.outcomes import message_of_receipt
 
 
 class Dialogues:

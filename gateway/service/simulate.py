@@ -13,7 +13,8 @@ from gateway.domain.ports import Tx
 from gateway.domain.simulation import Expectation, Result, Simulation, Step
 from gateway.service.accept import Route
 from gateway.service.close import Ending, end
-from gateway.service.converse import ApiInput, NewConversation, insert, put_input
+from gateway.service.converse import NewConversation, insert
+from gateway.service.submit import ApiInput, put_input
 from gateway.store.records import pack, unpack
 
 FINISHED = "the script is over"

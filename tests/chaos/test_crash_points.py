@@ -1,4 +1,6 @@
-"""kill -9 between each pair of steps of approve, hand back and close: after the restart each completes once.
+"""kill -9 between each two steps of approve, hand back, close, send: after the restart each completes once.
+
+Embedded it is the one process that dies; distributed, the one that serves the API or the one worker.
 
 Every act carries an Idempotency-Key and is asked for again, as by a client that has lost its connection;
 whether that is a repetition depends on where the process was killed.
@@ -6,26 +8,41 @@ whether that is a repetition depends on where the process was killed.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import asyncpg
 import pytest
 
 from gateway.domain.crash_point import CrashPoint
-from tests.deployments import ADMIN, Deployment, World, embedded
+from tests.deployments import (
+    ADMIN,
+    DEMO_NUMBER,
+    Deployment,
+    Services,
+    TwilioProcess,
+    World,
+    distributed,
+    embedded,
+)
+from tests.processes import Leash, NotReady, Process
 
 V1 = "/v1/conversations"
-NOWHERE = World("http://127.0.0.1:9")
-SECONDS = 30.0
+SECONDS = 90.0
+"""A dead worker's leases run out after 10, and what a provider may have is asked for after 20."""
 
 APPROVE = (CrashPoint.APPROVE_BEFORE_COMMIT, CrashPoint.APPROVE_AFTER_COMMIT)
 HAND_BACK = (CrashPoint.HAND_BACK_BEFORE_COMMIT, CrashPoint.HAND_BACK_AFTER_COMMIT)
 CLOSE = (CrashPoint.CLOSE_BEFORE_COMMIT, CrashPoint.CLOSE_AFTER_COMMIT)
 TURN = (CrashPoint.TURN_CLAIMED, CrashPoint.TURN_ANSWERED, CrashPoint.TURN_COMMITTED)
+SEND = (CrashPoint.DELIVERY_CLAIMED, CrashPoint.DELIVERY_SENT)
+BELL = CrashPoint.BELL_PUBLISHED
+"""Of the relay, which only a distributed gateway has."""
 CLOSING = (CrashPoint.CLOSING_CLAIMED, CrashPoint.CLOSING_SUMMED_UP, CrashPoint.CLOSING_FINISHED)
 
 
@@ -41,9 +58,18 @@ class Act:
 class Client:
     """An administrator's client of a gateway that may be killed at any moment."""
 
-    def __init__(self, deployment: Deployment, http: aiohttp.ClientSession) -> None:
+    def __init__(self, deployment: Deployment, twilio: TwilioProcess, http: aiohttp.ClientSession) -> None:
         self.deployment = deployment
+        self.twilio = twilio
+        self.numbers: dict[str, str] = {}
+        """Of the people who are texted, by conversation."""
         self._http = http
+
+    def victim(self, point: CrashPoint) -> Process:
+        """The process that reaches a point."""
+        kind = "serve" if point in (*APPROVE, *HAND_BACK, *CLOSE) else "worker"
+        (process,) = self.deployment.named(kind)
+        return process
 
     async def call(self, method: str, path: str, body: object = None, key: str | None = None) -> Any:
         """The answer, which must be a 2xx. Raises aiohttp.ClientError where the connection is lost."""
@@ -88,27 +114,63 @@ class Client:
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[Client]:
+async def twilio(tmp_path: Path) -> AsyncIterator[TwilioProcess]:
+    """A provider that does what it should."""
+    leash = Leash()
+    fake = TwilioProcess(tmp_path, leash)
+    try:
+        await fake.process.start()
+        yield fake
+    finally:
+        fake.process.stop()
+        leash.close()
+
+
+@pytest.fixture
+async def alone(tmp_path: Path, twilio: TwilioProcess) -> AsyncIterator[Client]:
     """A gateway in one process."""
-    async with embedded(tmp_path / "gateway", NOWHERE) as deployment, aiohttp.ClientSession() as http:
-        yield Client(deployment, http)
+    async with (
+        embedded(tmp_path / "gateway", World(twilio.url)) as deployment,
+        aiohttp.ClientSession() as http,
+    ):
+        yield Client(deployment, twilio, http)
 
 
-async def restarted(client: Client, point: CrashPoint | None) -> None:
-    """The one process is killed, if it lives, and starts again, armed."""
-    (process,) = client.deployment.named("dev")
-    if process.running:
-        await process.kill()
-    process.environment["GATEWAY_CRASH_AT"] = point.value if point else ""
-    await process.start()
+@pytest.fixture
+async def together(tmp_path: Path, twilio: TwilioProcess, services: Services) -> AsyncIterator[Client]:
+    """A gateway of several processes, with one of each kind."""
+    async with (
+        distributed(tmp_path / "gateway", World(twilio.url), services, workers=1) as deployment,
+        aiohttp.ClientSession() as http,
+    ):
+        for unneeded in ("serve-2", "smtp-1"):
+            await deployment.processes.pop(unneeded).kill()
+        deployment.urls = deployment.urls[:1]
+        yield Client(deployment, twilio, http)
+
+
+async def running(client: Client, armed: CrashPoint | None) -> None:
+    """All processes run, and only the one that reaches the point is armed."""
+    victim = client.victim(armed) if armed else None
+    for process in client.deployment.processes.values():
+        point = armed.value if armed and process is victim else ""
+        if process.running and process.environment.get("GATEWAY_CRASH_AT", "") == point:
+            continue
+        if process.running:
+            await process.kill()
+        process.environment["GATEWAY_CRASH_AT"] = point
+        try:
+            await process.start()
+        except NotReady:
+            if not point:
+                raise  # else what an earlier kill has left over has reached the point already
 
 
 async def killed_at(client: Client, point: CrashPoint, acts: list[Act]) -> None:
     """The acts are asked for, and the process dies on the way."""
-    await restarted(client, point)
+    await running(client, point)
     await asyncio.gather(*(client.do(act) for act in acts))
-    (process,) = client.deployment.named("dev")
-    assert await process.ended(SECONDS) == -9
+    assert await client.victim(point).ended(SECONDS) == -9, point
 
 
 async def approvable(client: Client) -> tuple[str, Act]:
@@ -127,6 +189,31 @@ async def returnable(client: Client) -> tuple[str, Act]:
 async def closable(client: Client) -> tuple[str, Act]:
     conversation_id = await client.conversation("hello")
     return conversation_id, Act(f"{V1}/{conversation_id}/close", {"reason": "done"})
+
+
+async def textable(client: Client) -> tuple[str, Act]:
+    number = f"+1415555{1000 + len(client.numbers)}"
+    resolve = {"channel": "sms", "identifier": number}
+    person = (await client.call("POST", "/v1/identity/resolve", resolve))["end_user_id"]
+    body = {"end_user_id": person, "channel": "sms", "address": DEMO_NUMBER}
+    conversation_id = str((await client.call("POST", V1, body))["id"])
+    client.numbers[conversation_id] = number
+    said = {"content": "Jamie here.", "take_over": True}
+    return conversation_id, Act(f"{V1}/{conversation_id}/human-turns", said)
+
+
+async def texted_once(client: Client, conversation_id: str) -> None:
+    async def status() -> str | None:
+        found = await client.call("GET", f"{V1}/{conversation_id}/messages")
+        (message,) = [m for m in found["messages"] if m["authored_by"] == "human_operator"]
+        return str(message["delivery_status"])
+
+    async with asyncio.timeout(SECONDS):
+        while await status() not in ("sent", "delivered"):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert [
+        text["body"] for text in client.twilio.sent() if text["to"] == client.numbers[conversation_id]
+    ] == ["Jamie here."]
 
 
 async def approved_once(client: Client, conversation_id: str) -> None:
@@ -151,46 +238,76 @@ async def closed_once(client: Client, conversation_id: str) -> None:
         while (found := await client.detail(conversation_id))["summary"] is None:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert (found["status"], found["memory_synced"], found["message_count"]) == ("closed", True, 2)
-    database = sqlite3.connect(f"file:{client.deployment.directory}/data/gateway.db?mode=ro", uri=True)
+    counts = [
+        await counted(client, f"SELECT COUNT(*) FROM {table} WHERE conversation_id = ", conversation_id)
+        for table in ("closings", "memories", "analytics")
+    ]
+    assert counts == [0, 1, 1]
+
+
+async def counted(client: Client, query: str, conversation_id: str) -> int:
+    """The number a query tells of a conversation."""
+    services = client.deployment.services
+    if services is None:
+        path = f"file:{client.deployment.directory}/data/gateway.db?mode=ro"
+        with closing(sqlite3.connect(path, uri=True)) as database:
+            return int(database.execute(f"{query}?", [conversation_id]).fetchone()[0])
+    connection = await asyncpg.connect(services.database_url)
     try:
-        counts = [
-            database.execute(f"SELECT COUNT(*) FROM {table} WHERE conversation_id = ?", [conversation_id])
-            for table in ("closings", "memories", "analytics")
-        ]
-        assert [int(count.fetchone()[0]) for count in counts] == [0, 1, 1]
+        return int(await connection.fetchval(f"{query}$1", conversation_id))
     finally:
-        database.close()
+        await connection.close()
 
 
-@pytest.mark.timeout(300)
-async def test_each_completes_once_wherever_the_process_is_killed(client: Client) -> None:
+Check = Callable[[Client, str], Awaitable[None]]
+Prepare = Callable[[Client], Awaitable[tuple[str, Act]]]
+KINDS: tuple[tuple[tuple[CrashPoint, ...], Prepare, Check], ...] = (
+    ((*APPROVE, *TURN, BELL), approvable, approved_once),
+    ((*HAND_BACK, *TURN, BELL), returnable, handed_back_once),
+    ((*CLOSE, *CLOSING), closable, closed_once),
+    (SEND, textable, texted_once),
+)
+"""What is done around which points, and how it is checked."""
+
+
+async def completes_once(client: Client, points: tuple[CrashPoint, ...]) -> None:
     """Each point gets conversations of its own; what one kill left over is finished while the next is tried.
 
-    A turn's points come after those of closings and the other way round, so that it is not what was left over
-    that reaches the point that is armed.
+    Sends come first: they wait the longest. A turn's points come after those of closings and the other way
+    round, so that it is mostly not what was left over that reaches the point that is armed.
     """
     rounds: list[tuple[CrashPoint, list[Act]]] = []
     checks = []
-    between = [point for pair in zip(TURN, CLOSING, strict=True) for point in pair]
-    for point in (*APPROVE, *HAND_BACK, *CLOSE, *between):
+    for point in points:
         acts = []
-        if point in (*APPROVE, *TURN):
-            conversation_id, act = await approvable(client)
-            acts.append(act)
-            checks.append(approved_once(client, conversation_id))
-        if point in (*HAND_BACK, *TURN):
-            conversation_id, act = await returnable(client)
-            acts.append(act)
-            checks.append(handed_back_once(client, conversation_id))
-        if point in (*CLOSE, *CLOSING):
-            conversation_id, act = await closable(client)
-            acts.append(act)
-            checks.append(closed_once(client, conversation_id))
+        for around, prepare, check in KINDS:
+            if point in around:
+                conversation_id, act = await prepare(client)
+                acts.append(act)
+                checks.append((check, conversation_id))
         rounds.append((point, acts))
     for point, acts in rounds:
         await killed_at(client, point, acts)
-    await restarted(client, None)
+    await running(client, None)
     for _, acts in rounds:
         for act in acts:
             await client.call("POST", act.path, act.body, act.key)
-    await asyncio.gather(*checks)
+    await asyncio.gather(*(check(client, conversation_id) for check, conversation_id in checks))
+
+
+BETWEEN = tuple(point for pair in zip(TURN, CLOSING, strict=True) for point in pair)
+
+
+@pytest.mark.timeout(600)
+async def test_each_completes_once_wherever_the_process_is_killed(alone: Client) -> None:
+    await completes_once(alone, (*SEND, *APPROVE, *HAND_BACK, *CLOSE, *BETWEEN))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_each_completes_once_whichever_process_is_killed(together: Client) -> None:
+    await completes_once(together, (*SEND, BELL, *APPROVE, *HAND_BACK, *CLOSE, *BETWEEN))
+
+
+def test_every_point_is_reached() -> None:
+    assert {*SEND, BELL, *APPROVE, *HAND_BACK, *CLOSE, *BETWEEN} == set(CrashPoint)

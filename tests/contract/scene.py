@@ -16,10 +16,11 @@ from gateway.domain.ports import Row, Store, Tx
 from gateway.domain.turn import Claim, NotNow, Path, Reply, ReplyMessage
 from gateway.service.accept import Route, accept
 from gateway.service.claim import claim_turn
-from gateway.service.converse import ApiInput, NewConversation, Submitted, create, submit
+from gateway.service.converse import NewConversation, create
 from gateway.service.handoff import HumanTurn, HumanTurnDone, Operator, human_turn
 from gateway.service.identify import resolve
 from gateway.service.respond import Finished, finish_turn
+from gateway.service.submit import ApiInput, Submitted, submit
 
 PARTITIONS = 4
 ORGANIZATION = named_id("organisation of the tests")

@@ -21,9 +21,9 @@ from gateway.domain.errors import Braked, Fenced
 from gateway.domain.turn import Claim, NotNow
 from gateway.service.brake import pause, resume, set_aside
 from gateway.service.claim import claim_turn, next_turn, release
-from gateway.service.converse import withdraw
 from gateway.service.due import due_turns
 from gateway.service.respond import postpone_turn
+from gateway.service.submit import withdraw
 from tests.contract import scene
 from tests.contract.conftest import World
 from tests.contract.scene import LIFETIME, ORGANIZATION, PARTITIONS

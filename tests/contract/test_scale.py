@@ -21,16 +21,10 @@ from gateway.service.browse import (
     handoffs_page,
 )
 from gateway.service.claim import claim_turn
-from gateway.service.converse import (
-    NewConversation,
-    conversation,
-    create,
-    messages_since,
-    newest_messages,
-    submit,
-)
+from gateway.service.converse import NewConversation, conversation, create, messages_since, newest_messages
 from gateway.service.follow import look
 from gateway.service.respond import finish_turn
+from gateway.service.submit import submit
 from tests.contract.conftest import MovableStore
 from tests.contract.effort import effort
 from tests.contract.scene import (

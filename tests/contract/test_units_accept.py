@@ -10,7 +10,7 @@ from gateway.domain.envelope import partition
 from gateway.domain.message import Role, SenderAuth
 from gateway.domain.ports import Store
 from gateway.service.close import close
-from gateway.service.converse import message_of_receipt
+from gateway.service.outcomes import message_of_receipt
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import ORGANIZATION, PARTITIONS, ROUTE, arrive, conversation, mail, rows, sms

@@ -19,7 +19,6 @@ from gateway.service.brake import (
     stopped,
 )
 from gateway.service.claim import claim_turn, next_turn
-from gateway.service.converse import Progress, progress
 from gateway.service.deliver import (
     LaneClaim,
     claim_lane,
@@ -29,6 +28,7 @@ from gateway.service.deliver import (
 from gateway.service.due import due_lanes, due_turns
 from gateway.service.expire import expire_idle
 from gateway.service.lanes import wait_in_lane
+from gateway.service.outcomes import Progress, progress
 from gateway.service.parts import claim_part
 from tests.contract import scene
 from tests.contract.conftest import MovableStore

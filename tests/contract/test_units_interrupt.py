@@ -6,8 +6,8 @@ from gateway.domain.errors import Fenced
 from gateway.domain.message import Role
 from gateway.domain.ports import CallNews
 from gateway.domain.turn import NotNow, Path, TurnOutcome
-from gateway.service.converse import progress
 from gateway.service.interrupt import Reach, interrupt, news
+from gateway.service.outcomes import progress
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import ORGANIZATION, PARTITIONS, claimed, rows

@@ -12,9 +12,10 @@ from gateway.domain.errors import ErrorCode, Fenced, GatewayError
 from gateway.domain.message import Channel, SenderAuth, ToolCall
 from gateway.domain.turn import Claim, InputKind, NotNow, Path, ReplyMessage, TurnOutcome
 from gateway.service.claim import claim_turn, next_turn, release
-from gateway.service.converse import Progress, progress, withdraw
 from gateway.service.due import due_turns
+from gateway.service.outcomes import Progress, progress
 from gateway.service.respond import fail_turn, finish_turn, postpone_turn
+from gateway.service.submit import withdraw
 from gateway.store.records import delivery_of
 from tests.contract import scene
 from tests.contract.conftest import MovableStore

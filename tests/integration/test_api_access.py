@@ -172,6 +172,22 @@ async def test_a_browser_talks_in_its_conversation(shop: Api) -> None:
     assert (await page.turn(path, "x", headers=headers)).error == (409, "conversation_closed")
 
 
+async def test_a_browser_is_not_given_a_keys_answer_nor_the_other_way_round(shop: Api) -> None:
+    page, path, headers = await visitor(shop)
+    body = {"user_message": "evidence", "include_evidence": True, "evidence_view": "full"}
+    same = {"Idempotency-Key": "same"}
+    whole = await shop.post(f"{path}/turns", body, headers=same)
+    shown = await page.post(f"{path}/turns", body, headers={**headers, **same})
+    assert (whole.json["evidence"]["view"], shown.json["evidence"]["view"]) == ("full", "display")
+    assert "Idempotency-Replayed" not in shown.headers
+    assert shown.json["turn_id"] != whole.json["turn_id"]
+    for again, first in (
+        (await shop.post(f"{path}/turns", body, headers=same), whole),
+        (await page.post(f"{path}/turns", body, headers={**headers, **same}), shown),
+    ):
+        assert (again.json, again.headers["Idempotency-Replayed"]) == (first.json, "true")
+
+
 async def test_a_browser_follows_its_conversation(shop: Api) -> None:
     page, path, headers = await visitor(shop)
     await page.turn(path, "pay", headers=headers)

@@ -361,3 +361,13 @@ async def test_a_fault_of_ours_tells_nothing(api: Api, served: Any) -> None:
         assert answer.status == 500
         assert "hunter2" not in await answer.text()
         assert (await answer.json())["error"] == "unavailable"
+
+
+async def test_what_is_wrong_is_said_in_words(api: Api) -> None:
+    path = await api.conversation()
+    empty = await api.post(f"{path}/human-turns", {})
+    assert empty.json["message"] == "body: give content, or return_control: true"
+    odd = await api.post("/v1/webhook-endpoints", {"url": "ftp://example.org"})
+    assert odd.error == (422, "validation_error")
+    assert odd.json["message"].startswith("body.url: This is not written as it has to be")
+    assert "^" not in odd.text

@@ -1,9 +1,16 @@
 """Unit tests reach no network: what needs a socket is an integration test."""
 
 import socket
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    """Where a test writes its gateway.toml."""
+    return tmp_path / "gateway.toml"
 
 
 @pytest.fixture(autouse=True)

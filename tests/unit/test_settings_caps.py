@@ -31,11 +31,6 @@ output_price = 0.6
 """
 
 
-@pytest.fixture
-def toml(tmp_path: Path) -> Path:
-    return tmp_path / "gateway.toml"
-
-
 def read(toml: Path, text: str) -> GatewayConfig:
     toml.write_text(text, "utf-8")
     return load_config(toml, "localhost")

@@ -25,10 +25,6 @@ DELETE FROM inputs WHERE conversation_id = :conversation_id AND turn_id = :turn_
 -- A request that waited too long for its place takes its input back, unless its turn has begun.
 DELETE FROM inputs WHERE message_id = :message_id AND seq IS NULL
 
--- name: input_listener
--- Somebody waits for this input from now on (again, or elsewhere).
-UPDATE inputs SET reply_to = :reply_to, stream = :stream WHERE message_id = :message_id
-
 -- name: input_by_message
 SELECT i.message_id, i.conversation_id, i.turn_id, i.seq, i.accepted_at, c.status, c.organization_id,
     EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
