@@ -1,5 +1,6 @@
 """Who works off the queues in a process, and in which shares."""
 
+import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
 
@@ -8,6 +9,8 @@ from gateway.app.plan import Role
 from gateway.bus.topology import WEBHOOKS
 from gateway.channel_ports import MailPorts, senders
 from gateway.domain.ports import Consume, Consumer
+from gateway.settings import LlmAgent
+from workers.agents.llm.agent import load
 from workers.brakes import Brakes
 from workers.deliveries import DeliveryWorker
 from workers.liveness import Liveness
@@ -60,6 +63,9 @@ async def _start_turns(core: Core, stack: AsyncExitStack, liveness: Liveness) ->
     brakes = Brakes(core.store)
     await brakes.start()
     stack.push_async_callback(brakes.stop)
+    if any(isinstance(agent.definition, LlmAgent) for agent in configured.config.agents.values()):
+        loading = asyncio.create_task(load())  # beside the start, so that no first turn waits for it
+        stack.callback(loading.cancel)
     return TurnWorker(core.store, core.bus.replies, configured.agent, liveness, brakes, limits)
 
 

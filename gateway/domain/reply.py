@@ -4,8 +4,6 @@ Everything an agent may get wrong ends here, before anything is stored: contradi
 replies, values that a database cannot keep.
 """
 
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -28,6 +26,7 @@ from gateway.domain.agent import (
     ToolCalled,
     Usage,
 )
+from gateway.domain.event_values import plain_values
 from gateway.domain.ids import new_id
 from gateway.domain.intent import DtmfInputSpec, IntentKind, resolve_digits, resolve_transfer
 from gateway.domain.message import Channel, JsonObject
@@ -54,7 +53,6 @@ MAX_ERROR = 200
 HOLDING_LINE = "I'm checking that with a colleague."
 """Said when a turn is parked and the agent has said nothing itself."""
 
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _AFTER_APPROVAL = frozenset({"message", "usage", "error"})
 MAX_POLICIES = 50
 """Matches of policies that are kept of one turn."""
@@ -66,18 +64,6 @@ class ServedAgent:
 
     agent: Agent
     transfers: Transfers
-
-
-def _plain(event: AgentEvent) -> tuple[JsonObject, int]:
-    """The event's fields as plain JSON, and their size in bytes."""
-    try:
-        written = json.dumps(event.model_dump(exclude={"type"}), allow_nan=False, ensure_ascii=False)
-        size = len(written.encode())
-    except (ValueError, TypeError, RecursionError):
-        raise AgentFailed(f"{event.type} holds a value that is not JSON") from None
-    if _NUL.search(written):
-        raise AgentFailed(f"{event.type} holds a NUL character")
-    return json.loads(written), size
 
 
 class ReplyDraft:
@@ -197,7 +183,7 @@ class ReplyDraft:
         self._events += 1
         if self._events > MAX_EVENTS:
             raise AgentFailed(f"more than {MAX_EVENTS} events besides deltas")
-        values, size = _plain(event)
+        values, size = plain_values(event)
         self._bytes += size
         if self._bytes > MAX_BYTES:
             raise AgentFailed(f"events of more than {MAX_BYTES} bytes")

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from types import ModuleType
 from typing import Protocol
 
 from gateway.domain.agent import TurnRequest
@@ -13,6 +14,11 @@ from workers.agents.http import HttpAgents
 from workers.agents.own_task import TaskOfItsOwn
 from workers.agents.policies import CallPolicies
 from workers.agents.tools.toolbox import Toolbox
+
+
+async def load() -> ModuleType:
+    """What answers turns: seconds of importing, which the event loop does not wait for."""
+    return await asyncio.to_thread(importlib.import_module, "workers.agents.llm.turn")
 
 
 class Mind(Protocol):
@@ -55,8 +61,7 @@ class LlmAgent:
     async def _load(self) -> Mind:
         async with self._loading:
             if self._mind is None:
-                # seconds of importing, which the event loop must not wait for
-                module = await asyncio.to_thread(importlib.import_module, "workers.agents.llm.turn")
+                module = await load()
                 mind: Mind = module.ModelMind(self._definition, self._toolbox, self._policies)
                 await self._http.keep(mind.connections)
                 self._mind = mind
