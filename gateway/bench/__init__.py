@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-SCENARIOS = ("pipeline", "api", "mail", "sms", "knowledge")
+SCENARIOS = ("pipeline", "api", "mail", "sms", "knowledge", "voice")
 
 
 def run(
@@ -57,6 +57,11 @@ def _measured(name: str, *, quick: bool, conversations: int | None) -> tuple[str
 
         read = mail.measure(mail.QUICK if quick else mail.FULL)
         return mail.as_text(read), mail.as_object(read)
+    if name == "voice":
+        from gateway.bench import voice
+
+        called = voice.measure(voice.QUICK if quick else voice.FULL)
+        return voice.as_text(called), voice.as_object(called)
     if name == "sms":
         from gateway.bench import sms
 

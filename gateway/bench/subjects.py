@@ -23,6 +23,12 @@ rate_burst = 1000000
 channel = "sms"
 address = "{OUR_NUMBER}"
 
+[[addresses]]
+channel = "voice"
+address = "{OUR_NUMBER}"
+voice_mode = "relay"
+filler_after_seconds = 30
+
 [agents.{AGENT}]
 kind = "python"
 target = "gateway.bench.agent:name_them"

@@ -56,6 +56,25 @@ def test_the_api_is_measured_beside_little_and_much(
 
 
 @pytest.mark.timeout(240)
+def test_the_first_word_of_a_call_is_measured_with_one_call_and_with_many(
+    rabbit: Service, postgres_server: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_AMQP_URL", rabbit.url)
+    monkeypatch.setenv("TEST_DATABASE_URL", postgres_server.url)
+    written: list[str] = []
+
+    assert run("voice", as_json=True, quick=True, write=written.append) == 0
+
+    figures = json.loads("\n".join(written))
+    for name in ("embedded", "distributed"):
+        subject = figures["subjects"][name]
+        for side in ("one_call_seconds", "many_calls_seconds"):
+            assert len(subject[side]) == figures["size"]["prompts"]
+            assert min(subject[side]) > 0
+        assert figures["ratios"][f"{name}_many_to_one"] > 0
+
+
+@pytest.mark.timeout(240)
 def test_what_a_text_costs_is_measured_beside_a_bare_count() -> None:
     written: list[str] = []
     assert run("sms", as_json=True, quick=True, write=written.append) == 0
