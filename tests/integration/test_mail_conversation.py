@@ -206,12 +206,29 @@ async def test_a_bounce_shows_with_its_message_and_stops_the_next(post: Post) ->
     bounce["X-Failed-Recipients"] = ANA
     bounce.set_content(f"<{ANA}>: 550 5.1.1 no such user")
     await post.send(bounce, mail_from="<>")
-    await post.send(answer_to(reply, "Still there?"))
-
-    async with asyncio.timeout(30):
-        while await statuses(post) != ["failed", "failed"]:  # noqa: ASYNC110 - only the API tells
-            await asyncio.sleep(0.05)
+    await until_statuses(post, ["failed"])
+    await operator_writes(post, "Can you read this?")
+    await until_statuses(post, ["failed", "failed"])
     assert len(post.sink.mails) == 1
+    await post.send(answer_to(reply, "Now I can."))
+    await operator_writes(post, "Good.")
+    await until_statuses(post, ["failed", "failed", "sent"])
+
+
+async def operator_writes(post: Post, text: str) -> None:
+    url = f"{post.app.http_url}/v1/conversations/{post.asked[0].conversation_id}/human-turns"
+    said = {"content": text, "take_over": True}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, headers={"x-api-key": "k"}, json=said) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+
+
+async def until_statuses(post: Post, wanted: list[str]) -> None:
+    async with asyncio.timeout(60):
+        while await statuses(post) != wanted:  # noqa: ASYNC110 - only the API tells
+            await asyncio.sleep(0.05)
 
 
 async def statuses(post: Post) -> list[str | None]:
@@ -252,6 +269,4 @@ async def test_a_reply_that_is_put_off_holds_up_no_later_one(post: Post) -> None
     reply = await post.reply()
     assert reply.headers["In-Reply-To"] == second["Message-ID"]
     assert len({turn.conversation_id for turn in post.asked}) == 1
-    async with asyncio.timeout(30):
-        while await statuses(post) != ["pending", "sent"]:  # noqa: ASYNC110 - only the API tells
-            await asyncio.sleep(0.05)
+    await until_statuses(post, ["pending", "sent"])
