@@ -1,0 +1,123 @@
+"""Every document of a call passes a checker made of the official library's own elements."""
+
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from channels.voice.render import render_outcome, render_transfer, render_transfer_failed, wishes_of
+from channels.voice.steps import Links, Step
+from channels.voice.twiml import document
+from channels.voice.verbs import Dial, Gather, HangUp, Pause, Redirect, Say
+from gateway.domain.call_rules import CallTexts
+from gateway.domain.conversation import Status
+from gateway.domain.turn import Path, TurnOutcome, TurnState
+from tests.twiml_checker import faults
+
+LINKS = Links("https://gateway.test")
+_text = st.text(st.characters(), max_size=100)
+_hostile = st.sampled_from(
+    ["</Say><Dial>+15550199</Dial>", "&amp;<!--", "]]>", '"/><Hangup a="', "\x00\ud800"]
+)
+_any = _text | _hostile | st.builds(str.__add__, _text, _hostile)
+_number = st.none() | st.integers(-10, 10**7)
+_warm = st.none() | st.builds(
+    lambda seconds, said: {"max_dial_seconds": seconds, "failure_text": said}, st.integers(-9, 9999), _any
+)
+_transfer = st.fixed_dictionaries(
+    {
+        "destination": _any.filter(bool) | st.sampled_from(["+15550111", "sip:desk@example.org"]),
+        "mode": st.sampled_from(["cold", "warm"]),
+        "label": st.none() | _any,
+        "connecting_text": st.none() | _any,
+        "reason": st.none() | _any,
+        "on_failure": st.none() | _any | st.sampled_from(["hangup", "voicemail"]),
+        "warm": _warm,
+    }
+)
+_digits = st.fixed_dictionaries(
+    {
+        "expects_input": st.none() | st.booleans(),
+        "max_digits": st.none() | st.integers(1, 64),
+        "termination_digit": st.none() | st.sampled_from(["", "#", "*", "A", "7"]),
+        "inter_digit_timeout_ms": st.none() | st.integers(250, 60_000),
+        "prefix": st.none() | _any,
+    }
+)
+_intents = st.lists(
+    st.builds(lambda payload: {"kind": "transfer", "payload": payload, "intent_id": "i"}, _transfer)
+    | st.builds(lambda payload: {"kind": "collect_dtmf", "payload": payload}, _digits)
+    | st.just({"kind": "hang_up", "payload": {}}),
+    max_size=2,
+)
+
+
+@given(
+    text=_any,
+    intents=_intents,
+    path=st.none() | st.sampled_from(Path),
+    status=st.sampled_from(Status),
+    state=st.sampled_from(TurnState),
+)
+def test_what_follows_a_turn_is_a_document(
+    text: str, intents: list[dict[str, Any]], path: Path | None, status: Status, state: TurnState
+) -> None:
+    outcome = TurnOutcome(
+        turn_id="t",
+        conversation_id="c",
+        state=state,
+        path=path,
+        decision_source=None,
+        text=text,
+        agent_id=None,
+        message_seqs=(),
+        session_status=status,
+        ttft_ms=None,
+        started_at=0,
+        error=None,
+        intents=tuple(intents),
+    )
+    assert faults(render_outcome(outcome, LINKS, 3, CallTexts()).twiml) == []
+    assert faults(render_transfer_failed(wishes_of(intents), LINKS, 3).twiml) == []
+
+
+@given(_transfer)
+def test_nothing_in_a_transfer_dials_anybody_else(payload: dict[str, Any]) -> None:
+    intent = wishes_of([{"kind": "transfer", "payload": payload, "intent_id": "i"}]).transfer
+    assume(intent is not None)
+    assert intent is not None
+    twiml = render_transfer(intent, LINKS, Step(n=1)).twiml
+    assert faults(twiml) == []
+    dialled = [found.text for found in ElementTree.fromstring(twiml).iter() if found.tag in ("Number", "Sip")]
+    assert dialled in ([], [intent.destination])
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault"),
+    [
+        ("<Response><Say><Dial/></Say></Response>", "Say holds no Dial"),
+        ("<Response><Gather numDigits='-3'/></Response>", "numDigits"),
+        ("<Response><Gather bogus='1'/></Response>", "Gather has no bogus"),
+        ("<Response><Dial timeout='1'><Number>+15550111</Number></Dial></Response>", "timeout"),
+        ("<Response><Dial><Number>911;x</Number></Dial></Response>", "Number"),
+        ("<Response><Pause length='0'/></Response>", "length"),
+        ("<Response><Redirect method='PUT'>https://a.test/</Redirect></Response>", "method"),
+        ("<Answer/>", "root"),
+    ],
+)
+def test_the_checker_finds_what_is_wrong(broken: str, fault: str) -> None:
+    assert any(fault in found for found in faults(broken))
+
+
+def test_every_verb_is_known_to_it() -> None:
+    verbs = (
+        Gather(action="https://gateway.test/next", prompts=(Say("PIN?"), Say("Please."))),
+        Dial(destination="+15550111", action="https://gateway.test/dialed", timeout_seconds=30),
+        Dial(destination="sip:desk@example.org", action="https://gateway.test/dialed", timeout_seconds=30),
+        Pause(1),
+        Redirect("https://gateway.test/wait"),
+        HangUp(),
+    )
+    assert faults(document(verbs)) == []
