@@ -146,7 +146,7 @@ class UserDtmf(_Data):
 
     kind: Literal["user.dtmf"]
     call_id: CallId
-    digits: str = Field(max_length=64)
+    digits: str = Field(max_length=1_000, description="behind the `prefix` that `collect_dtmf` asked for")
     ended_by: Literal["termination", "max_digits", "timeout"] | None = Field(
         None, description="null for a single digit"
     )

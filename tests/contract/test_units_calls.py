@@ -298,7 +298,7 @@ async def test_nothing_is_heard_after_the_end(line: Line) -> None:
     "broken",
     [
         {"kind": "user.speech", "text": "x" * 100_001},
-        {"kind": "user.dtmf", "digits": "1" * 65},
+        {"kind": "user.dtmf", "digits": "1" * 1_001},
         {"kind": "call.started", "host_id": "a.b", "from": THEIRS, "to": OURS},
         {"kind": "intent.outcome", "intent_id": "i", "state": "x" * 65},
         {"kind": "call.dreamt"},

@@ -169,6 +169,18 @@ async def test_keys_by_info(place: Place) -> None:
     assert place.gateway.host.calls == 0
 
 
+async def test_digits_are_collected_as_the_gateway_asks(place: Place) -> None:
+    spec = {"expects_input": True, "max_digits": 2, "termination_digit": "", "prefix": "PIN: "}
+    when_dialled(
+        place.gateway,
+        lambda call_id: place.gateway.want(call_id, "collect_dtmf", spec),
+        lambda call_id: place.gateway.want(call_id, "hang_up", {"reason": "closed"}),
+    )
+    await place.run(*sipp.call(*sipp.keys(2, "1#12"), *sipp.hung_up()))
+    assert heard(place.gateway) == [("1", "termination"), ("PIN: 12", "max_digits")]
+    assert [event["state"] for event in place.gateway.of("intent.outcome")] == ["collected", "done"]
+
+
 _SENDER = """
 import socket, struct, sys
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -148,7 +148,7 @@ class HostedCall:
     def _hear(self, collected: list[Any]) -> None:
         for heard in collected:
             match heard:
-                case Digits(digits=digits, ended_by=ended_by):
+                case Digits(text=digits, ended_by=ended_by):
                     early = ended_by is EndedBy.SPEECH  # for the gateway: no more keys came
                     told = EndedBy.TIMEOUT if early else ended_by
                     self._tell("user.dtmf", digits=digits, ended_by=told.value)
