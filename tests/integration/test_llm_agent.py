@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from gateway.settings import load_config
 from tests import shop
 from tests.turns import turn_of
 from workers.agents.catalogue import build_agents
-from workers.agents.fake_openai import Call, ModelFault, Say, ScriptedModel
+from workers.agents.fake_openai import Call, ModelFault, ModelRequest, Say, ScriptedModel
 from workers.agents.http import HttpAgents
 
 AGENT = """
@@ -268,6 +269,31 @@ async def test_what_is_to_be_remembered_is_kept_and_the_model_goes_on(tmp_path: 
         await steps_of(agent, tried)
     assert "remember" not in model.requests[2].tools
     assert "- Likes tea. (in this conversation)" in model.requests[2].messages[0]["content"]
+
+
+async def test_a_long_conversation_is_noted_beside_the_answer_and_read_from_the_notes(tmp_path: Path) -> None:
+    def says(asked: ModelRequest) -> Say:
+        notes = "You keep the notes" in asked.messages[0]["content"]
+        return "They want tea." if notes else "Here it is."
+
+    async with desk(tmp_path, says) as (model, agent):
+        long = turn_of("Well?")
+        question = long.messages[-1]
+        earlier = [replace(question, seq=seq, content=f"message {seq}") for seq in range(44)]
+        long = long.model_copy(
+            update={"messages": [*earlier, replace(question, seq=44)], "input": [44], "truncated": False}
+        )
+        steps = await steps_of(agent, long)
+        (digest,) = [step for step in steps if isinstance(step, Digest)]
+        assert (digest.up_to, digest.text) == (23, "They want tea.")
+        assert reply_of(steps).text == "Here it is."
+        assert reply_of(steps).input_tokens == sum(request.tokens for request in model.requests)
+        kept = {"up_to": digest.up_to, "text": digest.text}
+        await steps_of(agent, long.model_copy(update={"digest": kept}))
+    read = model.requests[-1].messages[1]["content"]
+    assert read.startswith("[gateway: summary of the conversation so far: They want tea.]")
+    assert "message 23" not in read
+    assert "message 24" in read
 
 
 async def test_the_model_can_name_no_place_that_is_not_configured(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def _said(line: Line) -> str:
     return f"{'User' if line.by_user else 'Assistant'}: {cut(line.text, MAX_LINE)}"
 
 
-async def digested(fold: Fold, model: Model, settings: ModelSettings) -> tuple[Digest, Usage] | None:
-    """New notes and what they cost; None where they could not be written, which the next turn tries again."""
+async def digested(fold: Fold, model: Model, settings: ModelSettings) -> tuple[Usage, Digest] | None:
+    """What new notes cost, and they; None where they were not written: the next turn tries again."""
     said = "\n".join(_said(line) for line in fold.lines)
     asked = f"Notes so far:\n{fold.before or '(none)'}\n\nMessages:\n{said}"
     writer = Agent(model, instructions=_INSTRUCTIONS)
@@ -47,4 +47,4 @@ async def digested(fold: Fold, model: Model, settings: ModelSettings) -> tuple[D
         return None
     used = Usage(input_tokens=run.usage.input_tokens, output_tokens=run.usage.output_tokens)
     text = cut(run.output.replace("\x00", ""), MAX_DIGEST).strip()
-    return (Digest(fold.up_to, text), used) if text else None
+    return (used, Digest(fold.up_to, text)) if text else None

@@ -48,6 +48,10 @@ _ENDLESS = frozenset({None, "test", "function"})
 """Models of this process, which never say that they have finished."""
 
 
+FOLD_SECONDS = 5.0
+"""How long an answer that is finished waits for the notes; without them, the next turn writes them."""
+
+
 class ModelMind:
     """A model with its instructions, tools and limits."""
 
@@ -111,15 +115,16 @@ class _Turn:
                 if not self._state.open_calls():
                     break
                 yield Progress(self._state.dump())
-            if folding is not None and (folded := await folding) is not None:
-                digest, used = folded
-                yield used
-                yield digest
+            if folding is not None:
+                await asyncio.wait({folding}, timeout=FOLD_SECONDS)
+                folded = folding.result() if folding.done() else None
+                for step in folded or ():
+                    yield step
         finally:
             if folding is not None:
                 folding.cancel()
 
-    def _start_folding(self) -> "asyncio.Task[tuple[Digest, Usage] | None] | None":
+    def _start_folding(self) -> "asyncio.Task[tuple[Usage, Digest] | None] | None":
         """Beside the answer, which nobody waits longer for."""
         fold: Fold | None = self._fold
         if fold is None or self._turn.state is not None:
