@@ -26,7 +26,8 @@ from gateway.service.brake import set_aside
 from gateway.service.claim import claim_turn, next_turn, release
 from gateway.service.progress import keep_progress
 from gateway.service.reply_files import ReplyFiles
-from gateway.service.respond import Finished, fail_turn, finish_turn, postpone_turn
+from gateway.service.respond import Finished, finish_turn
+from gateway.service.turn_failure import fail_turn, postpone_turn
 from gateway.telemetry import TURN_SECONDS, TURNS
 from gateway.tracing import Kind, note, span
 from workers.asked import Asked

@@ -64,6 +64,19 @@ class Tx(Protocol):
         """
         ...
 
+    async def expect(self, query: str, assume: Row | None = None, /, **params: Param) -> Row | None:
+        """Run a write that nearly always returns a row, in which the columns of `assume` have these values.
+
+        Of the row only these may be looked at, the rest given on to `later` and `expect`, with a number added
+        where it is one; `known` has it whole. So a unit that is marked for it (`at_once`) can be a single
+        statement. In any other it is the row, and what was assumed may be otherwise.
+        """
+        ...
+
+    async def known(self, row: Row, /) -> Row:
+        """The row that was expected, as it is."""
+        ...
+
     def after_commit(self, wake: Wake, /) -> None:
         """Wake somebody once this unit is durable."""
         ...

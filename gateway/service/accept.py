@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.domain.clock import SECOND, rfc3339
-from gateway.domain.consent import DEFAULT_CONSENT, ConsentRules, Evidence
+from gateway.domain.consent import DEFAULT_CONSENT, ConsentRules, Evidence, keyword_of
 from gateway.domain.conversation import SessionType, Status
 from gateway.domain.envelope import Exchange, partition
 from gateway.domain.identity import KIND_OF_CHANNEL, UNVERIFIED, Address, ContactKind
@@ -28,15 +28,16 @@ from gateway.domain.pace import DEFAULT_PACE, Pace
 from gateway.domain.ports import Row, Tx
 from gateway.domain.quiet import QuietHours
 from gateway.domain.turn import InputKind
-from gateway.service.admit import Admission, admit
+from gateway.service.admit import ANSWERED, Admission, admit
 from gateway.service.attachments import attach
 from gateway.service.calls import apply_voice_event
 from gateway.service.consent import Wish, follow_keyword
 from gateway.service.dead import bury_unreadable
-from gateway.service.identify import resolve
-from gateway.service.join import join
+from gateway.service.identify import find_contact, new_contact
+from gateway.service.join import NOWHERE, Place, find_place, join
 from gateway.service.postings import envelope, post
 from gateway.service.timeline import write_messages
+from gateway.store.engine import at_once
 from gateway.store.records import conversation_of
 
 ATTACHMENTS_PATH = "/v1/attachments"
@@ -66,27 +67,36 @@ class Route:
     """What is said to keywords of consent."""
 
 
+@at_once
 async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
-    """Store a message durably, once per provider message id."""
-    message_id = message.message_id or new_id()
+    """Store a message durably, once per provider message id.
+
+    Of a text, what there is to see is looked at before anything is written: one statement can write it.
+    """
+    message_id, address = message.message_id or new_id(), _contact_address(message)
+    proven = message.sender_auth.proven
+    sender = await find_contact(tx, route.organization_id, address, verified=proven)
+    seen = None
+    if sender is not None and message.channel is Channel.SMS:
+        seen = await _look(tx, message, route, sender.record_id)
     receipt = {
         "organization_id": route.organization_id,
         "provider": message.provider,
         "provider_message_id": message.provider_message_id,
     }
-    if await tx.one("receipt_insert", **receipt, message_id=message_id) is None:
+    if await tx.expect("receipt_insert", **receipt, message_id=message_id) is None:
         return await _accepted_before(tx, receipt)
-    end_user = await resolve(
-        tx,
-        route.organization_id,
-        _contact_address(message),
-        verified=message.sender_auth.proven,
-        source=message.channel.value,
-    )
-    admission = await admit(tx, message, route, end_user.record_id)
+    if sender is None:
+        sender = await new_contact(
+            tx, route.organization_id, address, verified=proven, source=message.channel.value
+        )
+    if seen is None:
+        plain = sender.created and message.channel is Channel.SMS and _is_plain(message)
+        seen = (ANSWERED, NOWHERE) if plain else await _look(tx, message, route, sender.record_id)
+    admission, place = seen
     answered = admission.unanswered is None
-    conversation_id, row = await join(tx, message, route, end_user.record_id, answered=answered)
-    await _store(tx, message, route, message_id, row, admission)
+    conversation_id, row = await join(tx, message, route, sender.record_id, place, answered=answered)
+    await _store(tx, message, route, message_id, conversation_id, row, admission)
     event = message.metadata.get("voice_event")
     if event is not None and message.role is Role.SYSTEM_EVENT:
         known = await conversation_row(tx, route.organization_id, conversation_id)
@@ -96,6 +106,7 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         evidence = Evidence(source=admission.source, conversation_id=conversation_id, message_id=message_id)
         wish = Wish(admission.keyword, evidence, told=admission.told)
         await follow_keyword(tx, conversation_of(known), wish, route.consent)
+    row = await tx.known(row)
     status = Status(row["status"])
     return Accepted(
         conversation_id=conversation_id,
@@ -104,6 +115,22 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         duplicate=False,
         turn_expected=message.role is Role.USER and answered and status.runs_turns,
         unanswered=None if admission.unanswered is None else admission.unanswered.value,
+    )
+
+
+async def _look(tx: Tx, message: InboundMessage, route: Route, end_user_id: str) -> tuple[Admission, Place]:
+    """Whether the agent answers, and where the message belongs; reads only."""
+    admission = await admit(tx, message, route, end_user_id)
+    return admission, admission.place or await find_place(tx, message, route, end_user_id)
+
+
+def _is_plain(message: InboundMessage) -> bool:
+    """Whether the agent answers a first text whatever else there is to see."""
+    return (
+        message.role is Role.USER
+        and message.answerable
+        and message.keyword is None
+        and keyword_of(message.text) is None
     )
 
 
@@ -136,10 +163,15 @@ def _contact_address(message: InboundMessage) -> Address:
     return Address(kind, message.sender)
 
 
-async def _store(
-    tx: Tx, message: InboundMessage, route: Route, message_id: str, row: Row, admission: Admission
+async def _store(  # noqa: PLR0913 - what accept has found
+    tx: Tx,
+    message: InboundMessage,
+    route: Route,
+    message_id: str,
+    conversation_id: str,
+    row: Row,
+    admission: Admission,
 ) -> None:
-    conversation_id: str = row["id"]
     seq = row["message_count"] - 1
     attachments = _shown(message.attachments, route.attachments_url)
     await attach(tx, message, route.organization_id, (conversation_id, message_id))

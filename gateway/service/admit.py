@@ -8,7 +8,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.consent import ConsentRules, ConsentSource, Keyword, answered_by_provider, keyword_of
 from gateway.domain.message import Channel, InboundMessage, Role
 from gateway.domain.ports import Tx
-from gateway.service.join import find_mail_thread
+from gateway.service.join import Place, find_mail_thread, sms_thread_key, standing
 from gateway.service.suppress import liftable_by_start
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Admission:
     source: ConsentSource = ConsentSource.KEYWORD
     told: bool = False
     """Whether the provider answers the keyword, so that we say nothing to it."""
+    place: Place | None = None
+    """Where it belongs, if that has been seen already."""
 
 
 ANSWERED = Admission()
@@ -77,23 +79,25 @@ async def admit(tx: Tx, message: InboundMessage, route: "Route", end_user_id: st
 async def _paced(tx: Tx, message: InboundMessage, route: "Route", end_user_id: str) -> Admission:
     """Whether somebody, or a machine, writes more texts than are answered, or the same over and over."""
     row = await tx.one(
-        "sms_pace",
+        "sms_standing",
         organization_id=route.organization_id,
         end_user_id=end_user_id,
+        thread_key=sms_thread_key(route, message.recipient, end_user_id),
         our_address=message.recipient,
         content=message.text,
         hour=AN_HOUR,
         lately=LATELY,
     )
     if row is None:
-        return ANSWERED
+        raise AssertionError("a count has a row")
+    place = standing(row["open_id"], row["messages"], row["ended_id"])
     pace = route.pace
     if pace.messages_per_hour and row["said"] >= pace.messages_per_hour:
-        return Admission(Unanswered.FLOOD)
+        return Admission(Unanswered.FLOOD, place=place)
     looping = message.text.strip() and row["same"] >= MOST_SAME
     if looping or (pace.answers_per_hour and row["answers"] >= pace.answers_per_hour):
-        return Admission(Unanswered.LOOP)
-    return ANSWERED
+        return Admission(Unanswered.LOOP, place=place)
+    return Admission(place=place)
 
 
 async def _floods(tx: Tx, message: InboundMessage, organization_id: str, end_user_id: str) -> bool:

@@ -23,6 +23,7 @@ from gateway.service.arrival import tell_arrival
 from gateway.service.lanes import LaneRef, wait_in_lane
 from gateway.service.parts import settle_part
 from gateway.service.postings import envelope, post, ring_lane
+from gateway.store.engine import at_once
 from gateway.store.records import delivery_of, pack, part_of
 
 
@@ -71,8 +72,8 @@ async def enqueue(
     )
     if held_until is not None:
         lane += HELD
-    row = await tx.one(
-        "lane_queue", lane=lane, channel=channel.value, organization_id=conversation.organization_id
+    row = await tx.expect(
+        "lane_queue", None, lane=lane, channel=channel.value, organization_id=conversation.organization_id
     )
     if row is None:
         raise AssertionError("an upsert returns its row")
@@ -128,33 +129,53 @@ async def enqueue(
     await post(tx, Exchange.OUTBOUND, channel.value, outbound, delay_seconds=delay)
 
 
+@at_once
 async def claim_lane(tx: Tx, lane: str, worker_id: str) -> LaneClaim | NotNow:
     """Take the lane's lease and its next delivery, or say why not."""
-    row = await tx.one("lane_claim", lane=lane, worker_id=worker_id)
+    row = await tx.expect("lane_claim", lane=lane, worker_id=worker_id)
     if row is None:
-        state = await tx.one("lane_claimable", lane=lane)
-        if state is None or state["settled"] >= state["queued"]:
-            return NotNow.ANSWERED
-        return NotNow.LEASED if state["leased"] else NotNow.NOT_DUE
-    ref = LaneRef(lane, worker_id, row["fence"])
-    delivery = await next_delivery(tx, ref)
-    return NotNow.BRAKED if delivery is None else LaneClaim(ref, delivery)
+        return await _why_not(tx, lane)
+    row = await tx.known(row)
+    # under the lease it stays the next one; a brake that was put on since keeps its parts
+    return LaneClaim(LaneRef(lane, worker_id, row["fence"]), await _delivery(tx, await _next(tx, lane)))
+
+
+async def _why_not(tx: Tx, lane: str) -> NotNow:
+    state = await tx.one("lane_claimable", lane=lane)
+    if state is None or state["settled"] >= state["queued"]:
+        return NotNow.ANSWERED
+    if state["leased"]:
+        return NotNow.LEASED
+    if state["wait"] is not None and state["wait"] > 0:
+        return NotNow.NOT_DUE
+    await tx.run("lane_set_aside", lane=lane)
+    return NotNow.BRAKED
 
 
 async def next_delivery(tx: Tx, ref: LaneRef) -> Delivery | None:
     """The lane's oldest unsettled delivery, with its parts. None where a brake is on: the lane is free."""
-    row = await tx.one("delivery_next", lane=ref.lane)
-    if row is None:
-        raise AssertionError("a lane with unsettled deliveries has one")
+    row = await _next(tx, ref.lane)
     if row["braked"]:
         await wait_in_lane(tx, ref)
         return None
+    return await _delivery(tx, row)
+
+
+async def _next(tx: Tx, lane: str) -> Row:
+    row = await tx.one("delivery_next", lane=lane)
+    if row is None:
+        raise AssertionError("a lane with unsettled deliveries has one")
+    return row
+
+
+async def _delivery(tx: Tx, row: Row) -> Delivery:
     if row["state"] == DeliveryState.PENDING:
         return delivery_of(row)  # it has no parts: it is being sent from the moment they are stored
     parts = await tx.all("parts_of_delivery", delivery_id=row["id"])
     return delivery_of(row, tuple(part_of(p) for p in parts))
 
 
+@at_once
 async def settle_part_and_delivery(
     tx: Tx, ref: LaneRef, delivery: Delivery, part: Part, provider_message_id: str
 ) -> Delivery | None:
@@ -184,16 +205,28 @@ async def settle_delivery(
     """
     if state is DeliveryState.CANCELED and not await _canceled(tx, delivery):
         return await next_delivery(tx, ref)
-    row = await tx.one("delivery_settle", id=delivery.id, state=state.value, error_code=error_code)
+    row = await tx.expect(
+        "delivery_settle",
+        {"state": state.value, "error_code": error_code, **_unchanging(delivery)},
+        id=delivery.id,
+        state=state.value,
+        error_code=error_code,
+    )
     if row is None:
         raise Fenced(ref.lane)
     if state in (DeliveryState.FAILED, DeliveryState.CANCELED):
         await tx.run("parts_cancel", delivery_id=delivery.id)
-    lane = await tx.one("lane_settle", lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id)
+    lane = await tx.expect(
+        "lane_settle", {"lease_owner": None}, lane=ref.lane, fence=ref.fence, worker_id=ref.worker_id
+    )
     if lane is None:
         raise Fenced(ref.lane)
     await tell_arrival(tx, row, parts)
     return None if lane["lease_owner"] is None else await next_delivery(tx, ref)
+
+
+def _unchanging(delivery: Delivery) -> dict[str, str | int]:
+    return {"conversation_id": delivery.conversation_id, "message_seq": delivery.message_seq}
 
 
 async def _canceled(tx: Tx, delivery: Delivery) -> bool:

@@ -62,18 +62,33 @@ async def resolve(tx: Tx, organization_id: str, address: Address, *, verified: b
     An address that was only claimed until now is verified by whoever writes from it; one that took nothing
     takes messages again.
     """
-    key = {"organization_id": organization_id, "kind": address.kind.value, "value": address.value}
+    found = await find_contact(tx, organization_id, address, verified=verified)
+    if found is not None:
+        return found
+    return await new_contact(tx, organization_id, address, verified=verified, source=source)
+
+
+async def find_contact(tx: Tx, organization_id: str, address: Address, *, verified: bool) -> Resolved | None:
+    """The end user of an address that is known, verified by it where it was not; None where it is new."""
+    key = _key(organization_id, address)
     row = await tx.one("contact_end_user", **key)
-    if row is not None:
-        if verified and (not row["verified"] or row["undeliverable_at"] is not None):
-            await tx.later("contact_verify", **key)
-            if address.kind is ContactKind.EMAIL:
-                await tx.later(
-                    "bounce_suppressions_lift", organization_id=organization_id, their_address=address.value
-                )
-        return _found(row)
-    end_user_id = new_id()
-    inserted = await tx.one(
+    if row is None:
+        return None
+    if verified and (not row["verified"] or row["undeliverable_at"] is not None):
+        await tx.later("contact_verify", **key)
+        if address.kind is ContactKind.EMAIL:
+            await tx.later(
+                "bounce_suppressions_lift", organization_id=organization_id, their_address=address.value
+            )
+    return _found(row)
+
+
+async def new_contact(
+    tx: Tx, organization_id: str, address: Address, *, verified: bool, source: str
+) -> Resolved:
+    """A new end user for an address that was not known; the one there is where another unit was faster."""
+    key, end_user_id = _key(organization_id, address), new_id()
+    inserted = await tx.expect(
         "contact_insert", **key, end_user_id=end_user_id, verified=verified, source=source
     )
     if inserted is None:
@@ -83,6 +98,10 @@ async def resolve(tx: Tx, organization_id: str, address: Address, *, verified: b
         return _found(row)
     await tx.later("end_user_insert", id=end_user_id, organization_id=organization_id)
     return Resolved(end_user_id, end_user_id, created=True)
+
+
+def _key(organization_id: str, address: Address) -> dict[str, str]:
+    return {"organization_id": organization_id, "kind": address.kind.value, "value": address.value}
 
 
 def _found(row: Row) -> Resolved:

@@ -1,5 +1,6 @@
 """Which conversation an inbound message belongs to: an open one to join, or one that it begins."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.domain.clock import SECOND
@@ -22,22 +23,47 @@ _TRIES = 3
 """How often a conversation is looked for that others begin and end at the same moment."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message belongs as far as could be seen: in an open conversation, or in a new one."""
+
+    conversation_id: str | None
+    metadata: JsonObject
+    """What is noted in a new one."""
+    messages: int | None = None
+    """How many it has, where that was seen."""
+
+
+NOWHERE = Place(None, {}, 0)
+"""The place of somebody who has never written."""
+
+
+def standing(open_id: str | None, messages: int | None, ended_id: str | None) -> Place:
+    """The place in a thread: its open conversation, or the one that follows the last."""
+    if open_id is not None:
+        return Place(open_id, {}, messages)
+    return Place(None, {"previous_conversation_id": ended_id} if ended_id is not None else {}, 0)
+
+
 async def join(
-    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str, *, answered: bool
+    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str, place: Place, *, answered: bool
 ) -> tuple[str, Row]:
-    """The conversation the message belongs to, with the message counted in: `answered`, as a turn's input."""
+    """The conversation the message belongs to, with the message counted in: `answered`, as a turn's input.
+
+    The row is that of a unit's `expect`: it has the message count and the end user, and the rest to pass on.
+    """
     for _ in range(_TRIES):
-        conversation_id, metadata = await _find(tx, message, route, end_user_id)
-        if conversation_id is None:
-            conversation_id = await _begin(tx, message, route, end_user_id, metadata)
-        if conversation_id is None:
-            continue
-        row = await _count(tx, message, conversation_id, route.coalesce if answered else None)
+        if place.conversation_id is None:
+            conversation_id, row = await _begin(tx, message, route, end_user_id, place, answered=answered)
+        else:
+            conversation_id = place.conversation_id
+            row = await _count(tx, message, route, end_user_id, place, answered=answered)
         if row is not None:
             if len(route.senders) > 1 and row["our_address"] != message.recipient:
                 # the number that people write to is the one that answers
                 await tx.run("conversation_moved", id=conversation_id, our_address=message.recipient)
             return conversation_id, row
+        place = await find_place(tx, message, route, end_user_id)
     raise Unavailable("the conversation was begun and ended again and again; try later")
 
 
@@ -55,9 +81,7 @@ def _thread_key(message: InboundMessage, route: "Route", end_user_id: str) -> st
     return None
 
 
-async def _find(
-    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str
-) -> tuple[str | None, JsonObject]:
+async def find_place(tx: Tx, message: InboundMessage, route: "Route", end_user_id: str) -> Place:
     """An open conversation to join, or what to note about the one that went before.
 
     What is no message (the call ended) is noted where it belongs, even after the end; it begins nothing anew.
@@ -67,15 +91,15 @@ async def _find(
     if key is not None:
         row = await tx.one("conversation_of_thread", organization_id=organization_id, thread_key=key)
         if row is not None:
-            return row["id"], {}
+            return Place(row["id"], {})
         row = await tx.one("conversation_ended_before", organization_id=organization_id, thread_key=key)
         if row is not None and message.role is not Role.USER:
-            return row["id"], {}
-        return None, {"previous_conversation_id": row["id"]} if row is not None else {}
+            return Place(row["id"], {})
+        return standing(None, None, None if row is None else row["id"])
     found, metadata = await find_mail_thread(tx, message, route)
     if found is None and not metadata and message.answers_subject is not None:
-        return await _find_by_subject(tx, message, route, end_user_id)
-    return found, metadata
+        found, metadata = await _find_by_subject(tx, message, route, end_user_id)
+    return Place(found, metadata)
 
 
 async def _find_by_subject(
@@ -123,50 +147,76 @@ async def find_mail_thread(tx: Tx, message: InboundMessage, route: "Route") -> t
 
 
 async def _begin(
-    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str, metadata: JsonObject
-) -> str | None:
-    """A new conversation; None where another unit began it first."""
+    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str, place: Place, *, answered: bool
+) -> tuple[str, Row | None]:
+    """A new conversation with its first message; None where another unit began it first."""
     conversation_id = new_id()
-    inserted = await tx.one(
-        "conversation_insert",
-        id=conversation_id,
-        organization_id=route.organization_id,
-        end_user_id=end_user_id,
-        channel=message.channel.value,
-        status=Status.ACTIVE.value,
-        session_type=SessionType.LIVE.value,
-        priority=Priority.NORMAL.value,
-        origin=Origin.INBOUND.value,
-        agent_id=route.agent_id,
-        revision_id=route.revision_id,
-        our_address=message.recipient,
-        their_address=message.sender,
-        unverified=not message.sender_auth.proven,
-        thread_key=_thread_key(message, route, end_user_id),
-        external_session_id=None,
-        subject=message.subject,
-        metadata=pack(metadata),
-        context_variables="{}",
-        idle_ttl=route.idle_ttl,
-        retention=route.retention,
-    )
-    return None if inserted is None else conversation_id
+    new = {
+        "id": conversation_id,
+        "organization_id": route.organization_id,
+        "end_user_id": end_user_id,
+        "channel": message.channel.value,
+        "status": Status.ACTIVE.value,
+        "session_type": SessionType.LIVE.value,
+        "priority": Priority.NORMAL.value,
+        "origin": Origin.INBOUND.value,
+        "agent_id": route.agent_id,
+        "revision_id": route.revision_id,
+        "our_address": message.recipient,
+        "their_address": message.sender,
+        "unverified": not message.sender_auth.proven,
+        "thread_key": _thread_key(message, route, end_user_id),
+        "external_session_id": None,
+        "subject": message.subject,
+        "metadata": pack(place.metadata),
+        "context_variables": "{}",
+        "idle_ttl": route.idle_ttl,
+        "retention": route.retention,
+    }
+    if message.role is Role.USER and answered and _at_once(message, route):
+        seen = _seen(message, end_user_id, 1)
+        row = await tx.expect("conversation_begin", seen, **new, next_turn_id=new_id())
+        return conversation_id, row
+    if await tx.one("conversation_insert", **new) is None:
+        return conversation_id, None
+    begun = Place(conversation_id, {})
+    return conversation_id, await _count(tx, message, route, end_user_id, begun, answered=answered)
 
 
-async def _count(tx: Tx, message: InboundMessage, conversation_id: str, window: int | None) -> Row | None:
-    """Take the next `seq`; None when the conversation has ended meanwhile.
-
-    `window`: µs that a turn waits for more input; None: the agent does not answer this message.
-    """
+async def _count(
+    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str, place: Place, *, answered: bool
+) -> Row | None:
+    """Take the next `seq`; None when the conversation has ended meanwhile."""
     if message.role is not Role.USER:
-        return await tx.one("conversation_add_note", id=conversation_id)
-    if window is None:
-        return await tx.one("conversation_add_unanswered", id=conversation_id)
-    fetches = any(attachment.sha256 is None for attachment in message.attachments)
-    return await tx.one(
-        "conversation_add_input",
-        id=conversation_id,
-        next_turn_id=new_id(),
-        window=window,
-        files=FILES_WAIT if fetches else 0,
-    )
+        return await tx.one("conversation_add_note", id=place.conversation_id)
+    if not answered:
+        return await tx.one("conversation_add_unanswered", id=place.conversation_id)
+    counted = {
+        "id": place.conversation_id,
+        "next_turn_id": new_id(),
+        "window": route.coalesce,
+        "files": FILES_WAIT if _fetches(message) else 0,
+    }
+    if place.messages is None or not _at_once(message, route):
+        return await tx.one("conversation_add_input", **counted)
+    seen = _seen(message, end_user_id, place.messages + 1)
+    return await tx.expect("conversation_add_input", seen, **counted)
+
+
+def _fetches(message: InboundMessage) -> bool:
+    return any(attachment.sha256 is None for attachment in message.attachments)
+
+
+def _at_once(message: InboundMessage, route: "Route") -> bool:
+    """Whether a turn need not wait for more."""
+    return not route.coalesce and not _fetches(message)
+
+
+def _seen(message: InboundMessage, end_user_id: str, messages: int) -> Row:
+    """What the conversation's row will say, unless somebody else writes in it at this moment."""
+    return {
+        "end_user_id": end_user_id,
+        "our_address": message.recipient,
+        "message_count": messages,
+        "wait": 0,
+    }

@@ -19,32 +19,24 @@ from gateway.domain.ports import Row, Tx
 from gateway.service.lanes import LaneRef, check_held, let_go, postpone_lane
 from gateway.service.senders import halted, slot
 from gateway.service.usage import count_part
+from gateway.store.engine import at_once
 
 
-async def store_parts(tx: Tx, delivery_id: str, texts: Sequence[PartText]) -> tuple[Part, ...]:
-    """Keep how a reply was cut, before the first part is sent: a retry sends the same."""
-    parts = tuple(
-        Part(
-            delivery_id=delivery_id,
-            index=index,
-            text=text.text,
-            hash=hashlib.sha256(text.text.encode()).hexdigest(),
-            encoding=text.encoding,
-            segments=text.segments,
-        )
-        for index, text in enumerate(texts)
-    )
-    for part in parts:
-        await tx.later(
-            "part_insert",
-            delivery_id=part.delivery_id,
-            number=part.index,
-            text=part.text,
-            hash=part.hash,
-            encoding=part.encoding,
-            segments=part.segments,
-        )
-    return parts
+async def store_parts(tx: Tx, delivery_id: str, texts: Sequence[PartText], first: int = 0) -> None:
+    """Keep how a reply was cut, before the first part is sent: a retry sends the same. From `first` on."""
+    for number, text in enumerate(texts[first:], first):
+        await tx.later("part_insert", **_content(delivery_id, number, text))
+
+
+def _content(delivery_id: str, number: int, text: PartText) -> dict[str, str | int | None]:
+    return {
+        "delivery_id": delivery_id,
+        "number": number,
+        "text": text.text,
+        "hash": hashlib.sha256(text.text.encode()).hexdigest(),
+        "encoding": text.encoding,
+        "segments": text.segments,
+    }
 
 
 SUPPRESSED = Refused(Failure.OPTED_OUT, "suppressed")
@@ -81,6 +73,7 @@ STOPPED: Final = Waiting.STOPPED
 NO_RULES = SendRules()
 
 
+@at_once
 async def claim_part(
     tx: Tx,
     ref: LaneRef,
@@ -96,6 +89,9 @@ async def claim_part(
     Raises Fenced when the lane is another's, Braked when nothing may leave now.
     """
     if texts:
+        first = await _claim_first(tx, ref, part, provider, texts, rules)
+        if first is not None:
+            return first
         await store_parts(tx, part.delivery_id, texts)
         await tx.later("delivery_state", id=part.delivery_id, state="sending", error_code=None)
     if rules.cancel_unsent:
@@ -106,7 +102,9 @@ async def claim_part(
             await tx.run("part_slot", delivery_id=part.delivery_id, number=part.index, slot_at=slot_at)
             await postpone_lane(tx, ref, wait)
             return WAITING
-    claim: PartClaim | Waiting | Refused | None = await _claim(tx, ref, part, provider, trying=False)
+    claim: PartClaim | Waiting | Refused | None = await _claim(
+        tx, ref, part, provider, trying=False, alone=not texts and rules.meter is None
+    )
     if claim is None:
         claim = await _unclaimed(tx, ref, part, provider, rules)
     if isinstance(claim, PartClaim) and claim.attempt == 1 and rules.meter is not None:
@@ -143,18 +141,47 @@ async def _refused(tx: Tx, delivery_id: str) -> Refused | None:
     return None if await tx.one("delivery_expired", id=delivery_id) is None else EXPIRED
 
 
-async def _claim(tx: Tx, ref: LaneRef, part: Part, provider: str, *, trying: bool) -> PartClaim | None:
-    row = await tx.one(
+async def _claim_first(
+    tx: Tx, ref: LaneRef, part: Part, provider: str, texts: Sequence[PartText], rules: SendRules
+) -> PartClaim | None:
+    """The first part of a reply, stored with its attempt; None where more is to be seen to before."""
+    if part.index or rules.cancel_unsent or rules.segments_per_second is not None or rules.meter is not None:
+        return None
+    content = _content(part.delivery_id, 0, texts[0])
+    row = await _attempt(tx, ref, content, provider, trying=False, alone=True)
+    if row is None:
+        return None
+    await store_parts(tx, part.delivery_id, texts, first=1)
+    await tx.later("delivery_state", id=part.delivery_id, state="sending", error_code=None)
+    row = await tx.known(row)
+    return PartClaim(row["attempt"], row["claimed_at"])
+
+
+async def _claim(
+    tx: Tx, ref: LaneRef, part: Part, provider: str, *, trying: bool, alone: bool = False
+) -> PartClaim | None:
+    text = PartText(text=part.text, encoding=part.encoding, segments=part.segments)
+    content = _content(part.delivery_id, part.index, text)
+    row = await _attempt(tx, ref, content, provider, trying=trying, alone=alone)
+    if row is None:
+        return None
+    row = await tx.known(row)
+    return PartClaim(row["attempt"], row["claimed_at"], trying)
+
+
+async def _attempt(
+    tx: Tx, ref: LaneRef, content: dict[str, str | int | None], provider: str, *, trying: bool, alone: bool
+) -> Row | None:
+    """`alone`: nothing else of the unit touches the part, or is written after it."""
+    return await (tx.expect if alone else tx.one)(
         "part_claim",
-        delivery_id=part.delivery_id,
-        number=part.index,
+        **content,
         provider=provider,
         lane=ref.lane,
         fence=ref.fence,
         worker_id=ref.worker_id,
         trying=trying,
     )
-    return None if row is None else PartClaim(row["attempt"], row["claimed_at"], trying)
 
 
 async def settle_part_and_wait(
@@ -170,8 +197,9 @@ async def settle_part(tx: Tx, part: Part, provider_message_id: str | None) -> Ro
 
     How it stands now: a receipt may have come first. Raises Fenced where the part is gone.
     """
-    row = await tx.one(
+    row = await tx.expect(
         "part_settle",
+        {"state": PartState.ACCEPTED.value, "error_code": None},
         delivery_id=part.delivery_id,
         number=part.index,
         state=PartState.ACCEPTED.value,

@@ -1,23 +1,16 @@
-"""Commit what a turn produced, in one transaction and under the fencing number; or record that it failed."""
+"""Commit what a turn produced, in one transaction and under the fencing number."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
-from gateway.domain.clock import SECOND
 from gateway.domain.consent import ConsentRules
 from gateway.domain.conversation import Cause, SessionType, Status, move
-from gateway.domain.errors import Braked, ErrorCode, Fenced
-from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
-from gateway.domain.ids import new_id
+from gateway.domain.errors import Braked, Fenced
+from gateway.domain.fallback import Fallbacks
 from gateway.domain.message import (
-    Attachment,
-    Author,
     Channel,
     JsonObject,
     Message,
-    ReplyAttachment,
-    Role,
-    ToolCall,
 )
 from gateway.domain.ports import Row, Tx
 from gateway.domain.simulation import Result
@@ -30,13 +23,13 @@ from gateway.service.attachments import attach_to_reply
 from gateway.service.calls import tell_host
 from gateway.service.close import conversation_ended
 from gateway.service.consent import revoke_for_agent
-from gateway.service.dead import bury_turn
 from gateway.service.deliver import enqueue
 from gateway.service.handoff import open_handoff
+from gateway.service.reply_messages import contents_of, message_of_turn
 from gateway.service.simulate import advance
-from gateway.service.speak import speak
 from gateway.service.timeline import write_event, write_messages
 from gateway.service.usage import count_turn
+from gateway.store.engine import at_once
 from gateway.store.records import pack, unpack
 
 _NEXT: dict[Path, tuple[Status, Cause]] = {
@@ -56,6 +49,7 @@ class Finished:
     """The lease is still held: something is pending."""
 
 
+@at_once
 async def finish_turn(
     tx: Tx,
     claim: Claim,
@@ -65,50 +59,60 @@ async def finish_turn(
 ) -> Finished:
     """Commit a turn: messages, record, status, deliveries and doorbells. Raises Fenced, Braked."""
     before = claim.conversation.status
-    status = move(before, *_NEXT[reply.path]) if reply.path in _NEXT else before
+    status = _status_after(claim, reply)
     parked = reply.path is Path.APPROVAL
-    contents = _contents(reply)
+    contents = contents_of(reply)
     intents = reply.intents if claim.conversation.channel is Channel.VOICE and not parked else ()
     events = len(contents) + len(intents) + (status is not before)
-    row = await _commit(tx, claim, status, added=len(contents), events=events)
+    plain = len(contents) <= 1 and not intents and _is_plain(claim, reply, rules)
+    row = await commit_turn(tx, claim, status, added=len(contents), events=events, plain=plain)
     first = row["message_count"] - len(contents)
     messages = [
-        _message(claim, reply, first + offset, content, newest=offset == len(reply.messages) - 1)
+        message_of_turn(claim, reply, first + offset, content, newest=offset == len(reply.messages) - 1)
         for offset, content in enumerate(contents)
     ]
     for message, content in zip(messages, contents, strict=True):
         place = (message.conversation_id, message.id)
         await attach_to_reply(tx, content.attachments, claim.conversation.organization_id, place)
         if message.delivery_status is not None:
-            await enqueue(tx, claim.conversation, message, claim.thread, at=row["updated_at"])
+            await enqueue(tx, claim.conversation, message, claim.thread, at=_over_at(claim, reply))
     if not parked:
-        await _settle_inputs(tx, claim)
+        await settle_inputs(tx, claim)
     await write_messages(
         tx,
         messages,
         row["event_count"] - events,
         agent_id=claim.conversation.assigned_agent_id,
     )
-    for number, intent in enumerate(intents, row["event_count"] - events + len(contents)):
-        issued = {**intent, "state": "issued"}
-        await write_event(tx, claim.conversation.id, number, EventKind.INTENT, issued)
-    seqs = await _seqs(tx, claim, messages)
+    await _issue(tx, claim, intents, row["event_count"] - events + len(contents))
+    earlier = await earlier_messages(tx, claim)
+    if not parked:
+        await _record(tx, claim, reply, status, earlier, messages)
+    row = await tx.known(row)
+    seqs = (*earlier, *range(row["message_count"] - len(contents), row["message_count"]))
     if parked:
         await park(tx, claim, reply, seqs)
-    else:
-        await _record(tx, claim, reply, status, seqs)
+    elif claim.conversation.channel is Channel.VOICE:
         outcome = _outcome(claim, reply, status, seqs)
         await tell_host(tx, claim.conversation, outcome, row["updated_at"])
-    if status is not before:
-        await _follow(tx, claim, reply, status, row, partitions)
+    if not plain:
+        await _follow(tx, claim, reply, row, partitions, rules)
+    return Finished(status, seqs, more=row["lease_owner"] is not None)
+
+
+async def _follow(tx: Tx, claim: Claim, reply: Reply, row: Row, partitions: int, rules: TurnRules) -> None:
+    """What a turn brings with it besides its messages."""
+    conversation = claim.conversation
+    status = _status_after(claim, reply)
+    if status is not conversation.status:
+        await _follow_status(tx, claim, reply, status, row, partitions)
         if status is Status.WAITING_FOR_HUMAN:
             await _wait_for_human(tx, claim, reply, row, rules.fallbacks)
     await _note(tx, claim, reply, rules.consent)
-    if claim.conversation.session_type is SessionType.SIMULATION:
+    if conversation.session_type is SessionType.SIMULATION:
         result = Result(text=reply.text, path=reply.path.value, session_status=status.value)
-        await advance(tx, replace(claim.conversation, status=status), result, partitions)
+        await advance(tx, replace(conversation, status=status), result, partitions)
     await count_turn(tx, rules.meter, reply)
-    return Finished(status, seqs, more=row["lease_owner"] is not None)
 
 
 async def _note(tx: Tx, claim: Claim, reply: Reply, consent: ConsentRules) -> None:
@@ -123,7 +127,41 @@ async def _note(tx: Tx, claim: Claim, reply: Reply, consent: ConsentRules) -> No
         await revoke_for_agent(tx, claim.conversation, claim.inputs[-1].message_id, consent)
 
 
-async def _follow(tx: Tx, claim: Claim, reply: Reply, status: Status, row: Row, partitions: int) -> None:
+async def _issue(tx: Tx, claim: Claim, intents: Sequence[JsonObject], first_event: int) -> None:
+    """Note what a voice host has to do."""
+    for place, intent in enumerate(intents):
+        issued = {**intent, "state": "issued"}
+        await write_event(tx, claim.conversation.id, first_event + place, EventKind.INTENT, issued)
+
+
+def _status_after(claim: Claim, reply: Reply) -> Status:
+    before = claim.conversation.status
+    return move(before, *_NEXT[reply.path]) if reply.path in _NEXT else before
+
+
+def _is_plain(claim: Claim, reply: Reply, rules: TurnRules) -> bool:
+    """Whether nothing follows from the turn but its message and the delivery of it."""
+    conversation = claim.conversation
+    return (
+        _status_after(claim, reply) is conversation.status
+        and rules.meter is None
+        and conversation.channel is not Channel.VOICE
+        and conversation.session_type is not SessionType.SIMULATION
+        and claim.request.approval is None
+        and reply.digest is None
+        and not reply.facts
+        and not reply.consent_revoked
+    )
+
+
+def _over_at(claim: Claim, reply: Reply) -> int:
+    """When the reply was there, µs: by the database's clock and the worker's watch."""
+    return claim.started_at + (reply.latency_ms or 0) * 1000
+
+
+async def _follow_status(
+    tx: Tx, claim: Claim, reply: Reply, status: Status, row: Row, partitions: int
+) -> None:
     """What a new status brings with it."""
     await write_event(
         tx,
@@ -146,22 +184,25 @@ async def _wait_for_human(tx: Tx, claim: Claim, reply: Reply, row: Row, fallback
         )
 
 
-async def _seqs(tx: Tx, claim: Claim, written: Sequence[Message] = ()) -> tuple[int, ...]:
-    """Every message of the turn: its input, what it wrote before it was parked, what it wrote now."""
-    seqs = {i.seq for i in claim.inputs} | {m.seq for m in written}
+async def earlier_messages(tx: Tx, claim: Claim) -> tuple[int, ...]:
+    """The messages of the turn but those it writes now: its input, what it wrote before it was parked."""
+    seqs = {i.seq for i in claim.inputs}
     if claim.request.approval is not None:
         row = await tx.one("turn_by_id", id=claim.turn_id)
         seqs |= set(unpack(row["message_seqs"], [])) if row is not None else set()
     return tuple(sorted(seqs))
 
 
-async def _settle_inputs(tx: Tx, claim: Claim) -> None:
+async def settle_inputs(tx: Tx, claim: Claim) -> None:
+    """The turn's inputs are answered."""
     await tx.later("inputs_done", conversation_id=claim.conversation.id, turn_id=claim.turn_id)
 
 
-async def _commit(tx: Tx, claim: Claim, status: Status, *, added: int, events: int) -> Row:
+async def commit_turn(
+    tx: Tx, claim: Claim, status: Status, *, added: int, events: int, plain: bool = False
+) -> Row:
     """Count the turn's messages and answered inputs. Comes first: it locks the conversation."""
-    row = await tx.one(
+    row = await (tx.expect if plain else tx.one)(
         "conversation_finish_turn",
         id=claim.conversation.id,
         worker_id=claim.lease.worker_id,
@@ -182,64 +223,11 @@ async def _commit(tx: Tx, claim: Claim, status: Status, *, added: int, events: i
     return row
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """A row a reply becomes."""
-
-    role: Role
-    text: str
-    tool_calls: tuple[ToolCall, ...] = ()
-    attachments: tuple[ReplyAttachment, ...] = ()
-
-    def shown(self) -> tuple[Attachment, ...]:
-        """The attachments as everybody knows them."""
-        return tuple(one.shown for one in self.attachments)
-
-
-def _contents(reply: Reply) -> list[_Content]:
-    """The agent's messages, and a notice where control goes to a person."""
-    contents = [_Content(Role.ASSISTANT, m.text, m.tool_calls, m.attachments) for m in reply.messages]
-    if reply.path is Path.HANDOFF:
-        reason = f": {reply.handoff_reason}" if reply.handoff_reason else ""
-        contents.append(_Content(Role.SYSTEM, f"The conversation was handed to a person{reason}"))
-    return contents
-
-
-def _message(claim: Claim, reply: Reply, seq: int, content: _Content, *, newest: bool) -> Message:
-    spoken = content.role is Role.ASSISTANT
-    delivered = spoken and bool(content.text) and claim.conversation.channel.delivers
-    return Message(
-        id=new_id(),
-        conversation_id=claim.conversation.id,
-        seq=seq,
-        turn_id=claim.turn_id,
-        role=content.role,
-        content=content.text,
-        author=Author.AGENT if spoken else Author.SYSTEM,
-        created_at=0,
-        tool_calls=content.tool_calls,
-        model_used=reply.model_used if spoken else None,
-        input_tokens=reply.input_tokens if newest else None,
-        output_tokens=reply.output_tokens if newest else None,
-        latency_ms=reply.latency_ms if spoken else None,
-        delivery_status="pending" if delivered else None,
-        attachments=content.shown(),
-        evidence=reply.evidence if spoken else (),
-        metadata=_told_of(reply, content),
-    )
-
-
-def _told_of(reply: Reply, content: _Content) -> JsonObject:
-    """What a client may want to know of a message besides."""
-    told: JsonObject = {}
-    if content.attachments:
-        told["attachments"] = [asdict(one) for one in content.shown()]
-    if content.role is Role.ASSISTANT and reply.policies:
-        told["policies"] = list(reply.policies)
-    return told
-
-
-async def _record(tx: Tx, claim: Claim, reply: Reply, status: Status, seqs: tuple[int, ...]) -> None:
+async def _record(
+    tx: Tx, claim: Claim, reply: Reply, status: Status, earlier: Sequence[int], written: Sequence[Message]
+) -> None:
+    seqs = [message.seq for message in written]
+    last = seqs.pop() if seqs else None
     await tx.later(
         "turn_finish",
         id=claim.turn_id,
@@ -247,7 +235,8 @@ async def _record(tx: Tx, claim: Claim, reply: Reply, status: Status, seqs: tupl
         path=reply.path.value,
         decision_source=DECISION_SOURCE[reply.path],
         text=reply.text,
-        message_seqs=pack(seqs),
+        message_seqs=pack([*earlier, *seqs]),
+        last=last,
         session_status=status.value,
         ttft_ms=reply.ttft_ms,
         evidence=pack(reply.evidence) if reply.evidence else None,
@@ -273,61 +262,3 @@ def _outcome(claim: Claim, reply: Reply, status: Status, seqs: tuple[int, ...]) 
         evidence=reply.evidence,
         intents=reply.intents,
     )
-
-
-async def postpone_turn(tx: Tx, claim: Claim, delay_seconds: int) -> None:
-    """The attempt failed and will be repeated with the same turn id: let the lease go until then.
-
-    Due half a second early, so that the doorbell's retry finds it due.
-    """
-    changed = await tx.run(
-        "conversation_postpone_turn",
-        id=claim.conversation.id,
-        worker_id=claim.lease.worker_id,
-        fence=claim.lease.fence,
-        delay=delay_seconds * SECOND - SECOND // 2,
-    )
-    if not changed:
-        raise Fenced(claim.turn_id)
-
-
-async def fail_turn(
-    tx: Tx,
-    claim: Claim,
-    error: ErrorCode,
-    reason: str,
-    partitions: int,
-    fallbacks: Fallbacks = NO_FALLBACKS,
-) -> Finished:
-    """The turn is over without an answer: its input stays in the transcript, and the next turn may run.
-
-    A turn that nobody waits for and that has used up its attempts becomes a dead letter, and the end user
-    is told what is configured for that. Raises Fenced, Braked.
-    """
-    row = await _commit(tx, claim, claim.conversation.status, added=0, events=0)
-    await _settle_inputs(tx, claim)
-    seqs = await _seqs(tx, claim)
-    state = TurnState.FAILED if claim.tells_caller else TurnState.DEAD
-    await tx.later(
-        "turn_finish",
-        id=claim.turn_id,
-        state=state.value,
-        path=None,
-        decision_source=None,
-        text="",
-        message_seqs=pack(seqs),
-        session_status=claim.conversation.status.value,
-        ttft_ms=None,
-        evidence=None,
-        intents=None,
-        error=error.value,
-        error_message=reason,
-    )
-    if state is TurnState.DEAD:
-        await bury_turn(tx, claim, reason)
-        if fallbacks.failure_text is not None:
-            await speak(tx, claim.conversation, fallbacks.failure_text, Author.SYSTEM)
-    if claim.conversation.session_type is SessionType.SIMULATION:
-        failed = Result(text="", path=None, session_status=claim.conversation.status.value, error=error.value)
-        await advance(tx, claim.conversation, failed, partitions)
-    return Finished(claim.conversation.status, seqs, more=row["lease_owner"] is not None)

@@ -15,11 +15,10 @@ async def write_messages(
     for offset, message in enumerate(messages):
         await tx.later("message_insert", **message_row(message, agent_id=agent_id))
         await tx.later(
-            "timeline_insert",
+            "timeline_message",
             conversation_id=message.conversation_id,
             number=first_event + offset,
-            kind=EventKind.MESSAGE.value,
-            body=pack({"seq": message.seq}),
+            seq=message.seq,
         )
     tx.after_commit(Wake.TIMELINE)
 

@@ -15,6 +15,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _SINGLE_STATEMENT = "_gateway_single_statement"
+_AT_ONCE = "_gateway_at_once"
 _SQLITE_PREFIX = "sqlite:///"
 
 
@@ -38,6 +39,23 @@ def single_statement(unit: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T
 def is_single_statement(unit: Callable[..., Any]) -> bool:
     """Whether `unit` carries the mark of `single_statement`."""
     return bool(getattr(unit, _SINGLE_STATEMENT, False))
+
+
+def at_once(unit: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Mark a unit that PostgreSQL tries as one writing statement, then as a transaction where it is more.
+
+    Tried so, its reads run as they come, each by itself; what it gives to `later` and `expect` is sent as one
+    statement at its end, or where it asks for a row by `known`, after which it may only read. A write by
+    `one`, `all`, `run` or `many`, a read behind what is not sent yet, and an expectation that was wrong have
+    it run again in a transaction.
+    """
+    setattr(unit, _AT_ONCE, True)
+    return unit
+
+
+def is_at_once(unit: Callable[..., Any]) -> bool:
+    """Whether `unit` carries the mark of `at_once`."""
+    return bool(getattr(unit, _AT_ONCE, False))
 
 
 class UnitOfWork:

@@ -87,6 +87,15 @@ class SqliteTx(UnitOfWork):
         """Run it now: nothing is won by waiting."""
         self._run(query, params, _unread)
 
+    async def expect(self, query: str, assume: Row | None = None, /, **params: Param) -> Row | None:
+        """Return the first row, or None: here a statement more costs little."""
+        row: Row | None = self._run(query, params, sqlite3.Cursor.fetchone)
+        return row
+
+    async def known(self, row: Row, /) -> Row:
+        """Return it: it has been known all along."""
+        return row
+
     async def many(self, query: str, rows: Sequence[Mapping[str, Param]], /) -> None:
         """Run it once for each set of parameters."""
         sql = self._query(query, *rows).sqlite

@@ -49,7 +49,11 @@ def create_pool(url: str, size: int) -> Any:
         command_timeout=COMMAND_SECONDS,
         statement_cache_size=512,
         max_cached_statement_lifetime=0,
-        server_settings={"application_name": "gateway", "jit": "off"},
+        server_settings={
+            "application_name": "gateway",
+            "jit": "off",
+            "plan_cache_mode": "force_generic_plan",
+        },
     )
 
 

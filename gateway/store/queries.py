@@ -8,7 +8,7 @@ PostgreSQL they become `$1…`, the same name the same number. A list is an arra
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -25,7 +25,6 @@ _MACROS: Mapping[str, Mapping[Dialect, str]] = {
     "{now}": {"sqlite": "now_us()", "postgres": "gateway_now()"},
 }
 _NAME_LINE = re.compile(r"--\s*name:\s*(?P<rest>.*)")
-_NUMBERED = re.compile(r"\$([0-9]+)")
 _NAME = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?:\s+@(?P<dialect>sqlite|postgres))?")
 
 
@@ -45,6 +44,8 @@ class Query:
     """PostgreSQL's `$1, $2, …` by name."""
     parameters: frozenset[str]
     """Every parameter of either variant: a caller gives exactly these, whichever database answers."""
+    reads: bool = False
+    """Whether PostgreSQL's variant only looks, and holds nothing."""
 
     def check(self, params: Mapping[str, Param]) -> None:
         """Refuse (TypeError) a call with a parameter missing or unknown, alike on both databases."""
@@ -66,22 +67,13 @@ class Query:
 class Queries(dict[str, Query]):
     """The queries by name; an unknown name is a LookupError that says so."""
 
+    def __init__(self, queries: Mapping[str, Query] | Iterable[tuple[str, Query]] = ()) -> None:
+        super().__init__(dict(queries))
+        self.texts: dict[tuple[object, ...], str] = {}
+        """What several of them have been made into (gateway.store.at_once)."""
+
     def __missing__(self, name: str) -> Query:
         raise LookupError(f"no query is named {name!r}")
-
-
-def together(queries: Sequence[Query]) -> str:
-    """Several queries that write as one statement of PostgreSQL; parameters of the one follow the other's.
-
-    All see the database as it was before.
-    """
-    pieces: list[str] = []
-    before = 0
-    for number, query in enumerate(queries):
-        renumbered = _NUMBERED.sub(lambda match, by=before: f"${int(match[1]) + by}", query.postgres)  # type: ignore[misc]
-        pieces.append(f"late_{number} AS ({renumbered})")
-        before += len(query.order)
-    return f"WITH {', '.join(pieces)} SELECT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +168,7 @@ def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
         postgres,
         tuple(order),
         frozenset(order) | frozenset(sqlite_order),
+        reads=postgres.startswith("SELECT") and "FOR UPDATE" not in postgres,
     )
 
 

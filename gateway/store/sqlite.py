@@ -41,7 +41,8 @@ def _open_writer(path: Path, clock: Clock) -> sqlite3.Connection:
         path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS, timeout=5
     )
     connection.row_factory = _as_dict
-    connection.create_function("now_us", 0, clock.now)
+    # deterministic: within a statement the time may stand still, and a comparison asks for it once
+    connection.create_function("now_us", 0, clock.now, deterministic=True)
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
@@ -60,7 +61,7 @@ def _open_writer(path: Path, clock: Clock) -> sqlite3.Connection:
 async def _open_reader(path: Path, clock: Clock) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=_STATEMENTS, timeout=5)
     connection.row_factory = _as_dict  # type: ignore[assignment]  # the driver takes any row factory
-    await connection.create_function("now_us", 0, clock.now)
+    await connection.create_function("now_us", 0, clock.now, deterministic=True)
     await connection.execute_fetchall("PRAGMA query_only=ON")
     return connection
 
@@ -103,6 +104,15 @@ class SqliteReadTx(UnitOfWork):
     async def later(self, query: str, /, **params: Param) -> None:
         """Refuse: this unit only reads."""
         self._query(query, params, writes=True)
+
+    async def expect(self, query: str, assume: Row | None = None, /, **params: Param) -> Row | None:
+        """Refuse: this unit only reads."""
+        self._query(query, params, writes=True)
+        return None
+
+    async def known(self, row: Row, /) -> Row:
+        """Return it."""
+        return row
 
     async def many(self, query: str, rows: Any, /) -> None:
         """Refuse: this unit only reads."""

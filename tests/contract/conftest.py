@@ -10,8 +10,9 @@ import pytest
 
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.ports import Store, Tx, Wake
-from gateway.store.engine import open_store
+from gateway.store.engine import at_once, is_at_once, open_store
 from gateway.store.migrate import migrate
+from gateway.store.postgres import PostgresTx
 from gateway.store.queries import Queries, load_queries
 
 P = ParamSpec("P")
@@ -26,7 +27,7 @@ def all_queries() -> Queries:
 
 
 class MovableStore:
-    """A store whose database clock tests move: SQLite's is injected, PostgreSQL's is set per transaction."""
+    """A store whose database clock tests move: SQLite's is injected, PostgreSQL's is set by every unit."""
 
     def __init__(self, store: Store, moment: list[int]) -> None:
         self._store = store
@@ -44,16 +45,16 @@ class MovableStore:
         self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a unit at the moved time."""
-        runs = 0
+        runs = {True: 0, False: 0}
 
         async def moved(tx: Tx) -> T:
-            nonlocal runs
-            runs += 1
-            self.retries += runs > 1
+            trying = isinstance(tx, PostgresTx) and tx.trying
+            runs[trying] += 1
+            self.retries += runs[trying] > 1
             await tx.one("test_clock", offset=str(self._offset))
             return await unit(tx, *args, **kwargs)
 
-        return await self._store.write(moved)
+        return await self._store.write(at_once(moved) if is_at_once(unit) else moved)
 
     async def read(
         self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs

@@ -22,8 +22,8 @@ from gateway.domain.turn import Claim, NotNow
 from gateway.service.brake import pause, resume, set_aside
 from gateway.service.claim import claim_turn, next_turn, release
 from gateway.service.due import due_turns
-from gateway.service.respond import postpone_turn
 from gateway.service.submit import withdraw
+from gateway.service.turn_failure import postpone_turn
 from tests.contract import scene
 from tests.contract.conftest import World
 from tests.contract.scene import LIFETIME, ORGANIZATION, PARTITIONS

@@ -42,10 +42,10 @@ def _sqlite_scans(details: list[str]) -> list[str]:
     scans = []
     for detail in details:
         match = re.match(r"SCAN (?!CONSTANT ROW)(\w+)(?: USING (?:COVERING )?INDEX (\w+))?", detail)
-        # json_each is the caller's own list, done the single row of a count, newest a subquery of a few
+        # json_each is the caller's own list, done the row of a count, listed and newest subqueries of a few
         if (
             match is not None
-            and match[1] not in {*SMALL, *FULL_TEXT, "json_each", "done", "newest"}
+            and match[1] not in {*SMALL, *FULL_TEXT, "json_each", "done", "listed", "newest"}
             and match[2] not in IN_ORDER
         ):
             scans.append(detail)

@@ -161,6 +161,13 @@ class Crashing:
         self._count()
         await self._tx.later(query, **params)
 
+    async def expect(self, query: str, assume: Row | None = None, /, **params: Param) -> Row | None:
+        self._count()
+        return await self._tx.expect(query, assume, **params)
+
+    async def known(self, row: Row, /) -> Row:
+        return await self._tx.known(row)
+
     def after_commit(self, wake: Wake, /) -> None:
         self._tx.after_commit(wake)
 

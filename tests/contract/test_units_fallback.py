@@ -12,7 +12,8 @@ from gateway.domain.ports import Store
 from gateway.domain.turn import Path
 from gateway.domain.turn_rules import TurnRules
 from gateway.service.expire import overdue_handoffs
-from gateway.service.respond import fail_turn, finish_turn
+from gateway.service.respond import finish_turn
+from gateway.service.turn_failure import fail_turn
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import (

@@ -18,7 +18,7 @@ from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, sett
 from gateway.service.fail import fail_delivery
 from gateway.service.parts import PartClaim, claim_part, settle_part
 from gateway.service.requeue import CannotRequeue, requeue
-from gateway.service.respond import fail_turn
+from gateway.service.turn_failure import fail_turn
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import PARTITIONS, ROUTE, answer, arrive, claimed, rows, sms, texts_of

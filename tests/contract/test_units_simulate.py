@@ -11,9 +11,9 @@ from gateway.domain.simulation import Expectation, Simulation, SimulationStatus,
 from gateway.domain.turn import NotNow, Path
 from gateway.service.begin import begin_test
 from gateway.service.close import close
-from gateway.service.respond import fail_turn
 from gateway.service.retire import retire
 from gateway.service.simulate import simulate, simulation
+from gateway.service.turn_failure import fail_turn
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import (

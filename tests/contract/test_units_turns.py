@@ -14,8 +14,9 @@ from gateway.domain.turn import Claim, InputKind, NotNow, Path, ReplyMessage, Tu
 from gateway.service.claim import claim_turn, next_turn, release
 from gateway.service.due import due_turns
 from gateway.service.outcomes import Progress, progress
-from gateway.service.respond import fail_turn, finish_turn, postpone_turn
+from gateway.service.respond import finish_turn
 from gateway.service.submit import withdraw
+from gateway.service.turn_failure import fail_turn, postpone_turn
 from gateway.store.records import delivery_of
 from tests.contract import scene
 from tests.contract.conftest import MovableStore

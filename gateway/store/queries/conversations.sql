@@ -14,6 +14,24 @@ INSERT INTO conversations (
 ON CONFLICT DO NOTHING
 RETURNING id
 
+-- name: conversation_begin
+-- The same with its first message, which a turn answers at once.
+INSERT INTO conversations (
+    id, organization_id, end_user_id, channel, status, session_type, priority, origin,
+    assistant_id, assigned_agent_id, pinned_revision_id, our_address, their_address, unverified, thread_key,
+    external_session_id, subject, metadata, context_variables,
+    started_at, created_at, updated_at, idle_ttl, ttl_expires_at, retention,
+    message_count, event_count, last_input, rung_at, next_turn_id, first_message_at, last_message_at
+) VALUES (
+    :id, :organization_id, :end_user_id, :channel, :status, :session_type, :priority, :origin,
+    :agent_id, :agent_id, :revision_id, :our_address, :their_address, :unverified, :thread_key,
+    :external_session_id, :subject, :metadata, :context_variables,
+    {now}, {now}, {now}, :idle_ttl, {now} + :idle_ttl, :retention,
+    1, 1, 1, {now}, :next_turn_id, {now}, {now}
+)
+ON CONFLICT DO NOTHING
+RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id, our_address, 0 AS wait
+
 -- name: conversation_by_id
 SELECT * FROM conversations WHERE organization_id = :organization_id AND id = :id
 
@@ -168,6 +186,14 @@ RETURNING id, status, event_count, turn_id, answered, last_input, updated_at
 -- name: timeline_insert
 INSERT INTO timeline (conversation_id, number, kind, body, at)
 VALUES (:conversation_id, :number, :kind, :body, {now})
+
+-- name: timeline_message @sqlite
+INSERT INTO timeline (conversation_id, number, kind, body, at)
+VALUES (:conversation_id, :number, 'message', json_object('seq', :seq), {now})
+
+-- name: timeline_message @postgres
+INSERT INTO timeline (conversation_id, number, kind, body, at)
+VALUES (:conversation_id, :number, 'message', jsonb_build_object('seq', :seq::bigint), {now})
 
 -- name: timeline_head
 SELECT status, event_count FROM conversations WHERE organization_id = :organization_id AND id = :id

@@ -51,11 +51,24 @@ INSERT INTO deliveries (
 )
 
 -- name: lane_claim
+-- Refused while a brake keeps what is next in it.
 UPDATE lanes SET lease_owner = :worker_id, fence = fence + 1
 WHERE id = :lane AND settled < queued AND (due_at IS NULL OR due_at <= {now})
   AND (lease_owner IS NULL OR lease_owner = :worker_id OR NOT EXISTS (
         SELECT 1 FROM workers w WHERE w.id = lanes.lease_owner AND w.expires_at > {now}))
+  AND NOT EXISTS (SELECT 1 FROM brakes b JOIN deliveries d ON d.lane = :lane AND d.settled_at IS NULL
+        WHERE b.cause IN ('pause', 'messages', 'spend') AND d.state <> 'canceled'
+        AND (b.subject_id = d.organization_id OR (d.by_agent AND b.subject_id = (
+            SELECT c.assigned_agent_id FROM conversations c WHERE c.id = d.conversation_id)))
+        AND d.number = (SELECT MIN(n.number) FROM deliveries n WHERE n.lane = :lane AND n.settled_at IS NULL))
 RETURNING fence
+
+-- name: lane_set_aside
+-- A brake keeps what is next in a lane that nobody holds: no bell is on its way, so that whoever lifts it rings.
+UPDATE lanes SET rung_at = NULL
+WHERE id = :lane AND settled < queued AND (due_at IS NULL OR due_at <= {now})
+  AND (lease_owner IS NULL OR NOT EXISTS (
+        SELECT 1 FROM workers w WHERE w.id = lanes.lease_owner AND w.expires_at > {now}))
 
 -- name: lane_claimable
 SELECT settled, queued, due_at - {now} AS wait,
@@ -80,29 +93,32 @@ VALUES (:delivery_id, :number, :text, :hash, :encoding, :segments, 'pending', {n
 ON CONFLICT DO NOTHING
 
 -- name: part_claim
--- The attempt is committed before the provider is called. Refused when the lease is lost, the delivery was
--- canceled meanwhile, its recipient wants nothing from us, a brake is on, or its sender is stopped (but for the
--- one that tries).
-UPDATE parts SET state = 'sending', rank = 1, attempt = attempt + 1, claimed_at = {now},
-    first_claimed_at = COALESCE(first_claimed_at, {now}),
-    slot_at = NULL, provider = :provider, updated_at = {now}
-WHERE delivery_id = :delivery_id AND number = :number AND state IN ('pending', 'sending', 'unknown')
+-- The attempt is committed before the provider is called; the first one stores the part. Refused when the lease is
+-- lost, the delivery was canceled meanwhile, its recipient wants nothing from us, a brake is on, or its sender is
+-- stopped (but for the one that tries).
+INSERT INTO parts (
+    delivery_id, number, text, hash, encoding, segments, state, rank, attempt, claimed_at, first_claimed_at,
+    provider, updated_at)
+SELECT d.id, :number, :text, :hash, :encoding, :segments, 'sending', 1, 1, {now}, {now}, :provider, {now}
+FROM deliveries d WHERE d.id = :delivery_id AND d.state <> 'canceled'
   AND EXISTS (SELECT 1 FROM lanes l WHERE l.id = :lane AND l.fence = :fence AND l.lease_owner = :worker_id)
-  AND EXISTS (
-    SELECT 1 FROM deliveries d WHERE d.id = :delivery_id AND d.state <> 'canceled'
-      AND (d.expires_at IS NULL OR d.expires_at > {now})
-      AND (d.despite_suppression OR NOT EXISTS (
-        SELECT 1 FROM suppressions s
-        WHERE s.organization_id = d.organization_id AND s.channel = d.channel AND s.their_address = d.recipient
-          AND s.our_address IN ('', d.sender) AND s.lifted_at IS NULL))
-      AND (:trying OR NOT EXISTS (
-        SELECT 1 FROM senders s
-        WHERE s.organization_id = d.organization_id AND s.channel = d.channel AND s.address = d.sender
-          AND s.halted_at IS NOT NULL))
-      AND NOT EXISTS (
-        SELECT 1 FROM brakes b WHERE b.cause IN ('pause', 'messages', 'spend')
-        AND (b.subject_id = d.organization_id OR (d.by_agent AND b.subject_id = (
-            SELECT c.assigned_agent_id FROM conversations c WHERE c.id = d.conversation_id)))))
+  AND (d.expires_at IS NULL OR d.expires_at > {now})
+  AND (d.despite_suppression OR NOT EXISTS (
+    SELECT 1 FROM suppressions s
+    WHERE s.organization_id = d.organization_id AND s.channel = d.channel AND s.their_address = d.recipient
+      AND s.our_address IN ('', d.sender) AND s.lifted_at IS NULL))
+  AND (:trying OR NOT EXISTS (
+    SELECT 1 FROM senders s
+    WHERE s.organization_id = d.organization_id AND s.channel = d.channel AND s.address = d.sender
+      AND s.halted_at IS NOT NULL))
+  AND NOT EXISTS (
+    SELECT 1 FROM brakes b WHERE b.cause IN ('pause', 'messages', 'spend')
+    AND (b.subject_id = d.organization_id OR (d.by_agent AND b.subject_id = (
+        SELECT c.assigned_agent_id FROM conversations c WHERE c.id = d.conversation_id))))
+ON CONFLICT (delivery_id, number) DO UPDATE SET state = 'sending', rank = 1, attempt = parts.attempt + 1,
+    claimed_at = {now}, first_claimed_at = COALESCE(parts.first_claimed_at, {now}), slot_at = NULL,
+    provider = excluded.provider, updated_at = {now}
+WHERE parts.state IN ('pending', 'sending', 'unknown')
 RETURNING attempt, claimed_at
 
 -- name: part_slot

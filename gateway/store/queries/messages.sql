@@ -51,10 +51,17 @@ SELECT attachments FROM messages WHERE id = :id
 -- name: message_show_attachments
 UPDATE messages SET attachments = :attachments WHERE id = :id
 
--- name: sms_pace
--- What somebody has texted lately, and how often the agent has answered: of their newest conversations, the newest
--- messages.
+-- name: sms_standing
+-- Where a text belongs, and what somebody has texted lately and how often the agent has answered: of their newest
+-- conversations, the newest messages.
 SELECT
+    (SELECT c.id FROM conversations c
+        WHERE c.organization_id = :organization_id AND c.thread_key = :thread_key AND c.ended_at IS NULL) AS open_id,
+    (SELECT c.message_count FROM conversations c
+        WHERE c.organization_id = :organization_id AND c.thread_key = :thread_key AND c.ended_at IS NULL) AS messages,
+    (SELECT c.id FROM conversations c
+        WHERE c.organization_id = :organization_id AND c.thread_key = :thread_key AND c.ended_at IS NOT NULL
+        ORDER BY c.ended_at DESC LIMIT 1) AS ended_id,
     COUNT(*) FILTER (WHERE m.role = 'user') AS said,
     COUNT(*) FILTER (WHERE m.role = 'assistant' AND m.authored_by = 'agent'
         AND newest.our_address = :our_address) AS answers,

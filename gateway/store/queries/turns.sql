@@ -2,17 +2,10 @@
 INSERT INTO inputs (message_id, conversation_id, number, kind, seq, text, reply_to, stream, turn_id, accepted_at)
 VALUES (:message_id, :conversation_id, :number, :kind, :seq, :text, :reply_to, :stream, :turn_id, {now})
 
--- name: inputs_next
--- The inputs of the turn that is next: the one whose first input arrived first.
-SELECT message_id, number, kind, seq, text, reply_to, stream, turn_id FROM inputs
-WHERE conversation_id = :conversation_id AND turn_id = (
-    SELECT turn_id FROM inputs WHERE conversation_id = :conversation_id ORDER BY number LIMIT 1)
-ORDER BY number LIMIT 200
-
--- name: inputs_of_turn
-SELECT message_id, number, kind, seq, text, reply_to, stream, turn_id FROM inputs
-WHERE conversation_id = :conversation_id AND turn_id = :turn_id
-ORDER BY number LIMIT 200
+-- name: inputs_to_start
+-- The API inputs of a turn that are no messages yet.
+SELECT message_id, text FROM inputs
+WHERE conversation_id = :conversation_id AND turn_id = :turn_id AND seq IS NULL ORDER BY number LIMIT 200
 
 -- name: input_start
 -- An API input becomes a message when its turn starts.
@@ -46,51 +39,95 @@ DELETE FROM inputs WHERE conversation_id = :conversation_id
 -- One input less to answer. `last_input` only rises: it numbers inputs, and two must not share a number.
 UPDATE conversations SET answered = answered + 1, updated_at = {now} WHERE id = :id
 
--- name: conversation_claim
--- The lease: free, or its owner is dead by the database's clock. Taking it raises the fencing number.
-UPDATE conversations SET lease_owner = :worker_id, fence = fence + 1
+-- name: conversation_claim @sqlite
+-- The lease: free, or its owner is dead by the database's clock. Taking it raises the fencing number, and binds
+-- the turn that is next: the unfinished one, else that of the input that arrived first. With `fence`: the next
+-- turn of a worker that keeps its lease. `unstarted`: inputs of it that become messages only now.
+-- Of a reply that was spoken over the agent is told the part before that (domain/message.py, `heard`).
+UPDATE conversations SET
+    lease_owner = :worker_id,
+    fence = CASE WHEN CAST(:fence AS bigint) IS NULL THEN fence + 1 ELSE fence END,
+    turn_id = COALESCE(turn_id, (
+        SELECT i.turn_id FROM inputs i WHERE i.conversation_id = :id ORDER BY i.number LIMIT 1)),
+    next_turn_id = CASE WHEN turn_id IS NULL AND next_turn_id = (
+        SELECT i.turn_id FROM inputs i WHERE i.conversation_id = :id ORDER BY i.number LIMIT 1)
+        THEN NULL ELSE next_turn_id END,
+    updated_at = {now}
 WHERE id = :id AND status = 'active' AND answered < last_input
   AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
         AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
-  AND (turn_due_at IS NULL OR turn_due_at <= {now})
-  AND (lease_owner IS NULL OR lease_owner = :worker_id OR NOT EXISTS (
-        SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now}))
+  AND CASE WHEN CAST(:fence AS bigint) IS NULL
+        THEN (turn_due_at IS NULL OR turn_due_at <= {now})
+          AND (lease_owner IS NULL OR lease_owner = :worker_id OR NOT EXISTS (
+                SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now}))
+        ELSE turn_due_at IS NULL AND lease_owner = :worker_id AND fence = CAST(:fence AS bigint) END
 RETURNING *, {now} AS claimed_at,
     EXISTS (SELECT 1 FROM memories m WHERE m.end_user_id IN (
         SELECT p.id FROM end_users u JOIN end_users p
             ON p.id = COALESCE(u.merged_into, u.id) OR p.merged_into = COALESCE(u.merged_into, u.id)
         WHERE u.id = conversations.end_user_id))
-        AND session_type = 'live' AND NOT unverified AS has_memory
+        AND session_type = 'live' AND NOT unverified AS has_memory,
+    (SELECT COUNT(*) FROM inputs i
+        WHERE i.conversation_id = :id AND i.turn_id = conversations.turn_id AND i.seq IS NULL) AS unstarted,
+    EXISTS (SELECT 1 FROM approvals a WHERE a.turn_id = conversations.turn_id) AS held_before,
+    (SELECT json_group_array(json_array(listed.message_id, listed.seq, listed.kind, listed.reply_to, listed.stream)) FROM (
+        SELECT i.message_id, i.seq, i.kind, i.reply_to, i.stream FROM inputs i
+        WHERE i.conversation_id = :id AND i.turn_id = conversations.turn_id
+        ORDER BY i.number LIMIT 200) AS listed) AS inputs,
+    (SELECT json_group_array(json_array(newest.seq, newest.role, newest.content,
+        newest.authored_by, newest.created_at, newest.attachments, newest.metadata)) FROM (
+        SELECT m.seq, m.role, COALESCE(json_extract(m.metadata, '$.spoken_text'), m.content) AS content,
+            m.authored_by, m.created_at, CAST(m.attachments AS text) AS attachments,
+            CASE WHEN conversations.channel = 'email' AND m.role = 'user' THEN CAST(m.metadata AS text) END AS metadata
+        FROM messages m WHERE m.conversation_id = :id
+        ORDER BY m.seq DESC LIMIT :history) AS newest) AS newest
 
--- name: conversation_still @sqlite
--- The next claim of a worker that keeps its lease after a turn.
-SELECT *, {now} AS claimed_at,
+-- name: conversation_claim @postgres
+-- The lease: free, or its owner is dead by the database's clock. Taking it raises the fencing number, and binds
+-- the turn that is next: the unfinished one, else that of the input that arrived first. With `fence`: the next
+-- turn of a worker that keeps its lease. `unstarted`: inputs of it that become messages only now.
+-- Of a reply that was spoken over the agent is told the part before that (domain/message.py, `heard`).
+-- Its inputs and messages are read as they were when the statement began: one that was counted in while it waited
+-- for the row is not among them, and it refuses.
+UPDATE conversations SET
+    lease_owner = :worker_id,
+    fence = CASE WHEN CAST(:fence AS bigint) IS NULL THEN fence + 1 ELSE fence END,
+    turn_id = COALESCE(turn_id, (
+        SELECT i.turn_id FROM inputs i WHERE i.conversation_id = :id ORDER BY i.number LIMIT 1)),
+    next_turn_id = CASE WHEN turn_id IS NULL AND next_turn_id = (
+        SELECT i.turn_id FROM inputs i WHERE i.conversation_id = :id ORDER BY i.number LIMIT 1)
+        THEN NULL ELSE next_turn_id END,
+    updated_at = {now}
+WHERE id = :id AND status = 'active' AND answered < last_input
+  AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
+  AND CASE WHEN CAST(:fence AS bigint) IS NULL
+        THEN (turn_due_at IS NULL OR turn_due_at <= {now})
+          AND (lease_owner IS NULL OR lease_owner = :worker_id OR NOT EXISTS (
+                SELECT 1 FROM workers w WHERE w.id = conversations.lease_owner AND w.expires_at > {now}))
+        ELSE turn_due_at IS NULL AND lease_owner = :worker_id AND fence = CAST(:fence AS bigint) END
+  AND (last_input, event_count) = (
+        SELECT before.last_input, before.event_count FROM conversations before WHERE before.id = :id)
+RETURNING *, {now} AS claimed_at,
     EXISTS (SELECT 1 FROM memories m WHERE m.end_user_id IN (
         SELECT p.id FROM end_users u JOIN end_users p
             ON p.id = COALESCE(u.merged_into, u.id) OR p.merged_into = COALESCE(u.merged_into, u.id)
         WHERE u.id = conversations.end_user_id))
-        AND session_type = 'live' AND NOT unverified AS has_memory
-FROM conversations
-WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
-  AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
-  AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
-        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
-
--- name: conversation_still @postgres
--- Locked like any claim: a message that arrives between this and the start of the turn would join
--- the turn without being among the inputs it was given.
-SELECT *, {now} AS claimed_at,
-    EXISTS (SELECT 1 FROM memories m WHERE m.end_user_id IN (
-        SELECT p.id FROM end_users u JOIN end_users p
-            ON p.id = COALESCE(u.merged_into, u.id) OR p.merged_into = COALESCE(u.merged_into, u.id)
-        WHERE u.id = conversations.end_user_id))
-        AND session_type = 'live' AND NOT unverified AS has_memory
-FROM conversations
-WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
-  AND status = 'active' AND answered < last_input AND turn_due_at IS NULL
-  AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
-        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
-FOR UPDATE
+        AND session_type = 'live' AND NOT unverified AS has_memory,
+    (SELECT COUNT(*) FROM inputs i
+        WHERE i.conversation_id = :id AND i.turn_id = conversations.turn_id AND i.seq IS NULL) AS unstarted,
+    EXISTS (SELECT 1 FROM approvals a WHERE a.turn_id = conversations.turn_id) AS held_before,
+    (SELECT json_agg(json_build_array(listed.message_id, listed.seq, listed.kind, listed.reply_to, listed.stream)) FROM (
+        SELECT i.message_id, i.seq, i.kind, i.reply_to, i.stream FROM inputs i
+        WHERE i.conversation_id = :id AND i.turn_id = conversations.turn_id
+        ORDER BY i.number LIMIT 200) AS listed) AS inputs,
+    (SELECT json_agg(json_build_array(newest.seq, newest.role, newest.content,
+        newest.authored_by, newest.created_at, newest.attachments, newest.metadata)) FROM (
+        SELECT m.seq, m.role, COALESCE(m.metadata ->> 'spoken_text', m.content) AS content,
+            m.authored_by, m.created_at, CAST(m.attachments AS text) AS attachments,
+            CASE WHEN conversations.channel = 'email' AND m.role = 'user' THEN CAST(m.metadata AS text) END AS metadata
+        FROM messages m WHERE m.conversation_id = :id
+        ORDER BY m.seq DESC LIMIT :history) AS newest) AS newest
 
 -- name: conversation_claimable
 SELECT status, answered, last_input, turn_due_at, turn_due_at > {now} AS waits,
@@ -136,27 +173,24 @@ RETURNING next_turn_id
 UPDATE inputs SET seq = :seq, kind = 'channel', turn_id = :turn_id, reply_to = NULL, stream = FALSE
 WHERE message_id = :message_id
 
--- name: conversation_start_turn
--- Bind the lease's conversation to its turn; `taken` API inputs become messages now.
+-- name: conversation_start_inputs
+-- API inputs become messages when their turn starts.
 UPDATE conversations SET
-    turn_id = :turn_id,
-    next_turn_id = CASE WHEN next_turn_id = :turn_id THEN NULL ELSE next_turn_id END,
     message_count = message_count + :taken,
     event_count = event_count + :taken,
-    first_message_at = CASE WHEN :taken > 0 THEN COALESCE(first_message_at, {now}) ELSE first_message_at END,
-    last_message_at = CASE WHEN :taken > 0 THEN {now} ELSE last_message_at END,
-    updated_at = {now}
-WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
+    first_message_at = COALESCE(first_message_at, {now}),
+    last_message_at = {now}
+WHERE id = :id
 
--- name: turn_insert
+-- name: turn_begin
+-- Each attempt is counted before it begins.
 INSERT INTO turns (
     id, organization_id, conversation_id, state, attempt, fence, agent_id, message_seqs, started_at
 ) VALUES (
     :id, :organization_id, :conversation_id, 'running', 1, :fence, :agent_id, '[]', :started_at
 )
--- name: turn_again
--- One more attempt, counted before it begins.
-UPDATE turns SET attempt = attempt + 1, fence = :fence, state = 'running' WHERE id = :id RETURNING *
+ON CONFLICT (id) DO UPDATE SET attempt = turns.attempt + 1, fence = excluded.fence, state = 'running'
+RETURNING attempt, started_at, shown, agent_state
 
 -- name: turn_by_id
 SELECT * FROM turns WHERE id = :id
@@ -183,10 +217,21 @@ WHERE id = :id AND fence = :fence AND finished_at IS NULL AND EXISTS (
     SELECT 1 FROM conversations c
     WHERE c.id = turns.conversation_id AND c.lease_owner = :worker_id AND c.fence = :fence)
 
--- name: turn_finish
+-- name: turn_finish @sqlite
+-- `last`: the newest of its messages, besides `message_seqs`; NULL where there is none.
 UPDATE turns SET
     state = :state, path = :path, decision_source = :decision_source, text = :text,
-    message_seqs = :message_seqs, session_status = :session_status, ttft_ms = :ttft_ms,
+    message_seqs = CASE WHEN :last IS NULL THEN :message_seqs ELSE json_insert(:message_seqs, '$[#]', :last) END,
+    session_status = :session_status, ttft_ms = :ttft_ms,
+    evidence = :evidence, intents = :intents, error = :error, error_message = :error_message,
+    agent_state = NULL, finished_at = {now}
+WHERE id = :id AND finished_at IS NULL
+
+-- name: turn_finish @postgres
+UPDATE turns SET
+    state = :state, path = :path, decision_source = :decision_source, text = :text,
+    message_seqs = :message_seqs::jsonb || CASE WHEN :last::bigint IS NULL THEN '[]' ELSE jsonb_build_array(:last::bigint) END,
+    session_status = :session_status, ttft_ms = :ttft_ms,
     evidence = :evidence, intents = :intents, error = :error, error_message = :error_message,
     agent_state = NULL, finished_at = {now}
 WHERE id = :id AND finished_at IS NULL

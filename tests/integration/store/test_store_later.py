@@ -3,8 +3,9 @@
 import pytest
 
 from gateway.domain.ports import Store, Tx
+from gateway.store.at_once import AtOnce
 from gateway.store.postgres import MAX_LATE
-from gateway.store.queries import Query, together
+from gateway.store.queries import Queries, Query
 from tests.integration.store.test_store_engine import count, item, new_id, values
 
 
@@ -65,7 +66,12 @@ async def test_a_unit_that_only_reads_has_none(store: Store) -> None:
 def test_parameters_are_numbered_on() -> None:
     first = Query("a", "", "", "INSERT INTO t VALUES ($1, $2, $1)", ("x", "y"), frozenset("xy"))
     second = Query("b", "", "", "DELETE FROM u WHERE x = $1 AND y = $10", tuple("abcdefghij"), frozenset())
-    assert together([first, second]) == (
+    late = AtOnce(Queries())
+    late.add(first, {"x": "1", "y": "2"})
+    late.add(second, dict(zip("abcdefghij", range(10), strict=True)))
+    text, values = late.statement()
+    assert text == (
         "WITH late_0 AS (INSERT INTO t VALUES ($1, $2, $1)), "
         "late_1 AS (DELETE FROM u WHERE x = $3 AND y = $12) SELECT 1"
     )
+    assert values == ["1", "2", *range(10)]

@@ -57,3 +57,6 @@ SELECT :name
 SELECT pg_terminate_backend(pg_backend_pid())
 -- name: kill_self @sqlite
 SELECT 1
+
+-- name: item_add_returning
+UPDATE items SET n = n + :more WHERE id = :id RETURNING id, n
