@@ -1,5 +1,6 @@
 """One ConversationRelay session on a real WebSocket, over a stand-in for the core: its pauses and errors."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -47,7 +48,9 @@ class Phone:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for it."""
-        await self.call.wait_for(lambda _: condition(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            while not condition():  # noqa: ASYNC110 - what it waits for is in many places
+                await asyncio.sleep(0.005)
 
     async def hears(self, text: str) -> None:
         """Wait until the caller is told this."""
@@ -94,20 +97,18 @@ async def test_silence_is_asked_about_and_then_the_call_ends() -> None:
         assert line.call.said == [TEXTS.greeting, TEXTS.reminder, TEXTS.reminder, TEXTS.goodbye]
 
 
-async def test_no_reminder_while_keys_are_being_pressed() -> None:
-    async with phone(replace(PACE, reminder_after=0.01)) as line:
-        await line.relay.press("1")
-        await line.until(lambda: any(m.text == "1" for m in line.core.messages.values()))
-        assert TEXTS.goodbye not in line.call.said
-
-
-async def test_on_hold_the_caller_is_reassured_and_not_for_ever() -> None:
-    async with phone(replace(PACE, reassure_every=0.05, hold_at_most=0.6)) as line:
+async def test_on_hold_the_caller_is_reassured() -> None:
+    async with phone(replace(PACE, reassure_every=0.05)) as line:
         line.core.answers["a person"] = outcome("", path=Path.HANDOFF, status=Status.WAITING_FOR_HUMAN)
         line.core.status = Status.WAITING_FOR_HUMAN
         await line.relay.say("a person")
         await line.hears(TEXTS.hold)
         await line.hears(TEXTS.reassurance)
+
+
+async def test_nobody_is_held_for_ever() -> None:
+    async with phone(replace(PACE, hold_at_most=0.05)) as line:
+        line.core.status = Status.WAITING_FOR_HUMAN
         await line.until(lambda: line.call.ended)
         assert line.call.said[-1] == TEXTS.goodbye
 
@@ -117,6 +118,7 @@ async def test_more_words_before_the_answer_begin_a_new_turn() -> None:
         line.core.go_on.clear()
         await line.relay.say("one")
         await line.relay.say("two")
+        await line.until(lambda: any(m.text == "two" for m in line.core.messages.values()))
         line.core.go_on.set()
         await line.hears("You said two.")
         assert [text for text in line.call.said if "one" in text] == []
