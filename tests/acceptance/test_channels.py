@@ -46,7 +46,7 @@ async def test_a_text_is_answered_and_its_receipts_show_in_the_poll(site: Site) 
 
 async def test_a_text_that_is_not_delivered_says_so(site: Site) -> None:
     number = site.number()
-    site.twilio.statuses_for(number, ["queued", "sent", "undelivered:30003"])
+    site.twilio.statuses_for(number, ["queued", "sent", "undelivered:30005"])
     await site.twilio.text(number, DEMO_NUMBER, "Anybody?")
     await site.texts_to(number, 1)
     conversation_id = await site.conversation_with(number, DEMO_NUMBER)
