@@ -78,6 +78,8 @@ def test_an_answer_is_read_as_it_was_written() -> None:
         (b"Subject: goes", b"\r\n".join([b"X: y"] * MAX_HEADERS)),
         (b"\r\n\r\n", b"\r\n"),
         (b"Subject", b"Subj\xff"),
+        (b"Subject: goes", b"Subject: go\nes"),
+        (b"Subject: goes", b"Subject: go\res"),
     ],
 )
 def test_what_is_no_message_is_refused(old: bytes, new: bytes) -> None:

@@ -70,6 +70,8 @@ def place() -> Iterator[Place]:
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
+    # what it keeps belongs to the process, and outlives a server
+    urlopen(Request(f"{endpoint}/moto-api/reset", b"")).close()
 
     def client(service: str) -> Any:
         return boto3.client(
