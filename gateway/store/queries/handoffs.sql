@@ -53,7 +53,7 @@ VALUES (:id, :organization_id, :conversation_id, :turn_id, 'tool_call', :subject
 SELECT * FROM approvals WHERE organization_id = :organization_id AND id = :id
 
 -- name: approval_of_turn
-SELECT * FROM approvals WHERE turn_id = :turn_id ORDER BY created_at DESC LIMIT 1
+SELECT * FROM approvals WHERE turn_id = :turn_id ORDER BY created_at DESC, id DESC LIMIT 1
 
 -- name: approval_decide
 -- Exactly one decision wins.
