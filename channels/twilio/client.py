@@ -175,11 +175,11 @@ class TwilioRest:
                 smart_encoded=False,
             )
         except (TwilioRestException, TwilioServiceException) as error:
-            return _refused(exchange, error.code)
+            return refused(exchange, error.code)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return _broken(error, exchange)
+            return broken(error, exchange)
         except UNREADABLE:
-            return _refused(exchange, None)
+            return refused(exchange, None)
         return Taken(created.sid) if created.sid else OutcomeUnknown("unreadable_answer")
 
     async def list_messages(self, to: str, sender: str) -> Sequence[SentMessage] | OutcomeUnknown:
@@ -242,7 +242,7 @@ class TwilioRest:
         await self._http.close()
 
 
-def _refused(exchange: Exchange, code: object) -> SendOutcome:
+def refused(exchange: Exchange, code: object) -> SendOutcome:
     """What an answer that names no message says about it; `code` is what its JSON says, whatever that is."""
     status = exchange.status
     if not exchange.written:
@@ -256,7 +256,7 @@ def _refused(exchange: Exchange, code: object) -> SendOutcome:
     return Refused(failure_of(status, known), "20429" if status == 429 else str(known), wait)
 
 
-def _broken(error: Exception, exchange: Exchange) -> SendOutcome:
+def broken(error: Exception, exchange: Exchange) -> SendOutcome:
     """What a failed connection says about the message: not sent only where nothing was written."""
     if exchange.written:
         return OutcomeUnknown(type(error).__name__)

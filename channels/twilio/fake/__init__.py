@@ -4,6 +4,7 @@ from channels.twilio.fake.calls import FakeCall
 from channels.twilio.fake.callstate import CallError, CallStatus
 from channels.twilio.fake.faults import Faults
 from channels.twilio.fake.ledger import Ledger, Message
+from channels.twilio.fake.phones import Phone
 from channels.twilio.fake.server import FakeTwilio
 from channels.twilio.fake.webhooks import WebhookAnswer, WebhookUnreachable
 
@@ -15,6 +16,7 @@ __all__ = [
     "Faults",
     "Ledger",
     "Message",
+    "Phone",
     "WebhookAnswer",
     "WebhookUnreachable",
 ]

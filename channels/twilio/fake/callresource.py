@@ -1,7 +1,7 @@
 """The Calls resource of the fake Twilio: create, fetch, list, update.
 
-A created call is answered at once, in the background: its TwiML is fetched and acted on while the create has
-long been answered, as at Twilio.
+A created call rings in the background, and is answered at once unless its phone is told otherwise: its
+TwiML is fetched and acted on while the create has long been answered, as at Twilio.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from aiohttp import web
 from channels.twilio.fake.calls import FakeCall
 from channels.twilio.fake.callstate import CallParties, CallStatus
 from channels.twilio.fake.errors import RestError, not_found
+from channels.twilio.fake.phones import Dialling, Phone
 from channels.twilio.fake.rest import Gate, answer, api_date, form_of, page_of
 from channels.twilio.fake.webhooks import Webhooks
 
@@ -35,6 +36,8 @@ class CallsResource:
 
     def __init__(self, gate: Gate, webhooks: Webhooks) -> None:
         self.calls: dict[str, FakeCall] = {}
+        self.phones: dict[str, Phone] = {}
+        """How numbers behave that are called; one that is not here answers at once."""
         self._gate = gate
         self._webhooks = webhooks
         self._running: set[asyncio.Task[None]] = set()
@@ -69,7 +72,8 @@ class CallsResource:
         fields = dict(form)
         call = self.add(_parties(form))
         body = self._json(call)
-        self._run(_answer(call, fields.get("Url", ""), fields.get("Twiml", ""), fields.get("Method", "POST")))
+        phone = self.phones.get(call.parties.to, Phone())
+        self._run(Dialling(call, fields, self._webhooks).reach(phone))
         return self._gate.created(request, body)
 
     async def _fetch(self, request: web.Request) -> web.StreamResponse:
@@ -167,18 +171,6 @@ def _parties(form: Sequence[tuple[str, str]]) -> CallParties:
         status_callback=fields.get("StatusCallback", ""),
         status_events=asked or frozenset({"completed"}),
     )
-
-
-async def _answer(call: FakeCall, url: str, twiml: str, method: str) -> None:
-    await call.report("initiated", CallStatus.QUEUED)
-    await call.report("ringing", CallStatus.RINGING)
-    if call.ended:
-        return
-    await call.report("answered", CallStatus.IN_PROGRESS)
-    if twiml:
-        await call.perform(twiml)
-    else:
-        await call.fetch(url, (), method)
 
 
 def _snake(name: str) -> str:

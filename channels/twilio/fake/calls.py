@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 from channels.twilio.fake.callstate import CallError, CallParties, CallStatus
 from channels.twilio.fake.ledger import new_sid
+from channels.twilio.fake.recordings import Recordings
 from channels.twilio.fake.relay import RelayLine
 from channels.twilio.fake.twiml import (
     Connect,
@@ -20,6 +21,7 @@ from channels.twilio.fake.twiml import (
     Gather,
     Hangup,
     Pause,
+    Record,
     Redirect,
     Say,
     TwimlError,
@@ -60,8 +62,12 @@ class FakeCall:
         """Why Twilio gave the call up (its error code and a text); empty if it did not."""
         self.created_at = time.time()
         self.ended_at: float | None = None
+        self.picked_up = False
+        """Whether the script has had a ringing phone answered."""
         self._account_sid = account_sid
         self._webhooks = webhooks
+        self._recordings = Recordings(webhooks)
+        self._reports = 0
         self.relay: RelayLine | None = None
         """The newest ConversationRelay session: there the caller speaks and presses."""
         self._waiting: _Waiting | None = None
@@ -92,6 +98,11 @@ class FakeCall:
             while not condition(self):
                 self._changed.clear()
                 await self._changed.wait()
+
+    def pick_up(self) -> None:
+        """Whoever is called answers (`Phone.rings`)."""
+        self.picked_up = True
+        self._changed.set()
 
     async def say(self, text: str) -> None:
         """The caller speaks. Raises CallError where the call does not listen for speech."""
@@ -157,10 +168,12 @@ class FakeCall:
         if not parties.status_callback or event not in parties.status_events:
             return
         form = [
-            *self._form(),
+            *self.form(),
             ("CallDuration", str(self.duration)),
             ("CallbackSource", "call-progress-events"),
+            ("SequenceNumber", str(self._reports)),
         ]
+        self._reports += 1
         try:
             await self._webhooks.post(parties.status_callback, form)
         except WebhookUnreachable:
@@ -181,6 +194,7 @@ class FakeCall:
             await self.relay.close()
         self.ended_at = time.time()
         await self.report("completed", status)
+        await self._recordings.finish(self._account_sid, self.sid, self.duration)
 
     def _gather(self) -> _Waiting:
         waiting = self._waiting
@@ -269,6 +283,8 @@ class FakeCall:
                 self.said.append(verb.text)
             case Pause():
                 self.paused_seconds += verb.seconds
+            case Record(callback):
+                self._recordings.start(callback)
             case Unknown():
                 self.unknown_verbs.append(verb.name)
 
@@ -278,7 +294,7 @@ class FakeCall:
         """The verbs answered there; None if the call was given up for the answer, or went elsewhere."""
         episode = self._episode
         try:
-            answer = await self._webhooks.post(url, [*self._form(), *extra], method=method)
+            answer = await self._webhooks.post(url, [*self.form(), *extra], method=method)
             if not 200 <= answer.status < 300:
                 raise TwimlError(f"11200 HTTP {answer.status}")
             if answer.content_type not in _TWIML_TYPES:
@@ -294,7 +310,8 @@ class FakeCall:
         self.error = error
         await self.finish(CallStatus.FAILED)
 
-    def _form(self) -> list[tuple[str, str]]:
+    def form(self) -> list[tuple[str, str]]:
+        """What every request about the call says."""
         return [
             ("AccountSid", self._account_sid),
             ("ApiVersion", "2010-04-01"),

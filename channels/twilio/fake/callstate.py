@@ -8,6 +8,7 @@ class CallStatus(StrEnum):
     """Twilio's call statuses: https://www.twilio.com/docs/voice/api/call-resource#call-status-values"""
 
     QUEUED = "queued"
+    INITIATED = "initiated"
     RINGING = "ringing"
     IN_PROGRESS = "in-progress"
     COMPLETED = "completed"

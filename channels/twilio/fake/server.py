@@ -18,6 +18,7 @@ from channels.twilio.fake.media import MediaResource
 from channels.twilio.fake.messages import MessagesResource
 from channels.twilio.fake.numbers import NumbersResource
 from channels.twilio.fake.outgoing import MAX_BODY_UNITS, segments
+from channels.twilio.fake.phones import Phone
 from channels.twilio.fake.rest import Gate
 from channels.twilio.fake.webhooks import WebhookAnswer, Webhooks
 
@@ -129,6 +130,10 @@ class FakeTwilio:
     def calls(self) -> Sequence[FakeCall]:
         """All calls, in order."""
         return tuple(self._calls.calls.values())
+
+    def phone(self, number: str, phone: Phone) -> None:
+        """From now on whoever is called at this number behaves like this."""
+        self._calls.phones[number] = phone
 
     def keep_media(self, content: bytes, media_type: str, location: str = "", message: str = "") -> str:
         """Keep a file of a message to come; its `MediaUrl0`. `location`: where that redirects to."""

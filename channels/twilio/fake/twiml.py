@@ -50,6 +50,13 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Record the call from here, beside what follows."""
+
+    callback: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gather:
     """Collect speech or digits, or both."""
 
@@ -83,7 +90,7 @@ class Connect:
     dtmf: bool
 
 
-Verb = Say | Pause | Redirect | Hangup | Gather | Dial | Connect | Unknown
+Verb = Say | Pause | Redirect | Hangup | Gather | Dial | Connect | Record | Unknown
 
 
 def parse(text: str) -> tuple[Verb, ...]:
@@ -118,6 +125,8 @@ def _verb(element: ElementTree.Element) -> Verb:
             return _gather(element)
         case "Dial":
             return _dial(element)
+        case "Start" if (recording := element.find("Recording")) is not None:
+            return Record(recording.get("recordingStatusCallback", ""))
         case "Connect" if element.find("ConversationRelay") is not None:
             return _connect(element)
         case name:
