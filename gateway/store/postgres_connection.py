@@ -3,7 +3,7 @@
 from typing import Any
 
 import asyncpg
-from asyncpg.exceptions._base import InterfaceError, PostgresError
+from asyncpg.exceptions._base import InterfaceError, InternalClientError, PostgresError
 
 from gateway.store.engine import StoreUnavailable
 
@@ -14,8 +14,8 @@ COMMAND_SECONDS = 10.0
 
 CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 """The transaction lost against another one and may simply be run again."""
-DRIVER_ERRORS = (OSError, TimeoutError, PostgresError, InterfaceError)
-"""Everything the driver raises."""
+DRIVER_ERRORS = (OSError, TimeoutError, PostgresError, InterfaceError, InternalClientError)
+"""Everything the driver raises; the last also between the goodbye of a server and its hanging up."""
 _AWAY = (
     OSError,
     TimeoutError,

@@ -45,8 +45,12 @@ class WakeTeller:
         if self._task is not None:
             await asyncio.wait([self._task], timeout=_TELL_SECONDS)
             self._task.cancel()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
+            self._connection = None
 
     async def _send(self) -> None:
         while self._due:
@@ -57,8 +61,9 @@ class WakeTeller:
                         self._connection = await connect(self._url, "gateway notify")
                     # one script, one round trip
                     await self._connection.execute(";".join(f"NOTIFY gateway_{wake.value}" for wake in due))
-            except (*DRIVER_ERRORS, TimeoutError) as error:
+            except DRIVER_ERRORS as error:
                 _log.warning("other processes could not be woken (%s)", type(error).__name__)
+                self._hang_up()
             await asyncio.sleep(BURST_SECONDS)
 
 

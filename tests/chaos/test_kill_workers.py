@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.chaos.traffic import Traffic, check, settled, sms_request, stored
 from tests.deployments import Services, TwilioProcess, World, distributed, embedded
-from tests.processes import Process
+from tests.processes import NotReady, Process
 
 SHORT = pytest.param(150, 30, 9.0, marks=pytest.mark.timeout(120), id="short")
 LONG = pytest.param(2000, 200, 120.0, marks=[pytest.mark.slow, pytest.mark.timeout(600)], id="long")
@@ -26,8 +27,19 @@ async def kill_now_and_then(process: Process, random: Random, seconds: float) ->
         await asyncio.sleep(random.uniform(0.3, 2.0))
         await process.kill()
         kills += 1
-        await process.start()
+        await supervised(process)
     return kills
+
+
+async def supervised(process: Process) -> None:
+    """Start it, and again where the database was cut off while it did, as whoever runs it would."""
+    for _ in range(5):
+        with suppress(NotReady):
+            return await process.start()
+        assert not process.running, process.tail()
+        last = process.log_text().splitlines()[-1]
+        assert last.startswith("gateway: the database does not answer"), process.tail()
+    raise AssertionError(f"{process.name} never started")
 
 
 async def under_fire(

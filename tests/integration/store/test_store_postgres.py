@@ -1,6 +1,7 @@
 """What only the PostgreSQL engine has: retries, connections that break, NOTIFY from another process."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
@@ -10,8 +11,9 @@ from gateway.domain.clock import Clock
 from gateway.domain.ports import Tx, Wake
 from gateway.store.engine import StoreUnavailable, open_store, single_statement
 from gateway.store.migrate import migrate
-from gateway.store.postgres import PostgresStore
+from gateway.store.postgres import PostgresStore, PostgresTx
 from gateway.store.postgres_connection import connect
+from gateway.store.postgres_wakes import WakeTeller
 from gateway.store.queries import Queries, Query
 from tests.integration.store.conftest import SQL
 from tests.integration.store.test_store_engine import count, insert, item, new_id
@@ -175,6 +177,50 @@ async def test_a_database_that_is_away_is_retryable(unused_tcp_port: int, querie
         assert "secret" not in str(caught.value)
         with pytest.raises(StoreUnavailable):
             await store.read(count)
+
+
+def hear_goodbye(connection: Any) -> None:
+    """The server says that it ends this connection, and has not hung up yet.
+
+    The driver refuses every statement until then, with an error of a kind of its own.
+    """
+    said = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+    connection._protocol.data_received(b"E" + (len(said) + 4).to_bytes(4) + said)
+
+
+async def test_a_server_that_has_said_goodbye_is_away(postgres_items_url: str, queries: Queries) -> None:
+    async def count_after_goodbye(tx: Tx) -> int:
+        assert isinstance(tx, PostgresTx)
+        hear_goodbye(tx._connection)
+        return await count(tx)
+
+    async with open_store(postgres_items_url, Clock(), queries=queries) as store:
+        for run in (store.read, store.write):
+            with pytest.raises(StoreUnavailable, match="InternalClientError"):
+                await run(count_after_goodbye)
+
+
+async def test_a_notify_after_a_goodbye_goes_over_another_connection(
+    postgres_items_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = asyncio.Event()
+    listening = await connect(postgres_items_url, "test")
+    teller = WakeTeller(postgres_items_url)
+    try:
+        await listening.add_listener(f"gateway_{Wake.OUTBOX.value}", lambda *_: heard.set())
+        async with asyncio.timeout(20):
+            teller.tell({Wake.OUTBOX})
+            await heard.wait()
+            hear_goodbye(teller._connection)
+            teller.tell({Wake.OUTBOX})
+            while "could not be woken" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            heard.clear()
+            teller.tell({Wake.OUTBOX})
+            await heard.wait()
+    finally:
+        await teller.close()
+        await listening.close()
 
 
 async def ring(tx: Tx) -> None:
