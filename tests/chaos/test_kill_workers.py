@@ -19,12 +19,14 @@ SETTLE_SECONDS = 90.0
 """An attempt of unknown outcome is looked up 20 s after its claim; a dead worker's lease lasts 10 s."""
 
 
-async def kill_now_and_then(process: Process, random: Random, seconds: float) -> int:
-    """Kill a process 0.3 to 2 s after it is ready, start it again, and so on, twice at least; how often."""
+async def kill_now_and_then(
+    process: Process, random: Random, seconds: float, lives: tuple[float, float] = (0.3, 2.0)
+) -> int:
+    """Kill a process some seconds after it is ready, start it again, and so on, twice at least; how often."""
     ends = asyncio.get_running_loop().time() + seconds
     kills = 0
     while kills < 2 or asyncio.get_running_loop().time() < ends:
-        await asyncio.sleep(random.uniform(0.3, 2.0))
+        await asyncio.sleep(random.uniform(*lives))
         await process.kill()
         kills += 1
         await supervised(process)
