@@ -2,7 +2,7 @@
 
 On the way in an adapter proves who is speaking (`verify`), turns the request into the domain's
 `InboundMessage` or `Receipt` (`parse`) and gives it to the ports below; only when they return has
-the provider's request been answered. On the way out it is a `gateway.domain.ports.Sender`.
+the provider's request been answered. On the way out it is a `gateway.domain.ports.egress.Sender`.
 Adapters hand over routes and never import the server, the store or the bus.
 """
 
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Accept, ApplyReceipt, Dialogue, KeepAttachment, TakeReport
+from gateway.domain.ports.dialogue import Dialogue
+from gateway.domain.ports.egress import ApplyReceipt
+from gateway.domain.ports.files import KeepAttachment
+from gateway.domain.ports.ingress import Accept, TakeReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

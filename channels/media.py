@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import aiohttp
 
 from gateway.domain.attachment import UNKNOWN_TYPE, media_type_of, safe_name
-from gateway.domain.ports import Fetched, NotFetched
+from gateway.domain.ports.files import Fetched, NotFetched
 from gateway.domain.public_address import is_public
 
 TIMEOUT_SECONDS = 20.0

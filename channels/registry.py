@@ -14,7 +14,8 @@ from channels.telnyx.credentials import TelnyxCredentials
 from channels.twilio.credentials import TwilioCredentials
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
-from gateway.domain.ports import ReadAttachment, Sender
+from gateway.domain.ports.egress import Sender
+from gateway.domain.ports.files import ReadAttachment
 
 if TYPE_CHECKING:
     from channels.email.pool import RelayAddress

@@ -36,7 +36,9 @@ from channels.voice.relay.routes import relay_routes
 from channels.voice.routes import voice_routes
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
-from gateway.domain.ports import Accept, BindToken, ReadAttachment, Store
+from gateway.domain.ports.files import ReadAttachment
+from gateway.domain.ports.ingress import Accept, BindToken
+from gateway.domain.ports.store import Store
 from gateway.service.deliver import bound_ids
 from gateway.service.ingress import known_messages
 from gateway.settings import GatewayConfig, MailAuthMode, Settings, SettingsError, SmsProvider, VoiceMode

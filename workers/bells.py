@@ -6,7 +6,7 @@ stays unacknowledged until the work has been done once more since, so a process 
 
 from collections.abc import Awaitable, Callable
 
-from gateway.domain.ports import DONE, Ack, Verdict
+from gateway.domain.ports.bus import DONE, Ack, Verdict
 
 
 class Bells:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from gateway.domain.errors import Braked, Unavailable
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.service.brake import paused_subjects
 
 LOOK_SECONDS = 1.0

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.usage import Cap, Caps
 from gateway.service.usage import apply_caps
 

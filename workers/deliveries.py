@@ -32,7 +32,9 @@ from gateway.domain.delivery import (
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, Fenced, Unavailable
 from gateway.domain.message import Channel
-from gateway.domain.ports import DONE, RetryStep, Sender, Store, Verdict, dead, retry
+from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.egress import Sender
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import NotNow
 from gateway.service.aside import put_aside, put_part_aside
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery

@@ -12,7 +12,7 @@ from contextlib import suppress
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.errors import Fenced, Unavailable
 from gateway.domain.ids import new_id
-from gateway.domain.ports import Store, Tx
+from gateway.domain.ports.store import Store, Tx
 
 LIFETIME_SECONDS = 10
 RENEW_SECONDS = 3.0

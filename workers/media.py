@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.message import Channel
-from gateway.domain.ports import Fetched, FetchMedia, NotFetched, Store
+from gateway.domain.ports.files import Fetched, FetchMedia, NotFetched
+from gateway.domain.ports.store import Store
 from gateway.service.attachments import Attachments
 from gateway.service.media import AT_ONCE, PendingFile, claim_files, file_kept, file_not_fetched
 from gateway.telemetry import MEDIA

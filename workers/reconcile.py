@@ -6,7 +6,7 @@ A receipt may prove at any time that the provider took the part; then nobody ask
 from dataclasses import dataclass
 
 from gateway.domain.delivery import Delivery, OnUnknown, OutcomeUnknown, Part, SendRules, Taken
-from gateway.domain.ports import Sender
+from gateway.domain.ports.egress import Sender
 from gateway.telemetry import RECONCILED, REPEATED
 
 LOOK_FOR = 600

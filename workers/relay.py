@@ -14,7 +14,7 @@ from gateway.crash import reach
 from gateway.domain.crash_point import CrashPoint
 from gateway.domain.envelope import Exchange, Posting
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports import Outbox
+from gateway.domain.ports.bus import Outbox
 from gateway.telemetry import RELAYED
 from gateway.tracing import TRACEPARENT
 

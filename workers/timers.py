@@ -14,7 +14,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Conversation
 from gateway.domain.errors import Unavailable
 from gateway.domain.fallback import Fallbacks
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.summary import Summarise
 from gateway.service.call_intents import lose_overdue
 from gateway.service.due import AT_ONCE, due_lanes, due_turns

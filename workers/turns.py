@@ -17,7 +17,9 @@ from gateway.domain.crash_point import CrashPoint
 from gateway.domain.delivery import ATTEMPTS, backoff
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
-from gateway.domain.ports import DONE, Replies, ReplyFrame, RetryStep, Store, Tx, Verdict, dead, retry
+from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.replies import Replies, ReplyFrame
+from gateway.domain.ports.store import Store, Tx
 from gateway.domain.reply import ReplyDraft, ServedAgent
 from gateway.domain.steps import AgentStep, Digest, Fact, PolicyApplied, Progress
 from gateway.domain.turn import Claim, NotNow, Reply

@@ -17,7 +17,10 @@ from gateway.domain.identity import canonical_phone
 from gateway.domain.intent import IntentKind
 from gateway.domain.message import Accepted, Channel, InboundMessage, Role, SenderAuth
 from gateway.domain.outcome import transfer_sentence
-from gateway.domain.ports import DONE, Accept, Dialogue, RetryStep, Store, Tx, Verdict, dead, retry
+from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.dialogue import Dialogue
+from gateway.domain.ports.ingress import Accept
+from gateway.domain.ports.store import Store, Tx
 from gateway.domain.wire import (
     CallEnded,
     CallStarted,

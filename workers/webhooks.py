@@ -12,7 +12,8 @@ from gateway.domain.clock import Clock
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Unavailable
 from gateway.domain.ids import parse_id
-from gateway.domain.ports import DONE, Store, Verdict, dead
+from gateway.domain.ports.bus import DONE, Verdict, dead
+from gateway.domain.ports.store import Store
 from gateway.domain.webhook import WebhookAttempt, WebhookOutcome, WebhookStatus
 from gateway.domain.wire import FactType
 from gateway.service.webhook_deliveries import Bounds, claim_attempts, fan_out, record_outcome

@@ -25,7 +25,7 @@ from gateway.domain.delivery import (
     Taken,
 )
 from gateway.domain.errors import FileMissing, Unavailable
-from gateway.domain.ports import ReadAttachment
+from gateway.domain.ports.files import ReadAttachment
 
 NOT_SENT = "not_sent"
 """Our code where the relay was not reached, or fell silent before the mail was handed over."""

@@ -15,7 +15,7 @@ from gateway.domain.delivery import OutcomeUnknown
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, InboundAttachment, InboundMessage, SenderAuth
-from gateway.domain.ports import Accept
+from gateway.domain.ports.ingress import Accept
 
 LOOK_BACK = 24 * 3600 * SECOND
 """How old a message may be to be answered still, µs."""

@@ -15,7 +15,7 @@ from gateway.api.web_tokens import WebTokens
 from gateway.domain.clock import Clock
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import parse_id
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.service.handoff import Operator
 from gateway.service.keys import StoredKey, key_hash, key_of_hash
 from gateway.settings import ApiKeySetting, KeyRole, organization_id_of

@@ -26,7 +26,7 @@ from gateway.domain.consent import ConsentSource, Evidence
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.identity import ContactKind, address_of
 from gateway.domain.message import Channel
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.consent import consents_page, revoke, take_back
 from gateway.service.idempotency import Answer, once
 from gateway.service.suppress import ANY, suppression_of, suppressions_page

@@ -28,7 +28,7 @@ from gateway.domain.crash_point import CrashPoint
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import parse_id
 from gateway.domain.message import Channel
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.simulation import Step
 from gateway.service.begin import begin, begin_test
 from gateway.service.browse import LATEST, ConversationFilter, conversations_page

@@ -10,7 +10,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.routing import BaseRoute
 
 from gateway.domain.clock import Clock
-from gateway.domain.ports import AttachmentStore, Store
+from gateway.domain.ports.files import AttachmentStore
+from gateway.domain.ports.store import Store
 from gateway.service.ask import Waiting
 from gateway.settings import ApiKeySetting, GatewayConfig
 

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from gateway.api.deps import ApiDeps, Check, Deps
 from gateway.api.errors import error_response
 from gateway.domain.errors import ErrorCode, Unavailable
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.usage import Cap
 from gateway.service.brake import pauses_of
 from gateway.service.usage import today

@@ -32,7 +32,7 @@ from gateway.crash import reach
 from gateway.domain.crash_point import CrashPoint
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.handoff import ApprovalStatus, Handoff, HandoffStatus
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.browse import approval, approvals_page, handoff, handoffs_page
 from gateway.service.converse import messages_since

@@ -27,7 +27,7 @@ from gateway.api.schemas.identity import (
     resolved_shape,
 )
 from gateway.domain.identity import ContactKind, address_of
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.brake import pauses_of
 from gateway.service.erase import request_erasure
 from gateway.service.history import person_conversations

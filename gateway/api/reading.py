@@ -11,7 +11,7 @@ from gateway.api.deps import ApiDeps
 from gateway.api.schemas.conversations import ConversationDetail, conversation_detail
 from gateway.domain.conversation import Conversation
 from gateway.domain.errors import ErrorCode, GatewayError
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.converse import conversation, newest_messages
 from gateway.service.routes import agent_for
 from gateway.settings import AgentConfig, GatewayConfig

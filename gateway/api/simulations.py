@@ -13,7 +13,7 @@ from gateway.api.reading import AgentName, agent_of, not_found
 from gateway.api.route import ApiRoute
 from gateway.api.schemas.simulations import SimulationBody, SimulationReport, simulation_report
 from gateway.domain.message import Channel
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.idempotency import Answer, once
 from gateway.service.revisions import revision
 from gateway.service.routes import route_of

@@ -32,7 +32,7 @@ from gateway.api.wakes import TimelineBell, rung
 from gateway.domain.conversation import Conversation, Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import Message
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.turn import TurnOutcome
 from gateway.service.ask import Question
 from gateway.service.ask_once import AskOnce, Found, Opened

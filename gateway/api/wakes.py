@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from gateway.domain.ports import Store, Wake
+from gateway.domain.ports.store import Store, Wake
 
 
 class TimelineBell:

@@ -14,7 +14,7 @@ from gateway.api.web_tokens import WebToken, WebTokens
 from gateway.domain.conversation import Conversation, Origin, Priority, SessionType
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.message import Channel
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.begin import begin
 from gateway.service.converse import NewConversation
 from gateway.service.idempotency import Answer, once

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gateway.domain.clock import SECOND, Clock
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.service.secret import shared_secret
 
 PREFIX = "gwt_"

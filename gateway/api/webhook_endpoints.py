@@ -27,7 +27,7 @@ from gateway.api.schemas.webhooks import (
     endpoint_shape,
     endpoint_with_secret,
 )
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.webhook import WebhookEndpoint
 from gateway.service import webhook_endpoints as endpoints
 from gateway.service.idempotency import Answer, once

@@ -10,7 +10,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import SendRules
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.message import Channel
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.reply import ServedAgent
 from gateway.domain.turn_rules import TurnRules
 from gateway.domain.usage import Caps

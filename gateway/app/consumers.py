@@ -8,7 +8,7 @@ from gateway.app.core import Core
 from gateway.app.plan import Role
 from gateway.bus.topology import WEBHOOKS
 from gateway.channel_ports import MailPorts, senders
-from gateway.domain.ports import Consume, Consumer
+from gateway.domain.ports.bus import Consume, Consumer
 from gateway.settings import LlmAgent
 from workers.agents.llm.agent import load
 from workers.brakes import Brakes

@@ -9,7 +9,8 @@ from gateway.app.plan import Plan
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
 from gateway.domain.clock import Clock
-from gateway.domain.ports import AttachmentStore, Store
+from gateway.domain.ports.files import AttachmentStore
+from gateway.domain.ports.store import Store
 from gateway.service.accept import ATTACHMENTS_PATH
 from gateway.service.ask import Waiting
 from gateway.service.attachments import Attachments

@@ -4,7 +4,7 @@ import logging
 
 from gateway.app.plan import Plan, Role
 from gateway.domain.errors import Unavailable, WrongSetting
-from gateway.domain.ports import AttachmentStore
+from gateway.domain.ports.files import AttachmentStore
 from gateway.settings import BucketPlace, Settings
 from gateway.store.attachment_folder import AttachmentFolder
 

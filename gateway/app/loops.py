@@ -7,7 +7,7 @@ from gateway.app.core import Core
 from gateway.app.plan import Role
 from gateway.bus.embedded import EmbeddedBus
 from gateway.channel_ports import media, sweep
-from gateway.domain.ports import Wake
+from gateway.domain.ports.store import Wake
 from gateway.service.call_intents import lose_unroutable
 from gateway.service.ingress import Receipts
 from gateway.service.spooling import Replay

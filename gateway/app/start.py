@@ -21,7 +21,8 @@ from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports import Bus, Store, Tx
+from gateway.domain.ports.bus import Bus
+from gateway.domain.ports.store import Store, Tx
 from gateway.http_server import HttpServer
 from gateway.service.outbox import StoredOutbox
 from gateway.service.secret import shared_secret

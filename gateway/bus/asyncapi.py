@@ -15,7 +15,7 @@ from gateway import __version__
 from gateway.bus.topology import DEAD, EXCHANGES, RETRY, VOICE_EVENTS, QueueDeclaration, Topology
 from gateway.domain.envelope import Envelope, Exchange
 from gateway.domain.message import Channel
-from gateway.domain.ports import RetryStep
+from gateway.domain.ports.bus import RetryStep
 from gateway.domain.voice import VoiceIntent
 from gateway.domain.wire import (
     DeliveryDue,

@@ -17,7 +17,7 @@ from gateway.bus.verdicts import judge
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Exchange, Posting
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports import Ack, Consumer, Outbox, RetryStep, Verdict
+from gateway.domain.ports.bus import Ack, Consumer, Outbox, RetryStep, Verdict
 from gateway.tracing import TRACEPARENT, continued
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from gateway.bus.topology import DEAD, STEP_SECONDS, Topology
 from gateway.bus.verdicts import judge
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Posting
-from gateway.domain.ports import Consumer, Outbox, RetryStep
+from gateway.domain.ports.bus import Consumer, Outbox, RetryStep
 from gateway.tracing import TRACEPARENT, continued
 
 logger = logging.getLogger(__name__)

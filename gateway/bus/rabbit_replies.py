@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from gateway.bus.publisher import CONTENT_TYPE
 from gateway.bus.streams import FrameStream, FrameStreams
 from gateway.bus.topology import Topology
-from gateway.domain.ports import ReplyFrame
+from gateway.domain.ports.replies import ReplyFrame
 
 logger = logging.getLogger(__name__)
 

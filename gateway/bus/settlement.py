@@ -11,7 +11,7 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from gateway.bus.publisher import Publisher, PublishResult
 from gateway.bus.topology import DEAD, RETRY, Topology
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports import Ack, Outbox, RetryStep, Verdict
+from gateway.domain.ports.bus import Ack, Outbox, RetryStep, Verdict
 from gateway.tracing import TRACEPARENT, continued, traceparent
 
 logger = logging.getLogger(__name__)

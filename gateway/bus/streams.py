@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from gateway.domain.ports import ReplyFrame
+from gateway.domain.ports.replies import ReplyFrame
 
 MAX_FRAMES = 1000
 """Frames a listener may leave unread; one that falls further behind gets no more and reads the turn row."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from gateway.domain.envelope import Exchange
 from gateway.domain.message import Channel
-from gateway.domain.ports import RetryStep
+from gateway.domain.ports.bus import RetryStep
 
 DELIVERY_LIMIT = 20
 """Deliveries of one message before RabbitMQ itself gives up on it: a net under workers that keep crashing."""

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports import Ack, Consumer, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.bus import Ack, Consumer, RetryStep, Verdict, dead, retry
 
 logger = logging.getLogger(__name__)
 

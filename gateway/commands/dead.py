@@ -13,7 +13,7 @@ import click
 from gateway.commands.options import config_option, data_dir_option, opened, read_settings
 from gateway.commands.terminal import Refusal, columns
 from gateway.domain.clock import rfc3339
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.service.dead import DeadLetter, letter, letters_like, open_letters, settle
 from gateway.service.ingress import Acceptance
 from gateway.service.requeue import CannotRequeue, requeue

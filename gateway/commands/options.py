@@ -9,7 +9,7 @@ import click
 
 from gateway.commands.terminal import Refusal
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.settings import HostPort, Settings, load_settings
 from gateway.settings.values import parse_host_port
 from gateway.store.engine import open_store

@@ -30,7 +30,7 @@ from gateway.domain.event_values import plain_values
 from gateway.domain.ids import new_id
 from gateway.domain.intent import DtmfInputSpec, IntentKind, resolve_digits, resolve_transfer
 from gateway.domain.message import Channel, JsonObject
-from gateway.domain.ports import Agent
+from gateway.domain.ports.agent import Agent
 from gateway.domain.speech import Speech
 from gateway.domain.steps import Digest, Fact, PolicyAction, PolicyApplied
 from gateway.domain.transfers import Transfers

@@ -25,7 +25,7 @@ from gateway.domain.message import (
     Role,
 )
 from gateway.domain.pace import DEFAULT_PACE, Pace
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.quiet import QuietHours
 from gateway.domain.turn import InputKind
 from gateway.service.admit import ANSWERED, Admission, admit

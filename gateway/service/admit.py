@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.domain.clock import SECOND
 from gateway.domain.consent import ConsentRules, ConsentSource, Keyword, answered_by_provider, keyword_of
 from gateway.domain.message import Channel, InboundMessage, Role
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.join import Place, find_mail_thread, sms_thread_key, standing
 from gateway.service.suppress import liftable_by_start
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import LATE_AT_MOST, DeliveryState, PartState, lane_of
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.postings import ring_lane
 
 _log = logging.getLogger(__name__)

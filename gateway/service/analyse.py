@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Self
 
 from gateway.domain.clock import SECOND
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 
 MAX_DAYS = 366
 _EPOCH = date(1970, 1, 1)

@@ -12,7 +12,7 @@ from gateway.domain.fallback import SAFE_MESSAGE
 from gateway.domain.handoff import ApprovalStatus
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message, Role
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import DECISION_SOURCE, Claim, Path, Reply, TurnState
 from gateway.service.close import conversation_ended

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gateway.domain.conversation import SessionType
 from gateway.domain.delivery import DeliveryState, PartState
 from gateway.domain.envelope import Exchange
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.again import try_again
 from gateway.service.postings import envelope, post
 

@@ -8,7 +8,7 @@ minutes before (`SendRules.holds`).
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import Part, PartState
 from gateway.domain.errors import Fenced
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.lanes import LaneRef, check_held, postpone_lane
 from gateway.service.parts import reset_part
 from gateway.service.postings import ring_lane

@@ -12,7 +12,9 @@ from gateway.domain.clock import Clock
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import new_id
 from gateway.domain.message import InboundMessage
-from gateway.domain.ports import Accept, Replies, ReplyFrame, ReplyStream, Store, Tx
+from gateway.domain.ports.ingress import Accept
+from gateway.domain.ports.replies import Replies, ReplyFrame, ReplyStream
+from gateway.domain.ports.store import Store, Tx
 from gateway.domain.turn import Said, TurnOutcome, TurnState
 from gateway.service.outcomes import Progress, progress, queued
 from gateway.service.submit import ApiInput, Submitted, submit, withdraw

@@ -15,7 +15,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.envelope import Exchange, partition
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import new_id
-from gateway.domain.ports import Row, Store, Tx
+from gateway.domain.ports.store import Row, Store, Tx
 from gateway.domain.turn import InputKind, Said, TurnOutcome, TurnState
 from gateway.service.ask import Put, Question, Waiting, settled
 from gateway.service.brake import stopped, wait_for_release

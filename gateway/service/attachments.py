@@ -13,7 +13,8 @@ from gateway.domain.clock import SECOND
 from gateway.domain.errors import ErrorCode, FileMissing, GatewayError, Unavailable
 from gateway.domain.ids import new_id
 from gateway.domain.message import InboundAttachment, InboundMessage, ReplyAttachment
-from gateway.domain.ports import AttachmentStore, FileKey, Row, Store, Tx
+from gateway.domain.ports.files import AttachmentStore, FileKey
+from gateway.domain.ports.store import Row, Store, Tx
 
 OURS = "agent"
 """The provider of a file that did not come from outside."""

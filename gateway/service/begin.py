@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gateway.domain.conversation import Conversation, Priority, SessionType
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel, JsonObject
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.simulation import Step
 from gateway.service.accept import Route
 from gateway.service.converse import NewConversation, conversation, create, insert

@@ -11,7 +11,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.conversation import SessionType
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message, Role
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.turn import LeaseRef
 from gateway.service.due import due_lanes, due_turns
 from gateway.service.timeline import write_messages

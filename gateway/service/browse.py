@@ -10,7 +10,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Conversation, Priority, SessionType, Status
 from gateway.domain.handoff import ApprovalStatus, Handoff, HandoffStatus
 from gateway.domain.message import Channel
-from gateway.domain.ports import Param, Row, Tx
+from gateway.domain.ports.store import Param, Row, Tx
 from gateway.store.records import conversation_of, handoff_of
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from gateway.domain.ids import named_id
 from gateway.domain.intent import CallTransferIntent, IntentKind, WarmTransfer
 from gateway.domain.message import JsonObject
 from gateway.domain.outcome import TransferState
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.voice import VALID_SECONDS, VoiceIntent
 from gateway.domain.wire import IntentReport

@@ -6,7 +6,7 @@ from gateway.domain.envelope import Exchange
 from gateway.domain.handoff import HandoffStatus
 from gateway.domain.message import Channel, InboundMessage, JsonObject, Message
 from gateway.domain.outcome import TransferState
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import TurnOutcome
 from gateway.domain.voice import hanging_up, saying, voice_intents

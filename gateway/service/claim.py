@@ -12,7 +12,7 @@ from gateway.domain.agent import AgentIdentity, HistoryAttachment, HistoryMessag
 from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Status
 from gateway.domain.message import Author, Message, Role
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.turn import Claim, InputKind, LeaseRef, NotNow, TurnInput
 from gateway.service.approve import decision_of
 from gateway.service.brake import wait_for_release

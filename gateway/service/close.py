@@ -8,7 +8,7 @@ from gateway.domain.envelope import Exchange
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message, Role
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import InputKind, TurnState
 from gateway.service.calls import hang_up_call

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Conversation
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.summary import Counts, Transcript
 from gateway.service.converse import conversation, messages_since, newest_messages
 from gateway.store.records import conversation_of, unpack

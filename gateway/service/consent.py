@@ -10,7 +10,7 @@ from gateway.domain.consent import ConsentRules, ConsentSource, ConsentState, Ev
 from gateway.domain.conversation import Conversation
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.browse import NEWEST, Page, Position, cut
 from gateway.service.speak import speak
 from gateway.service.suppress import lift, lift_by_start, suppress, suppression

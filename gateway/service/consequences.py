@@ -4,7 +4,7 @@ from gateway.domain.consent import ConsentSource, Evidence
 from gateway.domain.delivery import Failure
 from gateway.domain.identity import KIND_OF_CHANNEL
 from gateway.domain.message import Channel
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.consent import revoke
 from gateway.service.senders import SenderKey, halt
 from gateway.service.suppress import ANY, HARD_BOUNCE, suppress

@@ -5,7 +5,7 @@ Deleting a conversation, the end of its retention and the erasure of its person 
 
 from collections import Counter
 
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.attachments import release_attachments
 from gateway.service.postings import ring_lane
 

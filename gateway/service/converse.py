@@ -7,7 +7,7 @@ from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.identity import KIND_OF_CHANNEL
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, JsonObject, Message
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.accept import Route
 from gateway.service.identify import Person, person_of
 from gateway.service.join import sms_thread_key

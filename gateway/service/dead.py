@@ -8,7 +8,7 @@ from gateway.domain.delivery import Delivery, Part, Refused
 from gateway.domain.envelope import Envelope
 from gateway.domain.ids import new_id
 from gateway.domain.message import InboundMessage, JsonObject
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.turn import Claim
 from gateway.store.records import pack, unpack
 

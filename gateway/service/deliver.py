@@ -16,7 +16,7 @@ from gateway.domain.envelope import Exchange
 from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Message
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.quiet import HELD_AT_MOST
 from gateway.domain.turn import NotNow
 from gateway.service.arrival import tell_arrival

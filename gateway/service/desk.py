@@ -6,7 +6,7 @@ Each act is a unit of its own and answers the handoff as it has left it.
 from gateway.domain.conversation import Cause, Conversation, Status
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.handoff import Handoff, HandoffStatus
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.close import Ending, end
 from gateway.service.handoff import (
     HumanTurn,

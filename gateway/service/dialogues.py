@@ -4,7 +4,9 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from gateway.domain.message import InboundMessage
-from gateway.domain.ports import Accept, CallNews, Store
+from gateway.domain.ports.dialogue import CallNews
+from gateway.domain.ports.ingress import Accept
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import Said, TurnOutcome
 from gateway.service.ask import Waiting
 from gateway.service.close import close

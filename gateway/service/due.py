@@ -3,7 +3,7 @@
 A bounded number of rows at once; what is left is found the next time.
 """
 
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.postings import ring_lane, ring_turns
 
 AT_ONCE = 200

@@ -14,7 +14,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Cause, Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.identity import KIND_OF_CHANNEL, Address, ContactKind
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.quotes import Quotes
 from gateway.service.close import Ending, end
 from gateway.service.contents import ROWS, delete_contents

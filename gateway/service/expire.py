@@ -11,7 +11,7 @@ from gateway.domain.conversation import Cause, Conversation, Status
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.fallback import Fallbacks, HandoffTimeoutAction
 from gateway.domain.message import Author
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.timeline import EventKind
 from gateway.service.admit import AN_HOUR
 from gateway.service.approve import Decision, Resolution, resolve_approval

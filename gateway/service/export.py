@@ -11,7 +11,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.handoff import Handoff
 from gateway.domain.identity import KIND_OF_CHANNEL, ContactKind
 from gateway.domain.message import Channel, Message
-from gateway.domain.ports import Row, Store, Tx
+from gateway.domain.ports.store import Row, Store, Tx
 from gateway.service.browse import Page, Position
 from gateway.service.consent import Consent, consents_page
 from gateway.service.converse import messages_since

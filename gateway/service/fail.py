@@ -8,7 +8,7 @@ from gateway.domain.delivery import (
     PartState,
     Refused,
 )
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.consequences import draw_consequences
 from gateway.service.dead import bury_delivery
 from gateway.service.deliver import settle_delivery

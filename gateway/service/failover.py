@@ -7,7 +7,7 @@ number that began it, and so does all that waits behind it.
 from itertools import takewhile
 
 from gateway.domain.delivery import Delivery, Failure, Part, Refused, lane_of
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.fail import halt_sender_of
 from gateway.service.lanes import LaneRef, check_held
 from gateway.service.postings import ring_lane

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gateway.domain.conversation import Status
 from gateway.domain.handoff import Handoff
 from gateway.domain.message import JsonObject, Message
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.store.records import handoff_of, message_of, unpack
 

@@ -8,7 +8,7 @@ from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.handoff import Handoff, HandoffSource, HandoffStatus
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel, JsonObject, Message
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import Claim, Reply
 from gateway.domain.wire import FactType

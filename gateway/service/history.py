@@ -1,7 +1,7 @@
 """A person's conversations across channels, also those of records that were merged."""
 
 from gateway.domain.conversation import Conversation
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.browse import ConversationFilter, Page, Position, conversations_page
 from gateway.service.people import known_person
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.domain.clock import SECOND
 from gateway.domain.errors import ErrorCode, GatewayError
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 
 LIFETIME_SECONDS = 24 * 3600
 """How long a key is remembered."""

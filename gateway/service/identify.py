@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gateway.domain.identity import Address, ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.message import JsonObject
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.store.records import unpack
 
 

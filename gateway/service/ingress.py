@@ -6,7 +6,7 @@ from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundMessage
-from gateway.domain.ports import Store, Tx
+from gateway.domain.ports.store import Store, Tx
 from gateway.service.accept import ATTACHMENTS_PATH, Route, accept
 from gateway.service.mail_reports import take_report
 from gateway.service.receive import Received, receive

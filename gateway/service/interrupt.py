@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import new_id
 from gateway.domain.message import SPOKEN_TEXT, Author, Message, Role
-from gateway.domain.ports import CallNews, Row, Tx
+from gateway.domain.ports.dialogue import CallNews
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.speech import BETWEEN_MESSAGES
 from gateway.domain.turn import TurnOutcome, TurnState
 from gateway.service.postings import ring_turns

@@ -8,7 +8,7 @@ from gateway.domain.conversation import Origin, Priority, SessionType, Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, InboundMessage, JsonObject, Role
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.subject import base_subject
 from gateway.store.records import pack
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from gateway.domain.agent import EvidenceItem, EvidenceSection
 from gateway.domain.ids import named_id
 from gateway.domain.knowledge import Chunk, Document, knowledge_base_id
-from gateway.domain.ports import Param, Row, Store, Tx
+from gateway.domain.ports.store import Param, Row, Store, Tx
 from gateway.domain.words import common_words
 from gateway.store.records import pack, unpack
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gateway.domain.clock import SECOND
 from gateway.domain.errors import Fenced
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.postings import ring_lane
 from gateway.store.engine import single_statement
 

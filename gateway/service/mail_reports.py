@@ -6,7 +6,7 @@ from gateway.domain.identity import ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.mail_report import MailReport, ReportKind
 from gateway.domain.message import Author, Channel, Message, Role
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.consequences import draw_consequences
 from gateway.service.receive import receive
 from gateway.service.suppress import ANY, SOFT_BOUNCES, suppress

@@ -7,7 +7,7 @@ come while it is merged. So unmerging restores exactly what would be without the
 from collections.abc import Mapping
 
 from gateway.domain.errors import ErrorCode, GatewayError, Unavailable
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.identify import EndUser
 from gateway.service.people import MAX_CONTACTS, known_person, locked, shown
 from gateway.service.suppress import derive_suppressions

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from gateway.domain.clock import SECOND
 from gateway.domain.envelope import Envelope, Posting
-from gateway.domain.ports import Store, Tx
+from gateway.domain.ports.store import Store, Tx
 from gateway.service.dead import bury
 from gateway.store.engine import single_statement
 

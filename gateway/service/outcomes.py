@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from gateway.domain.conversation import Status
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.turn import Path, TurnOutcome, TurnState
 from gateway.service.submit import Submitted
 from gateway.store.records import outcome_of

@@ -15,7 +15,7 @@ from gateway.domain.delivery import (
     SendRules,
 )
 from gateway.domain.errors import Braked, Fenced
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.lanes import LaneRef, check_held, let_go, postpone_lane
 from gateway.service.senders import halted, slot
 from gateway.service.usage import count_part

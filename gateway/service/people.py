@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.identity import Address
 from gateway.domain.message import JsonObject
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.profile import patched
 from gateway.service.identify import EndUser, Person, end_user, person_of
 from gateway.service.suppress import derive_suppressions

@@ -4,7 +4,7 @@ from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.envelope import Envelope, Exchange, partition
 from gateway.domain.ids import new_id
 from gateway.domain.message import JsonObject
-from gateway.domain.ports import Tx, Wake
+from gateway.domain.ports.store import Tx, Wake
 from gateway.tracing import traceparent
 
 

@@ -2,7 +2,7 @@
 
 from gateway.domain.errors import Fenced
 from gateway.domain.message import JsonObject
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.turn import Claim
 from gateway.store.records import pack
 

@@ -1,7 +1,7 @@
 """A conversation that is over is deleted with everything that was said in it, in bounded steps."""
 
 from gateway.domain.errors import ErrorCode, GatewayError
-from gateway.domain.ports import Store, Tx
+from gateway.domain.ports.store import Store, Tx
 from gateway.service.contents import delete_contents
 from gateway.store.records import conversation_of
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import PartState, Receipt
 from gateway.domain.ids import parse_id
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.arrival import tell_arrival
 from gateway.service.consequences import draw_consequences
 from gateway.service.postings import ring_lane

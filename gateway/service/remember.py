@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.domain.clock import rfc3339
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.message import Channel, JsonObject
-from gateway.domain.ports import Row, Store, Tx
+from gateway.domain.ports.store import Row, Store, Tx
 from gateway.service.browse import NEWEST as FROM_NEWEST
 from gateway.service.browse import Page, Position
 from gateway.service.contents import ROWS

@@ -5,7 +5,7 @@ from dataclasses import replace
 from gateway.domain.agent import AgentFailed
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.message import Attachment, ReplyAttachment
-from gateway.domain.ports import KeepAttachment
+from gateway.domain.ports.files import KeepAttachment
 from gateway.domain.turn import Reply, ReplyFile, ReplyMessage
 
 

@@ -9,7 +9,7 @@ from gateway.domain.envelope import Envelope, Exchange
 from gateway.domain.errors import GatewayError
 from gateway.domain.ids import new_id, parse_id
 from gateway.domain.message import InboundMessage
-from gateway.domain.ports import Tx, Wake
+from gateway.domain.ports.store import Tx, Wake
 from gateway.domain.turn import InputKind
 from gateway.service.accept import Route, accept
 from gateway.service.dead import MAX_BODY, DeadLetter, letter, settle

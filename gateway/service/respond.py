@@ -12,7 +12,7 @@ from gateway.domain.message import (
     JsonObject,
     Message,
 )
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.simulation import Result
 from gateway.domain.steps import with_facts
 from gateway.domain.timeline import EventKind

@@ -3,7 +3,7 @@
 The conversation itself stays, archived, with its counts and times and without anything that was said.
 """
 
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.contents import delete_contents
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gateway.domain.ids import named_id
-from gateway.domain.ports import Param, Row, Tx
+from gateway.domain.ports.store import Param, Row, Tx
 from gateway.domain.revision import Revision
 from gateway.service.browse import NEWEST, Page, Position, cut
 from gateway.settings import AgentConfig

@@ -2,7 +2,7 @@
 
 import secrets
 
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 
 
 async def shared_secret(tx: Tx, name: str) -> bytes:

@@ -12,7 +12,7 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.dead import bury, settle
 
 TRY_AGAIN_SECONDS = 120

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gateway.domain.conversation import Cause, Conversation, Origin, Priority, SessionType, Status
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, JsonObject
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.simulation import Expectation, Result, Simulation, Step
 from gateway.service.accept import Route
 from gateway.service.close import Ending, end

@@ -5,7 +5,7 @@ from dataclasses import replace
 from gateway.domain.conversation import Conversation
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel, Message, Role
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.quiet import QuietHours, quiet_until, zones_of
 from gateway.service.calls import say_on_call
 from gateway.service.deliver import Leave, enqueue

@@ -21,7 +21,7 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import named_id, new_id
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
-from gateway.domain.ports import Store, Tx
+from gateway.domain.ports.store import Store, Tx
 from gateway.service.attachments import Attachments
 from gateway.service.dead import MAX_BODY
 from gateway.service.ingress import Acceptance, Receipts

@@ -3,7 +3,7 @@
 from gateway.domain.conversation import Cause, Conversation, Status, sources
 from gateway.domain.errors import InvalidTransition
 from gateway.domain.ids import new_id
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import TurnState
 from gateway.service.timeline import write_event

@@ -8,7 +8,7 @@ from gateway.domain.envelope import Exchange, partition
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel, JsonObject, Message, Role, SenderAuth
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.turn import InputKind
 from gateway.service.brake import wait_for_release
 from gateway.service.postings import envelope, post

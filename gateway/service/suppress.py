@@ -12,7 +12,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.identity import KIND_OF_CHANNEL
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.browse import NEWEST, Page, Position, cut
 from gateway.service.identify import Person, person_of
 

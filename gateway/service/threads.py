@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import Answered, Thread
 from gateway.domain.message import Channel, JsonObject, Role, SenderAuth
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.store.records import unpack
 
 MAX_QUOTED = 4_000

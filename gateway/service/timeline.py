@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.domain.message import Message
-from gateway.domain.ports import Row, Tx, Wake
+from gateway.domain.ports.store import Row, Tx, Wake
 from gateway.domain.timeline import EventKind
 from gateway.store.records import message_row, pack
 

@@ -5,7 +5,7 @@ token belongs to the content it came with first; the same request again is the p
 """
 
 from gateway.domain.clock import SECOND
-from gateway.domain.ports import Store, Tx
+from gateway.domain.ports.store import Store, Tx
 from gateway.store.engine import single_statement
 
 KEPT = 24 * 3600 * SECOND

@@ -5,7 +5,7 @@ from gateway.domain.conversation import SessionType
 from gateway.domain.errors import ErrorCode, Fenced
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.message import Author
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.simulation import Result
 from gateway.domain.turn import Claim, TurnState
 from gateway.service.dead import bury_turn

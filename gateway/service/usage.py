@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gateway.domain.clock import rfc3339
 from gateway.domain.envelope import Exchange
 from gateway.domain.errors import Braked
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.turn import Reply
 from gateway.domain.usage import DAY, Cap, Caps, Meter, Usage
 from gateway.domain.wire import FactType

@@ -6,7 +6,7 @@ from pydantic_core import to_json
 
 from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.envelope import Envelope
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.webhook import WebhookAttempt, WebhookOutcome, WebhookStatus, retry_delay
 from gateway.service.dead import bury
 from gateway.store.engine import single_statement

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gateway.domain.clock import SECOND
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import new_id
-from gateway.domain.ports import Row, Tx
+from gateway.domain.ports.store import Row, Tx
 from gateway.domain.webhook import (
     OVERLAP_SECONDS,
     DisabledReason,

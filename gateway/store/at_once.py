@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from gateway.domain.ports import Param, Row
+from gateway.domain.ports.store import Param, Row
 from gateway.store.queries import Queries, Query
 
 _NUMBERED = re.compile(r"\$([0-9]+)")

@@ -14,7 +14,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from gateway.domain.errors import FileMissing, Unavailable, WrongSetting
-from gateway.domain.ports import FileKey
+from gateway.domain.ports.files import FileKey
 from gateway.store.attachment_folder import PIECE_BYTES
 
 _CONNECT: Final = timedelta(seconds=5)

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
 from gateway.domain.errors import FileMissing, Unavailable
-from gateway.domain.ports import FileKey
+from gateway.domain.ports.files import FileKey
 
 P = ParamSpec("P")
 T = TypeVar("T")

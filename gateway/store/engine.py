@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports import Param, Store, Wake
+from gateway.domain.ports.store import Param, Store, Wake
 from gateway.store.queries import Queries, Query, load_queries
 
 P = ParamSpec("P")

@@ -15,7 +15,7 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, Literal, TypeVar
 
-from gateway.domain.ports import Param, Row, Wake
+from gateway.domain.ports.store import Param, Row, Wake
 from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes
 from gateway.store.queries import Queries, bind_sqlite
 

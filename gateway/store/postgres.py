@@ -7,7 +7,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 import asyncpg
 
-from gateway.domain.ports import Param, Row, Tx, Wake
+from gateway.domain.ports.store import Param, Row, Tx, Wake
 from gateway.store.at_once import AtOnce, ExpectedRow, Reconsidered
 from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, is_at_once, is_single_statement
 from gateway.store.postgres_connection import (

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from typing import Any
 
-from gateway.domain.ports import Wake
+from gateway.domain.ports.store import Wake
 from gateway.store.engine import Wakes
 from gateway.store.postgres_connection import DRIVER_ERRORS, connect
 

@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
-from gateway.domain.ports import Param
+from gateway.domain.ports.store import Param
 from gateway.store.sql import Kind, SqlError, tokens
 
 Dialect = Literal["sqlite", "postgres"]

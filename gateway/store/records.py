@@ -10,7 +10,7 @@ from gateway.domain.delivery import Answered, Delivery, DeliveryState, Part, Par
 from gateway.domain.errors import ErrorCode
 from gateway.domain.handoff import Handoff, HandoffSource, HandoffStatus
 from gateway.domain.message import Attachment, Author, Channel, Message, Role, ToolCall
-from gateway.domain.ports import Row
+from gateway.domain.ports.store import Row
 from gateway.domain.turn import Path, TurnOutcome, TurnState
 
 T = TypeVar("T")

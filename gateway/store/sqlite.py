@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 import aiosqlite
 
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Param, Row, Tx, Wake
+from gateway.domain.ports.store import Param, Row, Tx, Wake
 from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, is_single_statement
 from gateway.store.group_commit import GroupCommit, SqliteTx, primary_code, translated
 from gateway.store.queries import Queries, bind_sqlite

@@ -17,7 +17,8 @@ from gateway.bus.topology import EXCHANGES, Topology
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.ids import new_id
-from gateway.domain.ports import Bus, Consumer, RetryStep, Tx, Wake
+from gateway.domain.ports.bus import Bus, Consumer, RetryStep
+from gateway.domain.ports.store import Tx, Wake
 from gateway.service.dead import open_letters
 from gateway.service.outbox import StoredOutbox
 from gateway.store.migrate import migrate

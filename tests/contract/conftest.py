@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import pytest
 
 from gateway.domain.clock import SECOND, Clock
-from gateway.domain.ports import Store, Tx, Wake
+from gateway.domain.ports.store import Store, Tx, Wake
 from gateway.store.engine import at_once, is_at_once, open_store
 from gateway.store.migrate import migrate
 from gateway.store.postgres import PostgresTx

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from gateway.domain.ports import Param, Row, Tx
+from gateway.domain.ports.store import Param, Row, Tx
 from gateway.store.engine import sqlite_path
 from gateway.store.group_commit import SqliteTx, drive
 from gateway.store.postgres import PostgresTx

@@ -12,7 +12,7 @@ from gateway.domain.conversation import Origin, Priority, SessionType
 from gateway.domain.identity import Address, ContactKind
 from gateway.domain.ids import named_id, new_id
 from gateway.domain.message import Accepted, Channel, InboundMessage, JsonObject, Role, SenderAuth
-from gateway.domain.ports import Row, Store, Tx
+from gateway.domain.ports.store import Row, Store, Tx
 from gateway.domain.turn import Claim, NotNow, Path, Reply, ReplyMessage
 from gateway.service.accept import Route, accept
 from gateway.service.claim import claim_turn

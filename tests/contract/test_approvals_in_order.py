@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.turn import Claim, Path
 from gateway.service.approve import park
 from gateway.service.browse import approvals_page

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from gateway.bus.streams import MAX_FRAMES
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports import DONE, Consumer, ReplyFrame, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.bus import DONE, Consumer, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.replies import ReplyFrame
 from gateway.service.dead import open_letters
 from gateway.tracing import new_traceparent, traceparent
 from tests.contract.bus_places import (

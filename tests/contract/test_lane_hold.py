@@ -20,7 +20,7 @@ from gateway.domain.delivery import (
     Taken,
 )
 from gateway.domain.envelope import Envelope
-from gateway.domain.ports import Ack
+from gateway.domain.ports.bus import Ack
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import answer, arrive, claimed, rows

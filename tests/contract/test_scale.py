@@ -11,7 +11,7 @@ from gateway.domain.conversation import Origin, Priority, SessionType, Status
 from gateway.domain.handoff import ApprovalStatus, HandoffStatus
 from gateway.domain.ids import named_id
 from gateway.domain.message import Channel
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.domain.turn import Claim
 from gateway.service.browse import (
     ConversationFilter,

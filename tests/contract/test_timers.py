@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.domain.fallback import NO_FALLBACKS
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import Path
 from gateway.service.expire import OVERDUE_AT_ONCE
 from tests.contract import scene

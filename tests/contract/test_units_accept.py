@@ -8,7 +8,7 @@ import pytest
 
 from gateway.domain.envelope import partition
 from gateway.domain.message import Role, SenderAuth
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.service.close import close
 from gateway.service.outcomes import message_of_receipt
 from tests.contract import scene

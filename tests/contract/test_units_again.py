@@ -6,7 +6,7 @@ import pytest
 
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import LATE_AT_MOST, Again, DeliveryState, Failure, Part, PartState, Receipt
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import NotNow
 from gateway.service.close import close
 from gateway.service.deliver import (

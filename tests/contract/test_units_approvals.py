@@ -6,7 +6,7 @@ import json
 from gateway.domain.conversation import Status
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.fallback import SAFE_MESSAGE
-from gateway.domain.ports import Row, Store
+from gateway.domain.ports.store import Row, Store
 from gateway.domain.turn import Claim, NotNow, Path, TurnOutcome, TurnState
 from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.claim import next_turn

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.domain.delivery import DeliveryState, Part, PartState, PartText
 from gateway.domain.errors import Fenced
-from gateway.domain.ports import Row, Store
+from gateway.domain.ports.store import Row, Store
 from gateway.domain.turn import NotNow
 from gateway.service.aside import put_aside, put_part_aside
 from gateway.service.contents import delete_contents

@@ -10,7 +10,8 @@ from gateway.domain.attachment import AttachmentState
 from gateway.domain.errors import FileMissing, GatewayError, Unavailable
 from gateway.domain.ids import new_id
 from gateway.domain.message import Accepted, InboundAttachment, InboundMessage
-from gateway.domain.ports import FileKey, Tx
+from gateway.domain.ports.files import FileKey
+from gateway.domain.ports.store import Tx
 from gateway.domain.turn import Path, Reply, ReplyFile, ReplyMessage
 from gateway.service.accept import accept
 from gateway.service.attachments import (

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.domain.errors import Braked, Fenced
 from gateway.domain.message import Channel
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import NotNow, Path, TurnOutcome
 from gateway.service.brake import (
     pause,

@@ -13,7 +13,8 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.ids import named_id, new_id
 from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer, resolve_transfer
 from gateway.domain.message import Accepted, Channel, InboundMessage, JsonObject
-from gateway.domain.ports import DONE, Ack, CallNews, Verdict
+from gateway.domain.ports.bus import DONE, Ack, Verdict
+from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.turn import Path, Said, TurnOutcome
 from gateway.service.accept import accept
 from gateway.service.call_intents import GRACE_SECONDS, SILENCE_SECONDS, lose_overdue, lose_unroutable

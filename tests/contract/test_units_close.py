@@ -10,7 +10,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.conversation import SessionType
 from gateway.domain.ids import named_id
 from gateway.domain.message import SenderAuth
-from gateway.domain.ports import Row, Store, Tx
+from gateway.domain.ports.store import Row, Store, Tx
 from gateway.domain.summary import Transcript
 from gateway.domain.turn import Path
 from gateway.service.analyse import Days, analyse

@@ -11,7 +11,7 @@ from gateway.domain.consent import ConsentRules, ConsentSource, ConsentState, Ev
 from gateway.domain.delivery import DeliveryState, Failure, Part, PartText, Refused
 from gateway.domain.ids import new_id
 from gateway.domain.message import Accepted, Channel
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn_rules import TurnRules
 from gateway.service.accept import Route, accept
 from gateway.service.browse import Position

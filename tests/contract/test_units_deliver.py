@@ -20,7 +20,7 @@ from gateway.domain.delivery import (
 )
 from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import Claim, NotNow
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
 from gateway.service.due import due_lanes

@@ -11,7 +11,7 @@ from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.handoff import Handoff
 from gateway.domain.ids import named_id
 from gateway.domain.message import JsonObject, Role
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import Path
 from gateway.service.close import close
 from gateway.service.desk import claim, give_back, relay, settle

@@ -14,7 +14,7 @@ from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.identity import address_of
 from gateway.domain.ids import named_id, new_id
 from gateway.domain.message import Channel, SenderAuth
-from gateway.domain.ports import Param, Row, Store, Tx, Wake
+from gateway.domain.ports.store import Param, Row, Store, Tx, Wake
 from gateway.domain.turn import Path
 from gateway.service.close import close
 from gateway.service.consent import revoke

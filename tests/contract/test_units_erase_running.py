@@ -6,7 +6,7 @@ from gateway.domain.delivery import DeliveryState, Part, PartText
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import NotNow, Path
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery
 from gateway.service.parts import claim_part, settle_part

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from gateway.domain.consent import ConsentSource, ConsentState, Evidence
 from gateway.domain.delivery import PartText
 from gateway.domain.message import Channel
-from gateway.domain.ports import Store, Wake
+from gateway.domain.ports.store import Store, Wake
 from gateway.domain.turn import Path
 from gateway.service import export as exports
 from gateway.service.close import close

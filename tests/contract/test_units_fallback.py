@@ -8,7 +8,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Conversation
 from gateway.domain.errors import ErrorCode
 from gateway.domain.fallback import Fallbacks, HandoffTimeoutAction
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import Path
 from gateway.domain.turn_rules import TurnRules
 from gateway.service.expire import overdue_handoffs

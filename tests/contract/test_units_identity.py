@@ -9,7 +9,7 @@ from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.identity import Address, ContactKind, address_of
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, SenderAuth
-from gateway.domain.ports import Store, Tx
+from gateway.domain.ports.store import Store, Tx
 from gateway.service.accept import Route
 from gateway.service.begin import begin_test
 from gateway.service.converse import NewConversation, create

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.domain.errors import Fenced
 from gateway.domain.message import Role
-from gateway.domain.ports import CallNews
+from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.turn import NotNow, Path, TurnOutcome
 from gateway.service.interrupt import Reach, interrupt, news
 from gateway.service.outcomes import progress

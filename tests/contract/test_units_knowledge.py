@@ -6,7 +6,7 @@ import pytest
 
 from gateway.domain.agent import EvidenceItem
 from gateway.domain.knowledge import Document, knowledge_base_id
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service import knowledge
 from gateway.service.knowledge import (
     KnowledgeIndex,

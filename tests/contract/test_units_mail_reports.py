@@ -7,7 +7,7 @@ from gateway.domain.identity import Address, ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.mail_report import MailReport, ReportKind
 from gateway.domain.message import Channel, SenderAuth
-from gateway.domain.ports import Row, Store
+from gateway.domain.ports.store import Row, Store
 from gateway.service.deliver import LaneClaim, claim_lane, settle_part_and_delivery
 from gateway.service.expire import forget
 from gateway.service.mail_reports import MOST_RETURNED, take_report

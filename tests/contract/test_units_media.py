@@ -8,7 +8,8 @@ from gateway.domain.attachment import AttachmentState
 from gateway.domain.clock import SECOND
 from gateway.domain.ids import new_id
 from gateway.domain.message import Accepted, InboundAttachment
-from gateway.domain.ports import FileKey, NotFetched, Store
+from gateway.domain.ports.files import FileKey, NotFetched
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import NotNow
 from gateway.service.accept import Route, accept
 from gateway.service.attachments import attachment, note_file

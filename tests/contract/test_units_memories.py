@@ -7,7 +7,7 @@ import pytest
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import named_id
 from gateway.domain.message import InboundMessage
-from gateway.domain.ports import Store, Tx
+from gateway.domain.ports.store import Store, Tx
 from gateway.service.browse import Position
 from gateway.service.close import close
 from gateway.service.contents import ROWS

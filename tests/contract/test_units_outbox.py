@@ -3,7 +3,7 @@
 import asyncio
 
 from gateway.domain.envelope import Envelope
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.service.outbox import StoredOutbox
 from gateway.tracing import continued, new_traceparent, parse_traceparent, traceparent
 from tests.contract import scene

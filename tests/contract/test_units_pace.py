@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from gateway.domain.message import Accepted
 from gateway.domain.pace import Pace
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.service.accept import accept
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import ROUTE, answer, claimed, rows, sms, to

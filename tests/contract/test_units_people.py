@@ -8,7 +8,7 @@ import pytest
 from gateway.domain.conversation import Status
 from gateway.domain.errors import ErrorCode, Fenced, GatewayError
 from gateway.domain.ids import new_id
-from gateway.domain.ports import Store, Tx
+from gateway.domain.ports.store import Store, Tx
 from gateway.domain.turn import NotNow, Path, TurnOutcome, TurnState
 from gateway.service.close import close
 from gateway.service.expire import expire_idle, forget

@@ -9,7 +9,7 @@ from gateway.domain.conversation import Origin, Priority, SessionType
 from gateway.domain.delivery import Part, PartText, Refused
 from gateway.domain.identity import Address, ContactKind
 from gateway.domain.message import Channel
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.quiet import QuietHours
 from gateway.domain.turn import NotNow
 from gateway.service.accept import accept

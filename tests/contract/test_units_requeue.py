@@ -9,7 +9,7 @@ from gateway.domain.delivery import DeliveryState, Failure, Part, PartText, Refu
 from gateway.domain.errors import ErrorCode
 from gateway.domain.ids import new_id
 from gateway.domain.message import InboundAttachment, Role
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import NotNow
 from gateway.service.accept import accept
 from gateway.service.close import close

@@ -14,7 +14,7 @@ from gateway.domain.delivery import (
     SendRules,
 )
 from gateway.domain.errors import Fenced
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import NotNow
 from gateway.service.dead import open_letters
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.errors import ErrorCode, GatewayError
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.simulation import Expectation, Simulation, SimulationStatus, Step, StepStatus
 from gateway.domain.turn import NotNow, Path
 from gateway.service.begin import begin_test

@@ -12,7 +12,7 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import named_id, new_id
 from gateway.domain.message import Role
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.turn import Path
 from gateway.domain.webhook import (
     DisabledReason,

@@ -21,7 +21,7 @@ from gateway.domain.errors import UnknownAddress
 from gateway.domain.ids import new_id
 from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
-from gateway.domain.ports import CallNews
+from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.turn import Said, TurnOutcome
 
 NOW = 1_795_424_400_000_000

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from tests.integration.api import Api, Reply, gateway
 from tests.integration.api_agents import Steering, reset
 

@@ -10,7 +10,8 @@ from gateway.bus import embedded as embedded_module
 from gateway.bus.embedded import CLAIM_SECONDS
 from gateway.domain.clock import SECOND
 from gateway.domain.envelope import Envelope
-from gateway.domain.ports import DONE, Consumer, RetryStep, Tx, Verdict, retry
+from gateway.domain.ports.bus import DONE, Consumer, RetryStep, Verdict, retry
+from gateway.domain.ports.store import Tx
 from gateway.store.sqlite import SqliteStore
 from tests.contract.bus_places import EmbeddedPlace, MovedClock, envelope, letters_in, open_sqlite, until
 

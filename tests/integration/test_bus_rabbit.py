@@ -18,7 +18,8 @@ from gateway.bus.topology import DELIVERY_LIMIT
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.ids import new_id
-from gateway.domain.ports import DONE, Consumer, ReplyFrame, RetryStep, Verdict, retry
+from gateway.domain.ports.bus import DONE, Consumer, RetryStep, Verdict, retry
+from gateway.domain.ports.replies import ReplyFrame
 from gateway.store.queries import load_queries
 from gateway.store.sqlite import SqliteStore
 from gateway.tracing import new_traceparent, parse_traceparent, traceparent

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.domain.clock import Clock
 from gateway.domain.ids import new_id
-from gateway.domain.ports import Tx
+from gateway.domain.ports.store import Tx
 from gateway.service.dead import bury
 from gateway.service.keys import key_hash, key_of_hash
 from gateway.service.senders import SenderKey, halt

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.domain.clock import Clock
 from gateway.domain.ids import named_id
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.service.knowledge import KnowledgeIndex
 from gateway.store.engine import open_store
 from gateway.store.migrate import migrate

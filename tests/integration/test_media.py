@@ -14,7 +14,7 @@ from channels.media import MediaClient, MediaPlaces
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.fake import FakeTwilio
 from channels.twilio.media import twilio_media
-from gateway.domain.ports import Fetched, NotFetched
+from gateway.domain.ports.files import Fetched, NotFetched
 from tests.integration.api import Api, gateway
 
 ACCOUNT, TOKEN = "AC" + "0" * 32, "token-of-these-tests"

@@ -15,7 +15,7 @@ from gateway.commands.checks import check_spool
 from gateway.domain.clock import Clock
 from gateway.domain.delivery import PartState, Receipt
 from gateway.domain.errors import Unavailable, UnknownAddress
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.service import spooling
 from gateway.service.attachments import Attachments, attachment
 from gateway.service.dead import DeadLetter, open_letters

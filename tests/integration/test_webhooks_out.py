@@ -19,7 +19,8 @@ from gateway.bench.private_server import free_ports
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.envelope import Envelope
 from gateway.domain.ids import named_id, new_id
-from gateway.domain.ports import DONE, Ack, Store
+from gateway.domain.ports.bus import DONE, Ack
+from gateway.domain.ports.store import Store
 from gateway.domain.webhook import (
     WebhookAttempt,
     WebhookDelivery,

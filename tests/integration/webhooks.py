@@ -24,7 +24,7 @@ from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
-from gateway.domain.ports import CallNews
+from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.turn import Path, Said, TurnOutcome, TurnState
 
 ACCOUNT = "AC" + "0" * 32

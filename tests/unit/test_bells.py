@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.domain.ports import DONE, RetryStep, Verdict, retry
+from gateway.domain.ports.bus import DONE, RetryStep, Verdict, retry
 from workers.bells import Bells
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gateway.bus.asyncapi import asyncapi_document
 from gateway.bus.topology import EXCHANGES, Binding, Topology
-from gateway.domain.ports import RetryStep
+from gateway.domain.ports.bus import RetryStep
 from gateway.domain.wire import MessageInbound, MessageOutbound, VoiceEvent
 
 ID = "0190b0a0-0000-7000-8000-000000000001"

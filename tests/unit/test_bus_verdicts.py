@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.bus.verdicts import MAX_ATTEMPTS, judge
 from gateway.domain.envelope import Envelope
-from gateway.domain.ports import DONE, Ack, Consumer, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.bus import DONE, Ack, Consumer, RetryStep, Verdict, dead, retry
 
 VALID = b'{"v": 1, "id": "1", "type": "x", "occurred_at": "", "data": {}, "of_the_future": 1}'
 

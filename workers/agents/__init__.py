@@ -1,1 +1,1 @@
-"""The agents that answer turns, each behind `gateway.domain.ports.Agent`: demo, over HTTP, in Python."""
+"""The agents that answer turns: demo, over HTTP, in Python; each is a `gateway.domain.ports.agent.Agent`."""

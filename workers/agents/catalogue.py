@@ -7,7 +7,7 @@ from types import MappingProxyType
 from gateway import settings
 from gateway.domain.agent import EvidenceItem
 from gateway.domain.intent import CallTransferIntent
-from gateway.domain.ports import Agent, Knowledge
+from gateway.domain.ports.agent import Agent, Knowledge
 from gateway.domain.reply import ServedAgent
 from gateway.domain.steps import PolicyPoint
 from gateway.domain.transfers import Transfers

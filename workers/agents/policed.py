@@ -15,7 +15,7 @@ from gateway.domain.agent import (
 )
 from gateway.domain.fallback import SAFE_MESSAGE
 from gateway.domain.message import Role
-from gateway.domain.ports import Agent
+from gateway.domain.ports.agent import Agent
 from gateway.domain.steps import AgentStep, PolicyAction, PolicyApplied
 from workers.agents.policies import Policy
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from gateway.domain.agent import AgentFailed
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.domain.reply import ServedAgent
 from gateway.service.revisions import revision
 from gateway.settings import AgentConfig, SettingsError

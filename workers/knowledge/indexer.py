@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.domain.knowledge import Document, knowledge_base_id
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.service.knowledge import (
     Indexed,
     Place,

@@ -23,7 +23,7 @@ from channels.email.mime import read_mail
 from channels.webhooks import FORM_TYPE, invalid, malformed, read_body, unproven, webhook
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports import BindToken
+from gateway.domain.ports.ingress import BindToken
 
 PROVIDER: Final = "mailgun"
 PATHS: Final = ("/webhooks/mail/mailgun", "/webhooks/mail/mailgun/mime")

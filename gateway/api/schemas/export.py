@@ -17,7 +17,7 @@ from gateway.domain.consent import ConsentSource, ConsentState
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import DeliveryState, PartState
 from gateway.domain.message import Channel
-from gateway.domain.ports import Row
+from gateway.domain.ports.store import Row
 from gateway.service.consent import Consent
 from gateway.service.export import ExportedDelivery, ExportedMessage
 from gateway.service.suppress import Suppression

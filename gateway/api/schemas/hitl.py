@@ -15,7 +15,7 @@ from gateway.domain.conversation import Conversation, Status
 from gateway.domain.handoff import ApprovalStatus, Handoff, HandoffSource, HandoffStatus
 from gateway.domain.intent import CallTransferIntent, DtmfInputSpec
 from gateway.domain.message import Message
-from gateway.domain.ports import Row
+from gateway.domain.ports.store import Row
 from gateway.service.browse import Page
 from gateway.service.handoff import HumanTurnDone
 from gateway.store.records import unpack

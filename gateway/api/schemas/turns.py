@@ -12,7 +12,7 @@ from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Status
 from gateway.domain.ids import named_id
 from gateway.domain.message import JsonObject
-from gateway.domain.ports import Row
+from gateway.domain.ports.store import Row
 from gateway.domain.turn import TurnOutcome
 
 

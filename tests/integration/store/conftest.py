@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Store
+from gateway.domain.ports.store import Store
 from gateway.store.engine import open_store
 from gateway.store.migrate import migrate
 from gateway.store.queries import Queries, load_queries

@@ -19,7 +19,7 @@ from gateway.app.plan import Role
 from gateway.commands.checks import check_attachments
 from gateway.domain.errors import FileMissing, Unavailable, WrongSetting
 from gateway.domain.ids import new_id
-from gateway.domain.ports import FileKey
+from gateway.domain.ports.files import FileKey
 from gateway.settings import Settings, load_settings
 from gateway.store.attachment_bucket import AttachmentBucket
 from gateway.store.attachment_folder import PIECE_BYTES

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.domain.errors import FileMissing, Unavailable
 from gateway.domain.ids import new_id
-from gateway.domain.ports import FileKey
+from gateway.domain.ports.files import FileKey
 from gateway.store.attachment_folder import PIECE_BYTES, AttachmentFolder
 
 ORGANISATION = new_id()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Row, Store, Tx
+from gateway.domain.ports.store import Row, Store, Tx
 from gateway.store.at_once import AtOnce, Value
 from gateway.store.engine import at_once, open_store
 from gateway.store.postgres import PostgresTx

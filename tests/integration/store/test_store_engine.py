@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.domain.ports import Param, Row, Store, Tx, Wake
+from gateway.domain.ports.store import Param, Row, Store, Tx, Wake
 from gateway.store.engine import single_statement
 
 

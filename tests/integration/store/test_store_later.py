@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.domain.ports import Store, Tx
+from gateway.domain.ports.store import Store, Tx
 from gateway.store.at_once import AtOnce
 from gateway.store.postgres import MAX_LATE
 from gateway.store.queries import Queries, Query

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.bench.services import PrivatePostgres
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Tx, Wake
+from gateway.domain.ports.store import Tx, Wake
 from gateway.store.engine import StoreUnavailable, open_store, single_statement
 from gateway.store.migrate import migrate
 from gateway.store.postgres import PostgresStore, PostgresTx

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from gateway.domain.clock import Clock
-from gateway.domain.ports import Tx, Wake
+from gateway.domain.ports.store import Tx, Wake
 from gateway.store import group_commit
 from gateway.store.engine import StoreUnavailable, open_store
 from gateway.store.queries import Queries, Query
