@@ -36,7 +36,7 @@ from tests.services import execute
 __all__ = ["pytest_runtest_makereport"]
 
 CONVERSATIONS = "/v1/v2/conversations"
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 60.0
 T = TypeVar("T")
 
 

@@ -93,7 +93,7 @@ async def test_what_was_shown_of_a_killed_attempt_is_never_followed_by_another(s
     asking = asyncio.create_task(
         site.call("POST", f"{CONVERSATIONS}/{waiting}/turns", {"user_message": "wait 3"}, patience=60)
     )
-    await asyncio.wait_for(killed.wait(), 10)
+    await asyncio.wait_for(killed.wait(), 60)
     for process in site.deployment.named("worker"):
         await process.kill()
     await site.deployment.start()

@@ -28,7 +28,7 @@ from gateway.tracing import new_traceparent
 
 PARTITIONS = 2
 STEP_SECONDS: Mapping[RetryStep, float] = dict.fromkeys(RetryStep, 0.3)
-SECONDS = 20.0
+SECONDS = 60.0
 """How long a test waits for what must happen."""
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.domain.signing import verify
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
-SECONDS = 20.0
+SECONDS = 60.0
 """How long a test waits for what must happen."""
 
 

@@ -77,7 +77,7 @@ async def operations(api: Api) -> list[Operation]:
 
 async def stop_reading(api: Api, operation: Operation, path: str, **more: Any) -> tuple[int, str]:
     """Status and code of an answer, which must be an error: a stream that begins would never end."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         if operation.has_body and "json" not in more:
             more["data"] = b"{}"
         answer = await api.call(operation.method, path, **more)

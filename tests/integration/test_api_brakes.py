@@ -20,7 +20,7 @@ EVERY = pytest.mark.parametrize("switch", [ORGANISATION, AGENT], ids=["organisat
 
 async def eventually(look: Any) -> Any:
     """What `look` answers once it is true."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (found := await look()):  # noqa: ASYNC110 - over HTTP
             await asyncio.sleep(0.02)
     return found
@@ -63,7 +63,7 @@ async def test_a_running_agent_is_stopped_and_asked_again(
     await steering.begun.wait()
     behind = asyncio.create_task(api.turn(path, "two"))
     await api.call("PUT", switch)
-    waits, also = await asyncio.wait_for(running, 10), await asyncio.wait_for(behind, 10)
+    waits, also = await asyncio.wait_for(running, 60), await asyncio.wait_for(behind, 60)
     assert [a.json["path"] for a in (waits, also)] == ["queued", "queued"]
     assert [a.json["message_seqs"] for a in (waits, also)] == [[0], [1]]
     steering.go_on.set()
@@ -88,7 +88,7 @@ async def test_a_stream_that_was_shown_something_is_interrupted(api: Api, steeri
     running = asyncio.create_task(api.stream(path, "hold"))
     await steering.begun.wait()
     await api.call("PUT", ORGANISATION)
-    *_, (name, told) = (await asyncio.wait_for(running, 10)).events
+    *_, (name, told) = (await asyncio.wait_for(running, 60)).events
     assert (name, told["error"]) == ("error", "turn_interrupted")
 
 

@@ -11,8 +11,8 @@ from tests.integration.api_agents import Steering
 
 
 async def until(look: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool]) -> Any:
-    """What `look` finds once it is as wanted; at most 15 s."""
-    async with asyncio.timeout(15):
+    """What `look` finds once it is as wanted; at most a minute."""
+    async with asyncio.timeout(60):
         while not wanted(found := await look()):  # noqa: ASYNC110 - there is no event over HTTP
             await asyncio.sleep(0.05)
     return found

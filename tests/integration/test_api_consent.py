@@ -115,7 +115,7 @@ async def failed(api: Api) -> int:
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until it does."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await holds():  # noqa: ASYNC110 - what is waited for is in other processes' hands
             await asyncio.sleep(0.05)
 

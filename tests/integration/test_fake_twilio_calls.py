@@ -71,7 +71,7 @@ async def fake(gateway: Gateway) -> AsyncIterator[FakeTwilio]:
 
 @pytest.fixture
 def client(fake: FakeTwilio) -> Iterator[Any]:
-    http = TwilioHttpClient(timeout=5)
+    http = TwilioHttpClient(timeout=60)
     client: Any = Client(ACCOUNT, TOKEN, http_client=http)
     client.api.base_url = fake.url
     yield client
@@ -242,11 +242,11 @@ async def test_the_api_moves_and_ends_a_live_call(fake: FakeTwilio, gateway: Gat
     call = await fake.call(THEIRS, OURS)
     update = client.calls(call.sid).update
     await asyncio.to_thread(lambda: update(twiml='<Response><Say>now</Say><Gather action="/c"/></Response>'))
-    await call.wait_for(lambda call: call.said == ["now"], timeout=5)
+    await call.wait_for(lambda call: call.said == ["now"], timeout=60)
     await asyncio.to_thread(lambda: update(url=f"{gateway.url}/moved"))
-    await call.wait_for(lambda call: call.said == ["now", "moved"], timeout=5)
+    await call.wait_for(lambda call: call.said == ["now", "moved"], timeout=60)
     await asyncio.to_thread(lambda: update(status="completed"))
-    await call.wait_for(lambda call: call.ended, timeout=5)
+    await call.wait_for(lambda call: call.ended, timeout=60)
     with pytest.raises(TwilioRestException) as refused:
         await asyncio.to_thread(lambda: update(status="completed"))
     assert refused.value.code == 21220
@@ -267,7 +267,7 @@ async def test_the_api_makes_a_call(fake: FakeTwilio, gateway: Gateway, client: 
     )
     assert (created.status, created.direction) == ("queued", "outbound-api")
     (call,) = fake.calls
-    await call.wait_for(lambda call: call.listening == {"dtmf"}, timeout=5)
+    await call.wait_for(lambda call: call.listening == {"dtmf"}, timeout=60)
     assert (call.said, call.status) == (["hello"], CallStatus.IN_PROGRESS)
     await call.hang_up()
     assert gateway.paths() == ["/progress", "/out", "/progress"]
@@ -293,14 +293,14 @@ async def test_it_runs_as_a_process_of_its_own(gateway: Gateway, tmp_path: Path)
     )
     assert process.stdout is not None
     try:
-        word, url = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().split()
+        word, url = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().split()
         assert word == "ready"
         await drive(url)
         assert gateway.signed == [True]
         assert len((tmp_path / "ledger.jsonl").read_text().splitlines()) == 2
     finally:
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def drive(url: str) -> None:

@@ -85,7 +85,7 @@ def start(http: HttpAgents, url: str) -> AsyncGenerator[AgentEvent, None]:
 
 
 async def collect(http: HttpAgents, url: str) -> list[AgentEvent]:
-    async with asyncio.timeout(10), aclosing(start(http, url)) as stream:
+    async with asyncio.timeout(60), aclosing(start(http, url)) as stream:
         return [event async for event in stream]
 
 
@@ -172,7 +172,7 @@ async def test_deltas_arrive_before_the_end(http: HttpAgents) -> None:
         writer.write(chunk(line("second")) + b"0\r\n\r\n")
         await writer.drain()
 
-    async with serving(serve) as url, asyncio.timeout(10), aclosing(start(http, url)) as stream:
+    async with serving(serve) as url, asyncio.timeout(60), aclosing(start(http, url)) as stream:
         assert await anext(stream) == Delta(text="first")
         go_on.set()
         assert await anext(stream) == Delta(text="second")
@@ -199,7 +199,7 @@ async def test_what_came_before_a_break_was_streamed(http: HttpAgents) -> None:
         writer.write(HEAD + chunk(line("first")))
         await writer.drain()
 
-    async with serving(serve) as url, asyncio.timeout(10), aclosing(start(http, url)) as stream:
+    async with serving(serve) as url, asyncio.timeout(60), aclosing(start(http, url)) as stream:
         assert await anext(stream) == Delta(text="first")
         with pytest.raises(AgentFailed, match="broke off"):
             await anext(stream)
@@ -215,12 +215,12 @@ async def test_closing_drops_the_connection(http: HttpAgents, streaming: bool) -
         assert await reader.read() == b""
         dropped.set()
 
-    async with serving(serve) as url, asyncio.timeout(10):
+    async with serving(serve) as url, asyncio.timeout(60):
         stream = start(http, url)
         if streaming:
             await anext(stream)
         else:
-            waiting = asyncio.create_task(asyncio.wait_for(anext(stream), 10))
+            waiting = asyncio.create_task(asyncio.wait_for(anext(stream), 60))
             await asked.wait()
             waiting.cancel()
             await asyncio.wait({waiting})

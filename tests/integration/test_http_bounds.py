@@ -12,7 +12,7 @@ from gateway import http_protocol
 from gateway.http_protocol import MAX_HEAD, MAX_HEADERS
 from gateway.http_server import HttpServer
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 async def _echo(request: Request) -> Response:

@@ -62,9 +62,9 @@ class Post:
     async def reply(self, to: str = ANA) -> SunkMail:
         """The next reply to somebody."""
         number = self._seen.get(to, 0)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(found := [m for m in self.sink.mails if m.rcpt_tos == (to,)]) <= number:
-                await self.sink.wait_for(len(self.sink.mails) + 1, 30)
+                await self.sink.wait_for(len(self.sink.mails) + 1, 60)
         self._seen[to] = number + 1
         return found[number]
 
@@ -262,7 +262,7 @@ async def test_a_reply_that_is_put_off_holds_up_no_later_one(post: Post) -> None
     first, second = mail("First"), mail("Second")
     second["In-Reply-To"] = second["References"] = first["Message-ID"]
     await post.send(first)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not post.asked or not await statuses(post):  # noqa: ASYNC110 - only the API tells
             await asyncio.sleep(0.05)
     await post.send(second)

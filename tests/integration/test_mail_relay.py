@@ -274,7 +274,7 @@ async def test_a_kept_connection_that_has_ended_is_replaced() -> None:
 
 
 async def no_sessions(sink: SmtpSink) -> None:
-    for _ in range(500):
+    for _ in range(6_000):
         if not sink._sessions:
             return
         await asyncio.sleep(0.01)

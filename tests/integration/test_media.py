@@ -135,7 +135,7 @@ async def texted(tmp_path: Path, fake: FakeTwilio) -> AsyncIterator[Api]:
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await holds():  # noqa: ASYNC110 - what is waited for is in other tasks' hands
             await asyncio.sleep(0.05)
 

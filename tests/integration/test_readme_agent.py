@@ -15,7 +15,7 @@ from tests.readme import python_file
 from tests.turns import turn_of
 from workers.agents.http import HttpAgent, HttpAgents
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 @pytest.fixture

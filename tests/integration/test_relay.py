@@ -1,7 +1,6 @@
 """Calls over ConversationRelay: the whole gateway in this process, and the fake Twilio's callers."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pytest
 from channels.twilio.fake import FakeCall, FakeTwilio
 from channels.twilio.fake.relay import RelayLine
 from gateway.app import App, Plan, Role, running
+from gateway.bench.private_server import free_ports
 from gateway.domain.call_rules import CallTexts
 from gateway.settings import load_settings
 from tests.integration import relay_agents
@@ -21,7 +21,7 @@ from tests.integration.webhooks import ACCOUNT, TOKEN
 
 OURS, THEIRS = "+15550100", "+14155550123"
 TEXTS = CallTexts()
-PATIENCE = 20.0
+PATIENCE = 60.0
 V2 = "/v1/v2/conversations"
 CONFIG = f"""
 [organisation]
@@ -94,8 +94,7 @@ async def _house(folder: Path) -> AsyncIterator[House]:
         "GATEWAY_API_KEYS": "root:admin::Root",
         "GATEWAY_DRAIN_SECONDS": "2",
     }
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    (port,) = free_ports(1)
     settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=port)
     try:
         plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)

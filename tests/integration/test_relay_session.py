@@ -22,7 +22,7 @@ from gateway.domain.turn import Path
 from tests.integration.webhooks import ACCOUNT, OURS, THEIRS, TOKEN, Core, outcome, site
 
 TEXTS = CallTexts()
-PATIENCE = 20.0
+PATIENCE = 60.0
 LONG = 3600.0
 PACE = CallPace(
     filler_after=LONG,

@@ -164,7 +164,7 @@ async def test_a_database_that_keeps_silent_costs_a_provider_no_time_out(
         async with open_store(url, Clock()) as hanging:
             began = time.monotonic()
             await place.accept(hanging)(sms("now"))
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 7
     assert place.spool.waiting == 1
 
 

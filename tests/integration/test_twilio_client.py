@@ -1,7 +1,6 @@
 """Sending through the official client against the fake Twilio, which misbehaves on request."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from channels.sms.parts import PartRules
 from channels.twilio.client import NewMessage, TwilioRest
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.fake import FakeTwilio, Faults
+from gateway.bench.private_server import free_ports
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.delivery import (
     Delivery,
@@ -243,8 +243,7 @@ async def test_a_text_that_is_not_unicode_is_refused_for_good(bench: Bench) -> N
 
 
 async def test_nobody_there_means_not_sent() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    (port,) = free_ports(1)
     sender = sender_for(f"http://127.0.0.1:{port}", Bindings())
     assert await sender.send(delivery(), part(), 5) == Refused(Failure.TRANSIENT, "not_sent")
     assert isinstance(await sender.find(delivery(), part()), OutcomeUnknown)

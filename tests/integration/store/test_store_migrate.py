@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.bench.private_server import free_ports
 from gateway.domain.clock import Clock
 from gateway.store.engine import StoreUnavailable, open_store
 from gateway.store.migrate import UnknownSchema, migrate, pending, revisions, schema_is_current
@@ -71,8 +72,9 @@ async def test_an_empty_or_missing_database_is_not_current(tmp_path: Path, postg
     assert not await schema_is_current(postgres_url)
 
 
-async def test_a_database_that_is_away_is_retryable(unused_tcp_port: int) -> None:
-    url = f"postgresql://someone@127.0.0.1:{unused_tcp_port}/nothing"
+async def test_a_database_that_is_away_is_retryable() -> None:
+    (port,) = free_ports(1)
+    url = f"postgresql://someone@127.0.0.1:{port}/nothing"
     with pytest.raises(StoreUnavailable):
         await schema_is_current(url)
     with pytest.raises(StoreUnavailable):

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from gateway.bench.private_server import free_ports
 from gateway.bench.services import PrivatePostgres
 from gateway.domain.clock import Clock
 from gateway.domain.ports.store import Tx, Wake
@@ -29,7 +30,7 @@ async def execute(url: str, statement: str) -> object:
 
 async def wait_for(url: str, condition: str) -> None:
     """Ask until the server says yes; it has no way to tell us by itself."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await execute(url, condition):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -144,18 +145,20 @@ async def test_a_lost_answer_to_commit_is_an_unknown_outcome(
 async def test_no_free_connection_is_retryable(
     postgres_items_url: str, queries: Queries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.store.postgres.CONNECT_SECONDS", 0.1)
-    enough = asyncio.Event()
+    held, enough = asyncio.Event(), asyncio.Event()
 
     async def hold(tx: Tx) -> None:
         await count(tx)
+        held.set()
         await enough.wait()
 
     async with open_store(postgres_items_url, Clock(), queries=queries, pool_size=1) as store:
         holding = asyncio.create_task(store.write(hold))
-        await asyncio.sleep(0.1)
-        with pytest.raises(StoreUnavailable, match="TimeoutError"):
-            await store.write(insert, new_id())
+        await held.wait()
+        with monkeypatch.context() as patched:
+            patched.setattr("gateway.store.postgres.CONNECT_SECONDS", 0.1)
+            with pytest.raises(StoreUnavailable, match="TimeoutError"):
+                await store.write(insert, new_id())
         enough.set()
         await holding
         assert await store.write(insert, new_id()) == 1
@@ -169,8 +172,9 @@ async def test_a_read_only_database_is_retryable(postgres_items_url: str, querie
             await store.write(insert, new_id())
 
 
-async def test_a_database_that_is_away_is_retryable(unused_tcp_port: int, queries: Queries) -> None:
-    url = f"postgresql://someone:secret@127.0.0.1:{unused_tcp_port}/nothing"
+async def test_a_database_that_is_away_is_retryable(queries: Queries) -> None:
+    (port,) = free_ports(1)
+    url = f"postgresql://someone:secret@127.0.0.1:{port}/nothing"
     async with open_store(url, Clock(), queries=queries) as store:
         with pytest.raises(StoreUnavailable) as caught:
             await store.write(insert, new_id())
@@ -235,7 +239,7 @@ async def test_a_commit_elsewhere_wakes_us_also_after_a_reconnect(
     async with (
         open_store(postgres_items_url, Clock(), queries=queries) as here,
         open_store(postgres_items_url, Clock(), queries=queries) as there,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
     ):
         here.on_wake(Wake.OUTBOX, woken.set)
         await woken.wait()  # listening has begun

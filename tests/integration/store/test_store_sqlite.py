@@ -5,7 +5,6 @@ import os
 import signal
 import sqlite3
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -134,8 +133,7 @@ async def test_killed_it_loses_nothing_it_confirmed(sqlite_url: str, queries: Qu
             sys.executable, "-c", CHILD, sqlite_url, str(sql), stdout=asyncio.subprocess.PIPE
         )
         assert child.stdout is not None
-        confirmed.append((await child.stdout.readline()).decode().strip())
-        await asyncio.sleep(0.15)
+        confirmed += [(await child.stdout.readline()).decode().strip() for _ in range(15)]
         os.kill(child.pid, signal.SIGKILL)
         rest = (await child.stdout.read()).decode()
         confirmed += [line for line in rest.splitlines() if len(line) == 36]
@@ -143,7 +141,7 @@ async def test_killed_it_loses_nothing_it_confirmed(sqlite_url: str, queries: Qu
 
     async with open_store(sqlite_url, Clock(), queries=queries) as store:
         lost = [key for key in confirmed if await store.read(item, key) is None]
-    assert len(confirmed) > 30
+    assert len(confirmed) >= 3 * 15
     assert lost == []
 
 
@@ -237,18 +235,18 @@ async def test_another_process_may_hold_the_file_for_a_while(
 
 async def test_readers_hold_up_neither_writes_nor_the_loop(sqlite_url: str, queries: Queries) -> None:
     async def slow(tx: Tx) -> int:
-        row = await tx.one("slow_count", n=3_000_000)
+        row = await tx.one("slow_count", n=2_000_000_000)
         return int(row["n"]) if row else 0
 
     async with open_store(sqlite_url, Clock(), queries=queries) as store:
         reading = [asyncio.create_task(store.read(slow)) for _ in range(3)]
         await asyncio.sleep(0)
-        written = 0
-        while not reading[0].done():
+        for _ in range(10):
             await store.write(insert, new_id())
-            written += 1
-        assert await asyncio.gather(*reading) == [3_000_000] * 3
-    assert written > 5
+        assert not any(task.done() for task in reading)
+        for task in reading:
+            task.cancel()
+        await asyncio.wait(reading)
 
 
 async def test_too_many_waiting_are_refused(
@@ -301,8 +299,7 @@ async def test_other_urls_are_refused(url: str, queries: Queries) -> None:
 async def test_one_write_alone_takes_one_commit(sqlite_url: str, queries: Queries, tmp_path: Path) -> None:
     async with open_store(sqlite_url, Clock(), queries=queries) as store:
         await store.write(insert, new_id())
-        before, started = log_frames(tmp_path / "store.db"), time.monotonic()
+        before = log_frames(tmp_path / "store.db")
         for _ in range(10):
             await store.write(insert, new_id())
         assert log_frames(tmp_path / "store.db") - before == 10
-        assert time.monotonic() - started < 5
