@@ -15,7 +15,9 @@ from types import MappingProxyType
 import pytest
 
 from gateway.bench.private_server import free_ports
+from gateway.store.migrate import migrate
 from tests.processes import ROOT, Leash, Process
+from tests.schema import schema_file
 
 GATEWAY = ("-m", "gateway")
 ACCOUNT = "AC" + "0" * 32
@@ -224,6 +226,7 @@ async def embedded(
     http, smtp = free_ports(2)
     deployment = _deployment(directory, world, public_port=http, settings=settings)
     (directory / "gateway.toml").write_text(config)
+    await schema_file(directory / "data" / "gateway.db")
     deployment.urls, deployment.smtp_port = [f"http://{HOST}:{http}"], smtp
     deployment.add(
         "dev",
@@ -244,7 +247,7 @@ async def distributed(
     deployment.urls, deployment.smtp_port = [f"http://{HOST}:{port}" for port in (first, second)], smtp
     deployment.health = f"{HOST}:{health}"
     config = ("--config", str(directory / "gateway.toml"))
-    await deployment.command("migrate")
+    await migrate(services.database_url)
     for number, port in enumerate((first, second), 1):
         deployment.add(f"serve-{number}", "serve", "--port", str(port), *config)
     for number in range(1, workers + 1):

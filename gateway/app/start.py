@@ -207,10 +207,10 @@ async def _open_store(settings: Settings, plan: Plan, clock: Clock, stack: Async
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
         stack.enter_context(lock_data_folder(settings.data_dir))
-    if plan.migrate:
+    if not await schema_is_current(url):
+        if not plan.migrate:
+            raise StartRefused("the database schema is not up to date; run: gateway migrate")
         await migrate(url)
-    elif not await schema_is_current(url):
-        raise StartRefused("the database schema is not up to date; run: gateway migrate")
     store = await stack.enter_async_context(open_store(url, clock))
     if settings.embedded:
         await store.write(_clear_predecessor)

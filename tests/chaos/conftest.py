@@ -40,6 +40,6 @@ async def twilio(tmp_path: Path) -> AsyncIterator[TwilioProcess]:
 
 
 @pytest.fixture
-def services(rabbit_url: str, amqp_prefix: str, postgres_url: str) -> Services:
+def services(rabbit_url: str, amqp_prefix: str, schema_url: str) -> Services:
     """The shared broker and a database of this test's own."""
-    return Services(rabbit_url, amqp_prefix, postgres_url)
+    return Services(rabbit_url, amqp_prefix, schema_url)

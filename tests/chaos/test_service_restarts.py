@@ -36,9 +36,9 @@ async def test_webhooks_are_taken_while_the_broker_is_away(
     twilio: TwilioProcess,
     private_rabbit: PrivateRabbit,
     amqp_prefix: str,
-    postgres_url: str,
+    schema_url: str,
 ) -> None:
-    services = Services(private_rabbit.url, amqp_prefix, postgres_url)
+    services = Services(private_rabbit.url, amqp_prefix, schema_url)
     async with distributed(tmp_path / "gateway", World(twilio.url), services, workers=2) as deployment:
         pids = {name: process.pid for name, process in deployment.processes.items()}
         traffic = Traffic(deployment, random, MESSAGES, NUMBERS)
@@ -79,9 +79,9 @@ async def test_processes_that_start_while_the_broker_is_away_catch_up(
     twilio: TwilioProcess,
     private_rabbit: PrivateRabbit,
     amqp_prefix: str,
-    postgres_url: str,
+    schema_url: str,
 ) -> None:
-    services = Services(private_rabbit.url, amqp_prefix, postgres_url)
+    services = Services(private_rabbit.url, amqp_prefix, schema_url)
     await asyncio.to_thread(private_rabbit.kill)
     async with distributed(tmp_path / "gateway", World(twilio.url), services, workers=1) as deployment:
         traffic = Traffic(deployment, random, 40, 10)

@@ -21,10 +21,10 @@ from gateway.domain.ports.bus import Bus, Consumer, RetryStep
 from gateway.domain.ports.store import Tx, Wake
 from gateway.service.dead import open_letters
 from gateway.service.outbox import StoredOutbox
-from gateway.store.migrate import migrate
 from gateway.store.queries import load_queries
 from gateway.store.sqlite import SqliteStore
 from gateway.tracing import new_traceparent
+from tests.schema import schema_file
 
 PARTITIONS = 2
 STEP_SECONDS: Mapping[RetryStep, float] = dict.fromkeys(RetryStep, 0.3)
@@ -84,7 +84,7 @@ class MovedClock:
 @asynccontextmanager
 async def open_sqlite(path: Path, clock: MovedClock) -> AsyncIterator[SqliteStore]:
     """A store on a file, with its schema."""
-    await migrate(f"sqlite:///{path}")
+    await schema_file(path)
     async with SqliteStore(path, clock=Clock(now=clock.now), queries=load_queries()) as store:
         yield store
 

@@ -11,9 +11,9 @@ import pytest
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.ports.store import Store, Tx, Wake
 from gateway.store.engine import at_once, is_at_once, open_store
-from gateway.store.migrate import migrate
 from gateway.store.postgres import PostgresTx
 from gateway.store.queries import Queries, load_queries
+from tests.schema import schema_file
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,8 +74,7 @@ class MovableStore:
 
 @asynccontextmanager
 async def movable(url: str) -> AsyncIterator[MovableStore]:
-    """Open the store at `url`, which gets its schema first."""
-    await migrate(url)
+    """Open the store at `url`, which has its schema."""
     moment = [1_700_000_000 * SECOND]
     async with open_store(url, Clock(now=lambda: moment[0]), queries=all_queries()) as opened:
         yield MovableStore(opened, moment)
@@ -83,10 +82,10 @@ async def movable(url: str) -> AsyncIterator[MovableStore]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind, one after the other."""
+    """A database of each kind with the schema and nothing in it, one after the other."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/gateway.db"
-    return str(request.getfixturevalue("postgres_url"))
+        return asyncio.run(schema_file(tmp_path / "gateway.db"))
+    return str(request.getfixturevalue("schema_url"))
 
 
 @pytest.fixture

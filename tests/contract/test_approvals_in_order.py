@@ -14,9 +14,9 @@ from tests.contract.scene import ORGANIZATION, arrive, claimed, reply, sms
 
 
 @pytest.fixture
-def database_url(postgres_url: str) -> str:
+def database_url(schema_url: str) -> str:
     """SQLite has one writer, who commits in the order in which it writes."""
-    return postgres_url
+    return schema_url
 
 
 async def begun(store: MovableStore, number: int) -> Claim:

@@ -11,6 +11,7 @@ import aiohttp
 
 from gateway.app import WORKER_ROLES, App, Plan, Role, running
 from gateway.settings import load_settings
+from tests.schema import schema_file
 
 CONFIG = """
 [organisation]
@@ -150,6 +151,8 @@ async def gateway(
     if database_url is not None:
         environ["GATEWAY_DATABASE_URL"] = database_url
     settings = load_settings(environ, config_path=path, data_dir=folder, host="127.0.0.1", port=0)
+    if settings.sqlite_path is not None:
+        await schema_file(settings.sqlite_path)
     plan = Plan(roles=frozenset({Role.SERVE}) | WORKER_ROLES, migrate=True)
     async with running(settings, plan) as app, aiohttp.ClientSession() as session:
         yield Api(app, session, "root")

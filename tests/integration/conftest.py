@@ -25,7 +25,7 @@ async def api(tmp_path: Path, steering: api_agents.Steering) -> AsyncIterator[Ap
 @pytest.fixture(params=["sqlite", "postgres"])
 def any_database_url(request: pytest.FixtureRequest) -> str | None:
     """Both databases, one after the other; None: the embedded one."""
-    return str(request.getfixturevalue("postgres_url")) if request.param == "postgres" else None
+    return str(request.getfixturevalue("schema_url")) if request.param == "postgres" else None
 
 
 @pytest.fixture

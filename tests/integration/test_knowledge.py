@@ -11,8 +11,8 @@ from gateway.domain.ids import named_id
 from gateway.domain.ports.store import Store
 from gateway.service.knowledge import KnowledgeIndex
 from gateway.store.engine import open_store
-from gateway.store.migrate import migrate
 from tests.integration.commands import Folder as Commands
+from tests.schema import schema_file
 from workers.knowledge import indexer
 from workers.knowledge.folders import Folder
 from workers.knowledge.indexer import Indexer, Looked
@@ -51,8 +51,7 @@ def pdf(*pages: str) -> bytes:
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     """A store with its schema."""
-    url = f"sqlite:///{tmp_path}/gateway.db"
-    await migrate(url)
+    url = await schema_file(tmp_path / "gateway.db")
     async with open_store(url, Clock()) as opened:
         yield opened
 

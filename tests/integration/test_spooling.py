@@ -25,10 +25,10 @@ from gateway.service.spooling import Replay, SpooledAcceptance, SpooledKeep, Spo
 from gateway.settings import GatewayConfig, load_config, load_settings
 from gateway.store.attachment_folder import AttachmentFolder
 from gateway.store.engine import open_store
-from gateway.store.migrate import migrate
 from gateway.store.spool import Spool
 from tests.contract.scene import PARTITIONS, call, sms, to
 from tests.integration.receivers import until
+from tests.schema import schema_file
 from workers.spool import SpoolDrain
 
 CONFIG = """
@@ -102,8 +102,7 @@ class Place:
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     """Nothing spooled yet."""
-    url = f"sqlite:///{tmp_path}/gateway.db"
-    await migrate(url)
+    url = await schema_file(tmp_path / "gateway.db")
     (port,) = free_ports(1)
     nowhere = f"postgresql://nobody@127.0.0.1:{port}/none"
     async with AsyncExitStack() as stack:

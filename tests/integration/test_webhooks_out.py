@@ -33,10 +33,10 @@ from gateway.service.webhook_deliveries import Bounds, claim_attempts, fan_out
 from gateway.service.webhook_endpoints import EndpointFields
 from gateway.settings import load_settings
 from gateway.store.engine import open_store
-from gateway.store.migrate import migrate
 from tests.integration.api import CONFIG, KEYS, Api, gateway
 from tests.integration.receivers import SECONDS, Receiver, receiving, status, until
 from tests.processes import Leash, Process
+from tests.schema import schema_file
 from workers.webhook_post import MAX_ANSWER, WebhookPoster
 from workers.webhooks import PER_ENDPOINT, WebhookWorker
 
@@ -250,8 +250,7 @@ class Office:
 @pytest.fixture
 async def office(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Office]:
     """An endpoint that is the receiver."""
-    url = f"sqlite:///{tmp_path}/gateway.db"
-    await migrate(url)
+    url = await schema_file(tmp_path / "gateway.db")
     moving = Moving()
     async with open_store(url, moving.clock()) as store:
         office = Office(store, receiver.url, moving)

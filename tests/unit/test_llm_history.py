@@ -1,6 +1,6 @@
 """What a model reads of a conversation: bounded, in order, no more of long ones than of short ones."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.agent import HistoryAttachment, HistoryMessage, TurnRequest
@@ -68,7 +68,6 @@ def test_the_two_thousandth_message_costs_what_the_fiftieth_does() -> None:
         assert abs(late - early) <= 0.1 * early, (words, early, late)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=3_000), min_size=1, max_size=60), st.integers(200, 5_000))
 def test_the_newest_that_fit_are_read_in_order_and_the_question_always(texts: list[str], budget: int) -> None:
     messages = [message(seq, text) for seq, text in enumerate(texts)]
@@ -114,7 +113,6 @@ def test_quotes_of_mail_and_files_are_set_apart() -> None:
 FILE = HistoryAttachment(id="1", media_type="image/jpeg", name="photo.jpg", url="https://example.org/1")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=500), st.integers(10, 100))
 def test_a_long_text_is_cut_with_a_notice(text: str, limit: int) -> None:
     short = cut(text, limit)

@@ -117,7 +117,7 @@ places = st.floats(0, 1, exclude_max=True)
 bytes_ = st.sampled_from([b"", b" ", b"a", b"=", b";", b"\r\n", b"\r\n ", b":", b"i=2", b"\xff"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from([1, 2]), places, st.integers(0, 4), bytes_)
 def test_ours_believes_no_chain_that_another_doubts(hops: int, place: float, cut: int, put: bytes) -> None:
     raw = passed_on(hops)
@@ -127,7 +127,7 @@ def test_ours_believes_no_chain_that_another_doubts(hops: int, place: float, cut
         assert theirs(changed)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from([b"simple/simple", b"relaxed/relaxed"]), places, st.integers(0, 4), bytes_)
 def test_ours_believes_no_signature_that_another_doubts(
     form: bytes, place: float, cut: int, put: bytes

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urldefrag
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from multidict import MultiDict
 from twilio.request_validator import RequestValidator
@@ -71,7 +71,7 @@ def official(tokens: tuple[str, ...], url: str, params: tuple[tuple[str, str], .
 @example("https://e.x:443/", (), "12345", ("a" * 32, "12345"), "https://e.x/", False)
 @example("https://e.x/", (), "12345", ("12345",), "https://e.x:443/", False)
 @example("http://e.x/#rc=2", (("A", ""),), "12345", ("12345",), None, True)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_the_verdict_is_the_official_one(
     url: str,
     params: tuple[tuple[str, str], ...],
@@ -117,7 +117,7 @@ def test_on_ten_thousand_requests_both_say_the_same() -> None:
 
 
 @given(url=_urls, params=_params, token=_tokens)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_signature_is_the_official_one(url: str, params: tuple[tuple[str, str], ...], token: str) -> None:
     expected = validator(token).compute_signature(urldefrag(url).url, MultiDict(params))
     assert sign(token, url, params) == expected
@@ -137,7 +137,7 @@ def test_the_signature_is_the_official_one(url: str, params: tuple[tuple[str, st
 @example("https://h/", [("\udc80", "")], "x", "t", b"")
 @example("https://h/", [], "é", "t", b"")
 @example("https://h/", [], "\udcff", "\udcff", b"")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_hostile_input_is_refused_without_an_exception(
     url: str, params: list[tuple[str, str]], signature: str, token: str, body: bytes
 ) -> None:
