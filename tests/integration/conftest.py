@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration import api_agents
 from tests.integration.api import Api, gateway
+from tests.integration.receivers import Receiver, receiving
 
 
 @pytest.fixture
@@ -35,3 +36,10 @@ async def any_api(
     """The same on either database."""
     async with gateway(tmp_path, any_database_url) as client:
         yield client
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver of webhooks."""
+    async with receiving() as running_receiver:
+        yield running_receiver

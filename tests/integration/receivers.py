@@ -51,6 +51,13 @@ def status(code: int, **headers: str) -> Behaviour:
     return answer
 
 
+async def cut(request: web.Request) -> web.Response:
+    """Ends the connection without an answer."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
 @dataclass
 class Receiver:
     """What came, and what is answered: `script` first, then 204."""
