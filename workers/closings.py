@@ -2,8 +2,8 @@
 
 from gateway.crash import reach
 from gateway.domain.crash_point import CrashPoint
-from gateway.domain.delivery import ATTEMPTS
 from gateway.domain.ports.store import Store
+from gateway.domain.send_rules import ATTEMPTS
 from gateway.domain.summary import Summarise
 from gateway.service.closings import Closing, claim_closings, finish_closing, transcript_of
 

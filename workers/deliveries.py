@@ -16,7 +16,6 @@ from gateway.crash import reach
 from gateway.domain.clock import SECOND
 from gateway.domain.crash_point import CrashPoint
 from gateway.domain.delivery import (
-    RECONCILE_AFTER,
     Delivery,
     DeliveryState,
     Failure,
@@ -26,7 +25,6 @@ from gateway.domain.delivery import (
     PartText,
     Refused,
     SendOutcome,
-    SendRules,
     Taken,
 )
 from gateway.domain.envelope import Envelope
@@ -35,6 +33,7 @@ from gateway.domain.message import Channel
 from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
 from gateway.domain.ports.egress import Sender
 from gateway.domain.ports.store import Store
+from gateway.domain.send_rules import RECONCILE_AFTER, SendRules
 from gateway.domain.turn import NotNow
 from gateway.service.aside import put_aside, put_part_aside
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery

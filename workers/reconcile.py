@@ -5,8 +5,9 @@ A receipt may prove at any time that the provider took the part; then nobody ask
 
 from dataclasses import dataclass
 
-from gateway.domain.delivery import Delivery, OnUnknown, OutcomeUnknown, Part, SendRules, Taken
+from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, Taken
 from gateway.domain.ports.egress import Sender
+from gateway.domain.send_rules import OnUnknown, SendRules
 from gateway.telemetry import RECONCILED, REPEATED
 
 LOOK_FOR = 600

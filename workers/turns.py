@@ -14,13 +14,13 @@ from gateway.crash import reach
 from gateway.domain.agent import AgentFailed
 from gateway.domain.conversation import Conversation
 from gateway.domain.crash_point import CrashPoint
-from gateway.domain.delivery import ATTEMPTS, backoff
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
 from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
 from gateway.domain.ports.replies import Replies, ReplyFrame
 from gateway.domain.ports.store import Store, Tx
 from gateway.domain.reply import ReplyDraft, ServedAgent
+from gateway.domain.send_rules import ATTEMPTS, backoff
 from gateway.domain.steps import AgentStep, Digest, Fact, PolicyApplied, Progress
 from gateway.domain.turn import Claim, NotNow, Reply
 from gateway.domain.turn_rules import TurnRules

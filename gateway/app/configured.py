@@ -7,11 +7,11 @@ from datetime import timedelta
 from gateway.domain.call_rules import CallRules
 from gateway.domain.consent import ConsentRules
 from gateway.domain.conversation import Conversation
-from gateway.domain.delivery import SendRules
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.message import Channel
 from gateway.domain.ports.store import Store
 from gateway.domain.reply import ServedAgent
+from gateway.domain.send_rules import SendRules
 from gateway.domain.turn_rules import TurnRules
 from gateway.domain.usage import Caps
 from gateway.service.knowledge import KnowledgeIndex

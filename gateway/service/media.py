@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from gateway.domain.attachment import AttachmentState
 from gateway.domain.clock import SECOND
-from gateway.domain.delivery import ATTEMPTS, backoff
 from gateway.domain.message import Attachment, Channel, InboundAttachment
 from gateway.domain.ports.files import FileKey, NotFetched
 from gateway.domain.ports.store import Row, Tx
+from gateway.domain.send_rules import ATTEMPTS, backoff
 from gateway.service.attachments import claim_file
 from gateway.service.postings import ring_turns
 from gateway.store.records import attachments_of, pack

@@ -6,16 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from gateway.domain.delivery import (
-    Failure,
-    Part,
-    PartState,
-    PartText,
-    Refused,
-    SendRules,
-)
+from gateway.domain.delivery import Failure, Part, PartState, PartText, Refused
 from gateway.domain.errors import Braked, Fenced
 from gateway.domain.ports.store import Row, Tx
+from gateway.domain.send_rules import SendRules
 from gateway.service.lanes import LaneRef, check_held, let_go, postpone_lane
 from gateway.service.senders import halted, slot
 from gateway.service.usage import count_part

@@ -5,7 +5,11 @@ from datetime import timedelta
 from gateway.domain.clock import SECOND
 from gateway.domain.consent import ConsentRules
 from gateway.domain.conversation import Conversation
-from gateway.domain.delivery import (
+from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
+from gateway.domain.message import Channel
+from gateway.domain.pace import Pace
+from gateway.domain.send_rules import (
     ATTEMPTS,
     BACKOFF_SECONDS,
     LANE_HELD_AT_MOST,
@@ -13,10 +17,6 @@ from gateway.domain.delivery import (
     MAIL_WAITS,
     SendRules,
 )
-from gateway.domain.errors import ErrorCode, GatewayError
-from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
-from gateway.domain.message import Channel
-from gateway.domain.pace import Pace
 from gateway.domain.usage import MILLION, Meter
 from gateway.service.accept import ATTACHMENTS_PATH, Route
 from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig

@@ -6,12 +6,12 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from gateway.domain.call_rules import CallRules
-from gateway.domain.delivery import RECONCILE_AFTER, OnUnknown
 from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.ids import named_id, parse_id
 from gateway.domain.message import Channel
 from gateway.domain.pace import DEFAULT_PACE
 from gateway.domain.quiet import QuietHours
+from gateway.domain.send_rules import RECONCILE_AFTER, OnUnknown
 from gateway.domain.usage import MILLION, Caps
 from gateway.settings.addresses import parse_address
 from gateway.settings.agents import AgentConfig, read_agent

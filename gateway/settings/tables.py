@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from gateway.domain.delivery import RECONCILE_AFTER, OnUnknown
 from gateway.domain.fallback import HandoffTimeoutAction
 from gateway.domain.message import Channel
 from gateway.domain.pace import MOST
+from gateway.domain.send_rules import RECONCILE_AFTER, OnUnknown
 from gateway.settings.addresses import parse_address
 from gateway.settings.call_table import CallTable, Said, not_called
 from gateway.settings.refusals import SettingsError, Table, read_table

@@ -7,20 +7,18 @@ import pytest
 
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.delivery import (
-    LANE_HELD_AT_MOST,
     Delivery,
     Failure,
-    OnUnknown,
     OutcomeUnknown,
     Part,
     PartText,
     Refused,
     SendOutcome,
-    SendRules,
     Taken,
 )
 from gateway.domain.envelope import Envelope
 from gateway.domain.ports.bus import Ack
+from gateway.domain.send_rules import LANE_HELD_AT_MOST, OnUnknown, SendRules
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import answer, arrive, claimed, rows

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from gateway.domain.consent import ConsentRules
-from gateway.domain.delivery import Failure, Part, PartText, Refused, SendRules
+from gateway.domain.delivery import Failure, Part, PartText, Refused
 from gateway.domain.errors import Fenced
 from gateway.domain.ports.store import Store
+from gateway.domain.send_rules import SendRules
 from gateway.service.accept import accept
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery
 from gateway.service.failover import calls_for_another, fail_over

@@ -3,18 +3,10 @@
 import pytest
 
 from gateway.domain.clock import SECOND
-from gateway.domain.delivery import (
-    DeliveryState,
-    Failure,
-    Part,
-    PartState,
-    PartText,
-    Receipt,
-    Refused,
-    SendRules,
-)
+from gateway.domain.delivery import DeliveryState, Failure, Part, PartState, PartText, Receipt, Refused
 from gateway.domain.errors import Fenced
 from gateway.domain.ports.store import Store
+from gateway.domain.send_rules import SendRules
 from gateway.domain.turn import NotNow
 from gateway.service.dead import open_letters
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery

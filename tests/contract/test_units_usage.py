@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from gateway.domain.clock import SECOND
-from gateway.domain.delivery import Failure, Part, PartText, Refused, SendRules
+from gateway.domain.delivery import Failure, Part, PartText, Refused
 from gateway.domain.errors import Braked
 from gateway.domain.ports.store import Store, Tx
+from gateway.domain.send_rules import SendRules
 from gateway.domain.turn import Claim, NotNow
 from gateway.domain.turn_rules import TurnRules
 from gateway.domain.usage import DAY, MILLION, Cap, Caps, Meter, Usage

@@ -8,15 +8,14 @@ import pytest
 from gateway.domain.delivery import (
     Delivery,
     DeliveryState,
-    OnUnknown,
     OutcomeUnknown,
     Part,
     PartText,
     SendOutcome,
-    SendRules,
     Taken,
 )
 from gateway.domain.message import Channel
+from gateway.domain.send_rules import OnUnknown, SendRules
 from workers.reconcile import LOOK_FOR, GivenUp, LookAgain, Missing, look_up
 
 DELIVERY = Delivery(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.domain.delivery import MAIL_ATTEMPTS, MAIL_WAITS, OnUnknown, SendRules
 from gateway.domain.ids import named_id
 from gateway.domain.message import Channel
+from gateway.domain.send_rules import MAIL_ATTEMPTS, MAIL_WAITS, OnUnknown, SendRules
 from gateway.service.routes import send_rules_of
 from gateway.settings import (
     AgentKind,
