@@ -3,7 +3,11 @@
 A block begins with `-- name: some_name`, or stands twice, as `-- name: some_name @postgres` and `… @sqlite`,
 where the databases differ. Comment lines that follow are its description. Parameters are `:name`; on
 PostgreSQL they become `$1…`, the same name the same number. A list is an array there and JSON text on SQLite
-(`json_each(:ids)`). The macro `{now}` is the database's clock in microseconds since 1970.
+(`json_each(:ids)`).
+
+Macros stand for what each database says in its own words: `{now}` is its clock in microseconds since 1970,
+`{in :ids}` asks whether a list holds a value, `{for update}` and `{for update skip locked}` lock rows, which
+SQLite with its one writer need not.
 """
 
 import json
@@ -23,6 +27,13 @@ DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
 
 _MACROS: Mapping[str, Mapping[Dialect, str]] = {
     "{now}": {"sqlite": "now_us()", "postgres": "gateway_now()"},
+    "{for update}": {"sqlite": "", "postgres": "FOR UPDATE"},
+    "{for update skip locked}": {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"},
+}
+_IN = re.compile(r"\{in :(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_LISTED: Mapping[Dialect, str] = {
+    "sqlite": "IN (SELECT value FROM json_each({}))",
+    "postgres": "= ANY({})",
 }
 _NAME_LINE = re.compile(r"--\s*name:\s*(?P<rest>.*)")
 _NAME = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?:\s+@(?P<dialect>sqlite|postgres))?")
@@ -203,13 +214,21 @@ def _expand(kind: Kind, piece: str, dialect: Dialect, order: list[str]) -> str:
     if kind is Kind.COMMENT:
         return " "
     if kind is Kind.MACRO:
-        macro = _MACROS.get(piece)
-        if macro is None:
-            raise SqlError(f"unknown macro {piece}")
-        return macro[dialect]
-    if kind is not Kind.PARAMETER:
-        return piece
-    name = piece[1:]
+        return _macro(piece, dialect, order)
+    return _parameter(piece[1:], dialect, order) if kind is Kind.PARAMETER else piece
+
+
+def _macro(piece: str, dialect: Dialect, order: list[str]) -> str:
+    listed = _IN.fullmatch(piece)
+    if listed is not None:
+        return _LISTED[dialect].format(_parameter(listed["name"], dialect, order))
+    macro = _MACROS.get(piece)
+    if macro is None:
+        raise SqlError(f"unknown macro {piece}")
+    return macro[dialect]
+
+
+def _parameter(name: str, dialect: Dialect, order: list[str]) -> str:
     if name not in order:
         order.append(name)
-    return piece if dialect == "sqlite" else f"${order.index(name) + 1}"
+    return f":{name}" if dialect == "sqlite" else f"${order.index(name) + 1}"

@@ -30,6 +30,23 @@ def test_one_text_serves_both(tmp_path: Path) -> None:
     assert query.positional({"a": 1, "b": 2}) == [2, 1]
 
 
+def test_macros_are_each_database_s_own_words(tmp_path: Path) -> None:
+    query = load(
+        tmp_path,
+        "-- name: some\n"
+        "SELECT a FROM t WHERE b {in :bs} AND c = :c AND d {in :bs} {for update skip locked}\n",
+    )["some"]
+    of_sqlite = "IN (SELECT value FROM json_each(:bs))"
+    assert query.sqlite == f"SELECT a FROM t WHERE b {of_sqlite} AND c = :c AND d {of_sqlite}"
+    assert query.postgres == (
+        "SELECT a FROM t WHERE b = ANY($1) AND c = $2 AND d = ANY($1) FOR UPDATE SKIP LOCKED"
+    )
+    assert query.order == ("bs", "c")
+    query = load(tmp_path, "-- name: some\nSELECT a FROM (SELECT a FROM t {for update}) AS u\n")["some"]
+    assert query.sqlite == "SELECT a FROM (SELECT a FROM t ) AS u"
+    assert query.postgres == "SELECT a FROM (SELECT a FROM t FOR UPDATE) AS u"
+
+
 def test_variants_stand_side_by_side(tmp_path: Path) -> None:
     query = load(
         tmp_path,
@@ -57,6 +74,7 @@ def test_variants_stand_side_by_side(tmp_path: Path) -> None:
         ("-- name: a\nSELECT 1; SELECT 2\n", "some.sql:1: a: more than one statement"),
         ("-- name: a\nSELECT 'x\n", "some.sql:1: a: line 1: ' is never closed"),
         ("-- name: a\nSELECT {when}\n", "some.sql:1: a: unknown macro {when}"),
+        ("-- name: a\nSELECT {in ids}\n", "some.sql:1: a: unknown macro {in ids}"),
     ],
 )
 def test_mistakes_name_their_place(tmp_path: Path, text: str, message: str) -> None:

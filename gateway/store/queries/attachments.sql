@@ -47,14 +47,10 @@ RETURNING organization_id, sha256
 -- name: file_removed
 DELETE FROM files WHERE organization_id = :organization_id AND sha256 = :sha256 AND removing
 
--- name: files_look @sqlite
+-- name: files_look
 -- A reference went: it is to be looked whether it was the last.
 UPDATE files SET look_at = {now}
-WHERE organization_id = :organization_id AND sha256 IN (SELECT value FROM json_each(:hashes))
-
--- name: files_look @postgres
-UPDATE files SET look_at = {now}
-WHERE organization_id = :organization_id AND sha256 = ANY(:hashes)
+WHERE organization_id = :organization_id AND sha256 {in :hashes}
 
 -- name: attachment_insert
 INSERT INTO attachments (

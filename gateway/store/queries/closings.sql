@@ -4,18 +4,12 @@ INSERT INTO closings (conversation_id, organization_id, due_at)
 VALUES (:conversation_id, :organization_id, {now})
 ON CONFLICT DO NOTHING
 
--- name: closings_claim @sqlite
+-- name: closings_claim
 -- What is due, claimed until `claim` microseconds from now.
 UPDATE closings SET due_at = {now} + :claim, attempt = attempt + 1
 WHERE conversation_id IN (
-    SELECT conversation_id FROM closings WHERE due_at <= {now} ORDER BY due_at LIMIT 20)
-RETURNING conversation_id, organization_id, attempt
-
--- name: closings_claim @postgres
-UPDATE closings SET due_at = {now} + :claim, attempt = attempt + 1
-WHERE conversation_id IN (
     SELECT conversation_id FROM closings WHERE due_at <= {now} ORDER BY due_at LIMIT 20
-    FOR UPDATE SKIP LOCKED)
+    {for update skip locked})
 RETURNING conversation_id, organization_id, attempt
 
 -- name: closing_claims_reset

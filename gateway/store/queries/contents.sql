@@ -24,13 +24,9 @@ DELETE FROM deliveries WHERE id IN (
     LIMIT :limit)
 RETURNING lane, id
 
--- name: lanes_purge @sqlite
+-- name: lanes_purge
 -- Their names are addresses. One that is in use stays; one that is needed again begins anew.
-DELETE FROM lanes WHERE id IN (SELECT value FROM json_each(:lanes)) AND settled >= queued
-
--- name: lanes_purge @postgres
--- Their names are addresses. One that is in use stays; one that is needed again begins anew.
-DELETE FROM lanes WHERE id = ANY(:lanes) AND settled >= queued
+DELETE FROM lanes WHERE id {in :lanes} AND settled >= queued
 
 -- name: messages_purge
 DELETE FROM messages WHERE (conversation_id, seq) IN (

@@ -39,11 +39,8 @@ SELECT * FROM conversations WHERE organization_id = :organization_id AND id = :i
 -- For workers, which serve every organisation.
 SELECT * FROM conversations WHERE id = :id
 
--- name: conversation_lock @sqlite
-SELECT * FROM conversations WHERE organization_id = :organization_id AND id = :id
-
--- name: conversation_lock @postgres
-SELECT * FROM conversations WHERE organization_id = :organization_id AND id = :id FOR UPDATE
+-- name: conversation_lock
+SELECT * FROM conversations WHERE organization_id = :organization_id AND id = :id {for update}
 
 -- name: conversation_of_thread
 SELECT id FROM conversations
@@ -153,7 +150,7 @@ UPDATE conversations SET our_address = :our_address WHERE id = :id
 UPDATE conversations SET event_count = event_count + 1, updated_at = {now} WHERE id = :id
 RETURNING event_count, updated_at
 
--- name: conversation_move @sqlite
+-- name: conversation_move
 -- One move of the status table: `sources` are the statuses it may start from. Raises the fencing
 -- number, so that a turn that was running cannot commit.
 UPDATE conversations SET
@@ -162,25 +159,10 @@ UPDATE conversations SET
     lease_owner = NULL,
     event_count = event_count + 1,
     updated_at = {now},
-    ended_at = CASE WHEN :terminal THEN {now} ELSE ended_at END,
-    closed_at = CASE WHEN :closed THEN {now} ELSE closed_at END,
-    retention_expires_at = CASE WHEN :terminal THEN {now} + retention ELSE retention_expires_at END
-WHERE id = :id AND status IN (SELECT value FROM json_each(:sources))
-RETURNING id, status, event_count, turn_id, answered, last_input, updated_at
-
--- name: conversation_move @postgres
--- One move of the status table: `sources` are the statuses it may start from. Raises the fencing
--- number, so that a turn that was running cannot commit.
-UPDATE conversations SET
-    status = :status,
-    fence = fence + 1,
-    lease_owner = NULL,
-    event_count = event_count + 1,
-    updated_at = {now},
-    ended_at = CASE WHEN :terminal::boolean THEN {now} ELSE ended_at END,
-    closed_at = CASE WHEN :closed::boolean THEN {now} ELSE closed_at END,
-    retention_expires_at = CASE WHEN :terminal::boolean THEN {now} + retention ELSE retention_expires_at END
-WHERE id = :id AND status = ANY(:sources)
+    ended_at = CASE WHEN CAST(:terminal AS boolean) THEN {now} ELSE ended_at END,
+    closed_at = CASE WHEN CAST(:closed AS boolean) THEN {now} ELSE closed_at END,
+    retention_expires_at = CASE WHEN CAST(:terminal AS boolean) THEN {now} + retention ELSE retention_expires_at END
+WHERE id = :id AND status {in :sources}
 RETURNING id, status, event_count, turn_id, answered, last_input, updated_at
 
 -- name: timeline_insert
@@ -221,14 +203,10 @@ WHERE ttl_expires_at <= {now} AND ended_at IS NULL AND status <> 'awaiting_appro
   AND (status <> 'active' OR answered >= last_input)
 ORDER BY ttl_expires_at LIMIT :limit
 
--- name: conversation_lock_idle @sqlite
+-- name: conversation_lock_idle
 SELECT * FROM conversations WHERE id = :id AND ttl_expires_at <= {now} AND ended_at IS NULL
   AND status <> 'awaiting_approval' AND (status <> 'active' OR answered >= last_input)
-
--- name: conversation_lock_idle @postgres
-SELECT * FROM conversations WHERE id = :id AND ttl_expires_at <= {now} AND ended_at IS NULL
-  AND status <> 'awaiting_approval' AND (status <> 'active' OR answered >= last_input)
-FOR UPDATE SKIP LOCKED
+{for update skip locked}
 
 -- name: conversation_insert_after
 -- The conversation that follows one which ended with messages unanswered.
@@ -244,96 +222,49 @@ SELECT :id, organization_id, end_user_id, channel, 'active', session_type, prior
     {now}, {now}, {now}, idle_ttl, {now} + idle_ttl, retention
 FROM conversations WHERE id = :previous
 
--- name: conversations_page @sqlite
+-- name: conversations_page
 -- Newest first, after a position; a filter that is not wanted lists everything.
 SELECT * FROM conversations
 WHERE organization_id = :organization_id
   AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
-  AND channel IN (SELECT value FROM json_each(:channels))
-  AND priority IN (SELECT value FROM json_each(:priorities))
-  AND session_type IN (SELECT value FROM json_each(:session_types))
+  AND channel {in :channels}
+  AND priority {in :priorities}
+  AND session_type {in :session_types}
   AND (CAST(:agent_id AS text) IS NULL OR CAST(assigned_agent_id AS text) = CAST(:agent_id AS text))
   AND started_at >= :started_from AND started_at < :started_before
 ORDER BY created_at DESC, id DESC LIMIT :limit
 
--- name: conversations_page @postgres
--- Newest first, after a position; a filter that is not wanted lists everything.
-SELECT * FROM conversations
-WHERE organization_id = :organization_id
-  AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
-  AND channel = ANY(:channels)
-  AND priority = ANY(:priorities)
-  AND session_type = ANY(:session_types)
-  AND (CAST(:agent_id AS text) IS NULL OR CAST(assigned_agent_id AS text) = CAST(:agent_id AS text))
-  AND started_at >= :started_from AND started_at < :started_before
-ORDER BY created_at DESC, id DESC LIMIT :limit
-
--- name: conversations_page_of_status @sqlite
+-- name: conversations_page_of_status
 -- The same in one status.
 SELECT * FROM conversations
 WHERE organization_id = :organization_id AND status = :status
   AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
-  AND channel IN (SELECT value FROM json_each(:channels))
-  AND priority IN (SELECT value FROM json_each(:priorities))
-  AND session_type IN (SELECT value FROM json_each(:session_types))
+  AND channel {in :channels}
+  AND priority {in :priorities}
+  AND session_type {in :session_types}
   AND (CAST(:agent_id AS text) IS NULL OR CAST(assigned_agent_id AS text) = CAST(:agent_id AS text))
   AND started_at >= :started_from AND started_at < :started_before
 ORDER BY created_at DESC, id DESC LIMIT :limit
 
--- name: conversations_page_of_status @postgres
--- The same in one status.
-SELECT * FROM conversations
-WHERE organization_id = :organization_id AND status = :status
-  AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
-  AND channel = ANY(:channels)
-  AND priority = ANY(:priorities)
-  AND session_type = ANY(:session_types)
-  AND (CAST(:agent_id AS text) IS NULL OR CAST(assigned_agent_id AS text) = CAST(:agent_id AS text))
-  AND started_at >= :started_from AND started_at < :started_before
-ORDER BY created_at DESC, id DESC LIMIT :limit
-
--- name: conversations_page_of_end_user @sqlite
+-- name: conversations_page_of_end_user
 -- The same of one person.
 SELECT * FROM conversations
 WHERE organization_id = :organization_id AND end_user_id = :end_user_id
   AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
-  AND status IN (SELECT value FROM json_each(:statuses))
-  AND channel IN (SELECT value FROM json_each(:channels))
-  AND priority IN (SELECT value FROM json_each(:priorities))
-  AND session_type IN (SELECT value FROM json_each(:session_types))
+  AND status {in :statuses}
+  AND channel {in :channels}
+  AND priority {in :priorities}
+  AND session_type {in :session_types}
   AND (CAST(:agent_id AS text) IS NULL OR CAST(assigned_agent_id AS text) = CAST(:agent_id AS text))
   AND started_at >= :started_from AND started_at < :started_before
 ORDER BY created_at DESC, id DESC LIMIT :limit
 
--- name: conversations_page_of_end_user @postgres
--- The same of one person.
-SELECT * FROM conversations
-WHERE organization_id = :organization_id AND end_user_id = :end_user_id
-  AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
-  AND status = ANY(:statuses)
-  AND channel = ANY(:channels)
-  AND priority = ANY(:priorities)
-  AND session_type = ANY(:session_types)
-  AND (CAST(:agent_id AS text) IS NULL OR CAST(assigned_agent_id AS text) = CAST(:agent_id AS text))
-  AND started_at >= :started_from AND started_at < :started_before
-ORDER BY created_at DESC, id DESC LIMIT :limit
-
--- name: conversation_add_input_again @sqlite
+-- name: conversation_add_input_again
 -- A message whose turn failed is asked again: it has its seq already.
 UPDATE conversations SET
     last_input = last_input + 1,
     rung_at = {now},
-    next_turn_id = CASE WHEN :waits THEN COALESCE(next_turn_id, :next_turn_id) ELSE next_turn_id END,
-    updated_at = {now},
-    ttl_expires_at = {now} + idle_ttl
-WHERE id = :id AND ended_at IS NULL
-RETURNING status, last_input, next_turn_id, updated_at
-
--- name: conversation_add_input_again @postgres
-UPDATE conversations SET
-    last_input = last_input + 1,
-    rung_at = {now},
-    next_turn_id = CASE WHEN :waits::boolean THEN COALESCE(next_turn_id, :next_turn_id) ELSE next_turn_id END,
+    next_turn_id = CASE WHEN CAST(:waits AS boolean) THEN COALESCE(next_turn_id, :next_turn_id) ELSE next_turn_id END,
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl
 WHERE id = :id AND ended_at IS NULL

@@ -161,12 +161,9 @@ UPDATE deliveries SET state = CASE WHEN state = 'canceled' AND :state <> 'sent' 
 WHERE id = :id AND settled_at IS NULL
 RETURNING *
 
--- name: delivery_lock @sqlite
-SELECT * FROM deliveries WHERE id = :id
-
--- name: delivery_lock @postgres
+-- name: delivery_lock
 -- Settling and receipts read the parts together: one after the other.
-SELECT * FROM deliveries WHERE id = :id FOR UPDATE
+SELECT * FROM deliveries WHERE id = :id {for update}
 
 -- name: lane_settle
 -- One delivery less; the lease goes when it was the last. Refused when the lease is lost.
@@ -248,13 +245,9 @@ WHERE (delivery_id, number) IN (
     WHERE state IN ('accepted', 'sent') AND claimed_at < {now} - :age ORDER BY claimed_at LIMIT 200)
   AND rank <= 4
 
--- name: parts_bound @sqlite
+-- name: parts_bound
 SELECT provider_message_id FROM parts
-WHERE provider = :provider AND provider_message_id IN (SELECT value FROM json_each(:ids))
-
--- name: parts_bound @postgres
-SELECT provider_message_id FROM parts
-WHERE provider = :provider AND provider_message_id = ANY(:ids)
+WHERE provider = :provider AND provider_message_id {in :ids}
 
 -- name: deliveries_cancel
 -- A take-over or a close: what the agent said and has not left stays here.
@@ -270,7 +263,7 @@ WHERE id = :id AND by_agent AND settled_at IS NULL AND EXISTS (
     WHERE n.conversation_id = deliveries.conversation_id AND n.message_seq > deliveries.message_seq
       AND n.by_agent AND n.turn_id <> deliveries.turn_id)
 
--- name: lanes_due @sqlite
+-- name: lanes_due
 UPDATE lanes SET rung_at = {now}
 WHERE id IN (
     SELECT l.id FROM lanes l
@@ -283,33 +276,14 @@ WHERE id IN (
                 SELECT MIN(n.number) FROM deliveries n WHERE n.lane = l.id AND n.settled_at IS NULL))
       AND (l.lease_owner IS NULL OR NOT EXISTS (
             SELECT 1 FROM workers w WHERE w.id = l.lease_owner AND w.expires_at > {now}))
-    LIMIT 200)
-RETURNING id, channel, organization_id, rung_at
-
--- name: lanes_due @postgres
-UPDATE lanes SET rung_at = {now}
-WHERE id IN (
-    SELECT l.id FROM lanes l
-    WHERE l.settled < l.queued AND (l.rung_at IS NULL OR l.rung_at < {now} - :every)
-      AND (l.due_at IS NULL OR l.due_at <= {now})
-      AND NOT EXISTS (SELECT 1 FROM deliveries d JOIN brakes b ON b.cause IN ('pause', 'messages', 'spend')
-            AND (b.subject_id = d.organization_id OR (d.by_agent AND b.subject_id = (
-                SELECT c.assigned_agent_id FROM conversations c WHERE c.id = d.conversation_id)))
-            WHERE d.lane = l.id AND d.settled_at IS NULL AND d.state <> 'canceled' AND d.number = (
-                SELECT MIN(n.number) FROM deliveries n WHERE n.lane = l.id AND n.settled_at IS NULL))
-      AND (l.lease_owner IS NULL OR NOT EXISTS (
-            SELECT 1 FROM workers w WHERE w.id = l.lease_owner AND w.expires_at > {now}))
-    LIMIT 200 FOR UPDATE SKIP LOCKED)
+    LIMIT 200 {for update skip locked})
 RETURNING id, channel, organization_id, rung_at
 
 -- name: lane_held
 SELECT id FROM lanes WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
 
--- name: delivery_of_message @sqlite
-SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY number LIMIT 1
-
--- name: delivery_of_message @postgres
-SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY number LIMIT 1 FOR UPDATE
+-- name: delivery_of_message
+SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY number LIMIT 1 {for update}
 
 -- name: mail_returned_lately
 -- How many mails to an address have come back lately, whatever the reason.

@@ -3,12 +3,9 @@ INSERT INTO erasures (end_user_id, organization_id, addresses, requested_at, due
 VALUES (:end_user_id, :organization_id, :addresses, {now}, {now})
 ON CONFLICT DO NOTHING
 
--- name: erasure_due @sqlite
+-- name: erasure_due
 SELECT * FROM erasures WHERE finished_at IS NULL AND due_at <= {now} ORDER BY due_at LIMIT 1
-
--- name: erasure_due @postgres
-SELECT * FROM erasures WHERE finished_at IS NULL AND due_at <= {now} ORDER BY due_at LIMIT 1
-FOR UPDATE SKIP LOCKED
+{for update skip locked}
 
 -- name: erasure_letters_seen
 UPDATE erasures SET letters_seen = :letter_id WHERE end_user_id = :end_user_id
@@ -24,14 +21,9 @@ UPDATE erasures SET
 WHERE end_user_id = :end_user_id
 RETURNING finished_at IS NOT NULL AS finished
 
--- name: conversations_open_of @sqlite
+-- name: conversations_open_of
 SELECT id, end_user_id FROM conversations
-WHERE organization_id = :organization_id AND end_user_id IN (SELECT value FROM json_each(:ids)) AND ended_at IS NULL
-ORDER BY created_at DESC, id DESC LIMIT :limit
-
--- name: conversations_open_of @postgres
-SELECT id, end_user_id FROM conversations
-WHERE organization_id = :organization_id AND end_user_id = ANY(:ids) AND ended_at IS NULL
+WHERE organization_id = :organization_id AND end_user_id {in :ids} AND ended_at IS NULL
 ORDER BY created_at DESC, id DESC LIMIT :limit
 
 -- name: conversation_of_record
@@ -72,8 +64,5 @@ WHERE id IN (
 -- All of them, a few at a time, by those who look for what quotes a person.
 SELECT id, organization_id, body, headers FROM dead_letters WHERE id > :after ORDER BY id LIMIT :limit
 
--- name: dead_letters_erase @sqlite
-DELETE FROM dead_letters WHERE id IN (SELECT value FROM json_each(:ids))
-
--- name: dead_letters_erase @postgres
-DELETE FROM dead_letters WHERE id = ANY(:ids)
+-- name: dead_letters_erase
+DELETE FROM dead_letters WHERE id {in :ids}

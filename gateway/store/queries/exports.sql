@@ -8,20 +8,11 @@ SELECT * FROM approvals WHERE conversation_id = :id AND id > :after ORDER BY id 
 SELECT provider, call_id, transport, started_at, ended_at FROM calls WHERE conversation_id = :id
 ORDER BY started_at, call_id LIMIT 1000
 
--- name: deliveries_of_messages @sqlite
+-- name: deliveries_of_messages
 SELECT id, message_id, channel, sender, recipient, state, error_code, created_at, settled_at FROM deliveries
-WHERE message_id IN (SELECT value FROM json_each(:ids)) ORDER BY created_at, id LIMIT 1000
+WHERE message_id {in :ids} ORDER BY created_at, id LIMIT 1000
 
--- name: deliveries_of_messages @postgres
-SELECT id, message_id, channel, sender, recipient, state, error_code, created_at, settled_at FROM deliveries
-WHERE message_id = ANY(:ids) ORDER BY created_at, id LIMIT 1000
-
--- name: parts_of_deliveries @sqlite
+-- name: parts_of_deliveries
 -- Without their texts, which are the message's, cut.
 SELECT delivery_id, number, segments, state, provider, provider_message_id, error_code, updated_at FROM parts
-WHERE delivery_id IN (SELECT value FROM json_each(:ids)) ORDER BY delivery_id, number LIMIT 50000
-
--- name: parts_of_deliveries @postgres
--- Without their texts, which are the message's, cut.
-SELECT delivery_id, number, segments, state, provider, provider_message_id, error_code, updated_at FROM parts
-WHERE delivery_id = ANY(:ids) ORDER BY delivery_id, number LIMIT 50000
+WHERE delivery_id {in :ids} ORDER BY delivery_id, number LIMIT 50000

@@ -2,14 +2,9 @@
 -- Declared by configuration; its id is made from its name.
 INSERT INTO organisations (id, name, created_at) VALUES (:id, :name, {now}) ON CONFLICT DO NOTHING
 
--- name: receipts_known @sqlite
+-- name: receipts_known
 SELECT provider_message_id FROM receipts
-WHERE organization_id = :organization_id AND provider = :provider
-  AND provider_message_id IN (SELECT value FROM json_each(:ids))
-
--- name: receipts_known @postgres
-SELECT provider_message_id FROM receipts
-WHERE organization_id = :organization_id AND provider = :provider AND provider_message_id = ANY(:ids)
+WHERE organization_id = :organization_id AND provider = :provider AND provider_message_id {in :ids}
 
 -- name: receipt_insert
 -- The de-duplication key of a provider's message; no row when it was there before.
@@ -53,21 +48,13 @@ SELECT id, merged_directly FROM end_users
 WHERE merged_into = :id AND organization_id = :organization_id
 ORDER BY created_at, id LIMIT 200
 
--- name: end_users_lock @sqlite
+-- name: end_users_lock
 SELECT id, merged_into, merged_directly, erased_at, profile FROM end_users
-WHERE organization_id = :organization_id AND id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+WHERE organization_id = :organization_id AND id {in :ids} ORDER BY id {for update}
 
--- name: end_users_lock @postgres
-SELECT id, merged_into, merged_directly, erased_at, profile FROM end_users
-WHERE organization_id = :organization_id AND id = ANY(:ids) ORDER BY id FOR UPDATE
-
--- name: end_users_answer_as @sqlite
+-- name: end_users_answer_as
 -- From now on these records answer as another one; NULL: for themselves.
-UPDATE end_users SET merged_into = :merged_into WHERE id IN (SELECT value FROM json_each(:ids))
-
--- name: end_users_answer_as @postgres
--- From now on these records answer as another one; NULL: for themselves.
-UPDATE end_users SET merged_into = :merged_into WHERE id = ANY(:ids)
+UPDATE end_users SET merged_into = :merged_into WHERE id {in :ids}
 
 -- name: end_user_link
 UPDATE end_users SET merged_directly = :merged_directly WHERE id = :id
@@ -75,37 +62,19 @@ UPDATE end_users SET merged_directly = :merged_directly WHERE id = :id
 -- name: end_user_profile
 UPDATE end_users SET profile = :profile WHERE id = :id
 
--- name: end_users_erase @sqlite
-UPDATE end_users SET profile = '{}', erased_at = {now}
-WHERE id IN (SELECT value FROM json_each(:ids)) AND erased_at IS NULL
+-- name: end_users_erase
+UPDATE end_users SET profile = '{}', erased_at = {now} WHERE id {in :ids} AND erased_at IS NULL
 
--- name: end_users_erase @postgres
-UPDATE end_users SET profile = '{}', erased_at = {now} WHERE id = ANY(:ids) AND erased_at IS NULL
-
--- name: contacts_of_end_users @sqlite
+-- name: contacts_of_end_users
 SELECT end_user_id, kind, value, verified, source, created_at FROM contacts
-WHERE end_user_id IN (SELECT value FROM json_each(:ids)) AND organization_id = :organization_id
+WHERE end_user_id {in :ids} AND organization_id = :organization_id
 ORDER BY created_at, kind, value LIMIT 200
 
--- name: contacts_of_end_users @postgres
-SELECT end_user_id, kind, value, verified, source, created_at FROM contacts
-WHERE end_user_id = ANY(:ids) AND organization_id = :organization_id
-ORDER BY created_at, kind, value LIMIT 200
-
--- name: contact_of_kind @sqlite
+-- name: contact_of_kind
 -- Where a person is written to on a channel: of what messages arrive at, that of the record that was asked for
 -- first, then what was attached first. What unproven mail claimed to be is no address.
 SELECT value, end_user_id FROM contacts
-WHERE end_user_id IN (SELECT value FROM json_each(:ids)) AND organization_id = :organization_id
-  AND kind = :kind AND value NOT LIKE 'unverified:%'
-ORDER BY CASE WHEN undeliverable_at IS NULL THEN 0 ELSE 1 END,
-    CASE WHEN end_user_id = :end_user_id THEN 0 ELSE 1 END, created_at, value LIMIT 1
-
--- name: contact_of_kind @postgres
--- Where a person is written to on a channel: of what messages arrive at, that of the record that was asked for
--- first, then what was attached first. What unproven mail claimed to be is no address.
-SELECT value, end_user_id FROM contacts
-WHERE end_user_id = ANY(:ids) AND organization_id = :organization_id
+WHERE end_user_id {in :ids} AND organization_id = :organization_id
   AND kind = :kind AND value NOT LIKE 'unverified:%'
 ORDER BY CASE WHEN undeliverable_at IS NULL THEN 0 ELSE 1 END,
     CASE WHEN end_user_id = :end_user_id THEN 0 ELSE 1 END, created_at, value LIMIT 1
@@ -115,12 +84,8 @@ ORDER BY CASE WHEN undeliverable_at IS NULL THEN 0 ELSE 1 END,
 UPDATE contacts SET verified = TRUE, undeliverable_at = NULL, undeliverable_code = NULL
 WHERE organization_id = :organization_id AND kind = :kind AND value = :value
 
--- name: contacts_erase @sqlite
-DELETE FROM contacts
-WHERE end_user_id IN (SELECT value FROM json_each(:ids)) AND organization_id = :organization_id
-
--- name: contacts_erase @postgres
-DELETE FROM contacts WHERE end_user_id = ANY(:ids) AND organization_id = :organization_id
+-- name: contacts_erase
+DELETE FROM contacts WHERE end_user_id {in :ids} AND organization_id = :organization_id
 
 -- name: api_key_by_hash
 SELECT id, organization_id, name, role, approver_roles, created_at FROM api_keys

@@ -12,31 +12,15 @@ WHERE end_user_id IN (
     WHERE u.id = :end_user_id)
 ORDER BY created_at DESC, conversation_id DESC LIMIT :limit
 
--- name: memories_page @sqlite
+-- name: memories_page
 -- Of all the records of a person, newest first, after a position.
 SELECT conversation_id, channel, text, created_at FROM memories
-WHERE end_user_id IN (SELECT value FROM json_each(:ids))
-  AND (created_at, conversation_id) < (:before_at, :before_id)
+WHERE end_user_id {in :ids} AND (created_at, conversation_id) < (:before_at, :before_id)
 ORDER BY created_at DESC, conversation_id DESC LIMIT :limit
 
--- name: memories_page @postgres
--- Of all the records of a person, newest first, after a position.
-SELECT conversation_id, channel, text, created_at FROM memories
-WHERE end_user_id = ANY(:ids) AND (created_at, conversation_id) < (:before_at, :before_id)
-ORDER BY created_at DESC, conversation_id DESC LIMIT :limit
-
--- name: memory_correct @sqlite
-UPDATE memories SET text = :text
-WHERE conversation_id = :conversation_id AND end_user_id IN (SELECT value FROM json_each(:ids))
+-- name: memory_correct
+UPDATE memories SET text = :text WHERE conversation_id = :conversation_id AND end_user_id {in :ids}
 RETURNING conversation_id, channel, text, created_at
 
--- name: memory_correct @postgres
-UPDATE memories SET text = :text WHERE conversation_id = :conversation_id AND end_user_id = ANY(:ids)
-RETURNING conversation_id, channel, text, created_at
-
--- name: memory_forget @sqlite
-DELETE FROM memories
-WHERE conversation_id = :conversation_id AND end_user_id IN (SELECT value FROM json_each(:ids))
-
--- name: memory_forget @postgres
-DELETE FROM memories WHERE conversation_id = :conversation_id AND end_user_id = ANY(:ids)
+-- name: memory_forget
+DELETE FROM memories WHERE conversation_id = :conversation_id AND end_user_id {in :ids}

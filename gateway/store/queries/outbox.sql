@@ -2,23 +2,15 @@
 INSERT INTO outbox (id, exchange, routing_key, body, traceparent, due_at)
 VALUES (:id, :exchange, :routing_key, :body, :traceparent, {now} + :delay)
 
--- name: outbox_claim @sqlite
+-- name: outbox_claim
 -- Rows that are due, claimed until `claim` microseconds from now.
 UPDATE outbox SET due_at = {now} + :claim, attempt = attempt + 1
-WHERE id IN (SELECT id FROM outbox WHERE due_at <= {now} ORDER BY due_at, id LIMIT :limit)
-RETURNING id, exchange, routing_key, body, traceparent, attempt
-
--- name: outbox_claim @postgres
-UPDATE outbox SET due_at = {now} + :claim, attempt = attempt + 1
 WHERE id IN (
-    SELECT id FROM outbox WHERE due_at <= {now} ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
+    SELECT id FROM outbox WHERE due_at <= {now} ORDER BY due_at, id LIMIT :limit {for update skip locked})
 RETURNING id, exchange, routing_key, body, traceparent, attempt
 
--- name: outbox_delete @sqlite
-DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(:ids))
-
--- name: outbox_delete @postgres
-DELETE FROM outbox WHERE id = ANY(:ids)
+-- name: outbox_delete
+DELETE FROM outbox WHERE id {in :ids}
 
 -- name: outbox_postpone
 UPDATE outbox SET due_at = {now} + :delay WHERE id = :id

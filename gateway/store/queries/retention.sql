@@ -1,15 +1,9 @@
--- name: conversation_retired @sqlite
+-- name: conversation_retired
 -- A terminal conversation whose time is up, and which has been summed up.
 SELECT c.id FROM conversations c
 WHERE c.retention_expires_at <= {now} AND c.archived_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM closings k WHERE k.conversation_id = c.id)
-ORDER BY c.retention_expires_at LIMIT 1
-
--- name: conversation_retired @postgres
-SELECT c.id FROM conversations c
-WHERE c.retention_expires_at <= {now} AND c.archived_at IS NULL
-  AND NOT EXISTS (SELECT 1 FROM closings k WHERE k.conversation_id = c.id)
-ORDER BY c.retention_expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
+ORDER BY c.retention_expires_at LIMIT 1 {for update skip locked}
 
 -- name: conversation_archive
 -- What is left has counts and times, and nothing that was said.

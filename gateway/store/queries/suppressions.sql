@@ -72,27 +72,16 @@ WHERE organization_id = :organization_id AND channel = :channel AND their_addres
   AND our_address IN ('', :our_address) AND lifted_at IS NULL
 LIMIT 1
 
--- name: suppressions_of_addresses @sqlite
+-- name: suppressions_of_addresses
 SELECT * FROM suppressions
 WHERE organization_id = :organization_id AND channel = :channel
-  AND their_address IN (SELECT value FROM json_each(:addresses)) AND lifted_at IS NULL
+  AND their_address {in :addresses} AND lifted_at IS NULL
 ORDER BY created_at, their_address, our_address LIMIT 1000
 
--- name: suppressions_of_addresses @postgres
-SELECT * FROM suppressions
-WHERE organization_id = :organization_id AND channel = :channel
-  AND their_address = ANY(:addresses) AND lifted_at IS NULL
-ORDER BY created_at, their_address, our_address LIMIT 1000
-
--- name: suppressions_underive @sqlite
+-- name: suppressions_underive
 DELETE FROM suppressions
 WHERE organization_id = :organization_id AND channel = :channel
-  AND their_address IN (SELECT value FROM json_each(:addresses)) AND derived AND lifted_at IS NULL
-
--- name: suppressions_underive @postgres
-DELETE FROM suppressions
-WHERE organization_id = :organization_id AND channel = :channel
-  AND their_address = ANY(:addresses) AND derived AND lifted_at IS NULL
+  AND their_address {in :addresses} AND derived AND lifted_at IS NULL
 
 -- name: delivery_suppressed
 SELECT d.id FROM deliveries d JOIN suppressions s

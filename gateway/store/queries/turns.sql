@@ -244,51 +244,27 @@ UPDATE turns SET state = 'parked', attempt = 0, shown = FALSE,
     message_seqs = :message_seqs, session_status = 'awaiting_approval'
 WHERE id = :id AND finished_at IS NULL
 
--- name: conversation_finish_turn @sqlite
+-- name: conversation_finish_turn
 -- Commit a turn under its fencing number; the lease goes when nothing more is pending. The answered
 -- inputs are counted here and deleted after: the conversation's row is what every unit locks first.
 UPDATE conversations SET
     message_count = message_count + :added,
     event_count = event_count + :events,
     answered = answered + done.inputs,
-    status = :status,
-    turn_id = CASE WHEN :parked THEN turn_id END,
+    status = CAST(:status AS text),
+    turn_id = CASE WHEN CAST(:parked AS boolean) THEN turn_id END,
     turn_due_at = NULL,
     rung_at = NULL,
     last_message_at = CASE WHEN :added > 0 THEN {now} ELSE last_message_at END,
     updated_at = {now},
     ttl_expires_at = {now} + idle_ttl,
-    ended_at = CASE WHEN :closed THEN {now} ELSE ended_at END,
-    closed_at = CASE WHEN :closed THEN {now} ELSE closed_at END,
-    retention_expires_at = CASE WHEN :closed THEN {now} + retention ELSE retention_expires_at END,
-    lease_owner = CASE WHEN answered + done.inputs >= last_input OR :status <> 'active'
+    ended_at = CASE WHEN CAST(:closed AS boolean) THEN {now} ELSE ended_at END,
+    closed_at = CASE WHEN CAST(:closed AS boolean) THEN {now} ELSE closed_at END,
+    retention_expires_at = CASE WHEN CAST(:closed AS boolean) THEN {now} + retention ELSE retention_expires_at END,
+    lease_owner = CASE WHEN answered + done.inputs >= last_input OR CAST(:status AS text) <> 'active'
                        THEN NULL ELSE lease_owner END
 FROM (SELECT COUNT(*) AS inputs FROM inputs
-      WHERE conversation_id = :id AND turn_id = :turn_id AND NOT :parked) AS done
-WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :turn_id
-  AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause = 'pause'
-        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
-RETURNING message_count, event_count, lease_owner, updated_at
-
--- name: conversation_finish_turn @postgres
-UPDATE conversations SET
-    message_count = message_count + :added,
-    event_count = event_count + :events,
-    answered = answered + done.inputs,
-    status = :status::text,
-    turn_id = CASE WHEN :parked::boolean THEN turn_id END,
-    turn_due_at = NULL,
-    rung_at = NULL,
-    last_message_at = CASE WHEN :added > 0 THEN {now} ELSE last_message_at END,
-    updated_at = {now},
-    ttl_expires_at = {now} + idle_ttl,
-    ended_at = CASE WHEN :closed::boolean THEN {now} ELSE ended_at END,
-    closed_at = CASE WHEN :closed::boolean THEN {now} ELSE closed_at END,
-    retention_expires_at = CASE WHEN :closed::boolean THEN {now} + retention ELSE retention_expires_at END,
-    lease_owner = CASE WHEN answered + done.inputs >= last_input OR :status::text <> 'active'
-                       THEN NULL ELSE lease_owner END
-FROM (SELECT COUNT(*) AS inputs FROM inputs
-      WHERE conversation_id = :id AND turn_id = :turn_id AND NOT :parked::boolean) AS done
+      WHERE conversation_id = :id AND turn_id = :turn_id AND NOT CAST(:parked AS boolean)) AS done
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :turn_id
   AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause = 'pause'
         AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
@@ -310,7 +286,7 @@ WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
 UPDATE conversations SET lease_owner = NULL
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence
 
--- name: turns_due @sqlite
+-- name: turns_due
 -- Conversations with pending input that nobody works on and whose bell is old: ring again.
 UPDATE conversations SET rung_at = {now}
 WHERE id IN (
@@ -322,21 +298,7 @@ WHERE id IN (
       AND (c.turn_due_at IS NULL OR c.turn_due_at <= {now})
       AND (c.lease_owner IS NULL OR NOT EXISTS (
             SELECT 1 FROM workers w WHERE w.id = c.lease_owner AND w.expires_at > {now}))
-    LIMIT 200)
-RETURNING id, organization_id, rung_at
-
--- name: turns_due @postgres
-UPDATE conversations SET rung_at = {now}
-WHERE id IN (
-    SELECT c.id FROM conversations c
-    WHERE c.answered < c.last_input AND c.status = 'active'
-      AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
-            AND b.subject_id IN (c.organization_id, c.assigned_agent_id))
-      AND (c.rung_at IS NULL OR c.rung_at < {now} - :every)
-      AND (c.turn_due_at IS NULL OR c.turn_due_at <= {now})
-      AND (c.lease_owner IS NULL OR NOT EXISTS (
-            SELECT 1 FROM workers w WHERE w.id = c.lease_owner AND w.expires_at > {now}))
-    LIMIT 200 FOR UPDATE SKIP LOCKED)
+    LIMIT 200 {for update skip locked})
 RETURNING id, organization_id, rung_at
 
 -- name: turn_abandon
