@@ -18,7 +18,7 @@ from gateway.domain.intent import IntentKind
 from gateway.domain.message import Accepted, Channel, InboundMessage, Role, SenderAuth
 from gateway.domain.outcome import transfer_sentence
 from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
-from gateway.domain.ports.dialogue import Dialogue
+from gateway.domain.ports.dialogue import EndCall
 from gateway.domain.ports.ingress import Accept
 from gateway.domain.ports.store import Store, Tx
 from gateway.domain.wire import (
@@ -43,11 +43,11 @@ class VoiceWorker:
     """Consumes `voice.events`."""
 
     def __init__(
-        self, store: Store, accept: Accept, dialogue: Dialogue, clock: Clock, organization_id: str
+        self, store: Store, accept: Accept, calls: EndCall, clock: Clock, organization_id: str
     ) -> None:
         self._store = store
         self._accept = accept
-        self._dialogue = dialogue
+        self._calls = calls
         self._clock = clock
         self._organization_id = organization_id
 
@@ -149,7 +149,7 @@ class VoiceWorker:
         """First the call: a host is not told to hang up what it says is over."""
         await self._store.write(end_call, call.host_id, event.call_id)
         text = f"Call ended: {event.reason}."
-        await self._dialogue.end(self._event(envelope, event.call_id, call, text))
+        await self._calls.end(self._event(envelope, event.call_id, call, text))
         return DONE
 
     async def _heard(

@@ -1,7 +1,6 @@
 """What voice hosts report, and what they are told: one end of each intent, in whatever order reports come."""
 
 import json
-from collections.abc import AsyncGenerator
 from itertools import count
 from typing import Any, TypeVar
 
@@ -14,8 +13,7 @@ from gateway.domain.ids import named_id, new_id
 from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer, resolve_transfer
 from gateway.domain.message import Accepted, Channel, InboundMessage, JsonObject
 from gateway.domain.ports.bus import DONE, Ack, Verdict
-from gateway.domain.ports.dialogue import CallNews
-from gateway.domain.turn import Path, Said, TurnOutcome
+from gateway.domain.turn import Path
 from gateway.service.accept import accept
 from gateway.service.call_intents import GRACE_SECONDS, SILENCE_SECONDS, lose_overdue, lose_unroutable
 from gateway.service.close import close
@@ -48,28 +46,6 @@ class Core:
         """Note the end and close."""
         accepted = await self(message)
         await self._store.write(close, ORGANIZATION, accepted.conversation_id, "the call ended", PARTITIONS)
-
-    async def ask(self, message: InboundMessage, wait: float) -> TurnOutcome | None:
-        """Not for calls of queue hosts."""
-        raise NotImplementedError
-
-    async def outcome(self, provider: str, provider_message_id: str, wait: float) -> TurnOutcome | None:
-        """Not for calls of queue hosts."""
-        raise NotImplementedError
-
-    def stream(self, message: InboundMessage) -> AsyncGenerator[Said | TurnOutcome, None]:
-        """Not for calls of queue hosts."""
-        raise NotImplementedError
-
-    async def interrupt(
-        self, provider: str, provider_message_id: str, sent: str, heard: str
-    ) -> TurnOutcome | None:
-        """Not for calls of queue hosts."""
-        raise NotImplementedError
-
-    async def news(self, conversation_id: str, since: int) -> CallNews:
-        """Not for calls of queue hosts."""
-        raise NotImplementedError
 
 
 class Line:

@@ -18,7 +18,15 @@ class CallNews:
     """To the end user, by the agent or a person, in order."""
 
 
-class Dialogue(Protocol):
+class EndCall(Protocol):
+    """For whoever learns that a call is over."""
+
+    async def end(self, message: InboundMessage) -> None:
+        """The call is over: record the event and close its conversation."""
+        ...
+
+
+class Dialogue(EndCall, Protocol):
     """For channels whose answer goes back on the same connection (a phone call's webhooks)."""
 
     def stream(self, message: InboundMessage) -> AsyncGenerator[Said | TurnOutcome, None]:
@@ -48,8 +56,4 @@ class Dialogue(Protocol):
 
     async def outcome(self, provider: str, provider_message_id: str, wait: float) -> TurnOutcome | None:
         """The turn of a message accepted before; None when it is still running."""
-        ...
-
-    async def end(self, message: InboundMessage) -> None:
-        """The call is over: record the event and close its conversation."""
         ...
