@@ -1,8 +1,12 @@
-"""Turns to put to agents in tests."""
+"""Turns for tests: put to agents, and what comes of them."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from gateway.domain.agent import AgentIdentity, ApprovalDecision, HistoryMessage, TurnRequest
+from gateway.domain.conversation import Status
+from gateway.domain.errors import ErrorCode
+from gateway.domain.turn import Path, TurnOutcome, TurnState
 
 
 def turn_of(
@@ -36,4 +40,31 @@ def _message(seq: int, role: str, text: str) -> HistoryMessage:
     author = "agent" if role == "assistant" else "end_user"
     return HistoryMessage(
         seq=seq, role=role, content=text, authored_by=author, created_at="2026-01-01T00:00:00.000000Z"
+    )
+
+
+def outcome(
+    text: str = "",
+    *,
+    path: Path | None = Path.SINGLE,
+    status: Status = Status.ACTIVE,
+    state: TurnState = TurnState.DONE,
+    error: ErrorCode | None = None,
+    intents: Sequence[dict[str, Any]] = (),
+) -> TurnOutcome:
+    """A turn's outcome."""
+    return TurnOutcome(
+        turn_id="0190a000-0000-7000-8000-000000000001",
+        conversation_id="0190a000-0000-7000-8000-000000000002",
+        state=state,
+        path=path,
+        decision_source=None,
+        text=text,
+        agent_id=None,
+        message_seqs=(1,),
+        session_status=status,
+        ttft_ms=None,
+        started_at=0,
+        error=error,
+        intents=tuple(intents),
     )

@@ -19,7 +19,8 @@ from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import Role
 from gateway.domain.turn import Path
-from tests.integration.webhooks import ACCOUNT, OURS, THEIRS, TOKEN, Core, outcome, site
+from tests.integration.webhooks import ACCOUNT, OURS, THEIRS, TOKEN, Core, site
+from tests.turns import outcome
 
 TEXTS = CallTexts()
 PATIENCE = 60.0

@@ -15,7 +15,8 @@ from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import Channel, Role, SenderAuth
 from gateway.domain.turn import Path, TurnOutcome, TurnState
-from tests.integration.webhooks import ACCOUNT, OURS, THEIRS, TOKEN, Answer, Core, Site, outcome, site
+from tests.integration.webhooks import ACCOUNT, OURS, THEIRS, TOKEN, Answer, Core, Site, site
+from tests.turns import outcome
 
 TEXTS = CallTexts()
 SID = "CA" + "0" * 32

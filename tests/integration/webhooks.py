@@ -25,7 +25,8 @@ from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
 from gateway.domain.ports.dialogue import CallNews
-from gateway.domain.turn import Path, Said, TurnOutcome, TurnState
+from gateway.domain.turn import Said, TurnOutcome
+from tests.turns import outcome
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "token-of-this-test"
@@ -119,31 +120,6 @@ class Core:
         if self.failure is not None:
             raise self.failure
         self.ended.append(message)
-
-
-def outcome(
-    text: str = "",
-    *,
-    path: Path | None = Path.SINGLE,
-    status: Status = Status.ACTIVE,
-    state: TurnState = TurnState.DONE,
-    intents: Sequence[dict[str, object]] = (),
-) -> TurnOutcome:
-    """A turn's outcome."""
-    return TurnOutcome(
-        turn_id="0190a000-0000-7000-8000-000000000001",
-        conversation_id="0190a000-0000-7000-8000-000000000002",
-        state=state,
-        path=path,
-        decision_source=None,
-        text=text,
-        agent_id=None,
-        message_seqs=(1,),
-        session_status=status,
-        ttft_ms=None,
-        started_at=0,
-        intents=tuple(intents),
-    )
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """Verbs, outcomes and intents as TwiML."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from xml.etree import ElementTree
@@ -20,38 +19,12 @@ from gateway.domain.errors import ErrorCode
 from gateway.domain.intent import DtmfInputSpec, WarmTransfer
 from gateway.domain.turn import Path, TurnOutcome, TurnState
 from gateway.domain.voice import voice_intents
+from tests.turns import outcome
 
 LINKS = Links("https://gateway.test")
 TEXTS = CallTexts()
 TURN = "0190a000-0000-7000-8000-000000000001"
 _any_text = st.text(st.characters(), max_size=200)
-
-
-def outcome(
-    text: str = "",
-    *,
-    path: Path | None = Path.SINGLE,
-    status: Status = Status.ACTIVE,
-    state: TurnState = TurnState.DONE,
-    error: ErrorCode | None = None,
-    intents: Sequence[dict[str, Any]] = (),
-) -> TurnOutcome:
-    """A turn's outcome."""
-    return TurnOutcome(
-        turn_id=TURN,
-        conversation_id="c",
-        state=state,
-        path=path,
-        decision_source=None,
-        text=text,
-        agent_id=None,
-        message_seqs=(),
-        session_status=status,
-        ttft_ms=None,
-        started_at=0,
-        error=error,
-        intents=tuple(intents),
-    )
 
 
 def intent(kind: str, **payload: object) -> dict[str, Any]:

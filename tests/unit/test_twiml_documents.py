@@ -13,7 +13,8 @@ from channels.voice.twiml import document
 from channels.voice.verbs import Dial, Gather, HangUp, Pause, Redirect, Say
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
-from gateway.domain.turn import Path, TurnOutcome, TurnState
+from gateway.domain.turn import Path, TurnState
+from tests.turns import outcome
 from tests.twiml_checker import faults
 
 LINKS = Links("https://gateway.test")
@@ -64,22 +65,8 @@ _intents = st.lists(
 def test_what_follows_a_turn_is_a_document(
     text: str, intents: list[dict[str, Any]], path: Path | None, status: Status, state: TurnState
 ) -> None:
-    outcome = TurnOutcome(
-        turn_id="t",
-        conversation_id="c",
-        state=state,
-        path=path,
-        decision_source=None,
-        text=text,
-        agent_id=None,
-        message_seqs=(),
-        session_status=status,
-        ttft_ms=None,
-        started_at=0,
-        error=None,
-        intents=tuple(intents),
-    )
-    assert faults(render_outcome(outcome, LINKS, 3, CallTexts()).twiml) == []
+    said = outcome(text, path=path, status=status, state=state, intents=intents)
+    assert faults(render_outcome(said, LINKS, 3, CallTexts()).twiml) == []
     assert faults(render_transfer_failed(wishes_of(intents), LINKS, 3).twiml) == []
 
 
