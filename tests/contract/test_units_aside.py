@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.domain.delivery import DeliveryState, Part, PartState, PartText
+from gateway.domain.delivery import DeliveryState, PartState, PartText
 from gateway.domain.errors import Fenced
 from gateway.domain.ports.store import Row, Store
 from gateway.domain.turn import NotNow
@@ -12,29 +12,12 @@ from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, sett
 from gateway.service.parts import PartClaim, claim_part, settle_part
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
-from tests.contract.scene import answer, arrive, claimed, mail, rows
-
-
-async def said(store: Store, *texts: str) -> tuple[str, str]:
-    """The agent has answered a mail with these: the conversation, its lane."""
-    accepted = await arrive(store, mail())
-    await answer(store, await claimed(store, accepted.conversation_id), *texts)
-    deliveries = await rows(store, "test_deliveries", id=accepted.conversation_id)
-    return accepted.conversation_id, str(deliveries[0]["lane"])
-
-
-async def held(store: Store, lane: str) -> LaneClaim:
-    claim = await store.write(claim_lane, lane, await scene.worker(store))
-    assert isinstance(claim, LaneClaim), claim
-    return claim
-
-
-def part_of(claim: LaneClaim) -> Part:
-    return Part(delivery_id=claim.delivery.id, index=0, text="", hash="")
+from tests.contract.lanes import held, said, unstored
+from tests.contract.scene import mail, rows
 
 
 async def attempted(store: Store, claim: LaneClaim) -> None:
-    outcome = await store.write(claim_part, claim.ref, part_of(claim), "smtp", [PartText("x")])
+    outcome = await store.write(claim_part, claim.ref, unstored(claim), "smtp", [PartText("x")])
     assert isinstance(outcome, PartClaim)
 
 
@@ -42,7 +25,7 @@ async def aside(store: Store, claim: LaneClaim, delay: float = 60, code: str = "
     await store.write(
         put_part_aside,
         claim.ref,
-        part_of(claim),
+        unstored(claim),
         PartState.PENDING,
         error_code=code,
         delay_seconds=delay,
@@ -59,7 +42,7 @@ async def lane_row(store: Store, lane: str) -> Row:
 
 
 async def test_what_was_said_later_goes_at_once_and_the_first_when_it_is_due(store: MovableStore) -> None:
-    conversation_id, lane = await said(store, "one", "two")
+    conversation_id, lane = await said(store, "one", "two", to=mail())
     first = await held(store, lane)
     await attempted(store, first)
     await scene.clear_outbox(store)
@@ -87,7 +70,7 @@ async def test_what_was_said_later_goes_at_once_and_the_first_when_it_is_due(sto
 
 
 async def test_who_waits_alone_rings_nobody_else(store: Store) -> None:
-    _, lane = await said(store, "one")
+    _, lane = await said(store, "one", to=mail())
     claim = await held(store, lane)
     await attempted(store, claim)
     await scene.clear_outbox(store)
@@ -98,7 +81,7 @@ async def test_who_waits_alone_rings_nobody_else(store: Store) -> None:
 
 
 async def test_what_is_refused_again_waits_where_it_is(store: MovableStore) -> None:
-    _, lane = await said(store, "one")
+    _, lane = await said(store, "one", to=mail())
     claim = await held(store, lane)
     await attempted(store, claim)
     await aside(store, claim)
@@ -115,7 +98,7 @@ async def test_what_is_refused_again_waits_where_it_is(store: MovableStore) -> N
 
 
 async def test_an_unknown_outcome_waits_for_its_look_aside_too(store: MovableStore) -> None:
-    _, lane = await said(store, "one", "two")
+    _, lane = await said(store, "one", "two", to=mail())
     claim = await held(store, lane)
     await attempted(store, claim)
     store.advance(scene.LIFETIME + 1)  # its worker is dead, the mail perhaps taken
@@ -129,17 +112,17 @@ async def test_an_unknown_outcome_waits_for_its_look_aside_too(store: MovableSto
 
 
 async def test_what_was_shown_to_be_taken_meanwhile_is_settled_at_once(store: Store) -> None:
-    _, lane = await said(store, "one")
+    _, lane = await said(store, "one", to=mail())
     claim = await held(store, lane)
     await attempted(store, claim)
-    await store.write(settle_part, part_of(claim), "<1@example.org>")
+    await store.write(settle_part, unstored(claim), "<1@example.org>")
     await aside(store, claim)
     again = await held(store, f"{lane}|{claim.delivery.id}")
     assert again.delivery.parts[0].state is PartState.ACCEPTED
 
 
 async def test_who_has_lost_the_lane_puts_nothing_aside(store: MovableStore) -> None:
-    conversation_id, lane = await said(store, "one")
+    conversation_id, lane = await said(store, "one", to=mail())
     claim = await held(store, lane)
     await attempted(store, claim)
     store.advance(scene.LIFETIME + 1)
@@ -151,7 +134,7 @@ async def test_who_has_lost_the_lane_puts_nothing_aside(store: MovableStore) -> 
 
 
 async def test_no_lane_is_left_when_its_conversation_is_deleted(store: Store) -> None:
-    conversation_id, lane = await said(store, "one")
+    conversation_id, lane = await said(store, "one", to=mail())
     claim = await held(store, lane)
     await attempted(store, claim)
     await aside(store, claim)

@@ -29,6 +29,7 @@ from gateway.service.suppress import (
     suppressions_page,
 )
 from tests.contract import scene
+from tests.contract.lanes import unstored
 from tests.contract.scene import (
     ORGANIZATION,
     OURS,
@@ -73,19 +74,15 @@ async def waiting(store: Store, texts: Sequence[str]) -> tuple[str, LaneClaim, t
     return accepted.conversation_id, claim, tuple(PartText(text, "GSM-7", 1) for text in texts)
 
 
-def part_of(claim: LaneClaim, index: int) -> Part:
-    return Part(delivery_id=claim.delivery.id, index=index, text="", hash="")
-
-
 async def test_of_nine_parts_none_leaves_after_the_wish(store: Store) -> None:
     conversation_id, claim, texts = await waiting(store, [f"part {n}" for n in range(9)])
-    first = await store.write(claim_part, claim.ref, part_of(claim, 0), "twilio", texts)
+    first = await store.write(claim_part, claim.ref, unstored(claim, 0), "twilio", texts)
     assert isinstance(first, PartClaim)
-    await store.write(settle_part, part_of(claim, 0), "SM1")
+    await store.write(settle_part, unstored(claim, 0), "SM1")
     await out(store, ConsentSource.KEYWORD)
-    refused = await store.write(claim_part, claim.ref, part_of(claim, 1), "twilio")
+    refused = await store.write(claim_part, claim.ref, unstored(claim, 1), "twilio")
     assert refused == Refused(Failure.OPTED_OUT, "suppressed")
-    assert await store.write(fail_delivery, claim.ref, claim.delivery, part_of(claim, 1), refused) is None
+    assert await store.write(fail_delivery, claim.ref, claim.delivery, unstored(claim, 1), refused) is None
     parts = await rows(store, "test_parts", id=conversation_id)
     assert [p["state"] for p in parts] == ["accepted", "failed", *["canceled"] * 7]
     (delivery,) = await rows(store, "test_deliveries", id=conversation_id)
@@ -101,12 +98,12 @@ async def test_of_nine_parts_none_leaves_after_the_wish(store: Store) -> None:
 async def test_a_wish_between_the_cut_and_the_first_part_is_in_time(store: Store) -> None:
     conversation_id, claim, texts = await waiting(store, ["one", "two"])
     await out(store, ConsentSource.OPERATOR, (ANY, THEIRS))
-    refused = await store.write(claim_part, claim.ref, part_of(claim, 0), "twilio", texts)
+    refused = await store.write(claim_part, claim.ref, unstored(claim, 0), "twilio", texts)
     assert isinstance(refused, Refused)
     assert await rows(store, "test_parts", id=conversation_id) != []
     # lifted before the worker has recorded it: what was not settled may go
     await store.write(lift, ORGANIZATION, Channel.SMS, (ANY, THEIRS))
-    assert isinstance(await store.write(claim_part, claim.ref, part_of(claim, 0), "twilio"), PartClaim)
+    assert isinstance(await store.write(claim_part, claim.ref, unstored(claim, 0), "twilio"), PartClaim)
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -232,9 +229,9 @@ async def test_a_stop_is_recorded_and_never_answered_by_the_agent(store: Store, 
 async def test_the_confirmation_leaves_although_nothing_else_does(store: Store) -> None:
     _, claim, texts = await waiting(store, ["waits"])
     accepted = await comes(store, "stop", OWN)
-    refused = await store.write(claim_part, claim.ref, part_of(claim, 0), "twilio", texts)
+    refused = await store.write(claim_part, claim.ref, unstored(claim, 0), "twilio", texts)
     assert isinstance(refused, Refused)
-    following = await store.write(fail_delivery, claim.ref, claim.delivery, part_of(claim, 0), refused)
+    following = await store.write(fail_delivery, claim.ref, claim.delivery, unstored(claim, 0), refused)
     assert following is not None
     assert following.text == "Stopped."
     confirmation = Part(delivery_id=following.id, index=0, text="", hash="")

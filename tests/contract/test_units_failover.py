@@ -10,12 +10,13 @@ from gateway.domain.errors import Fenced
 from gateway.domain.ports.store import Store
 from gateway.domain.send_rules import SendRules
 from gateway.service.accept import accept
-from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery
+from gateway.service.deliver import LaneClaim, settle_delivery
 from gateway.service.failover import calls_for_another, fail_over
 from gateway.service.parts import STOPPED, PartClaim, claim_part, settle_part_and_wait
 from gateway.service.senders import halted_senders
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
+from tests.contract.lanes import held, said, unstored
 from tests.contract.scene import ORGANIZATION, OURS, ROUTE, THEIRS, answer, arrive, claimed, rows, sms, to
 
 OTHER = "+15550177"
@@ -25,33 +26,15 @@ BAD_CREDENTIALS = Refused(Failure.CONFIGURATION, "20003")
 NEW_LANE = f"{ORGANIZATION}|sms|{OTHER}|{THEIRS}"
 
 
-async def said(store: Store, *texts: str) -> tuple[str, str]:
-    """Somebody wrote and the agent has answered this: the conversation, its lane."""
-    accepted = await arrive(store, sms())
-    await answer(store, await claimed(store, accepted.conversation_id), *texts)
-    deliveries = await rows(store, "test_deliveries", id=accepted.conversation_id)
-    return accepted.conversation_id, str(deliveries[0]["lane"])
-
-
-async def held(store: Store, lane: str) -> LaneClaim:
-    claim = await store.write(claim_lane, lane, await scene.worker(store))
-    assert isinstance(claim, LaneClaim), claim
-    return claim
-
-
-def first_part(claim: LaneClaim) -> Part:
-    return Part(delivery_id=claim.delivery.id, index=0, text="", hash="")
-
-
 async def attempted(store: Store, claim: LaneClaim, *texts: str) -> None:
     """The first part is on its way."""
     cut = [PartText(text, "GSM-7", 1) for text in texts]
-    outcome = await store.write(claim_part, claim.ref, first_part(claim), "twilio", cut, RULES)
+    outcome = await store.write(claim_part, claim.ref, unstored(claim), "twilio", cut, RULES)
     assert isinstance(outcome, PartClaim)
 
 
 async def moved(store: Store, claim: LaneClaim, refused: Refused | None = BAD_CREDENTIALS) -> int:
-    return await store.write(fail_over, claim.ref, claim.delivery, first_part(claim), refused, OTHER)
+    return await store.write(fail_over, claim.ref, claim.delivery, unstored(claim), refused, OTHER)
 
 
 async def test_all_that_waits_moves_in_its_order(store: MovableStore) -> None:
@@ -125,7 +108,7 @@ async def test_a_reply_that_has_begun_stays_and_so_does_what_follows(store: Mova
     conversation_id, lane = await said(store, "one two", "three")
     claim = await held(store, lane)
     await attempted(store, claim, "one", "two")
-    await store.write(settle_part_and_wait, claim.ref, first_part(claim), "SM1", 0.0)
+    await store.write(settle_part_and_wait, claim.ref, unstored(claim), "SM1", 0.0)
     again = await held(store, lane)
     second = again.delivery.parts[1]
     assert isinstance(await store.write(claim_part, again.ref, second, "twilio", (), RULES), PartClaim)
@@ -162,7 +145,7 @@ async def test_a_sender_that_is_stopped_already_gives_way_at_once(store: Movable
     (third,) = await rows(store, "test_deliveries", id=accepted.conversation_id)
     waiting = await held(store, third["lane"])
     cut = [PartText("three", "GSM-7", 1)]
-    outcome = await store.write(claim_part, waiting.ref, first_part(waiting), "twilio", cut, RULES)
+    outcome = await store.write(claim_part, waiting.ref, unstored(waiting), "twilio", cut, RULES)
     assert outcome is STOPPED
     assert await moved(store, waiting, refused=None) == 1
 

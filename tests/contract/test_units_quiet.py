@@ -6,7 +6,7 @@ from datetime import time
 import pytest
 
 from gateway.domain.conversation import Origin, Priority, SessionType
-from gateway.domain.delivery import Part, PartText, Refused
+from gateway.domain.delivery import PartText, Refused
 from gateway.domain.identity import Address, ContactKind
 from gateway.domain.message import Channel
 from gateway.domain.ports.store import Store
@@ -20,6 +20,7 @@ from gateway.service.identify import resolve
 from gateway.service.parts import PartClaim, claim_part
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
+from tests.contract.lanes import unstored
 from tests.contract.scene import ORGANIZATION, OURS, ROUTE, answer, claimed, rows, sms
 
 LONDON = "+442079460018"
@@ -54,8 +55,7 @@ async def lane(store: Store, name: str) -> LaneClaim | NotNow:
 
 
 async def first_part(store: Store, claim: LaneClaim) -> object:
-    part = Part(delivery_id=claim.delivery.id, index=0, text="", hash="")
-    return await store.write(claim_part, claim.ref, part, "twilio", (PartText("x", None, 1),))
+    return await store.write(claim_part, claim.ref, unstored(claim), "twilio", (PartText("x", None, 1),))
 
 
 async def test_without_quiet_hours_it_leaves_at_once(store: MovableStore) -> None:

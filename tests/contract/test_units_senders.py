@@ -24,30 +24,17 @@ from gateway.service.requeue import CannotRequeue, requeue
 from gateway.service.senders import TRY_AGAIN_SECONDS, HaltedSender, halted_senders
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
-from tests.contract.scene import PARTITIONS, answer, arrive, claimed, rows, sms
+from tests.contract.lanes import held, said, unstored
+from tests.contract.scene import PARTITIONS, arrive, rows, sms
 
 PROVIDER = "twilio"
 BAD_CREDENTIALS = Refused(Failure.CONFIGURATION, "20003")
 
 
-async def said(store: Store, *texts: str, sender: str = scene.THEIRS) -> tuple[str, str]:
-    """Somebody wrote and the agent has just answered this: the conversation, its lane."""
-    accepted = await arrive(store, sms(sender=sender))
-    await answer(store, await claimed(store, accepted.conversation_id), *texts)
-    deliveries = await rows(store, "test_deliveries", id=accepted.conversation_id)
-    return accepted.conversation_id, str(deliveries[0]["lane"])
-
-
-async def held(store: Store, lane: str) -> LaneClaim:
-    claim = await store.write(claim_lane, lane, await scene.worker(store))
-    assert isinstance(claim, LaneClaim), claim
-    return claim
-
-
 def unsent(claim: LaneClaim, index: int = 0) -> Part:
     if claim.delivery.parts:
         return claim.delivery.parts[index]
-    return Part(delivery_id=claim.delivery.id, index=index, text="", hash="")
+    return unstored(claim, index)
 
 
 async def attempt(
@@ -66,7 +53,7 @@ async def test_a_rate_is_shared_by_all_who_send(store: MovableStore) -> None:
     waits = []
     lanes = []
     for number in range(4):
-        _, lane = await said(store, "one", sender=f"+1415555010{number}")
+        _, lane = await said(store, "one", to=sms(sender=f"+1415555010{number}"))
         lanes.append(lane)
         outcome = await attempt(store, await held(store, lane), "one", rules=slow)
         waits.append(outcome is WAITING)
@@ -91,8 +78,8 @@ async def test_a_rate_that_was_not_used_is_not_saved_up(store: MovableStore) -> 
     _, first = await said(store, "one")
     assert isinstance(await attempt(store, await held(store, first), "one", rules=slow), PartClaim)
     store.advance(60)
-    _, second = await said(store, "one", sender="+14155550199")
-    _, third = await said(store, "one", sender="+14155550198")
+    _, second = await said(store, "one", to=sms(sender="+14155550199"))
+    _, third = await said(store, "one", to=sms(sender="+14155550198"))
     assert isinstance(await attempt(store, await held(store, second), "one", rules=slow), PartClaim)
     assert await attempt(store, await held(store, third), "one", rules=slow) is WAITING
 
@@ -126,7 +113,7 @@ async def stopped(store: Store, lane: str) -> LaneClaim:
 
 async def test_a_stopped_sender_keeps_everything_and_one_part_tries(store: MovableStore) -> None:
     conversation_id, lane = await said(store, "one")
-    _, other = await said(store, "one", sender="+14155550199")
+    _, other = await said(store, "one", to=sms(sender="+14155550199"))
     claim = await stopped(store, lane)
     (part,) = await rows(store, "test_parts", id=conversation_id)
     assert (part["state"], part["attempt"], part["error_code"]) == ("pending", 0, "20003")
@@ -177,7 +164,7 @@ async def test_a_person_resumes_a_sender_by_its_dead_letter(store: MovableStore)
     assert await store.write(receive, receipt(claim, "30034", Failure.CONFIGURATION)) is Received.APPLIED
     (halted,) = await store.read(halted_senders)
     assert (halted.code, halted.retry_at) == ("30034", None)
-    _, other = await said(store, "one", sender="+14155550199")
+    _, other = await said(store, "one", to=sms(sender="+14155550199"))
     assert await attempt(store, await held(store, other), "one") is WAITING
     store.advance(7 * 24 * 3600)
     assert await attempt(store, await held(store, other)) is WAITING
@@ -229,7 +216,7 @@ async def test_an_address_that_takes_nothing_is_marked_and_an_unknown_code_marks
     await store.write(receive, receipt(claim, "99999", Failure.PERMANENT))
     (contact,) = await rows(store, "test_contacts")
     assert contact["undeliverable_at"] is None
-    _, lane = await said(store, "one", sender="+14155550199")
+    _, lane = await said(store, "one", to=sms(sender="+14155550199"))
     claim = await held(store, lane)
     await attempt(store, claim, "one")
     await store.write(settle_part_and_delivery, claim.ref, claim.delivery, unsent(claim), "SM2")

@@ -23,7 +23,6 @@ from tests.turns import outcome
 
 LINKS = Links("https://gateway.test")
 TEXTS = CallTexts()
-TURN = "0190a000-0000-7000-8000-000000000001"
 _any_text = st.text(st.characters(), max_size=200)
 
 
@@ -312,8 +311,8 @@ def test_queue_hosts_get_an_outcome_as_intents() -> None:
     assert say.model_dump(mode="json") == {
         "intent_id": say.intent_id,
         "call_id": "call-1",
-        "conversation_id": "c",
-        "turn_id": TURN,
+        "conversation_id": given.conversation_id,
+        "turn_id": given.turn_id,
         "issued_at": "2023-11-14T22:13:20.000000Z",
         "not_after": "2023-11-14T22:13:50.000000Z",
         "kind": "say",
