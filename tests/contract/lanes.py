@@ -1,4 +1,4 @@
-"""Deliveries that wait in their lane: what the agent said, held by a worker, its parts before they are cut."""
+"""Deliveries that wait in their lane: what the agent said, held by a worker, its parts before the cut."""
 
 from gateway.domain.delivery import Part
 from gateway.domain.message import InboundMessage

@@ -5,7 +5,7 @@ It keeps the ledger, the faults and the status machine of the fake Twilio.
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import uuid4
 
 from aiohttp import web
@@ -13,14 +13,11 @@ from aiohttp import web
 from channels.telnyx.client import MESSAGES_PATH
 from channels.telnyx.events import PATH, RECEIVED
 from channels.telnyx.fake.events import Events, message_payload
-from channels.twilio.fake.callbacks import StatusCallbacks, Step
-from channels.twilio.fake.control import Control
-from channels.twilio.fake.faults import Dice, Faults
-from channels.twilio.fake.ledger import Draft, Ledger, Message
+from channels.twilio.fake.ledger import Draft, Ledger
+from channels.twilio.fake.provider import FakeProvider
 from channels.twilio.fake.rest import answer, drop
 from channels.twilio.fake.webhooks import WebhookAnswer
 
-MAX_REQUEST_BYTES = 256 * 1024
 STOPPED = "40300"
 _REFUSALS = {
     "+15005550001": ("40310", "Invalid 'to' address", 422),
@@ -29,11 +26,8 @@ _REFUSALS = {
 """Destinations that are always refused."""
 
 
-class FakeTelnyx:
-    """One Telnyx account, served on a loopback port.
-
-    `webhook_url` is the base URL the gateway is known under (its `GATEWAY_PUBLIC_URL`); it may be set later.
-    """
+class FakeTelnyx(FakeProvider):
+    """One Telnyx account, served on a loopback port."""
 
     def __init__(
         self,
@@ -43,61 +37,24 @@ class FakeTelnyx:
         statuses: Sequence[str] = ("queued", "sent", "delivered"),
         callback_delay: float = 0.02,
     ) -> None:
-        """`statuses`: what a message goes through; the first is that of the answer and is not reported."""
-        self.webhook_url = webhook_url
-        self.url = ""
-        """Where it listens; what `TELNYX_API_URL` must be."""
         self.events = Events()
         self._api_key = api_key
-        self._steps = [Step.parse(status) for status in statuses]
-        self._ledger = Ledger()
-        self._dice = Dice()
-        self._callbacks = StatusCallbacks(self.events.report, self._dice, callback_delay)
-        self._runner: web.AppRunner | None = None
-
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listen, and return the base URL. Raises OSError where the port is taken."""
-        app = web.Application(client_max_size=MAX_REQUEST_BYTES)
-        app.add_routes(
-            [
-                web.post(MESSAGES_PATH, self._create),
-                web.get("/v2/balance", self._balance),
-                *Control(self, self._ledger).routes(),
-            ]
+        super().__init__(
+            self.events.report,
+            Ledger(),
+            webhook_url=webhook_url,
+            statuses=statuses,
+            callback_delay=callback_delay,
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, backlog=1024).start()
-        self._callbacks.start()
-        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
-        return self.url
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """The messages, and the balance that shows whether the key is right."""
+        return [web.post(MESSAGES_PATH, self._create), web.get("/v2/balance", self._balance)]
 
     async def stop(self) -> None:
         """Close everything; events that have not been sent are not sent."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-        await self._callbacks.stop()
+        await super().stop()
         await self.events.close()
-
-    @property
-    def faults(self) -> Faults:
-        """The faults in force; set them at any time."""
-        return self._dice.faults
-
-    @faults.setter
-    def faults(self, faults: Faults) -> None:
-        self._dice.faults = faults
-
-    @property
-    def callbacks(self) -> StatusCallbacks:
-        """The events of sent messages: switch (`enabled`), counts (`sent`, `failed`), `settled()`."""
-        return self._callbacks
-
-    @property
-    def messages(self) -> Sequence[Message]:
-        """What was sent through the API, in order of acceptance."""
-        return self._ledger.outbound
 
     async def text(self, from_: str, to: str, body: str, *, via: str = "", **extra: str) -> WebhookAnswer:
         """A person texts one of our numbers; returns what the webhook answered.

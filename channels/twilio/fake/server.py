@@ -3,37 +3,32 @@
 It stands in for Twilio in `make demo`, in tests, under the chaos tests and in the benchmark.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 
-from channels.twilio.fake.callbacks import StatusCallbacks, Step, twilio_report
+from channels.twilio.fake.callbacks import Step, twilio_report
 from channels.twilio.fake.callresource import CallsResource
 from channels.twilio.fake.calls import FakeCall
 from channels.twilio.fake.callstate import CallParties, CallStatus
-from channels.twilio.fake.control import Control
-from channels.twilio.fake.faults import Dice, Faults
 from channels.twilio.fake.ledger import Draft, Ledger, Message, new_sid
 from channels.twilio.fake.media import MediaResource
 from channels.twilio.fake.messages import MessagesResource
 from channels.twilio.fake.numbers import NumbersResource
 from channels.twilio.fake.outgoing import MAX_BODY_UNITS, segments
 from channels.twilio.fake.phones import Phone
+from channels.twilio.fake.provider import FakeProvider
 from channels.twilio.fake.rest import Gate
 from channels.twilio.fake.webhooks import WebhookAnswer, Webhooks
 
-MAX_REQUEST_BYTES = 256 * 1024
 WEBHOOK_CONNECTIONS = 128
 SMS_PATH = "/webhooks/twilio/sms"
 VOICE_PATH = "/webhooks/twilio/voice"
 VOICE_STATUS_PATH = "/webhooks/twilio/voice/status"
 
 
-class FakeTwilio:
-    """One Twilio account, served on a loopback port.
-
-    `webhook_url` is the base URL the gateway is known under (its `GATEWAY_PUBLIC_URL`); it may be set later.
-    """
+class FakeTwilio(FakeProvider):
+    """One Twilio account, served on a loopback port."""
 
     def __init__(
         self,
@@ -45,24 +40,17 @@ class FakeTwilio:
         callback_delay: float = 0.02,
         ledger: Ledger | None = None,
     ) -> None:
-        """`statuses`: what a message goes through, one step each `callback_delay` seconds.
-
-        The first status is that of the answer and is not called back (as at Twilio); a later one may name an
-        error code (`undelivered:30003`).
-        """
         self.account_sid = account_sid
         self.auth_token = auth_token
-        self.webhook_url = webhook_url
-        self.url = ""
-        """Where it listens; what the Twilio client's `api.base_url` must be."""
-        self._steps = [Step.parse(status) for status in statuses]
-        self._steps_to: dict[str, list[Step]] = {}
-        self._ledger = ledger or Ledger()
-        self._dice = Dice()
         self._webhooks = Webhooks(auth_token, WEBHOOK_CONNECTIONS)
-        self._callbacks = StatusCallbacks(
-            twilio_report(account_sid, self._webhooks), self._dice, callback_delay
+        super().__init__(
+            twilio_report(account_sid, self._webhooks),
+            ledger or Ledger(),
+            webhook_url=webhook_url,
+            statuses=statuses,
+            callback_delay=callback_delay,
         )
+        self._steps_to: dict[str, list[Step]] = {}
         gate = Gate(account_sid, auth_token, self._dice)
         self._messages = MessagesResource(
             gate, self._ledger, self._callbacks, lambda to: self._steps_to.get(to, self._steps)
@@ -71,55 +59,18 @@ class FakeTwilio:
         self._calls = CallsResource(gate, self._webhooks)
         self.numbers = NumbersResource(gate)
         """The numbers of the account and how they are set up."""
-        self._runner: web.AppRunner | None = None
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listen, and return the base URL. Raises OSError where the port is taken."""
-        app = web.Application(client_max_size=MAX_REQUEST_BYTES)
-        app.add_routes(
-            [
-                *self._messages.routes(),
-                *self._calls.routes(),
-                *self._media.routes(),
-                *self.numbers.routes(),
-                *Control(self, self._ledger).routes(),
-            ]
-        )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, backlog=1024).start()
-        self._callbacks.start()
-        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
-        return self.url
+    def routes(self) -> Iterable[web.RouteDef]:
+        """The resources of the REST API."""
+        resources = (self._messages, self._calls, self._media, self.numbers)
+        return [route for resource in resources for route in resource.routes()]
 
     async def stop(self) -> None:
         """Close everything; callbacks that have not been sent are not sent. The ledger can still be read."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-        await self._callbacks.stop()
+        await super().stop()
         await self._calls.stop()
         await self._webhooks.close()
         self._ledger.close()
-
-    @property
-    def faults(self) -> Faults:
-        """The faults in force; set them at any time."""
-        return self._dice.faults
-
-    @faults.setter
-    def faults(self, faults: Faults) -> None:
-        self._dice.faults = faults
-
-    @property
-    def callbacks(self) -> StatusCallbacks:
-        """The status callbacks: switch (`enabled`), counts (`sent`, `failed`), `settled()`."""
-        return self._callbacks
-
-    @property
-    def messages(self) -> Sequence[Message]:
-        """What was sent through the API, in order of acceptance."""
-        return self._ledger.outbound
 
     @property
     def inbound(self) -> Sequence[Message]:
