@@ -1,11 +1,15 @@
-"""Opaque cursors: the position after a page's last row, as text a client hands back unread."""
+"""Pages as clients read them: opaque cursors, the position after the last row, handed back unread."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ids import parse_id
-from gateway.service.browse import Position
+from gateway.service.browse import Page, Position
+
+T = TypeVar("T")
 
 MAX_CURSOR = 200
 """Characters."""
@@ -16,6 +20,15 @@ _SEQ = re.compile(r"s(-1|[0-9]{1,18})")
 def position_cursor(position: Position | None) -> str | None:
     """The cursor of a list ordered by time and id."""
     return None if position is None else _encode(f"{position.at}.{position.id}")
+
+
+def page_fields(page: Page[T], shape: Callable[[T], object]) -> dict[str, Any]:
+    """What every list has: a page's items in their shape, and where to read on."""
+    return {
+        "items": [shape(item) for item in page.items],
+        "has_more": page.has_more,
+        "next_cursor": position_cursor(page.end),
+    }
 
 
 def read_position(cursor: str | None) -> Position | None:

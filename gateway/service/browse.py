@@ -1,6 +1,6 @@
 """Lists, page by page: conversations, handoffs and approvals, each after a position that stays valid."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -92,8 +92,7 @@ async def conversations_page(
         rows = await tx.all(
             "conversations_page_of_end_user", **params, end_user_id=wanted.end_user_id, statuses=statuses
         )
-    shown, end = cut(_in_order(rows, newest_first=True), after, limit)
-    return Page(tuple(conversation_of(row) for row in shown), len(rows) > limit, end)
+    return page_of(_in_order(rows, newest_first=True), after, limit, conversation_of)
 
 
 async def handoffs_page(
@@ -108,8 +107,7 @@ async def handoffs_page(
         "limit": limit + 1,
     }
     rows = await _of_statuses(tx, "handoffs_page", statuses, params)
-    shown, end = cut(_in_order(rows, newest_first=True), after, limit)
-    return Page(tuple(handoff_of(row) for row in shown), len(rows) > limit, end)
+    return page_of(_in_order(rows, newest_first=True), after, limit, handoff_of)
 
 
 async def approvals_page(
@@ -124,8 +122,7 @@ async def approvals_page(
         "limit": limit + 1,
     }
     rows = await _of_statuses(tx, "approvals_page", statuses, params)
-    shown, end = cut(_in_order(rows, newest_first=False), after, limit)
-    return Page(tuple(shown), len(rows) > limit, end)
+    return page_of(_in_order(rows, newest_first=False), after, limit, lambda row: row)
 
 
 async def _of_statuses(
@@ -145,10 +142,11 @@ def _in_order(rows: Sequence[Row], *, newest_first: bool) -> Sequence[Row]:
     return sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=newest_first)
 
 
-def cut(rows: Sequence[Row], after: Position | None, limit: int) -> tuple[Sequence[Row], Position | None]:
-    """The rows of a page, of which one more was read, and where it ends."""
+def page_of(rows: Sequence[Row], after: Position | None, limit: int, made: Callable[[Row], T]) -> Page[T]:
+    """The page that begins after a position, of whose rows one more than `limit` was read."""
     shown = rows[:limit]
-    return shown, Position(shown[-1]["created_at"], shown[-1]["id"]) if shown else after
+    end = Position(shown[-1]["created_at"], shown[-1]["id"]) if shown else after
+    return Page(tuple(made(row) for row in shown), len(rows) > limit, end)
 
 
 async def handoff(tx: Tx, organization_id: str, handoff_id: str) -> Handoff | None:

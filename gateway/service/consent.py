@@ -11,7 +11,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel
 from gateway.domain.ports.store import Row, Tx
-from gateway.service.browse import NEWEST, Page, Position, cut
+from gateway.service.browse import NEWEST, Page, Position, page_of
 from gateway.service.speak import speak
 from gateway.service.suppress import lift, lift_by_start, suppress, suppression
 
@@ -139,8 +139,7 @@ async def consents_page(
         before_id=start.id,
         limit=limit + 1,
     )
-    shown, end = cut(rows, after, limit)
-    return Page(tuple(_consent(row) for row in shown), len(rows) > limit, end)
+    return page_of(rows, after, limit, _consent)
 
 
 async def _enter(

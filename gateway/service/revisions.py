@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from gateway.domain.ids import named_id
 from gateway.domain.ports.store import Param, Row, Tx
 from gateway.domain.revision import Revision
-from gateway.service.browse import NEWEST, Page, Position, cut
+from gateway.service.browse import NEWEST, Page, Position, page_of
 from gateway.settings import AgentConfig
 
 
@@ -38,8 +38,7 @@ async def revisions_page(
         before_id=start.id,
         limit=limit + 1,
     )
-    shown, end = cut(rows, after, limit)
-    return Page(tuple(_revision(row) for row in shown), len(rows) > limit, end)
+    return page_of(rows, after, limit, _revision)
 
 
 def _row(organization_id: str, agent: AgentConfig) -> dict[str, Param]:

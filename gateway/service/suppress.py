@@ -13,7 +13,7 @@ from gateway.domain.identity import KIND_OF_CHANNEL
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel
 from gateway.domain.ports.store import Row, Tx
-from gateway.service.browse import NEWEST, Page, Position, cut
+from gateway.service.browse import NEWEST, Page, Position, page_of
 from gateway.service.identify import Person, person_of
 
 ANY = ""
@@ -130,8 +130,7 @@ async def suppressions_page(
         before_id=start.id,
         limit=limit + 1,
     )
-    shown, end = cut(rows, after, limit)
-    return Page(tuple(_suppression(row) for row in shown), len(rows) > limit, end)
+    return page_of(rows, after, limit, _suppression)
 
 
 async def suppressions_of(tx: Tx, organization_id: str, person: Person) -> list[Suppression]:

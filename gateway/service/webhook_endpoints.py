@@ -17,7 +17,7 @@ from gateway.domain.webhook import (
     new_secret,
 )
 from gateway.domain.wire import FactType
-from gateway.service.browse import NEWEST, Page, Position, cut
+from gateway.service.browse import NEWEST, Page, Position, page_of
 from gateway.store.records import pack, unpack
 
 MAX_ENDPOINTS = 100
@@ -79,8 +79,7 @@ async def endpoints_page(
         before_id=start.id,
         limit=limit + 1,
     )
-    shown, end = cut(rows, after, limit)
-    return Page(tuple(_endpoint(row) for row in shown), len(rows) > limit, end)
+    return page_of(rows, after, limit, _endpoint)
 
 
 async def change_endpoint(
@@ -132,9 +131,8 @@ async def deliveries_page(
         before_id=start.id,
         limit=limit + 1,
     )
-    ids = [{**row, "id": row["event_id"]} for row in rows]
-    _, end = cut(ids, after, limit)
-    return Page(tuple(_delivery(row) for row in rows[:limit]), len(rows) > limit, end)
+    named = [{**row, "id": row["event_id"]} for row in rows]
+    return page_of(named, after, limit, _delivery)
 
 
 async def redeliver(tx: Tx, organization_id: str, endpoint_id: str, event_id: str) -> WebhookDelivery:

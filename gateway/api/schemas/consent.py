@@ -2,7 +2,7 @@
 
 from pydantic import ConfigDict, Field
 
-from gateway.api.cursors import position_cursor
+from gateway.api.cursors import page_fields
 from gateway.api.schemas import examples
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example
 from gateway.domain.clock import rfc3339
@@ -126,20 +126,12 @@ def suppression_shape(found: Suppression) -> SuppressionShape:
 
 def suppression_list(page: Page[Suppression]) -> SuppressionList:
     """A page of them."""
-    return SuppressionList.model_construct(
-        items=[suppression_shape(item) for item in page.items],
-        has_more=page.has_more,
-        next_cursor=position_cursor(page.end),
-    )
+    return SuppressionList.model_construct(**page_fields(page, suppression_shape))
 
 
 def consent_list(page: Page[Consent]) -> ConsentList:
     """A page of the ledger."""
-    return ConsentList.model_construct(
-        items=[_consent(item) for item in page.items],
-        has_more=page.has_more,
-        next_cursor=position_cursor(page.end),
-    )
+    return ConsentList.model_construct(**page_fields(page, _consent))
 
 
 def _consent(entry: Consent) -> ConsentShape:

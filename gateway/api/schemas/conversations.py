@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway.api.cursors import MAX_CURSOR, position_cursor
+from gateway.api.cursors import MAX_CURSOR, page_fields
 from gateway.api.schemas import examples
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example, time_of
 from gateway.api.schemas.messages import Row, transcript_row
@@ -249,7 +249,5 @@ def conversation_detail(conversation: Conversation, recent: list[Message]) -> Co
 def conversation_list(page: Page[Conversation]) -> ConversationList:
     """A page of conversations."""
     return ConversationList.model_construct(
-        items=[ConversationShape.model_construct(**conversation_fields(item)) for item in page.items],
-        has_more=page.has_more,
-        next_cursor=position_cursor(page.end),
+        **page_fields(page, lambda item: ConversationShape.model_construct(**conversation_fields(item)))
     )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, model_validator
 
-from gateway.api.cursors import position_cursor
+from gateway.api.cursors import page_fields
 from gateway.api.schemas import examples
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example, time_of
 from gateway.api.schemas.messages import PollRow, poll_row
@@ -219,11 +219,7 @@ def handoff_shape(handoff: Handoff) -> HandoffShape:
 
 def handoff_list(page: Page[Handoff]) -> HandoffList:
     """A page of handoffs."""
-    return HandoffList.model_construct(
-        items=[handoff_shape(item) for item in page.items],
-        has_more=page.has_more,
-        next_cursor=position_cursor(page.end),
-    )
+    return HandoffList.model_construct(**page_fields(page, handoff_shape))
 
 
 def approval_shape(row: Row) -> ApprovalShape:
@@ -244,11 +240,7 @@ def approval_shape(row: Row) -> ApprovalShape:
 
 def approval_list(page: Page[Row]) -> ApprovalList:
     """A page of approvals."""
-    return ApprovalList.model_construct(
-        items=[approval_shape(item) for item in page.items],
-        has_more=page.has_more,
-        next_cursor=position_cursor(page.end),
-    )
+    return ApprovalList.model_construct(**page_fields(page, approval_shape))
 
 
 def session_result(conversation: Conversation) -> SessionResult:

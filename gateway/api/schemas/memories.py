@@ -2,7 +2,7 @@
 
 from pydantic import ConfigDict, Field
 
-from gateway.api.cursors import position_cursor
+from gateway.api.cursors import page_fields
 from gateway.api.schemas import examples
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example
 from gateway.domain.clock import rfc3339
@@ -53,8 +53,4 @@ def memory_shape(memory: Memory) -> MemoryShape:
 
 def memory_list(page: Page[Memory]) -> MemoryList:
     """A page of memories."""
-    return MemoryList.model_construct(
-        items=[memory_shape(item) for item in page.items],
-        has_more=page.has_more,
-        next_cursor=position_cursor(page.end),
-    )
+    return MemoryList.model_construct(**page_fields(page, memory_shape))

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from gateway.api.cursors import position_cursor
+from gateway.api.cursors import page_fields
 from gateway.api.schemas import examples
 from gateway.api.schemas.common import Cursor, HasMore, Shape, Time, Uuid, example, time_of
 from gateway.domain.clock import rfc3339
@@ -63,7 +63,5 @@ def revision_detail(revision: Revision, active_revision_id: str) -> RevisionDeta
 def revision_list(page: Page[Revision], active_revision_id: str) -> RevisionList:
     """A page of revisions."""
     return RevisionList.model_construct(
-        items=[RevisionShape.model_construct(**_fields(item, active_revision_id)) for item in page.items],
-        has_more=page.has_more,
-        next_cursor=position_cursor(page.end),
+        **page_fields(page, lambda item: RevisionShape.model_construct(**_fields(item, active_revision_id)))
     )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, StringConstraints
 
-from gateway.api.cursors import position_cursor
+from gateway.api.cursors import page_fields
 from gateway.api.schemas import examples
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example, time_of
 from gateway.domain.clock import rfc3339
@@ -190,11 +190,7 @@ def _fields(endpoint: WebhookEndpoint) -> dict[str, Any]:
 
 def endpoint_list(page: Page[WebhookEndpoint]) -> EndpointList:
     """A page of endpoints."""
-    return EndpointList.model_construct(
-        items=[endpoint_shape(item) for item in page.items],
-        has_more=page.has_more,
-        next_cursor=position_cursor(page.end),
-    )
+    return EndpointList.model_construct(**page_fields(page, endpoint_shape))
 
 
 def delivery_shape(delivery: WebhookDelivery) -> DeliveryShape:
@@ -214,8 +210,4 @@ def delivery_shape(delivery: WebhookDelivery) -> DeliveryShape:
 
 def delivery_list(page: Page[WebhookDelivery]) -> DeliveryList:
     """A page of what was told."""
-    return DeliveryList.model_construct(
-        items=[delivery_shape(item) for item in page.items],
-        has_more=page.has_more,
-        next_cursor=position_cursor(page.end),
-    )
+    return DeliveryList.model_construct(**page_fields(page, delivery_shape))
