@@ -11,7 +11,6 @@ from tests.services import Service
 SUBJECTS = ("embedded", "embedded_floor", "distributed", "distributed_floor")
 
 
-@pytest.mark.timeout(240)
 def test_the_pipeline_is_measured_embedded_and_distributed(
     rabbit: Service, postgres_server: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -36,7 +35,6 @@ def test_the_pipeline_is_measured_embedded_and_distributed(
     assert figures["machine"]["postgresql"]
 
 
-@pytest.mark.timeout(240)
 def test_the_api_is_measured_beside_little_and_much(
     rabbit: Service, postgres_server: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,7 +53,6 @@ def test_the_api_is_measured_beside_little_and_much(
             assert figures["ratios"][f"{name}_{request.replace(' ', '_')}"] == compared["ratio"] > 0
 
 
-@pytest.mark.timeout(240)
 def test_the_first_word_of_a_call_is_measured_with_one_call_and_with_many(
     rabbit: Service, postgres_server: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,7 +71,6 @@ def test_the_first_word_of_a_call_is_measured_with_one_call_and_with_many(
         assert figures["ratios"][f"{name}_many_to_one"] > 0
 
 
-@pytest.mark.timeout(240)
 def test_what_a_text_costs_is_measured_beside_a_bare_count() -> None:
     written: list[str] = []
     assert run("sms", as_json=True, quick=True, write=written.append) == 0

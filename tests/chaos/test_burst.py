@@ -3,8 +3,6 @@
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from tests.chaos.traffic import Traffic, check, settled
 from tests.deployments import Deployment, Services, TwilioProcess, World, distributed, embedded
 
@@ -19,13 +17,11 @@ async def burst(deployment: Deployment, random: Random, twilio: TwilioProcess) -
     assert set(traffic.statuses) == {"200"}
 
 
-@pytest.mark.timeout(90)
 async def test_a_burst_embedded(tmp_path: Path, random: Random, twilio: TwilioProcess) -> None:
     async with embedded(tmp_path / "gateway", World(twilio.url)) as deployment:
         await burst(deployment, random, twilio)
 
 
-@pytest.mark.timeout(90)
 async def test_a_burst_distributed(
     tmp_path: Path, random: Random, twilio: TwilioProcess, services: Services
 ) -> None:

@@ -8,7 +8,6 @@ from time import monotonic
 from typing import Any
 
 import aiohttp
-import pytest
 
 from tests.deployments import ADMIN, Deployment, TwilioProcess, World, embedded
 
@@ -65,7 +64,6 @@ class _Api:
             return answer.status, await answer.json() if answer.status != 204 else {}
 
 
-@pytest.mark.timeout(180)
 async def test_an_erasure_survives_kills(tmp_path: Path, twilio: TwilioProcess) -> None:
     async with (
         embedded(tmp_path / "gateway", World(twilio.url)) as deployment,

@@ -9,8 +9,6 @@ from email.message import EmailMessage
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from channels.email.fake import SmtpSink
 from tests.deployments import HOST, MAILBOX, Deployment, World, embedded
 from tests.processes import Process
@@ -47,7 +45,6 @@ async def kill_it(process: Process, random: Random, times: int) -> None:
         await process.start()
 
 
-@pytest.mark.timeout(150)
 async def test_a_killed_gateway_answers_each_mail_once(tmp_path: Path, random: Random) -> None:
     sink = SmtpSink(delay_seconds=0.05)
     relay_url = await sink.start()

@@ -13,7 +13,7 @@ from tests.chaos.traffic import Traffic, check, settled, sms_request, stored
 from tests.deployments import Services, TwilioProcess, World, distributed, embedded
 from tests.processes import NotReady, Process
 
-SHORT = pytest.param(150, 30, 9.0, marks=pytest.mark.timeout(120), id="short")
+SHORT = pytest.param(150, 30, 9.0, id="short")
 LONG = pytest.param(2000, 200, 120.0, marks=[pytest.mark.slow, pytest.mark.timeout(600)], id="long")
 SETTLE_SECONDS = 90.0
 """An attempt of unknown outcome is looked up 20 s after its claim; a dead worker's lease lasts 10 s."""
@@ -95,7 +95,6 @@ async def freeze_now_and_then(process: Process, random: Random, seconds: float) 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_frozen_workers_come_back_to_leases_that_are_another_s(
     tmp_path: Path, random: Random, twilio: TwilioProcess, services: Services
 ) -> None:
@@ -108,7 +107,6 @@ async def test_frozen_workers_come_back_to_leases_that_are_another_s(
         check(traffic, twilio)
 
 
-@pytest.mark.timeout(120)
 async def test_killed_serve_processes_accept_a_repeated_message_once(
     tmp_path: Path, random: Random, twilio: TwilioProcess, services: Services
 ) -> None:
@@ -120,7 +118,6 @@ async def test_killed_serve_processes_accept_a_repeated_message_once(
         assert sum(traffic.statuses.values()) > 200, "no message had to be repeated"
 
 
-@pytest.mark.timeout(120)
 async def test_serve_killed_between_accept_and_answer(
     tmp_path: Path, twilio: TwilioProcess, services: Services
 ) -> None:

@@ -5,8 +5,6 @@ from collections.abc import Awaitable
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from gateway.bench.services import PrivatePostgres, PrivateRabbit
 from tests.chaos.traffic import Traffic, check, settled
 from tests.deployments import Services, TwilioProcess, World, distributed
@@ -29,7 +27,6 @@ async def under_load(traffic: Traffic, disturbance: Awaitable[None], *, per_seco
     await asyncio.gather(traffic.send(per_second=per_second), disturbance)
 
 
-@pytest.mark.timeout(150)
 async def test_webhooks_are_taken_while_the_broker_is_away(
     tmp_path: Path,
     random: Random,
@@ -50,7 +47,6 @@ async def test_webhooks_are_taken_while_the_broker_is_away(
         assert {n: p.pid for n, p in deployment.processes.items() if p.running} == pids
 
 
-@pytest.mark.timeout(120)
 async def test_webhooks_are_refused_and_repeated_while_the_database_is_away(
     tmp_path: Path,
     random: Random,
@@ -72,7 +68,6 @@ async def test_webhooks_are_refused_and_repeated_while_the_database_is_away(
         assert {n: p.pid for n, p in deployment.processes.items() if p.running} == pids
 
 
-@pytest.mark.timeout(120)
 async def test_processes_that_start_while_the_broker_is_away_catch_up(
     tmp_path: Path,
     random: Random,

@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 import aiohttp
-import pytest
 
 from gateway.bench.services import PrivatePostgres
 from gateway.store.spool import spooled
@@ -61,7 +60,6 @@ async def drained(folder: Path) -> None:
         await asyncio.sleep(0.2)
 
 
-@pytest.mark.timeout(150)
 async def test_webhooks_and_mail_are_taken_while_the_database_is_away(
     tmp_path: Path,
     random: Random,
@@ -92,7 +90,6 @@ async def test_webhooks_and_mail_are_taken_while_the_database_is_away(
         assert await deployment.processes["serve-1"].terminate() == 0
 
 
-@pytest.mark.timeout(120)
 async def test_a_process_that_ends_in_an_outage_leaves_what_it_took_to_the_next(
     tmp_path: Path,
     random: Random,

@@ -139,7 +139,6 @@ async def test_a_text_is_one_trace(tmp_path: Path, collector: Collector) -> None
     assert not is_recording(), "it stops with the process"
 
 
-@pytest.mark.timeout(90)
 async def test_a_text_is_one_trace_over_processes(
     tmp_path: Path, collector: Collector, rabbit_url: str, amqp_prefix: str, postgres_url: str
 ) -> None:
