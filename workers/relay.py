@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from gateway.bus.publisher import PublishResult
 from gateway.crash import reach
 from gateway.domain.crash_point import CrashPoint
 from gateway.domain.envelope import Exchange, Posting
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports.bus import Outbox
+from gateway.domain.ports.bus import Outbox, PublishResult
 from gateway.telemetry import RELAYED
 from gateway.tracing import TRACEPARENT
 

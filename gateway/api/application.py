@@ -27,15 +27,14 @@ from gateway.api import (
 from gateway.api.answers import ERRORS
 from gateway.api.auth import Admission, Keyring
 from gateway.api.cors import Cors
-from gateway.api.deps import ApiDeps, Surface
+from gateway.api.deps import ApiDeps
 from gateway.api.document import keep_nulls
 from gateway.api.edge import Edge
 from gateway.api.rate import RateLimiter
+from gateway.api.surface import Surface
 from gateway.api.traced import Traced
 from gateway.api.wakes import TimelineBell
 from gateway.api.web_tokens import WebTokens
-
-__all__ = ["ApiDeps", "Surface", "build_api", "build_health", "let_go"]
 
 _TITLE = "Channel Gateway"
 _ABOUT = """People write an SMS or an e-mail, call, or use this API; an AI agent answers in the same channel;

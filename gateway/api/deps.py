@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.routing import BaseRoute
 
+from gateway.api.surface import Surface
 from gateway.domain.clock import Clock
 from gateway.domain.ports.files import AttachmentStore
 from gateway.domain.ports.store import Store
@@ -31,16 +31,6 @@ class SpoolState(Protocol):
     def full(self) -> bool:
         """Whether the last entry found no room."""
         ...
-
-
-class Surface(StrEnum):
-    """Which routes a process serves; the health checks are always among them."""
-
-    ALL = "all"
-    PUBLIC = "public"
-    """Provider webhooks."""
-    PRIVATE = "private"
-    """The API, its documentation and the metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

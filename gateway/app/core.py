@@ -1,13 +1,13 @@
 """What every role of a process shares, and what is made of it: ways in, files, waiting requests."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from channels.contract import Ingress
 from channels.email.thread import ThreadMarks
 from gateway.app.configured import Configured
 from gateway.app.plan import Plan
 from gateway.bus.embedded import EmbeddedBus
-from gateway.bus.rabbit import RabbitBus
 from gateway.domain.clock import Clock
 from gateway.domain.ports.files import AttachmentStore
 from gateway.domain.ports.store import Store
@@ -24,6 +24,9 @@ from gateway.store.spool import Spool
 from workers.knowledge.folders import folders_of
 from workers.knowledge.indexer import Indexer
 
+if TYPE_CHECKING:
+    from gateway.bus.rabbit import RabbitBus
+
 
 @dataclass(frozen=True, kw_only=True)
 class Core:
@@ -34,7 +37,7 @@ class Core:
     clock: Clock
     store: Store
     outbox: StoredOutbox
-    bus: EmbeddedBus | RabbitBus
+    bus: "EmbeddedBus | RabbitBus"
     configured: Configured
     marks: ThreadMarks
     files: AttachmentStore

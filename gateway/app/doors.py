@@ -1,14 +1,17 @@
-"""Where a process is spoken to: HTTP, SMTP, and the health of one that serves neither."""
+"""Where a process is spoken to: HTTP, SMTP, and the health of one that serves neither.
+
+The API is imported where it is served: its models cost a worker half a second and memory.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute
 
 from channels.email.reader import MailReader
 from gateway import __version__
-from gateway.api.application import ApiDeps, build_api, build_health, let_go
 from gateway.app.core import Core
 from gateway.app.plan import Role
 from gateway.channel_ports import (
@@ -22,6 +25,9 @@ from gateway.channel_ports import (
 from gateway.http_server import HttpServer
 from gateway.service.tokens import Tokens
 
+if TYPE_CHECKING:
+    from gateway.api.deps import ApiDeps
+
 _MAIL_THREADS = 4
 _HEALTH_GRACE_SECONDS = 1.0
 
@@ -31,6 +37,8 @@ async def start_health(core: Core, stack: AsyncExitStack) -> None:
     place = core.plan.health
     if place is None:
         return
+    from gateway.api.application import build_health
+
     server = HttpServer(build_health(_api_deps(core, ())), place.host, place.port)
     await server.start()
     stack.push_async_callback(server.stop, _HEALTH_GRACE_SECONDS)
@@ -40,6 +48,8 @@ async def start_http(core: Core, stack: AsyncExitStack) -> HttpServer | None:
     """The API and the webhooks; None in a process that serves none."""
     if Role.SERVE not in core.plan.roles:
         return None
+    from gateway.api.application import build_api, let_go
+
     settings = core.settings
     api = build_api(_api_deps(core, _webhooks(core, stack)))
     server = HttpServer(api, settings.host, settings.port)
@@ -61,7 +71,9 @@ async def start_smtp(core: Core, stack: AsyncExitStack) -> int | None:
     return port
 
 
-def _api_deps(core: Core, routes: Sequence[BaseRoute]) -> ApiDeps:
+def _api_deps(core: Core, routes: Sequence[BaseRoute]) -> "ApiDeps":
+    from gateway.api.deps import ApiDeps
+
     settings = core.settings
     return ApiDeps(
         store=core.store,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.api.application import Surface
+from gateway.api.surface import Surface
 from gateway.settings import HostPort
 
 

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from channels.email.thread import ThreadMarks
 from gateway import __version__, crash, tracing
@@ -18,7 +19,6 @@ from gateway.app.files import check_files, open_files
 from gateway.app.loops import open_spool, start_loops
 from gateway.app.plan import Plan, StartRefused
 from gateway.bus.embedded import EmbeddedBus
-from gateway.bus.rabbit import RabbitBus
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports.bus import Bus
@@ -31,6 +31,9 @@ from gateway.store.engine import open_store
 from gateway.store.lock import DataFolderLocked, lock_data_folder
 from gateway.store.migrate import migrate, schema_is_current
 from workers.agents.http import HttpAgents
+
+if TYPE_CHECKING:
+    from gateway.bus.rabbit import RabbitBus
 
 _log = logging.getLogger(__name__)
 
@@ -217,9 +220,11 @@ async def _open_store(settings: Settings, plan: Plan, clock: Clock, stack: Async
     return store
 
 
-def _make_bus(settings: Settings, outbox: StoredOutbox, clock: Clock) -> EmbeddedBus | RabbitBus:
+def _make_bus(settings: Settings, outbox: StoredOutbox, clock: Clock) -> "EmbeddedBus | RabbitBus":
     if settings.amqp_url is None:
         return EmbeddedBus(outbox, clock, settings.partitions)
+    from gateway.bus.rabbit import RabbitBus  # FastStream costs time and memory
+
     url = settings.amqp_url.get_secret_value()
     return RabbitBus(url, settings.amqp_prefix, settings.partitions, outbox, clock)
 

@@ -7,7 +7,6 @@ and must still read the acknowledgements that relieve it.
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from enum import StrEnum
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection, FieldValue
@@ -17,6 +16,7 @@ from faststream.rabbit import Channel, ExchangeType, RabbitExchange
 from gateway.bus.connection import connect, new_broker
 from gateway.bus.topology import EXCHANGES, QueueDeclaration, Topology
 from gateway.domain.envelope import Exchange, Posting
+from gateway.domain.ports.bus import PublishResult
 from gateway.tracing import TRACEPARENT, Kind, continued, span
 
 logger = logging.getLogger(__name__)
@@ -24,16 +24,6 @@ logger = logging.getLogger(__name__)
 PUBLISH_SECONDS = 10.0
 """How long a confirmation may take."""
 CONTENT_TYPE = "application/json"
-
-
-class PublishResult(StrEnum):
-    """What became of a publication."""
-
-    PUBLISHED = "published"
-    RETURNED = "returned"
-    """No queue takes it."""
-    FAILED = "failed"
-    """Not confirmed; it may be published again, and may then arrive twice."""
 
 
 class Publisher:

@@ -8,7 +8,7 @@ from functools import partial
 from aio_pika.abc import AbstractIncomingMessage
 
 from gateway.bus.connection import CONNECT_SECONDS
-from gateway.bus.publisher import Publisher, PublishResult
+from gateway.bus.publisher import Publisher
 from gateway.bus.rabbit_replies import RabbitReplies
 from gateway.bus.settlement import CONNECTION_LOST, Settlement, attempt_of
 from gateway.bus.subscriptions import Subscriptions
@@ -16,7 +16,7 @@ from gateway.bus.topology import DEAD, STEP_SECONDS, Topology
 from gateway.bus.verdicts import judge
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Posting
-from gateway.domain.ports.bus import Consumer, Outbox, RetryStep
+from gateway.domain.ports.bus import Consumer, Outbox, PublishResult, RetryStep
 from gateway.tracing import TRACEPARENT, continued
 
 logger = logging.getLogger(__name__)

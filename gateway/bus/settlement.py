@@ -8,10 +8,10 @@ from uuid import uuid4
 from aio_pika.abc import AbstractIncomingMessage, FieldValue
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 
-from gateway.bus.publisher import Publisher, PublishResult
+from gateway.bus.publisher import Publisher
 from gateway.bus.topology import DEAD, RETRY, Topology
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports.bus import Ack, Outbox, RetryStep, Verdict
+from gateway.domain.ports.bus import Ack, Outbox, PublishResult, RetryStep, Verdict
 from gateway.tracing import TRACEPARENT, continued, traceparent
 
 logger = logging.getLogger(__name__)

@@ -44,7 +44,8 @@ def openapi_document() -> dict[str, Any]:
     """The document of an application that is never served: its store is not opened."""
     from gateway import __version__
     from gateway.api.application import build_api
-    from gateway.api.deps import ApiDeps, Surface
+    from gateway.api.deps import ApiDeps
+    from gateway.api.surface import Surface
     from gateway.bus.streams import LocalReplies
     from gateway.domain.clock import Clock
     from gateway.service.ask import Waiting

@@ -55,7 +55,7 @@ def serve(
     are finished within GATEWAY_DRAIN_SECONDS. SIGHUP reads gateway.toml again.
     """
     settings = shared(read_settings(config, data_dir, host=host, port=port))
-    from gateway.api.deps import Surface
+    from gateway.api.surface import Surface
     from gateway.app import Plan, Role
 
     roles = frozenset({Role.SERVE})

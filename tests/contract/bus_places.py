@@ -11,13 +11,12 @@ from typing import Protocol
 import aio_pika
 
 from gateway.bus.embedded import EmbeddedBus
-from gateway.bus.publisher import PublishResult
 from gateway.bus.rabbit import RabbitBus
 from gateway.bus.topology import EXCHANGES, Topology
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.ids import new_id
-from gateway.domain.ports.bus import Bus, Consumer, RetryStep
+from gateway.domain.ports.bus import Bus, Consumer, PublishResult, RetryStep
 from gateway.domain.ports.store import Tx, Wake
 from gateway.service.dead import open_letters
 from gateway.service.outbox import StoredOutbox

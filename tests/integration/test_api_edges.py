@@ -15,7 +15,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from gateway.api.application import ApiDeps, Surface, build_api
+from gateway.api.application import build_api
+from gateway.api.deps import ApiDeps
+from gateway.api.surface import Surface
 from gateway.app import Plan, Role
 from gateway.bus.asyncapi import asyncapi_document
 from gateway.domain.clock import Clock

@@ -13,12 +13,11 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from gateway.bench.services import PrivateRabbit
 from gateway.bus import rabbit as rabbit_module
-from gateway.bus.publisher import PublishResult
 from gateway.bus.topology import DELIVERY_LIMIT
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.ids import new_id
-from gateway.domain.ports.bus import DONE, Consumer, RetryStep, Verdict, retry
+from gateway.domain.ports.bus import DONE, Consumer, PublishResult, RetryStep, Verdict, retry
 from gateway.domain.ports.replies import ReplyFrame
 from gateway.store.queries import load_queries
 from gateway.store.sqlite import SqliteStore

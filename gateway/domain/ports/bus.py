@@ -94,6 +94,16 @@ class Outbox(Protocol):
         ...
 
 
+class PublishResult(StrEnum):
+    """What became of a publication."""
+
+    PUBLISHED = "published"
+    RETURNED = "returned"
+    """No queue takes it."""
+    FAILED = "failed"
+    """Not confirmed; it may be published again, and may then arrive twice."""
+
+
 class Bus(Protocol):
     """The queues: RabbitMQ, or the outbox table itself when embedded."""
 
