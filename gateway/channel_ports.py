@@ -32,6 +32,7 @@ from channels.telnyx.credentials import TelnyxCredentials
 from channels.telnyx.media import telnyx_media
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.media import twilio_media
+from channels.voice.jambonz.routes import jambonz_routes
 from channels.voice.relay.routes import relay_routes
 from channels.voice.routes import voice_routes
 from gateway.domain.clock import Clock
@@ -62,7 +63,7 @@ def twilio_channels(settings: Settings, number: str) -> list[Channel]:
     """For which channels Twilio must call this gateway when somebody texts or calls a number."""
     sms, voice = (settings.config.address(channel, number) for channel in (Channel.SMS, Channel.VOICE))
     texts = sms is not None and sms.provider in (None, SmsProvider.TWILIO)
-    calls = voice is not None and voice.voice_mode is not VoiceMode.HOST
+    calls = voice is not None and voice.voice_mode in (VoiceMode.RELAY, VoiceMode.WEBHOOK)
     return [channel for channel, ours in ((Channel.SMS, texts), (Channel.VOICE, calls)) if ours]
 
 
@@ -110,6 +111,8 @@ def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[BaseRoute]:
         ]
     if telnyx is not None:
         routes += telnyx_sms_routes(ingress, telnyx)
+    if settings.jambonz_webhook_login is not None:
+        routes += jambonz_routes(ingress, settings.jambonz_webhook_login.get_secret_value())
     return routes
 
 

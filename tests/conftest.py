@@ -26,7 +26,7 @@ settings.load_profile("steady")
 def pytest_configure() -> None:
     """Take the developer's own settings away: a test sets what it needs."""
     for name in list(os.environ):
-        if name.startswith(("GATEWAY_", "TWILIO_", "TELNYX_")):
+        if name.startswith(("GATEWAY_", "TWILIO_", "TELNYX_", "JAMBONZ_")):
             del os.environ[name]
 
 

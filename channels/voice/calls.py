@@ -1,17 +1,13 @@
-"""What happens in a Twilio call, as messages: start, what is said or pressed, a transfer's outcome, end.
-
-Every message of a call has the call's SID as `thread_key` and an id made of the SID and its place in the
-call, so that a webhook delivered twice is one message. Events carry `metadata["voice_event"]` in the form of
-the queue contract's `voice.event`.
-"""
+"""What happens in a Twilio call, as messages: start, what is said or pressed, a transfer's outcome, end."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from channels.twilio.addresses import canonical_sender, is_withheld
 from channels.twilio.requests import PROVIDER, TwilioForm
+from channels.voice.parties import Parties, input_id
 from channels.voice.steps import Step
-from gateway.domain.message import Channel, InboundMessage, Role, SenderAuth
+from gateway.domain.message import InboundMessage, Role
 
 FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 """CallStatus values after which nothing follows."""
@@ -22,51 +18,18 @@ GREETING = "greeting"
 _SPOKEN = ("Digits", "SpeechResult", "UnstableSpeechResult", "StableSpeechResult")
 
 
-def input_id(sid: str, n: int, session: str = "") -> str:
-    """The id of input number `n` of a call, or of one of its ConversationRelay sessions."""
-    return f"{sid}:{session}:{n}" if session else f"{sid}:{n}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parties:
-    """Whose call it is."""
-
-    sid: str
-    theirs: str
-    """As Twilio says it: a number, a SIP or client name, or that it is withheld."""
-    ours: str
-
-    @classmethod
-    def of(cls, sid: str, sender: str, recipient: str, direction: str) -> "Parties":
-        """The parties of a call in either direction."""
-        ours, theirs = (sender, recipient) if direction.startswith("outbound") else (recipient, sender)
-        return cls(sid=sid, theirs=theirs, ours=ours)
-
-    def message(
-        self, message_id: str, text: str, role: Role, metadata: dict[str, Any], received_at: int
-    ) -> InboundMessage:
-        """Something said or something that happens in the call."""
-        withheld = is_withheld(self.theirs)
+def parties_of(sid: str, sender: str, recipient: str, direction: str) -> Parties:
+    """The parties of a Twilio call in either direction."""
+    ours, theirs = (sender, recipient) if direction.startswith("outbound") else (recipient, sender)
+    withheld = is_withheld(theirs)
+    return Parties(
+        provider=PROVIDER,
+        sid=sid,
+        theirs=f"anonymous:{sid}" if withheld else canonical_sender(theirs),
+        ours=ours,
         # A SIP or client name is the caller's own claim; a number is what the carrier says.
-        proven = self.theirs.startswith("+") and not withheld
-        return InboundMessage(
-            channel=Channel.VOICE,
-            provider=PROVIDER,
-            provider_message_id=message_id,
-            sender=f"anonymous:{self.sid}" if withheld else canonical_sender(self.theirs),
-            recipient=self.ours,
-            text=text,
-            received_at=received_at,
-            sender_auth=SenderAuth.VERIFIED if proven else SenderAuth.UNVERIFIED,
-            thread_key=self.sid,
-            role=role,
-            metadata=metadata,
-        )
-
-    def event(self, place: str, text: str, event: dict[str, Any], received_at: int) -> InboundMessage:
-        """Something that happens, in the form of the queue contract's `voice.event`."""
-        told = {"voice_event": {"call_id": self.sid, **event}}
-        return self.message(f"{self.sid}:{place}", text, Role.SYSTEM_EVENT, told, received_at)
+        proven=theirs.startswith("+") and not withheld,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +48,7 @@ class Call:
     def parties(self) -> Parties:
         """Whose call it is."""
         form = self.form
-        return Parties.of(self.sid, form.address("From"), form.address("To"), form.text("Direction"))
+        return parties_of(self.sid, form.address("From"), form.address("To"), form.text("Direction"))
 
     @property
     def over(self) -> bool:

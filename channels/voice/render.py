@@ -11,8 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from channels.voice.destination import destination_kind
 from channels.voice.steps import Links, Step
-from channels.voice.twiml import destination_kind, document, gather_downgrades
+from channels.voice.twiml import document, gather_downgrades
 from channels.voice.verbs import Dial, Gather, HangUp, Redirect, Say, Verb
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
@@ -32,7 +33,7 @@ HOLD_SECONDS = 20
 INVALID_DESTINATION = "invalid_destination"
 MAX_FILE = 1_048_576
 _WAITING = frozenset({Status.WAITING_FOR_HUMAN, Status.AWAITING_APPROVAL, Status.PAUSED})
-_LATER_HOSTS = frozenset({"jambonz", "relay"})
+_LATER_HOSTS = frozenset({"relay"})
 
 
 class CannotRender(ValueError):
@@ -156,18 +157,24 @@ def hold(links: Links, step: Step, *said: Say) -> Rendering:
 def render_file(host: str, raw: bytes, links: Links | None = None) -> str:
     """What a host is sent for the intent `{"kind", "payload"}` in a file; raises CannotRender."""
     if host in _LATER_HOSTS:
-        raise CannotRender(f"the host {host} is not supported yet; twilio is")
-    if host != "twilio":
+        raise CannotRender(f"the host {host} is not supported yet; twilio and jambonz are")
+    if host not in ("twilio", "jambonz"):
         raise CannotRender("the hosts are twilio, jambonz and relay")
     if len(raw) > MAX_FILE:
         raise CannotRender(f"the file is larger than {MAX_FILE} bytes")
     try:
         intent = _IntentFile.model_validate(json.loads(raw))
+        if host == "jambonz":
+            from channels.voice.jambonz.render import render_intent  # it needs what is said here
+
+            return render_intent(intent.kind, intent.payload)
         return _render_intent(intent, links or Links()).twiml
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CannotRender(f"{place or 'intent'}: {first['msg']}") from None
+    except CannotRender:
+        raise
     except (ValueError, RecursionError):
         raise CannotRender("the file is not JSON") from None
 

@@ -7,11 +7,11 @@ Source: https://www.twilio.com/docs/voice/twiml. Limits of Twilio that are kept 
 import math
 import re
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from typing import Any
 
 from twilio.twiml import voice_response
 
+from channels.voice.destination import Destination, destination_kind
 from channels.voice.verbs import Connect, Dial, Gather, HangUp, Pause, Redirect, Say, Verb
 from gateway.domain.intent import DtmfInputSpec
 
@@ -26,22 +26,6 @@ _FINISH_KEYS = frozenset("0123456789#*")
 _DIAL_SECONDS = (5, 600)
 _UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\x7f-\x9f]")
 """What XML 1.0 §2.2 does not allow, and control characters that it does."""
-_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
-_SIP = re.compile(r"sips?:[^\s@<>\"]{1,128}@[^\s@<>\"]{1,200}")
-
-
-class Destination(StrEnum):
-    """What can be dialled."""
-
-    NUMBER = "number"
-    SIP = "sip"
-
-
-def destination_kind(destination: str) -> Destination | None:
-    """How this is dialled, or None where it is neither a number in E.164 nor a SIP URI."""
-    if _NUMBER.fullmatch(destination):
-        return Destination.NUMBER
-    return Destination.SIP if _SIP.fullmatch(destination) else None
 
 
 def document(verbs: Sequence[Verb]) -> str:

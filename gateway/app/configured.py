@@ -67,7 +67,7 @@ class Configured:
     def calls(self, number: str) -> CallRules:
         """What holds for the calls of a number of ours."""
         entry = self.config.address(Channel.VOICE, number)
-        streams = entry is not None and entry.voice_mode is VoiceMode.RELAY
+        streams = entry is not None and entry.voice_mode in (VoiceMode.RELAY, VoiceMode.JAMBONZ)
         return replace(self.config.channel(Channel.VOICE, number).calls, streams=streams)
 
     def consent(self, conversation: Conversation) -> ConsentRules:

@@ -9,6 +9,7 @@ from gateway.commands.findings import SECONDS, Finding, Verdict
 from gateway.commands.mail_checks import mail_findings
 from gateway.commands.options import opened
 from gateway.commands.terminal import Refusal
+from gateway.commands.voice_checks import check_jambonz
 from gateway.domain.brake import Pause
 from gateway.domain.clock import rfc3339
 from gateway.domain.errors import Unavailable
@@ -294,6 +295,7 @@ CHECKS: tuple[Check, ...] = (
     check_twilio,
     check_twilio_numbers,
     check_telnyx,
+    check_jambonz,
 )
 
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_va
 
 from gateway.domain.crash_point import CrashPoint
 from gateway.settings.attachments import AttachmentPlace, parse_attachments_url
-from gateway.settings.mail import MailDoors, parse_domains
+from gateway.settings.mail import MailDoors, parse_domains, parse_login
 from gateway.settings.tables import DEFAULT_MAIL_DOMAIN
 from gateway.settings.values import (
     Domain,
@@ -187,6 +187,8 @@ class EnvironmentSettings(MailDoors):
         "telnyxstorage.com",
     )
     """Whose hosts files of messages are fetched from, over https."""
+    jambonz_webhook_login: Annotated[SecretStr, BeforeValidator(parse_login)] | None = None
+    """What jambonz shows on its WebSocket and its webhooks; ours, and set at its application."""
     smtp_host: Host = "127.0.0.1"
     smtp_port: Port = 8025
     mail_domain: Domain = DEFAULT_MAIL_DOMAIN
@@ -230,7 +232,7 @@ class EnvironmentSettings(MailDoors):
         return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
-_VENDORS = ("twilio_", "telnyx_")
+_VENDORS = ("twilio_", "telnyx_", "jambonz_")
 _OTHER_NAMES = {"twilio_auth_tokens": "TWILIO_AUTH_TOKEN", "telnyx_public_keys": "TELNYX_PUBLIC_KEY"}
 
 
@@ -255,6 +257,7 @@ SECRETS = frozenset(
         "smtp_relay_url",
         "mailgun_signing_key",
         "postmark_webhook_login",
+        "jambonz_webhook_login",
     }
 )
 """Fields whose value, or a part of it, must not be shown."""

@@ -11,7 +11,7 @@ from gateway.settings.refusals import dotted, hint, nearest, shown
 
 MAX_FILE_BYTES = 65_536
 _FILE = "_FILE"
-_PREFIXES = ("GATEWAY_", "TWILIO_", "TELNYX_")
+_PREFIXES = ("GATEWAY_", "TWILIO_", "TELNYX_", "JAMBONZ_")
 _SERVICE_LINK = re.compile(
     r"[A-Z0-9_]+(_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?|_ADDR|_PROTO|_PORT_[0-9]+_(TCP|UDP|SCTP)(_PORT)?)"
 )

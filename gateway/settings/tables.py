@@ -55,6 +55,8 @@ class VoiceMode(StrEnum):
     """TwiML, a request a step."""
     HOST = "host"
     """A voice host over the queue contract."""
+    JAMBONZ = "jambonz"
+    """jambonz, over its WebSocket."""
 
 
 class SmsProvider(StrEnum):

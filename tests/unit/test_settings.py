@@ -125,6 +125,7 @@ def test_every_name_of_the_contract_is_read() -> None:
         "GATEWAY_MAILGUN_SIGNING_KEY": "key-x",
         "GATEWAY_POSTMARK_WEBHOOK_LOGIN": "postmark:pw",
         "GATEWAY_SES_TOPIC_ARNS": "arn:aws:sns:eu-west-1:1:mail",
+        "JAMBONZ_WEBHOOK_LOGIN": "jambonz:pw:with colon",
     }
     assert set(environ) == set(NAMES)
     settings = load(environ)
@@ -139,6 +140,7 @@ def test_every_name_of_the_contract_is_read() -> None:
     assert settings.turn_timeout_seconds == 7.5
     assert [token.get_secret_value() for token in settings.twilio_auth_tokens] == ["new", "old"]
     assert settings.telnyx_public_keys == ("A" * 43 + "=", "B" * 43 + "=")
+    assert settings.jambonz_webhook_login == SecretStr("jambonz:pw:with colon")
     assert settings.telnyx_media_domains == ("media.telnyx.com", "files.example")
     assert settings.mail_domain == "xn--bcher-kva.example"
     assert settings.mail_auth == MailAuth(MailAuthMode.TRUST, "mx.example.org")

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channels.voice.destination import destination_kind
 from channels.voice.render import CannotRender, Rendering, render_file, render_outcome, wishes_of
 from channels.voice.steps import MAX_PREFIX, Links, Step
-from channels.voice.twiml import SAY_CHARACTERS, SPOKEN_CHARACTERS, destination_kind, document
+from channels.voice.twiml import SAY_CHARACTERS, SPOKEN_CHARACTERS, document
 from channels.voice.verbs import Dial, Gather, HangUp, Pause, Redirect, Say
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
@@ -285,8 +286,9 @@ def test_the_command_shows_what_twilio_would_get(file: object, expected: list[st
 @pytest.mark.parametrize(
     ("host", "raw", "reason"),
     [
-        ("jambonz", b'{"kind": "hang_up"}', "not supported yet"),
         ("relay", b'{"kind": "hang_up"}', "not supported yet"),
+        ("jambonz", b'{"kind": "transfer", "payload": {"destination": "fax"}}', "E.164"),
+        ("jambonz", b'{"kind": "transfer", "payload": {}}', "destination"),
         ("fax", b'{"kind": "hang_up"}', "the hosts are"),
         ("twilio", b"{", "not JSON"),
         ("twilio", b"\xff", "not JSON"),

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from channels.contract import Ingress
-from channels.voice.calls import Parties
+from channels.voice.parties import Parties
+from channels.voice.playback import Playback, Send, Utterance
 from channels.voice.relay.frames import end
-from channels.voice.relay.playback import Playback, Utterance
 from gateway.domain.errors import GatewayError
 from gateway.domain.intent import CallTransferIntent, TransferMode
 
@@ -48,7 +48,9 @@ def read_handoff(text: str) -> Handoff:
 class Exit:
     """The end of one session."""
 
-    def __init__(self, ingress: Ingress, parties: Parties, session: str, playback: Playback) -> None:
+    def __init__(
+        self, ingress: Ingress, parties: Parties, session: str, playback: Playback, send: Send
+    ) -> None:
         self.begun = False
         """The call is being passed on or ended: nothing stops that."""
         self.over = False
@@ -57,29 +59,34 @@ class Exit:
         self._parties = parties
         self._session = session
         self._playback = playback
+        self._send = send
 
-    async def pass_on(self, transfer: CallTransferIntent, n: int, lang: str | None) -> None:
+    async def pass_on(
+        self, transfer: CallTransferIntent, intent_id: str | None, n: int, lang: str | None
+    ) -> None:
         """Input number `n` led to a transfer: it is announced, and the action dials."""
         self.begun = True
         if transfer.connecting_text:
-            line = Utterance(self._playback.send, "", lang, interruptible=False)
+            line = Utterance(self._playback, "", lang, interruptible=False)
             await line.say(transfer.connecting_text)
             await line.end()
         if transfer.mode is TransferMode.WARM:
             await self._downgraded(n, "mode", TransferMode.COLD)
-        await self.leave({"do": TRANSFER, "n": n})
+        await self._leave({"do": TRANSFER, "n": n})
 
-    async def leave(self, handoff: dict[str, Any]) -> None:
+    async def hang_up(self) -> None:
+        """When all was said, the call ends."""
+        await self._leave({"do": HANG_UP})
+
+    async def _leave(self, handoff: dict[str, Any]) -> None:
         """When all was said, the session ends: an end cuts off what is still being spoken."""
         self.begun = True
         await asyncio.sleep(min(self._playback.seconds_left, _LONGEST_WAIT))
-        await self._playback.send(end({**handoff, "session": self._session}))
+        await self._send(end({**handoff, "session": self._session}))
         self.over = True
 
     async def _downgraded(self, n: int, field: str, substitute: str) -> None:
         """This host cannot do exactly what was asked for, and the conversation says so."""
-        event = {"kind": "capability_downgrade", "field": field, "substitute": substitute}
-        text = f"This call cannot do what was asked for: {field} is {substitute}."
-        place, now = f"{self._session}:{n}:downgrade:{field}", self._ingress.clock.now()
+        place, now = f"{self._session}:{n}", self._ingress.clock.now()
         with suppress(GatewayError):
-            await self._ingress.accept(self._parties.event(place, text, event, now))
+            await self._ingress.accept(self._parties.downgraded(place, field, substitute, now))

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-MAX_SPOKEN = 10_000
-"""Characters of one frame's text that are taken."""
 _Sid = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,64}$")]
 
 

@@ -10,8 +10,8 @@ from channels.contract import Ingress
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.requests import PROVIDER
 from channels.twilio.signature import verify
+from channels.voice.relay.call import RelaySession
 from channels.voice.relay.frames import Setup, end, line, read_frame
-from channels.voice.relay.session import RelaySession
 from channels.voice.steps import RELAY_PATH
 from channels.webhooks import unproven
 from gateway.domain.errors import GatewayError
@@ -77,7 +77,7 @@ class _Door:
     async def _serve(self, websocket: WebSocket, setup: Setup) -> None:
         session = RelaySession(self._ingress, setup, websocket.send_json)
         try:
-            await session.begin()
+            await session.begin("relay")
         except GatewayError as error:
             await _excuse(websocket, session.apology, error)
             return

@@ -1,26 +1,26 @@
-"""One ConversationRelay session: what the caller says becomes turns, replies are spoken while they are made.
+"""A call whose words travel while they are spoken: what the caller says becomes turns, replies are spoken.
 
-One frame is taken after the other; beside it at most one reply is being made. A caller who speaks over it, or
-says more before it has begun, ends its turn: what they heard is kept, and they are answered anew. On hold and
-between turns, what an operator says is spoken. The session keeps nothing: another process goes on with it.
+What happens is taken one after the other; beside it at most one reply is being made. A caller who speaks over
+it, or says more before it has begun, ends its turn: what they heard is kept, and they are answered anew. On
+hold and between turns, what an operator says is spoken. The session keeps nothing: another process goes on.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
 
 from channels.contract import Ingress
-from channels.twilio.requests import PROVIDER
-from channels.voice.calls import Parties, input_id
-from channels.voice.relay.exit import HANG_UP, Exit
-from channels.voice.relay.frames import MAX_SPOKEN, Fault, Interrupt, Key, Prompt, Setup
-from channels.voice.relay.playback import Playback, Utterance
+from channels.voice.exit import Exit
+from channels.voice.parties import Parties, input_id
+from channels.voice.playback import Playback, Utterance
+from channels.voice.quiet import Quiet
 from channels.voice.render import is_waiting, wishes_of
 from gateway.domain.conversation import Status
 from gateway.domain.digits import BargeIn, Collected, DigitCollector, Digits, NoDigits
 from gateway.domain.errors import GatewayError
+from gateway.domain.intent import DtmfInputSpec
 from gateway.domain.message import Role
 from gateway.domain.spoken import heard
 from gateway.domain.turn import Path, Said, TurnOutcome
@@ -28,23 +28,26 @@ from gateway.domain.turn import Path, Said, TurnOutcome
 log = logging.getLogger(__name__)
 
 
-class RelaySession:
-    """A call while its words come over this WebSocket."""
+MAX_SPOKEN = 10_000
+"""Characters of what was said at once that are taken."""
+
+
+class LiveSession:
+    """A call while its words come over this connection."""
 
     def __init__(
-        self,
-        ingress: Ingress,
-        setup: Setup,
-        write: Callable[[dict[str, Any]], Awaitable[None]],
+        self, ingress: Ingress, parties: Parties, session: str, playback: Playback, leaving: Exit
     ) -> None:
+        """`session`: the connection's own id, [A-Za-z0-9] only."""
         self._ingress = ingress
         self._dialogue = ingress.dialogue
         self._clock = ingress.clock
-        self._parties = Parties.of(setup.call_sid, setup.sender, setup.recipient, setup.direction)
-        self._session = setup.session_id
-        rules = ingress.calls(self._parties.ours)
+        self._parties = parties
+        self._session = session
+        rules = ingress.calls(parties.ours)
         self._texts, self._pace = rules.texts, rules.pace
-        self._playback = Playback(write, ingress.clock, self._pace.characters_per_second)
+        self._playback = playback
+        self._exit = leaving
         self._keys = DigitCollector()
         self._conversation_id = ""
         self._lang: str | None = None
@@ -56,11 +59,8 @@ class RelaySession:
         self._task: asyncio.Task[None] | None = None
         self._typed_ahead: list[Collected] = []
         """Complete by what the newest reply expects; acted on once that has been followed."""
-        self._held_since: float | None = None
-        self._reminders = 0
-        self._quiet_since = 0.0
+        self._quiet = Quiet(ingress.clock, playback, rules.texts, rules.pace)
         self._looked_at = 0.0
-        self._exit = Exit(ingress, self._parties, self._session, self._playback)
 
     @property
     def apology(self) -> str:
@@ -72,31 +72,27 @@ class RelaySession:
         """Whether the session has been told to end."""
         return self._exit.over
 
-    async def begin(self) -> None:
+    async def begin(self, transport: str) -> None:
         """The session is open, and the caller is being greeted. Raises GatewayError."""
-        started = {"kind": "call.started", "direction": "inbound", "transport": "relay"}
-        event = self._parties.event("start", "Call started.", started, self._clock.now())
+        event = self._parties.started(transport, self._clock.now())
         self._conversation_id = (await self._ingress.accept(event)).conversation_id
         said = (await self._dialogue.news(self._conversation_id, -1)).said
         self._since = max((message.seq for message in said), default=-1)
         self._looked_at = self._clock.monotonic()
-        self._quiet_since = self._looked_at + len(self._texts.greeting) / self._pace.characters_per_second
+        self._quiet.begin(self._texts.greeting)
 
-    async def take(self, frame: Prompt | Key | Interrupt | Fault) -> None:
-        """One frame of Twilio's."""
-        match frame:
-            case Prompt(last=True) if frame.text.strip():
-                self._lang = frame.lang or self._lang
-                await self._act(self._keys.say(frame.text.strip()[:MAX_SPOKEN], self._clock.now()))
-            case Key():
-                await self._act(self._keys.press(frame.digit, self._clock.now()))
-            case Interrupt():
-                spoken_ms = None if frame.spoken_ms is None else int(frame.spoken_ms)
-                await self._interrupted((frame.spoken or "")[:MAX_SPOKEN] or None, spoken_ms)
-            case Fault():
-                self._note("relay_error", description_length=len(frame.description))
-            case _:
-                self._wait_anew()  # half an utterance: they are speaking
+    async def hear(self, text: str, lang: str | None) -> None:
+        """The caller has said something."""
+        self._lang = lang or self._lang
+        await self._act(self._keys.say(text[:MAX_SPOKEN], self._clock.now()))
+
+    def listen(self) -> None:
+        """The caller is saying something."""
+        self._quiet.anew()
+
+    async def press(self, key: str) -> None:
+        """The caller has pressed a key."""
+        await self._act(self._keys.press(key, self._clock.now()))
 
     @property
     def patience(self) -> float:
@@ -120,10 +116,8 @@ class RelaySession:
         if self._busy or self._exit.begun:
             return
         await self._look()
-        if self._held_since is not None:
-            await self._hold(now)
-        elif not self._keys.buffered:
-            await self._remind(now)
+        if not await self._quiet.speak(self._lang, listening=self._keys.buffered):
+            self._end()
 
     async def close(self) -> None:
         """The WebSocket is gone."""
@@ -142,9 +136,9 @@ class RelaySession:
         for item in collected:
             match item:
                 case BargeIn():
-                    await self._interrupted(None, self._playback.spoken_ms, by_key=True)
+                    await self.interrupt(None, self._playback.spoken_ms, by_key=True)
                 case NoDigits():
-                    self._wait_anew()
+                    self._quiet.anew()
                 case Digits():
                     await self._ask(item.text, {"dtmf": {"ended_by": item.ended_by.value}})
                 case _:
@@ -152,10 +146,9 @@ class RelaySession:
 
     async def _ask(self, text: str, metadata: dict[str, Any]) -> None:
         """The caller has said or pressed something; the answer is made beside what comes next."""
-        self._wait_anew()
-        self._reminders = 0
+        self._quiet.heard()
         if self._busy:
-            await self._interrupted(None, self._playback.spoken_ms)
+            await self.interrupt(None, self._playback.spoken_ms)
         self._n += 1
         message_id = input_id(self._parties.sid, self._n, self._session)
         message = self._parties.message(message_id, text, Role.USER, metadata, self._clock.now())
@@ -165,7 +158,7 @@ class RelaySession:
             return
         if self._busy and self._task is not None:
             await asyncio.wait({self._task})  # on hold: it is queued in a moment
-        reply = self._reply = Utterance(self._playback.send, message_id, self._lang)
+        reply = self._reply = Utterance(self._playback, message_id, self._lang)
         pieces = self._dialogue.stream(message)
         try:
             await anext(pieces)  # it is stored, and is not lost whatever is said next
@@ -186,7 +179,7 @@ class RelaySession:
                 async for piece in pieces:
                     if isinstance(piece, Said):
                         if piece.text:
-                            self._held_since = None
+                            self._quiet.release()
                         await reply.say(piece.text)
                     else:
                         outcome = piece
@@ -202,7 +195,7 @@ class RelaySession:
     async def _fill(self, reply: Utterance) -> None:
         """A word while the caller waits; what comes is said instead of it."""
         await asyncio.sleep(self._pace.filler_after)
-        if not reply.sent and self._held_since is None and self._texts.filler:
+        if not reply.sent and not self._quiet.on_hold and self._texts.filler:
             await self._playback.line(self._texts.filler, lang=self._lang, preemptible=True)
 
     async def _failed(self, reply: Utterance, error: GatewayError) -> None:
@@ -212,7 +205,7 @@ class RelaySession:
         if reply.sent:
             await self._cut(reply, reply.sent)
         await self._playback.line(self._texts.apology, lang=self._lang)
-        self._wait_anew()
+        self._quiet.anew()
 
     async def _follow(self, outcome: TurnOutcome, reply: Utterance) -> None:
         """What a turn leads to besides its words."""
@@ -223,27 +216,26 @@ class RelaySession:
         if outcome.ended or wishes.hang_up:
             if not reply.sent:
                 await self._playback.line(self._texts.goodbye, lang=self._lang)
-            await self._exit.leave({"do": HANG_UP})
+            await self._exit.hang_up()
         elif wishes.transfer is not None:
-            await self._exit.pass_on(wishes.transfer, self._n, self._lang)
+            await self._exit.pass_on(wishes.transfer, wishes.transfer_id, self._n, self._lang)
         elif is_waiting(outcome):
-            await self._put_on_hold(said=bool(reply.sent), approval=outcome.path is Path.APPROVAL)
+            told = bool(reply.sent) and outcome.path is Path.APPROVAL
+            if self._quiet.hold() and not told:
+                await self._playback.line(self._texts.hold, lang=self._lang)
         else:
-            self._held_since = None
-            self._typed_ahead = self._keys.retune(wishes.digits, self._clock.now())
-        self._wait_anew()
+            self._quiet.release()
+            self._typed_ahead = await self._expect(wishes.digits)
+        self._quiet.anew()
 
-    async def _put_on_hold(self, *, said: bool, approval: bool) -> None:
-        first = self._held_since is None
-        if first:
-            self._held_since = self._clock.monotonic()
-        if first and not (said and approval):
-            await self._playback.line(self._texts.hold, lang=self._lang)
+    async def _expect(self, digits: DtmfInputSpec | None) -> list[Collected]:
+        """The next input's digits are collected like this; what was pressed and is complete by that."""
+        return self._keys.retune(digits, self._clock.now())
 
-    async def _interrupted(self, piece: str | None, spoken_ms: int | None, *, by_key: bool = False) -> None:
+    async def interrupt(self, piece: str | None, spoken_ms: int | None, *, by_key: bool = False) -> None:
         """What is being said is spoken over: of the newest reply only this much was heard."""
         reply, running = self._reply, self._busy
-        if reply is None or self._exit.begun or self._held_since is not None:
+        if reply is None or self._exit.begun or self._quiet.on_hold:
             return
         if by_key and not running and not self._playback.seconds_left:
             return
@@ -251,8 +243,8 @@ class RelaySession:
             self._task.cancel()
             await asyncio.wait({self._task})
         await reply.end()
-        self._playback.stop()
-        self._wait_anew()
+        await self._playback.stop()
+        self._quiet.anew()
         reached = heard(reply.sent, piece, spoken_ms)
         if not running and reached.text == reply.sent:
             return
@@ -263,7 +255,9 @@ class RelaySession:
 
     async def _cut(self, reply: Utterance, reached: str) -> TurnOutcome | None:
         try:
-            return await self._dialogue.interrupt(PROVIDER, reply.message_id, reply.sent, reached)
+            return await self._dialogue.interrupt(
+                self._parties.provider, reply.message_id, reply.sent, reached
+            )
         except GatewayError as error:
             self._note("interruption_lost", code=error.code.value)
             return None
@@ -278,36 +272,16 @@ class RelaySession:
         for message in news.said:
             self._since = max(self._since, message.seq)
             await self._playback.line(message.content, lang=self._lang)
-            self._wait_anew()
+            self._quiet.anew()
         if news.status.terminal:
-            self._task = asyncio.create_task(self._exit.leave({"do": HANG_UP}))
+            self._end()
         elif news.status is Status.ACTIVE:
-            self._held_since = None
-        elif self._held_since is None:
-            self._held_since = self._clock.monotonic()
-
-    async def _hold(self, now: float) -> None:
-        if self._held_since is not None and now - self._held_since > self._pace.hold_at_most:
-            await self._playback.line(self._texts.goodbye, lang=self._lang)
-            self._task = asyncio.create_task(self._exit.leave({"do": HANG_UP}))
-        elif now - self._quiet_since > self._pace.reassure_every and not self._playback.seconds_left:
-            await self._playback.line(self._texts.reassurance, lang=self._lang)
-            self._wait_anew()
-
-    async def _remind(self, now: float) -> None:
-        if now - self._quiet_since < self._pace.reminder_after or self._playback.seconds_left:
-            return
-        self._reminders += 1
-        self._wait_anew()
-        if self._reminders > self._pace.max_reminders:
-            await self._playback.line(self._texts.goodbye, lang=self._lang)
-            self._task = asyncio.create_task(self._exit.leave({"do": HANG_UP}))
+            self._quiet.release()
         else:
-            await self._playback.line(self._texts.reminder, lang=self._lang)
+            self._quiet.hold()
 
-    def _wait_anew(self) -> None:
-        """Silence is counted from here, or from the end of what is being said."""
-        self._quiet_since = self._clock.monotonic() + self._playback.seconds_left
+    def _end(self) -> None:
+        self._task = asyncio.create_task(self._exit.hang_up())
 
     def _note(self, what: str, **fields: str | int) -> None:
         """A line in the log, with nothing of what was said or pressed."""

@@ -1,0 +1,1 @@
+"""Calls carried by jambonz, over its WebSocket."""

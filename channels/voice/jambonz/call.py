@@ -1,0 +1,188 @@
+"""A call over jambonz: its messages to the session, and what the session wants to its commands."""
+
+import asyncio
+
+from channels.contract import Ingress
+from channels.voice.jambonz.address import parties_of
+from channels.voice.jambonz.exit import JambonzExit
+from channels.voice.jambonz.listening import collecting, listening, opening, resolved
+from channels.voice.jambonz.messages import (
+    DIGITS_HOOK,
+    CallStatus,
+    Dialed,
+    Gathered,
+    Incoming,
+    Opened,
+    Problem,
+    Referred,
+    Streamed,
+    Taken,
+    VerbStatus,
+    redirect,
+)
+from channels.voice.jambonz.speaker import JambonzSpeaker
+from channels.voice.jambonz.verbs import Say, Verb, said
+from channels.voice.playback import Playback, Send, Utterance
+from channels.voice.session import LiveSession
+from gateway.domain.conversation import Status
+from gateway.domain.digits import Collected, EndedBy
+from gateway.domain.errors import GatewayError
+from gateway.domain.intent import DtmfInputSpec
+from gateway.domain.spoken import heard
+
+SPOKEN_OVER = frozenset({"speech-bargein-detected", "dtmf-bargein-detected"})
+TRANSPORT = "jambonz"
+TRIES, TRY_SECONDS = 5, 1.0
+"""To close the conversation while the database is away."""
+
+
+class JambonzSession(LiveSession):
+    """One call, on one connection of jambonz's."""
+
+    def __init__(self, ingress: Ingress, opened: Opened, session: str, send: Send) -> None:
+        parties = parties_of(opened)
+        pace = ingress.calls(parties.ours).pace
+        self._send = send
+        self._speaker = JambonzSpeaker(send, ingress.clock)
+        playback = Playback(self._speaker, ingress.clock, pace.characters_per_second)
+        self._way_out = JambonzExit(
+            ingress, parties, session, self._speaker, playback, send, self._taken_back
+        )
+        super().__init__(ingress, parties, session, playback, self._way_out)
+        self._again = opened.again
+        self._asked: DtmfInputSpec | None = None
+        """How the next input's digits are collected, where the agent asked for it."""
+        self._spoken_over: Utterance | None = None
+        """The reply whose interruption is known."""
+        self._gone = False
+
+    async def open(self) -> tuple[Verb, ...]:
+        """What the call begins with. Raises GatewayError."""
+        await self.begin(TRANSPORT)
+        if self._again and self._since >= 0:
+            return (opening(),)
+        greeting = self._texts.greeting
+        await self._ingress.accept(self._parties.greeted(greeting, self._clock.now()))
+        return opening(), Say(text=said(greeting))
+
+    async def opened(self) -> None:
+        """The connection stands. What one that is back had under way is lost: the caller is asked again."""
+        if not self._again:
+            return
+        try:
+            status = (await self._dialogue.news(self._conversation_id, self._since)).status
+        except GatewayError as error:
+            self._note("news_unread", code=error.code.value)
+            return
+        if status is Status.ACTIVE:
+            await self._taken_back(self._texts.apology)
+
+    async def take(self, incoming: Incoming) -> None:
+        """What jambonz has told us."""
+        place = incoming.place
+        match incoming.event:
+            case Gathered() as gathered:
+                if place is not None and place.hook == DIGITS_HOOK:
+                    # not with the acknowledgement, which jambonz may act on after commands that came later
+                    await self._send(redirect(listening()))
+                await self._gathered(gathered)
+            case Streamed() as streamed:
+                await self._streamed(streamed)
+            case Taken() as taken:
+                await self._speaker.taken(taken)
+            case VerbStatus(event=event) if event in SPOKEN_OVER:
+                await self._over_spoken()
+            case Dialed() as dialed if place is not None:
+                await self._way_out.dialed(place, dialed)
+            case Referred() as referred if place is not None:
+                await self._way_out.referred(place, referred)
+            case CallStatus() as status:
+                await self._status(status)
+            case Problem() as problem:
+                self._note("jambonz_error", description_length=len(problem.msg) + len(problem.details))
+
+    async def tend(self) -> None:
+        """Time has passed."""
+        await self._speaker.tick()
+        await super().tend()
+
+    async def _gathered(self, gathered: Gathered) -> None:
+        asked, self._asked = self._asked, None
+        match gathered.reason:
+            case "dtmfDetected" if gathered.digits:
+                spec = resolved(asked)
+                full = len(gathered.digits) >= (spec.max_digits or 1)
+                ended = {"ended_by": EndedBy.MAX_DIGITS.value} if full else {}
+                await self._ask((spec.prefix or "") + gathered.digits, {"dtmf": ended})
+            case "dtmfDetected":
+                self.listen()  # the termination key alone
+            case "speechDetected" if gathered.transcript:
+                await self.hear(gathered.transcript, gathered.lang)
+            case "error":
+                self._note("not_listening")
+            case _:
+                self._asked = asked
+
+    async def _expect(self, digits: DtmfInputSpec | None) -> list[Collected]:
+        """jambonz collects digits itself, and does not begin anew while keys are being pressed."""
+        if digits is not None and digits.expects_input is not False:
+            self._asked = digits
+            await self._send(redirect(collecting(digits), queue=not self._speaker.streams))
+        elif self._asked is not None:
+            self._asked = None
+            await self._send(redirect(listening(), queue=not self._speaker.streams))
+        return []
+
+    async def _streamed(self, event: Streamed) -> None:
+        if event.event_type == "user_interruption":
+            await self._over_spoken()
+        elif event.event_type == "tts_spoken":
+            await self._spoken(event)
+        else:
+            await self._speaker.streamed(event)
+
+    async def _over_spoken(self) -> None:
+        """The caller is heard: what was being said has been stopped, and is told of in two ways."""
+        self.listen()
+        if self._reply is None or self._reply is self._spoken_over:
+            return
+        self._spoken_over = self._reply
+        if self._busy or self._playback.seconds_left:
+            await self.interrupt(None, self._playback.spoken_ms)
+
+    async def _spoken(self, event: Streamed) -> None:
+        """Some voices know to the word what was heard."""
+        reply = self._spoken_over
+        if not event.bargein or reply is None:
+            return
+        reached = heard(reply.sent, event.text, None)
+        if reached.certain:
+            await self._cut(reply, reached.text)
+
+    async def _status(self, status: CallStatus) -> None:
+        if status.call_sid != self._parties.sid:
+            await self._way_out.answered(status)
+        elif status.over:
+            await self.gone(status.call_status)
+
+    async def gone(self, status: str) -> None:
+        """The call is over: its conversation is closed."""
+        if self._gone:
+            return
+        self._gone = True
+        await self._way_out.caller_gone()
+        ended = self._parties.ended(status, self._clock.now())
+        for _ in range(TRIES):
+            try:
+                await self._dialogue.end(ended)
+                return
+            except GatewayError as error:
+                self._note("end_failed", code=error.code.value)
+                await asyncio.sleep(TRY_SECONDS)
+
+    async def _taken_back(self, text: str) -> None:
+        """The agent has the caller: they are listened to, and told this."""
+        self._asked = None
+        await self._send(redirect(listening()))
+        await self._playback.line(text, lang=self._lang)
+        self.listen()

@@ -1,0 +1,30 @@
+"""The fake jambonz: an application of it that points at one gateway."""
+
+from base64 import b64encode
+
+from channels.voice.jambonz.fake.call import FakeJambonzCall
+from channels.voice.jambonz.routes import PATH
+
+
+class FakeJambonz:
+    """Calls a gateway at `url` (http or https), with the login that its application has for it."""
+
+    def __init__(self, url: str, login: str, *, streams: bool = True) -> None:
+        """`streams`: whether the application's voice can be streamed to."""
+        self.streams = streams
+        self.calls: list[FakeJambonzCall] = []
+        self._authorization = f"Basic {b64encode(login.encode()).decode()}"
+        self._url = f"ws{url.removeprefix('http')}{PATH}"
+
+    async def call(self, sender: str, recipient: str, *, trunk: str = "carrier") -> FakeJambonzCall:
+        """Somebody calls. Raises aiohttp.ClientError where the gateway refuses the connection."""
+        call = FakeJambonzCall(self._url, self._authorization, sender, recipient, streams=self.streams)
+        self.calls.append(call)
+        await call.start(trunk)
+        return call
+
+    async def stop(self) -> None:
+        """Every caller hangs up."""
+        for call in self.calls:
+            if not call.ended:
+                await call.hang_up()

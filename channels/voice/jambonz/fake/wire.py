@@ -1,0 +1,126 @@
+"""The connection of one call of the fake jambonz: requests that are acknowledged, reports, commands."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+
+from channels.voice.jambonz.messages import ACK_SECONDS, SUBPROTOCOL
+
+Verbs = list[dict[str, Any]]
+Obey = Callable[[dict[str, Any]], Awaitable[None]]
+"""What a command of the gateway's has the call do."""
+RECONNECT_SECONDS = 0.05
+RECONNECTS = 40
+
+
+class Wire:
+    """What is sent and comes back."""
+
+    def __init__(self, url: str, authorization: str, call_sid: str, obey: Obey) -> None:
+        self.received: list[dict[str, Any]] = []
+        """Every message of the gateway's, in order."""
+        self.late: list[str] = []
+        """Types of messages that were not acknowledged in time."""
+        self.closed_with: int | None = None
+        self._url = url
+        self._headers = {"Authorization": authorization}
+        self._call_sid = call_sid
+        self._obey = obey
+        self._http: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._acks: dict[str, asyncio.Future[Verbs]] = {}
+        self._opening: dict[str, Any] = {}
+        self._gone = False
+
+    async def open(self, data: dict[str, Any]) -> Verbs:
+        """Connect and announce the call; its first verbs. Raises aiohttp.ClientError where it is refused."""
+        self._opening = data
+        self._http = aiohttp.ClientSession()
+        try:
+            await self._connect()
+        except aiohttp.ClientError:
+            await self._http.close()
+            raise
+        return await self.request("session:new", data)
+
+    async def request(self, kind: str, data: dict[str, Any], hook: str | None = None) -> Verbs:
+        """A message that has to be acknowledged; the verbs that come with that."""
+        msgid = secrets.token_hex(11)
+        answer: asyncio.Future[Verbs] = asyncio.get_running_loop().create_future()
+        self._acks[msgid] = answer
+        await self._send(kind, msgid, data, hook)
+        try:
+            async with asyncio.timeout(ACK_SECONDS):
+                return await answer
+        except TimeoutError:
+            self.late.append(kind)
+            return []
+        finally:
+            self._acks.pop(msgid, None)
+
+    async def report(self, kind: str, data: dict[str, Any]) -> None:
+        """A message that nobody acknowledges."""
+        await self._send(kind, secrets.token_hex(11), data, None)
+
+    async def close(self) -> None:
+        """The call is over."""
+        self._gone = True
+        if self._socket is not None:
+            await self._socket.close(code=aiohttp.WSCloseCode.OK)
+        if self._reading is not None and self._reading is not asyncio.current_task():
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
+        if self._http is not None:
+            await self._http.close()
+
+    async def drop(self) -> None:
+        """The connection breaks, and is made again as jambonz does it."""
+        if self._socket is not None:
+            await self._socket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
+
+    async def _connect(self) -> None:
+        if self._http is None:
+            raise RuntimeError("the call was not opened")
+        self._socket = await self._http.ws_connect(self._url, protocols=(SUBPROTOCOL,), headers=self._headers)
+        self._reading = asyncio.create_task(self._read(self._socket))
+
+    async def _send(self, kind: str, msgid: str, data: dict[str, Any], hook: str | None) -> None:
+        message = {"type": kind, "msgid": msgid, "call_sid": self._call_sid, "data": data}
+        if hook is not None:
+            message["hook"] = hook
+        if self._socket is not None:
+            with suppress(ConnectionError):
+                await self._socket.send_str(json.dumps(message))
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                await self._take(json.loads(message.data))
+        self.closed_with = socket.close_code
+        if not self._gone and socket.close_code != aiohttp.WSCloseCode.OK:
+            asyncio.get_running_loop().create_task(self._again()).add_done_callback(lambda _: None)
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        self.received.append(message)
+        if message.get("type") == "ack":
+            answer = self._acks.get(str(message.get("msgid")))
+            if answer is not None and not answer.done():
+                answer.set_result(message.get("data") or [])
+        else:
+            await self._obey(message)
+
+    async def _again(self) -> None:
+        for _ in range(RECONNECTS):
+            await asyncio.sleep(RECONNECT_SECONDS)
+            if self._gone:
+                return
+            with suppress(aiohttp.ClientError, OSError):
+                await self._connect()
+                await self.request("session:reconnect", self._opening)
+                return

@@ -1,0 +1,204 @@
+"""The WebSocket and the status webhook of jambonz: who may open it, and the messages one after another.
+
+jambonz proves itself with the login that its application has for us (HTTP Basic, RFC 7617), on the upgrade
+of the WebSocket as on a webhook. It waits 5 s for the acknowledgement of a message, so that is sent by who
+reads, before anything is done about it.
+"""
+
+import asyncio
+import hmac
+import logging
+import re
+from base64 import b64encode
+from contextlib import suppress
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from channels.contract import Ingress
+from channels.voice.jambonz.address import PROVIDER, parties_of
+from channels.voice.jambonz.call import JambonzSession
+from channels.voice.jambonz.messages import (
+    SUBPROTOCOL,
+    CallStatus,
+    Incoming,
+    Opened,
+    ack,
+    read_message,
+)
+from channels.voice.jambonz.verbs import SipDecline
+from channels.webhooks import malformed, read_body, unproven, webhook
+from gateway.domain.errors import GatewayError, UnknownAddress
+from gateway.domain.ids import new_id
+
+log = logging.getLogger(__name__)
+
+PATH = "/webhooks/jambonz"
+STATUS_PATH = f"{PATH}/status"
+OPEN_SECONDS = 10.0
+"""For the first message."""
+BEGIN_SECONDS = 4.0
+"""For storing that a call is here: jambonz waits five."""
+LINGER_SECONDS = 30.0
+"""For jambonz to close the connection of a call that is over."""
+JOIN_SECONDS = 10.0
+"""For what came before the end of the connection."""
+MAX_WAITING = 200
+"""Messages that were acknowledged and not worked off; with more the connection is ended."""
+NOT_FOUND, UNAVAILABLE = 404, 503
+_POLICY, _NORMAL, _FAILED, _AGAIN = 1008, 1000, 1011, 1013
+"""RFC 6455 §7.4.1, and the registry of close codes."""
+_SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
+
+
+def jambonz_routes(ingress: Ingress, login: str) -> list[BaseRoute]:
+    """The WebSocket and the status webhook, to be mounted on the public surface. `login`: `user:password`."""
+    door = _Door(ingress, login)
+    return [
+        WebSocketRoute(PATH, door.open),
+        Route(STATUS_PATH, webhook(door.status), methods=["POST"]),
+    ]
+
+
+class _Door:
+    """Lets in who has the login."""
+
+    def __init__(self, ingress: Ingress, login: str) -> None:
+        self._ingress = ingress
+        self._expected = b"Basic " + b64encode(login.encode())
+
+    async def open(self, websocket: WebSocket) -> None:
+        """One connection, from its upgrade to its end."""
+        if not self._proven(websocket.headers.get("authorization", "")):
+            await websocket.close(_POLICY)
+            return
+        if SUBPROTOCOL not in websocket.scope["subprotocols"]:
+            unproven(PROVIDER, "subprotocol")
+            await websocket.close(_POLICY)
+            return
+        await websocket.accept(SUBPROTOCOL)
+        with suppress(WebSocketDisconnect):
+            await self._serve(websocket)
+
+    async def status(self, request: Request) -> Response:
+        """How a call gets on, where the application has a webhook for it beside the WebSocket."""
+        if not self._proven(request.headers.get("authorization", "")):
+            raise unproven(PROVIDER, "login")
+        try:
+            status = CallStatus.model_validate_json(await read_body(request))
+        except ValidationError:
+            raise malformed("The body is not a call status of jambonz's.") from None
+        # the leg of somebody who was dialled is no conversation
+        if status.over and not status.parent_call_sid:
+            ended = parties_of(status).ended(status.call_status, self._ingress.clock.now())
+            await self._ingress.dialogue.end(ended)
+        return JSONResponse({})
+
+    def _proven(self, authorization: str) -> bool:
+        if hmac.compare_digest(authorization.encode("latin-1", "replace"), self._expected):
+            return True
+        unproven(PROVIDER, "login" if authorization else "no_login")
+        return False
+
+    async def _serve(self, websocket: WebSocket) -> None:
+        first = await _first(websocket)
+        if first is None or not isinstance(first.event, Opened):
+            await websocket.close(_POLICY)
+            return
+        session_id = first.msgid if _SESSION.fullmatch(first.msgid) else new_id().replace("-", "")
+        session = JambonzSession(self._ingress, first.event, session_id, websocket.send_json)
+        try:
+            async with asyncio.timeout(BEGIN_SECONDS):
+                verbs = await session.open()
+        except (GatewayError, TimeoutError) as error:
+            await _decline(websocket, first, error)
+            return
+        await websocket.send_json(ack(first.msgid, verbs))
+        await _Connection(websocket, session).serve()
+
+
+class _Connection:
+    """One connection: what comes is acknowledged at once, and worked off in order beside that."""
+
+    def __init__(self, websocket: WebSocket, session: JambonzSession) -> None:
+        self._websocket = websocket
+        self._session = session
+        self._waiting: asyncio.Queue[Incoming | None] = asyncio.Queue(MAX_WAITING)
+
+    async def serve(self) -> None:
+        """Until jambonz closes it, or has had its time to. What this process fails at goes on in another."""
+        working = asyncio.create_task(self._work())
+        reading = asyncio.create_task(self._read())
+        await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
+        reading.cancel()
+        joined = asyncio.create_task(self._waiting.join())
+        await asyncio.wait({working, joined}, timeout=JOIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for task in (working, joined):
+            task.cancel()
+        ended = await asyncio.gather(working, reading, joined, return_exceptions=True)
+        await self._session.close()
+        failed = [error for error in ended if isinstance(error, Exception)]
+        if failed:
+            log.error(
+                "a jambonz call broke off", extra={"action": "voice.jambonz_broken"}, exc_info=failed[0]
+            )
+        if self._websocket.client_state is WebSocketState.CONNECTED:
+            await self._websocket.close(_FAILED if failed else _NORMAL)
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                if message.get("code") == _NORMAL:  # so it does at the end of a call only
+                    self._waiting.put_nowait(None)
+                return
+            incoming = read_message(message.get("text") or "")
+            if incoming is None:
+                continue
+            if incoming.awaited:
+                await self._websocket.send_json(ack(incoming.msgid))
+            self._waiting.put_nowait(incoming)
+
+    async def _work(self) -> None:
+        await self._session.opened()
+        while True:
+            patience = LINGER_SECONDS if self._session.over else self._session.patience
+            try:
+                async with asyncio.timeout(patience):
+                    incoming = await self._waiting.get()
+            except TimeoutError:
+                if self._session.over:
+                    return
+                await self._session.tend()
+                continue
+            try:
+                if incoming is None:
+                    await self._session.gone("completed")
+                else:
+                    await self._session.take(incoming)
+            finally:
+                self._waiting.task_done()
+
+
+async def _first(websocket: WebSocket) -> Incoming | None:
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            message = await websocket.receive()
+    except TimeoutError:
+        return None
+    return read_message(message.get("text") or "")
+
+
+async def _decline(websocket: WebSocket, first: Incoming, error: GatewayError | TimeoutError) -> None:
+    """The call cannot be taken: it is not answered, so that its network can try elsewhere."""
+    code = error.code.value if isinstance(error, GatewayError) else "timeout"
+    log.warning("a jambonz call was declined", extra={"action": "voice.jambonz_declined", "code": code})
+    if isinstance(first.event, Opened) and first.event.again:
+        await websocket.close(_AGAIN)  # it was answered before: jambonz comes again
+        return
+    decline = SipDecline(status=NOT_FOUND if isinstance(error, UnknownAddress) else UNAVAILABLE)
+    await websocket.send_json(ack(first.msgid, [decline]))
+    await websocket.close(_NORMAL)

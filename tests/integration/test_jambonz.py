@@ -1,0 +1,345 @@
+"""Calls over jambonz: the whole gateway in this process, and the callers of the fake jambonz."""
+
+import asyncio
+import socket
+import sys
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzCall
+from gateway.app import App, Plan, Role, running
+from gateway.domain.call_rules import CallTexts
+from gateway.settings import load_settings
+from tests.integration import relay_agents
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OURS = "+15550100"
+LOGIN = "jambonz:a-password"
+AUTHORIZED = {"Authorization": f"Basic {b64encode(LOGIN.encode()).decode()}"}
+TEXTS = CallTexts()
+PATIENCE = 30.0
+V2 = "/v1/v2/conversations"
+WS = "/webhooks/jambonz"
+CONFIG = f"""
+[organisation]
+name = "Here"
+
+[[addresses]]
+channel = "voice"
+address = "{OURS}"
+voice_mode = "jambonz"
+filler_after_seconds = 30
+reminder_after_seconds = 300
+
+[agents.caller]
+kind = "python"
+target = "tests.integration.relay_agents:answer"
+"""
+numbers = count(4155550100)
+
+
+@dataclass
+class Line:
+    """A call, and the gateway at its other end."""
+
+    app: App
+    http: aiohttp.ClientSession
+    fake: FakeJambonz
+    theirs: str
+    call: FakeJambonzCall
+    others: frozenset[str] = frozenset()
+    """The conversations that were there before."""
+
+    async def api(self, method: str, path: str, body: object = None) -> Any:
+        """What the API answers."""
+        headers = {"x-api-key": "root"}
+        async with self.http.request(method, self.app.http_url + path, json=body, headers=headers) as answer:
+            assert answer.status < 400, await answer.text()
+            return await answer.json()
+
+    async def conversation(self) -> Any:
+        """This caller's."""
+        found = (await self.api("GET", f"{V2}?channel=voice&limit=100"))["items"]
+        [mine] = [item for item in found if item["id"] not in self.others]
+        return mine
+
+    async def status(self) -> str:
+        """Of the conversation."""
+        return str((await self.conversation())["status"])
+
+    async def becomes(self, status: str) -> None:
+        """Wait until the conversation has this status."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.status() != status:  # noqa: ASYNC110 - it is asked of the API
+                await asyncio.sleep(0.02)
+
+    async def transcript(self) -> list[tuple[str, str]]:
+        """Roles and words."""
+        conversation = await self.conversation()
+        rows = (await self.api("GET", f"{V2}/{conversation['id']}/turns"))["turns"]
+        return [(row["role"], row["content"]) for row in rows]
+
+    async def hears(self, text: str) -> None:
+        """Wait until the caller has been told this."""
+        await until(lambda: text in self.call.said)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - what it waits for is in many places
+            await asyncio.sleep(0.01)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
+    """A gateway of one process, for all tests here."""
+    folder: Path = tmp_path_factory.mktemp("house")
+    config = folder / "gateway.toml"
+    config.write_text(CONFIG, "utf-8")
+    environ = {
+        "JAMBONZ_WEBHOOK_LOGIN": LOGIN,
+        "GATEWAY_API_KEYS": "root:admin::Root",
+        "GATEWAY_DRAIN_SECONDS": "2",
+    }
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=port)
+    plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
+    async with running(settings, plan) as app:
+        yield app
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """For the API."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def _ids(house: App, http: aiohttp.ClientSession) -> frozenset[str]:
+    url, headers = f"{house.http_url}{V2}?channel=voice&limit=100", {"x-api-key": "root"}
+    async with http.get(url, headers=headers) as answer:
+        return frozenset(item["id"] for item in (await answer.json())["items"])
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=["streamed", "sentences"])
+async def line(
+    house: App, http: aiohttp.ClientSession, request: pytest.FixtureRequest
+) -> AsyncIterator[Line]:
+    """A caller who is being greeted, by a voice that can be streamed to or one that cannot."""
+    relay_agents.held.clear()
+    relay_agents.stopped.clear()
+    fake = FakeJambonz(house.http_url, LOGIN, streams=request.param == "streamed")
+    theirs = f"1{next(numbers)}"
+    before = await _ids(house, http)
+    call = await fake.call(theirs, OURS.removeprefix("+"))
+    try:
+        opened = Line(house, http, fake, theirs, call, before)
+        await opened.hears(TEXTS.greeting)
+        await until(lambda: call.listener is not None)
+        yield opened
+        assert call.wire.late == []
+    finally:
+        await fake.stop()
+
+
+async def test_a_call_is_greeted_and_answered(line: Line) -> None:
+    await line.call.say("hello")
+    await line.hears("You said hello.")
+    assert await line.transcript() == [
+        ("system_event", "Call started."),
+        ("assistant", TEXTS.greeting),
+        ("user", "hello"),
+        ("assistant", "You said hello."),
+    ]
+    await line.call.hang_up()
+    await line.becomes("closed")
+    assert (await line.transcript())[-1] == ("system_event", "Call ended.")
+
+
+@pytest.mark.parametrize("line", ["streamed"], indirect=True)
+async def test_words_are_streamed_as_they_come(line: Line) -> None:
+    await line.call.say("tell me everything")
+    await until(lambda: line.call.voice.partial == "First this. ")
+    assert "First this. " not in line.call.said
+
+
+async def test_a_reply_that_is_spoken_over_is_kept_as_heard(line: Line) -> None:
+    await line.call.say("tell me everything")
+    await until(
+        lambda: bool(relay_agents.held) and "First this. " in (line.call.voice.partial, *line.call.said)
+    )
+    await line.call.interrupt("First")
+    if line.call.voice.open:
+        await line.call.say("what did I hear?", over=False)
+        await line.hears("First")
+    await line.call.say("go on", over=False)
+    await line.hears("You said go on.")
+    await until(lambda: relay_agents.stopped == ["tell me everything"])
+    heard = [text for role, text in await line.transcript() if role == "assistant"][1]
+    assert "First this. ".startswith(heard)
+    assert heard == "First" or not line.call.voice.open
+
+
+async def test_digits_are_an_input_of_their_own(line: Line) -> None:
+    await line.call.say("a pin, please")
+    await line.hears("Your PIN?")
+    await until(lambda: bool(line.call.listener and not line.call.listener.background))
+    await line.call.press("1234")
+    await line.hears("You said PIN 1234.")
+    await until(lambda: bool(line.call.listener and line.call.listener.background))
+    await line.call.press("#")
+    await line.call.press("77#")
+    await line.hears("You said 77.")
+    assert [text for role, text in await line.transcript() if role == "user"][1:] == ["PIN 1234", "77"]
+
+
+async def test_digits_may_end_by_waiting(line: Line) -> None:
+    await line.call.press("42")
+    await line.call.wait()
+    await line.hears("You said 42.")
+
+
+async def test_speech_answers_where_digits_were_asked_for(line: Line) -> None:
+    await line.call.say("a pin, please")
+    await line.hears("Your PIN?")
+    await until(lambda: bool(line.call.listener and not line.call.listener.background))
+    await line.call.say("I forgot it")
+    await line.hears("You said I forgot it.")
+    await line.call.press("9#")
+    await line.hears("You said 9.")
+
+
+@pytest.mark.parametrize(("answers", "then"), [(True, "closed"), (False, "active")])
+async def test_a_cold_transfer(line: Line, answers: bool, then: str) -> None:
+    await line.call.say("billing")
+    await until(lambda: line.call.callee is not None)
+    callee = line.call.callee
+    assert callee is not None
+    assert callee.destination == "+15550111"
+    assert [text.strip() for text in line.call.said[-2:]] == ["Connecting.", "Please hold the line."]
+    assert line.call.listener is None  # what the caller says now would end the dial
+    await line.becomes("waiting_for_human")
+    if answers:
+        await callee.answer()
+        await line.becomes("transferred")
+        callee.hang_up()
+        await until(lambda: line.call.ended)
+        await line.becomes(then)
+        assert ("system_event", "Call transferred.") in await line.transcript()
+        return
+    callee.refuse("busy", 486)
+    await line.hears("I'm sorry, I wasn't able to connect you right now. I can keep helping you here.")
+    await line.becomes(then)
+    assert ("system_event", "Call transfer failed: busy.") in await line.transcript()
+    await until(lambda: line.call.listener is not None)
+    await line.call.say("hello again")
+    await line.hears("You said hello again.")
+
+
+async def test_an_operator_is_heard_and_gives_the_call_back(line: Line) -> None:
+    await line.call.say("a person")
+    await line.hears(TEXTS.hold)
+    path = f"{V2}/{(await line.conversation())['id']}/human-turns"
+    await line.call.say("are you there?")
+    await until(lambda: line.call.wire.late == [])
+    await line.api("POST", path, {"content": "This is Jamie."})
+    await line.hears("This is Jamie.")
+    await line.api("POST", path, {"content": None, "return_control": True})
+    await line.hears("You said are you there?.")
+    await line.call.say("thanks")
+    await line.hears("You said thanks.")
+
+
+async def test_the_agent_ends_the_call(line: Line) -> None:
+    await line.call.say("bye")
+    await until(lambda: line.call.ended)
+    assert line.call.said[-1] == "Goodbye then."
+    await line.becomes("closed")
+
+
+async def test_a_broken_connection_is_taken_up_again(line: Line) -> None:
+    await line.call.say("one")
+    await line.hears("You said one.")
+    await line.call.drop()
+    await line.hears(TEXTS.apology)
+    await until(lambda: line.call.listener is not None)
+    await line.call.say("two")
+    await line.hears("You said two.")
+    assert [text for role, text in await line.transcript() if role == "user"] == ["one", "two"]
+
+
+async def test_a_caller_who_hangs_up_during_a_transfer(line: Line) -> None:
+    await line.call.say("billing")
+    await until(lambda: line.call.callee is not None)
+    await line.call.hang_up()
+    await line.becomes("closed")
+    assert ("system_event", "Call transfer failed: caller_abandoned.") in await line.transcript()
+
+
+async def test_a_number_that_is_not_ours_is_declined(house: App) -> None:
+    fake = FakeJambonz(house.http_url, LOGIN)
+    call = await fake.call("14155550000", "15559999")
+    await until(lambda: call.declined is not None)
+    assert call.declined == 404
+    await until(lambda: call.ended)
+
+
+async def test_only_who_has_the_login_opens_a_call(house: App, http: aiohttp.ClientSession) -> None:
+    for login in ("jambonz:wrong", "other:a-password"):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await FakeJambonz(house.http_url, login).call("14155550000", "15550100")
+        assert refused.value.status == 403
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await http.ws_connect(house.http_url + WS, protocols=("ws.jambonz.org",))
+    assert refused.value.status == 403
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await http.ws_connect(house.http_url + WS, headers=AUTHORIZED)
+    assert refused.value.status == 403
+
+
+async def test_the_end_of_a_call_may_come_by_webhook(line: Line) -> None:
+    url = f"{line.app.http_url}{WS}/status"
+    told = {"call_sid": line.call.call_sid, "call_status": "completed", "direction": "inbound"}
+    told |= {"from": line.theirs, "to": OURS}
+    async with line.http.post(url, json=told) as refused:
+        assert refused.status == 403
+    async with line.http.post(url, json=["no status"], headers=AUTHORIZED) as refused:
+        assert refused.status == 400
+    async with line.http.post(url, json=told | {"parent_call_sid": "another"}, headers=AUTHORIZED) as answer:
+        assert answer.status == 200
+    assert await line.status() == "active"
+    async with line.http.post(url, json=told, headers=AUTHORIZED) as answer:
+        assert answer.status == 200
+    assert await line.status() == "closed"
+
+
+async def test_a_telephone_in_the_terminal(house: App) -> None:
+    command = ["-m", "channels.voice.jambonz.fake", "--url", house.http_url, "--login", LOGIN, "--to", OURS]
+    telephone = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert telephone.stdin is not None
+    assert telephone.stdout is not None
+    async with asyncio.timeout(PATIENCE):
+        for typed, told in (("", TEXTS.greeting), ("hello\n", "You said hello."), ("42\n", "You said 42.")):
+            telephone.stdin.write(typed.encode())
+            assert (await telephone.stdout.readline()).decode().strip() == told
+        telephone.stdin.write(b"bye\n")
+        rest = (await telephone.stdout.read()).decode()
+        assert await telephone.wait() == 0
+    assert rest.split("\n") == ["  Goodbye then.", "The call has ended.", ""]
