@@ -15,6 +15,7 @@ from gateway.domain.ports.dialogue import Dialogue
 from gateway.domain.ports.egress import ApplyReceipt
 from gateway.domain.ports.files import KeepAttachment
 from gateway.domain.ports.ingress import Accept, TakeReport
+from gateway.domain.ports.warm import WarmTransfers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class Ingress:
     clock: Clock
     calls: Callable[[str], CallRules] = lambda _number: CallRules()
     """What holds for the calls of a number of ours."""
+    warm: WarmTransfers | None = None
+    """Warm transfers; None where nobody can be called (no account to call with)."""
 
 
 MAX_BODY = 1_048_576

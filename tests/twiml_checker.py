@@ -36,12 +36,22 @@ _VALUES: Mapping[tuple[str, str], Callable[[str], bool]] = {
     ("Dial", "timeout"): _between(5, 600),
     ("Dial", "answerOnBridge"): _like("true|false"),
     ("Pause", "length"): _between(1, 600),
+    ("Number", "url"): _URL,
+    ("Sip", "url"): _URL,
+    ("Conference", "beep"): _like("true|false|onEnter|onExit"),
+    ("Conference", "waitUrl"): lambda text: text == "" or _URL(text),
+    ("Conference", "startConferenceOnEnter"): _like("true|false"),
+    ("Conference", "endConferenceOnExit"): _like("true|false"),
+    ("Conference", "statusCallback"): _URL,
+    ("Conference", "statusCallbackMethod"): _like("GET|POST"),
+    ("Conference", "statusCallbackEvent"): _like(r"(start|end|join|leave)( (start|end|join|leave))*"),
 }
 _EVERYWHERE: Mapping[str, Callable[[str], bool]] = {"action": _URL, "method": _like("GET|POST")}
 _TEXTS: Mapping[str, Callable[[str], bool]] = {
     "Number": _like(r"\+[1-9][0-9]{6,14}"),
     "Sip": _like(r"sips?:[^\s@<>\"]+@[^\s@<>\"]+"),
     "Redirect": _URL,
+    "Conference": _like(r"[A-Za-z0-9-]{1,128}"),
     "Say": lambda text: 0 < len(text) <= MAX_SAY,
 }
 
@@ -57,6 +67,13 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
+def _tag(name: str) -> str:
+    """What a class of the library writes: `Sip` for its ReferSip."""
+    cls = getattr(voice_response, name, None)
+    named = None if cls is None else re.search(r'self\.name = "(\w+)"', inspect.getsource(cls))
+    return name if named is None else named[1]
+
+
 def _declared() -> dict[str, _Element]:
     """By the class names of the library, which are the elements' for those that we use."""
     elements: dict[str, _Element] = {}
@@ -66,7 +83,7 @@ def _declared() -> dict[str, _Element]:
             nested = re.search(r"self\.nest\(\s*(\w+)\(", inspect.getsource(method))
             if nested is not None and method.__qualname__.startswith(name):
                 attributes = {_camel(parameter) for parameter in inspect.signature(method).parameters}
-                element.children[nested[1]] = attributes
+                element.children[_tag(nested[1])] = attributes
     elements["Response"] = elements["VoiceResponse"]
     return elements
 

@@ -190,7 +190,12 @@ class TurnWorker:
         if served is None:
             raise AgentFailed("the conversation's agent is not configured any more")
         started = self._clock.monotonic()
-        draft = ReplyDraft(claim.conversation.channel, served.transfers, started_at=started)
+        draft = ReplyDraft(
+            claim.conversation.channel,
+            served.transfers,
+            started_at=started,
+            said=claim.request.input_text,
+        )
         shown = 0
         agent_id = claim.conversation.assigned_agent_id
         with span("agent", Kind.CLIENT, agent_id=agent_id, messages=len(claim.request.messages)):

@@ -132,6 +132,10 @@ class TwilioCalls:
         """Have an answered call go on with the document at `url`."""
         return await self._update(sid, timeout, url=url, method="POST")
 
+    async def perform(self, sid: str, twiml: str, timeout: float) -> SendOutcome:
+        """Have an answered call go on with this document."""
+        return await self._update(sid, timeout, twiml=twiml)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()

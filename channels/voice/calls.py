@@ -8,6 +8,7 @@ from channels.twilio.requests import PROVIDER, TwilioForm
 from channels.voice.parties import Parties, input_id
 from channels.voice.steps import Step
 from gateway.domain.message import InboundMessage, Role
+from gateway.domain.outcome import TransferState, transfer_sentence
 
 FINAL_STATUSES = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 """CallStatus values after which nothing follows."""
@@ -60,6 +61,16 @@ class Call:
         """What became of a `<Dial>`; "" where this is not its callback."""
         return self.form.text("DialCallStatus")
 
+    @property
+    def connected(self) -> bool:
+        """Whether a `<Dial>` has joined the two; who hangs up during a whisper was not."""
+        return self.dial_status in TRANSFERRED and self.form.text("DialBridged") != "false"
+
+    @property
+    def has_sip_leg(self) -> bool:
+        """Whether the caller's own side can be told to call somebody else."""
+        return self.form.text("From").startswith(("sip:", "sips:"))
+
     def heard(self, step: Step) -> str:
         """What the caller pressed, behind the prefix, or said; "" for silence. Keys come before speech."""
         digits = self.form.text("Digits").strip()
@@ -91,20 +102,58 @@ class Call:
 
     def transfer_outcome(self, step: Step, intent_id: str | None) -> InboundMessage:
         """How the transfer that input number `step.n` led to has ended."""
-        done = self.dial_status in TRANSFERRED
-        reason = None if done else step.reason or _REASONS.get(self.dial_status, "bridge_error")
+        done = self.connected
+        declined = self.dial_status in TRANSFERRED  # answered, and not joined
+        why = "declined" if declined else _REASONS.get(self.dial_status, "bridge_error")
+        state = TransferState.TRANSFERRED if done else TransferState.FAILED
+        place = max(1, step.attempt)
+        return self._transfer_ended(
+            step, intent_id, state, None if done else step.reason or why, method="bridge", attempt=place
+        )
+
+    def refer_outcome(self, step: Step, intent_id: str | None) -> InboundMessage:
+        """How the REFER that input number `step.n` led to has ended (RFC 3515)."""
+        taken, told = (self._code(name) for name in ("ReferSipResponseCode", "NotifySipResponseCode"))
+        if not 200 <= taken < 300:
+            state, reason = TransferState.FAILED, "refer_rejected"
+        elif told >= 300:
+            state, reason = TransferState.FAILED, "refer_target_failed"
+        else:
+            state, reason = (
+                TransferState.TRANSFERRED if told >= 200 else TransferState.TRANSFER_PRESUMED,
+                None,
+            )
+        code = max(taken, told) or None
+        return self._transfer_ended(step, intent_id, state, reason, method="refer", sip_code=code)
+
+    def _code(self, name: str) -> int:
+        text = self.form.text(name)
+        return int(text) if len(text) == 3 and text.isdecimal() else 0
+
+    def _transfer_ended(  # noqa: PLR0913 - what `intent.outcome` has
+        self,
+        step: Step,
+        intent_id: str | None,
+        state: TransferState,
+        reason: str | None,
+        *,
+        method: str,
+        attempt: int = 1,
+        sip_code: int | None = None,
+    ) -> InboundMessage:
         event = {
             "kind": "intent.outcome",
             "intent_id": intent_id,
             "call_id": self.sid,
-            "attempt": 1,
-            "destination_index": 0,
-            "state": "transferred" if done else "failed",
+            "attempt": attempt,
+            "destination_index": attempt - 1,
+            "state": state.value,
             "reason": reason,
-            "method_used": "bridge",
+            "method_used": method,
         }
-        text = "Call transferred." if done else f"Call transfer failed: {reason}."
-        return self._event(f"{step.place}:dialed", text, event)
+        if sip_code is not None:
+            event["sip_code"] = sip_code
+        return self._event(f"{step.place}:dialed", transfer_sentence(state.value, reason), event)
 
     def _event(self, place: str, text: str, event: dict[str, Any]) -> InboundMessage:
         return self._message(f"{self.sid}:{place}", text, Role.SYSTEM_EVENT, {"voice_event": event})

@@ -11,10 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from channels.voice.destination import destination_kind
+from channels.voice.destination import Destination, destination_kind
+from channels.voice.downgrade import Downgrade
 from channels.voice.steps import Links, Step
 from channels.voice.twiml import document, gather_downgrades
-from channels.voice.verbs import Dial, Gather, HangUp, Redirect, Say, Verb
+from channels.voice.verbs import Dial, Gather, HangUp, Redirect, Refer, Say, Verb
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.intent import (
@@ -27,10 +28,13 @@ from gateway.domain.intent import (
     resolve_digits,
 )
 from gateway.domain.turn import Path, TurnOutcome, TurnState
+from gateway.domain.warm.words import CONFIRM_PROMPT
 
 HOLD_SECONDS = 20
 """How long a caller on hold is listened to before the next reassurance."""
 INVALID_DESTINATION = "invalid_destination"
+WHISPER = Downgrade("mode", "whisper")
+ACCEPT = "1"
 MAX_FILE = 1_048_576
 _WAITING = frozenset({Status.WAITING_FOR_HUMAN, Status.AWAITING_APPROVAL, Status.PAUSED})
 _LATER_HOSTS = frozenset({"relay"})
@@ -49,10 +53,10 @@ class _IntentFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """Verbs for a call, and the names of what the host cannot do exactly."""
+    """Verbs for a call, and what the host cannot do exactly."""
 
     verbs: tuple[Verb, ...]
-    downgrades: tuple[str, ...] = ()
+    downgrades: tuple[Downgrade, ...] = ()
 
     @property
     def twiml(self) -> str:
@@ -66,6 +70,8 @@ class Wishes:
 
     transfer: CallTransferIntent | None = None
     transfer_id: str | None = None
+    briefing: str = ""
+    """What a warm transfer's person is told."""
     digits: DtmfInputSpec | None = None
     hang_up: bool = False
     invalid: tuple[str, ...] = ()
@@ -76,6 +82,7 @@ def wishes_of(intents: Iterable[Mapping[str, Any]]) -> Wishes:
     """The last transfer and the last digit request among stored intents."""
     transfer: CallTransferIntent | None = None
     transfer_id: str | None = None
+    briefing = ""
     digits: DtmfInputSpec | None = None
     hang_up = False
     invalid: list[str] = []
@@ -85,13 +92,19 @@ def wishes_of(intents: Iterable[Mapping[str, Any]]) -> Wishes:
             if kind == IntentKind.TRANSFER:
                 transfer = CallTransferIntent.model_validate(payload)
                 transfer_id = intent.get("intent_id")
+                briefing = str((payload or {}).get("briefing_text") or "")
             elif kind == IntentKind.COLLECT_DTMF:
                 digits = DtmfInputSpec.model_validate(payload)
             hang_up = hang_up or kind == IntentKind.HANG_UP
         except ValidationError:
             invalid.append(str(kind))
     return Wishes(
-        transfer=transfer, transfer_id=transfer_id, digits=digits, hang_up=hang_up, invalid=tuple(invalid)
+        transfer=transfer,
+        transfer_id=transfer_id,
+        briefing=briefing,
+        digits=digits,
+        hang_up=hang_up,
+        invalid=tuple(invalid),
     )
 
 
@@ -100,8 +113,13 @@ def is_waiting(outcome: TurnOutcome) -> bool:
     return outcome.path is Path.QUEUED or outcome.session_status in _WAITING
 
 
-def render_outcome(outcome: TurnOutcome, links: Links, n: int, texts: CallTexts) -> Rendering:
-    """What the caller hears after input number `n` was answered with `outcome`."""
+def render_outcome(
+    outcome: TurnOutcome, links: Links, n: int, texts: CallTexts, *, refers: bool = False
+) -> Rendering:
+    """What the caller hears after input number `n` was answered with `outcome`.
+
+    `refers`: the caller's own side can be told to call somebody else.
+    """
     wishes = wishes_of(outcome.intents)
     said = (Say(outcome.text),) if outcome.text.strip() else ()
     if outcome.ended or wishes.hang_up:
@@ -109,7 +127,7 @@ def render_outcome(outcome: TurnOutcome, links: Links, n: int, texts: CallTexts)
     if outcome.error is not None or outcome.state in (TurnState.FAILED, TurnState.DEAD):
         return listen(links, n + 1, texts.apology)
     if wishes.transfer is not None:
-        return _after(said, render_transfer(wishes.transfer, links, Step(n=n)))
+        return _after(said, render_transfer(wishes.transfer, links, Step(n=n), refers=refers))
     if is_waiting(outcome):
         return hold(links, Step(n=n + 1, holds=1), *said, *_hold_line(outcome, texts))
     if outcome.state is TurnState.SUPERSEDED:
@@ -117,20 +135,72 @@ def render_outcome(outcome: TurnOutcome, links: Links, n: int, texts: CallTexts)
     return _collect(wishes.digits, said, links, n + 1)
 
 
-def render_transfer(intent: CallTransferIntent, links: Links, step: Step) -> Rendering:
-    """A transfer asked for by the input of `step`; a warm one becomes cold: no document briefs anybody."""
+def render_transfer(
+    intent: CallTransferIntent, links: Links, step: Step, *, refers: bool = False
+) -> Rendering:
+    """A transfer asked for by the input of `step`, in one document.
+
+    A warm one is a whisper: the person is briefed and asked, but nobody can speak to a caller who is being
+    connected; and what is played at the end of a whisper is nobody's to cut.
+    """
     said = (Say(intent.connecting_text),) if intent.connecting_text else ()
-    downgrades = ("mode",) if intent.mode is TransferMode.WARM else ()
-    if destination_kind(intent.destination) is None:
-        # The way back from a failed transfer is the same whether or not anybody was called.
-        failed = Redirect(links.dialed(replace(step, reason=INVALID_DESTINATION)))
-        return Rendering((failed,), downgrades)
-    dial = Dial(
-        destination=intent.destination,
+    if intent.mode is TransferMode.WARM:
+        return Rendering((*said, _whispered(intent, links, replace(step, attempt=1))), (WHISPER,))
+    kind = destination_kind(intent.destination)
+    if kind is Destination.SIP and refers:
+        return Rendering((*said, Refer(destination=intent.destination, action=links.referred(step))))
+    if kind is None:
+        return Rendering((_undialable(links, step),))
+    seconds = WarmTransfer().max_dial_seconds
+    dial = Dial(destination=intent.destination, action=links.dialed(step), timeout_seconds=seconds)
+    return Rendering((*said, dial))
+
+
+def render_next_attempt(wishes: Wishes, links: Links, step: Step) -> Rendering | None:
+    """After a whisper that led nowhere: the next person; None where it was the last, or none."""
+    intent = wishes.transfer
+    if intent is None or intent.mode is not TransferMode.WARM or step.transfer:
+        return None
+    if not 1 <= step.attempt <= intent.max_retries:
+        return None
+    said = intent.retry_text or (intent.warm or WarmTransfer()).retry_announcement_text
+    following = replace(step, attempt=step.attempt + 1, reason="", tries=0)
+    return Rendering((*((Say(said),) if said else ()), _whispered(intent, links, following)))
+
+
+def render_whisper(wishes: Wishes, links: Links, step: Step, digits: str) -> Rendering:
+    """What a person hears before they are joined: briefing and question. An empty document joins them."""
+    if digits == ACCEPT:
+        return Rendering(())
+    if digits or step.tries or wishes.transfer is None:
+        return Rendering((HangUp(),))
+    briefing = (Say(wishes.briefing),) if wishes.briefing else ()
+    asked = Gather(
+        action=links.whisper(replace(step, tries=1)),
+        prompts=(*briefing, Say(CONFIRM_PROMPT)),
+        digits=DtmfInputSpec(max_digits=1, termination_digit=""),
+        timeout_seconds=(wishes.transfer.warm or WarmTransfer()).bridge_confirm_seconds,
+        keys_only=True,
+    )
+    return Rendering((asked, HangUp()))
+
+
+def _whispered(intent: CallTransferIntent, links: Links, step: Step) -> Verb:
+    persons = intent.warm_destinations or [intent.destination]
+    destination = persons[(step.attempt - 1) % len(persons)]
+    if destination_kind(destination) is None:
+        return _undialable(links, step)
+    return Dial(
+        destination=destination,
         action=links.dialed(step),
         timeout_seconds=(intent.warm or WarmTransfer()).max_dial_seconds,
+        whisper=links.whisper(step),
     )
-    return Rendering((*said, dial), downgrades)
+
+
+def _undialable(links: Links, step: Step) -> Verb:
+    """The way back from a failed transfer is the same whether or not anybody was called."""
+    return Redirect(links.dialed(replace(step, reason=INVALID_DESTINATION)))
 
 
 def render_transfer_failed(wishes: Wishes, links: Links, n: int) -> Rendering:
@@ -140,8 +210,14 @@ def render_transfer_failed(wishes: Wishes, links: Links, n: int) -> Rendering:
     action = intent.failure_action if intent else OnFailure.RETURN_TO_AGENT
     if action is OnFailure.HANGUP:
         return Rendering((Say(text), HangUp()))
-    downgrades = () if action is OnFailure.RETURN_TO_AGENT else ("on_failure",)
-    return Rendering(listen(links, n + 1, text).verbs, downgrades)
+    return Rendering(listen(links, n + 1, text).verbs, failure_downgrades(action))
+
+
+def failure_downgrades(action: OnFailure | None) -> tuple[Downgrade, ...]:
+    """What else was to be done with a caller whom the agent gets back."""
+    if action in (None, OnFailure.RETURN_TO_AGENT):
+        return ()
+    return (Downgrade("on_failure", OnFailure.RETURN_TO_AGENT.value),)
 
 
 def listen(links: Links, n: int, text: str) -> Rendering:

@@ -16,26 +16,35 @@ from channels.contract import Ingress
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.requests import PROVIDER, proven_form, twiml
 from channels.voice import steps
-from channels.voice.calls import TRANSFERRED, Call
+from channels.voice.calls import Call
+from channels.voice.parties import input_id
 from channels.voice.relay.exit import HANG_UP, TRANSFER, read_handoff
 from channels.voice.render import (
     Rendering,
     Wishes,
+    failure_downgrades,
     hold,
     is_waiting,
     listen,
+    render_next_attempt,
     render_outcome,
     render_transfer,
     render_transfer_failed,
+    render_whisper,
     wishes_of,
 )
 from channels.voice.steps import Links, Step
 from channels.voice.verbs import Connect, Gather, HangUp, Pause, Redirect, Say
+from channels.voice.warm.documents import lines_since
+from channels.voice.warm.routes import WarmCalls
 from channels.webhooks import invalid, webhook
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.errors import GatewayError
-from gateway.domain.intent import WarmTransfer
+from gateway.domain.intent import TransferMode, WarmTransfer
+from gateway.domain.message import InboundMessage
+from gateway.domain.outcome import TransferState
 from gateway.domain.turn import Path, TurnOutcome
+from gateway.domain.warm.held import HeldCall
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +75,7 @@ def voice_routes(ingress: Ingress, twilio: TwilioCredentials) -> list[Route]:
                 raise invalid(f"This URL is not one of this gateway's: {error}.") from None
             call = Call(form, ingress.clock.now())
             rendering = await answer(call, step)
-            for name in rendering.downgrades:
-                _note("capability_downgrade", call, field=name)
+            await calls.tell_downgrades(call, step, rendering)
             return twiml(rendering.twiml)
 
         return Route(path, webhook(endpoint), methods=["POST"])
@@ -79,6 +87,9 @@ def voice_routes(ingress: Ingress, twilio: TwilioCredentials) -> list[Route]:
         route(steps.DIALED_PATH, calls.dialed),
         route(steps.STATUS_PATH, calls.status),
         route(steps.RELAYED_PATH, calls.relayed),
+        route(steps.REFERRED_PATH, calls.referred),
+        route(steps.WHISPER_PATH, calls.whisper),
+        *(route(path, answer) for path, answer in (calls.warm.routes() if calls.warm else {}).items()),
     ]
 
 
@@ -88,6 +99,22 @@ class _TwimlCalls:
 
     ingress: Ingress
     links: Links
+
+    @property
+    def warm(self) -> WarmCalls | None:
+        """Warm transfers, where somebody can be called."""
+        transfers = self.ingress.warm
+        return None if transfers is None else WarmCalls(transfers, self.links, self.texts, self.back)
+
+    async def tell_downgrades(self, call: Call, step: Step, rendering: Rendering) -> None:
+        """What this host cannot do exactly is said in the conversation."""
+        for one in rendering.downgrades:
+            _note("capability_downgrade", call, field=one.field)
+            event = call.parties.downgraded(step.place, one.field, one.substitute, call.received_at)
+            try:
+                await self.ingress.accept(event)
+            except GatewayError as error:
+                _note("downgrade_lost", call, code=error.code.value)
 
     def texts(self, call: Call) -> CallTexts:
         """What the gateway says itself to callers of this number."""
@@ -109,7 +136,7 @@ class _TwimlCalls:
             outcome = await self.ingress.dialogue.ask(call.input(step), WAIT_SECONDS)
         except GatewayError as error:
             return self._failed(call, step, error)
-        return self._answered(call, step, outcome)
+        return await self._answered(call, step, outcome)
 
     async def wait(self, call: Call, step: Step) -> Rendering:
         """A turn was not ready the last time."""
@@ -117,13 +144,51 @@ class _TwimlCalls:
             outcome = await self.ingress.dialogue.outcome(PROVIDER, call.input_id(step), WAIT_SECONDS)
         except GatewayError as error:
             return self._failed(call, step, error)
-        return self._answered(call, step, outcome)
+        return await self._answered(call, step, outcome)
 
     async def dialed(self, call: Call, step: Step) -> Rendering:
         """A transfer is over: whoever was reached has hung up, or nobody was reached."""
         wishes = await self._wishes(call, step)
+        following = None if call.connected or call.over else render_next_attempt(wishes, self.links, step)
+        if following is not None:
+            return following
         report = call.transfer_outcome(step, wishes.transfer_id)
-        if call.dial_status in TRANSFERRED:
+        return await self._transferred(call, step, wishes, report, self.links.dialed)
+
+    async def referred(self, call: Call, step: Step) -> Rendering:
+        """The caller's own side has called somebody else, or would not."""
+        wishes = await self._wishes(call, step)
+        report = call.refer_outcome(step, wishes.transfer_id)
+        return await self._transferred(call, step, wishes, report, self.links.referred)
+
+    async def whisper(self, call: Call, step: Step) -> Rendering:
+        """The person of a transfer in one document has answered: they are briefed and asked."""
+        outcome = await self._outcome_of(call, input_id(call.form.sid("ParentCallSid"), step.n, step.session))
+        wishes = wishes_of(outcome.intents) if outcome else Wishes()
+        return render_whisper(wishes, self.links, step, call.form.text("Digits"))
+
+    async def back(self, call: Call, held: HeldCall, step: Step) -> Rendering:
+        """Nobody has taken the caller, who is told, and talks to the agent again."""
+        finish = held.warm.outcome
+        downgrades = failure_downgrades(finish.then if finish else None)
+        said = lines_since(held, step.told)
+        if step.session:
+            told = " ".join(line.text for line in said)
+            return Rendering(self._connect(told).verbs, downgrades)
+        gather = Gather(action=self.links.input(Step(n=step.n + 1)), prompts=said)
+        return Rendering((gather,), downgrades)
+
+    async def _transferred(
+        self,
+        call: Call,
+        step: Step,
+        wishes: Wishes,
+        report: InboundMessage,
+        same: Callable[[Step], str],
+    ) -> Rendering:
+        """How a transfer has ended, which is reported; `same`: where the end of this one goes."""
+        event = report.metadata["voice_event"]
+        if TransferState(event["state"]).proven:
             await self.ingress.dialogue.end(report)
             return Rendering((HangUp(),))
         try:
@@ -132,10 +197,11 @@ class _TwimlCalls:
             _note("transfer_report_failed", call, code=error.code.value)
             if step.tries >= MAX_REPORTS:
                 return Rendering((Say(self.texts(call).goodbye), HangUp()))
-            reason = report.metadata["voice_event"]["reason"]
-            again = replace(step, tries=step.tries + 1, reason=reason)
-            return Rendering((Pause(1), Redirect(self.links.dialed(again))))
+            again = replace(step, tries=step.tries + 1, reason=event["reason"])
+            return Rendering((Pause(1), Redirect(same(again))))
         failed = render_transfer_failed(wishes, self.links, step.n)
+        if step.transfer:
+            failed = replace(failed, downgrades=())  # the caller was passed on at last, as was asked for
         if not step.session or any(isinstance(verb, HangUp) for verb in failed.verbs):
             return failed
         told = ((wishes.transfer and wishes.transfer.warm) or WarmTransfer()).failure_text
@@ -144,17 +210,17 @@ class _TwimlCalls:
     async def relayed(self, call: Call, step: Step) -> Rendering:
         """A ConversationRelay session is over: as it asked, or broken off, and then another one goes on."""
         if call.over:
-            await self.ingress.dialogue.end(call.ended(call.form.text("CallStatus")))
-            return Rendering(())
+            return await self.status(call, step)
         left = read_handoff(call.form.text("HandoffData"))
         if left.do == HANG_UP:
             return Rendering((HangUp(),))
         if left.do == TRANSFER:
             from_here = Step(n=left.n, session=left.session)
-            wishes = await self._wishes(call, from_here)
-            if wishes.transfer is not None:
+            outcome = await self._outcome(call, from_here)
+            wishes = wishes_of(outcome.intents) if outcome else Wishes()
+            if outcome is not None and wishes.transfer is not None:
                 said = wishes.transfer.model_copy(update={"connecting_text": None})
-                return render_transfer(said, self.links, from_here)
+                return await self._transfer(call, from_here, outcome, replace(wishes, transfer=said))
         _note("relay_broken", call, error=call.form.text("ErrorCode")[:10])
         if step.tries >= MAX_CONNECTS:
             return Rendering((Say(self.texts(call).goodbye), HangUp()))
@@ -168,18 +234,37 @@ class _TwimlCalls:
     async def status(self, call: Call, step: Step) -> Rendering:
         """Twilio reports the call's progress; its end closes the conversation (Unavailable)."""
         if call.over:
+            if self.warm is not None:
+                await self.warm.caller_gone(call)
             await self.ingress.dialogue.end(call.ended(call.form.text("CallStatus")))
         return Rendering(())
 
-    def _answered(self, call: Call, step: Step, outcome: TurnOutcome | None) -> Rendering:
+    async def _answered(self, call: Call, step: Step, outcome: TurnOutcome | None) -> Rendering:
         if outcome is not None:
-            for kind in wishes_of(outcome.intents).invalid:
+            wishes = wishes_of(outcome.intents)
+            for kind in wishes.invalid:
                 _note("intent_invalid", call, kind=kind)
-            return render_outcome(outcome, self.links, step.n, self.texts(call))
+            if wishes.transfer is not None and outcome.path is Path.HANDOFF and not outcome.ended:
+                said = (Say(outcome.text),) if outcome.text.strip() else ()
+                transfer = await self._transfer(call, Step(n=step.n), outcome, wishes)
+                return replace(transfer, verbs=(*said, *transfer.verbs))
+            return render_outcome(outcome, self.links, step.n, self.texts(call), refers=call.has_sip_leg)
         if step.tries >= MAX_POLLS:
             return listen(self.links, step.n + 1, self.texts(call).apology)
         again = Redirect(self.links.wait(Step(n=step.n, tries=step.tries + 1)))
         return Rendering((Say(self.texts(call).filler), again) if step.tries == 0 else (Pause(1), again))
+
+    async def _transfer(self, call: Call, step: Step, outcome: TurnOutcome, wishes: Wishes) -> Rendering:
+        """The transfer that the input of `step` led to."""
+        if wishes.transfer is None:
+            return listen(self.links, step.n + 1, self.texts(call).apology)
+        if self.warm is None or wishes.transfer.mode is not TransferMode.WARM:
+            return render_transfer(wishes.transfer, self.links, step, refers=call.has_sip_leg)
+        try:
+            begun = await self.warm.begin(call, step, outcome, wishes)
+        except GatewayError as error:
+            return self._failed(call, step, error)
+        return begun or listen(self.links, step.n + 1, self.texts(call).apology)
 
     async def _silence(self, call: Call, step: Step) -> Rendering:
         if step.silences >= MAX_SILENCES:
@@ -212,8 +297,11 @@ class _TwimlCalls:
         return wishes_of(outcome.intents) if outcome else Wishes()
 
     async def _outcome(self, call: Call, step: Step) -> TurnOutcome | None:
+        return await self._outcome_of(call, call.input_id(step))
+
+    async def _outcome_of(self, call: Call, message_id: str) -> TurnOutcome | None:
         try:
-            return await self.ingress.dialogue.outcome(PROVIDER, call.input_id(step), 0)
+            return await self.ingress.dialogue.outcome(PROVIDER, message_id, 0)
         except GatewayError as error:
             _note("outcome_unread", call, code=error.code.value)
             return None

@@ -18,6 +18,15 @@ WAIT_PATH = f"{START_PATH}/wait"
 DIALED_PATH = f"{START_PATH}/dialed"
 STATUS_PATH = VOICE_STATUS_PATH
 RELAYED_PATH = f"{START_PATH}/relayed"
+HOLD_PATH = f"{START_PATH}/hold"
+JOINED_PATH = f"{START_PATH}/joined"
+REFERRED_PATH = f"{START_PATH}/referred"
+WHISPER_PATH = f"{START_PATH}/whisper"
+LEG_PATH = f"{START_PATH}/leg"
+LEG_STATUS_PATH = f"{LEG_PATH}/status"
+LEG_DETECTED_PATH = f"{LEG_PATH}/detected"
+ROOM_PATH = f"{START_PATH}/room"
+"""A warm transfer's: the caller on hold and joined, the person's call, the room of both."""
 RELAY_PATH = "/webhooks/twilio/relay"
 """The WebSocket of ConversationRelay."""
 
@@ -25,6 +34,7 @@ MAX_PREFIX = 500
 """Characters of a digit prefix; a URL has its limits."""
 _COUNT = re.compile(r"[0-9]{1,5}")
 _SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
+_TRANSFER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _REASON = re.compile(r"[a-z_]{1,32}")
 
 
@@ -47,6 +57,13 @@ class Step:
     session: str = ""
     """Of which ConversationRelay session the input is; "" where the call is carried by documents."""
 
+    transfer: str = ""
+    """Which warm transfer this is about."""
+    attempt: int = 0
+    """Which of its persons: the attempt, counted from 1."""
+    told: int = 0
+    """How many of its lines were said here: to the caller, or to persons."""
+
     @property
     def place(self) -> str:
         """Where in its call this is, unique there."""
@@ -62,6 +79,9 @@ class Step:
             "k": self.tries or None,
             "r": self.reason or None,
             "x": self.session or None,
+            "t": self.transfer or None,
+            "a": self.attempt or None,
+            "l": self.told or None,
             "dm": spec.max_digits,
             "df": spec.termination_digit,
             "di": spec.inter_digit_timeout_ms,
@@ -73,7 +93,9 @@ class Step:
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> "Step":
         """The step of a query; ValueError where it is not one of ours."""
-        reason, session = query.get("r", ""), query.get("x", "")
+        reason, session, transfer = query.get("r", ""), query.get("x", ""), query.get("t", "")
+        if transfer and not _TRANSFER.fullmatch(transfer):
+            raise ValueError("t is not a transfer")
         if session and not _SESSION.fullmatch(session):
             raise ValueError("x is not a session")
         if reason and not _REASON.fullmatch(reason):
@@ -86,6 +108,9 @@ class Step:
             digits=_digits(query),
             reason=reason,
             session=session,
+            transfer=transfer,
+            attempt=_count(query, "a"),
+            told=_count(query, "l"),
         )
 
 
@@ -110,6 +135,38 @@ class Links:
     def relayed(self, step: Step) -> str:
         """Where the end of a ConversationRelay session goes."""
         return f"{self.public_url}{RELAYED_PATH}?{step.query()}"
+
+    def hold(self, step: Step) -> str:
+        """Where a caller on hold asks how it stands."""
+        return f"{self.public_url}{HOLD_PATH}?{step.query()}"
+
+    def joined(self, step: Step) -> str:
+        """Where a caller goes who was with a person, or was to be."""
+        return f"{self.public_url}{JOINED_PATH}?{step.query()}"
+
+    def referred(self, step: Step) -> str:
+        """Where the end of a REFER goes."""
+        return f"{self.public_url}{REFERRED_PATH}?{step.query()}"
+
+    def whisper(self, step: Step) -> str:
+        """What a person hears before the caller is joined with them."""
+        return f"{self.public_url}{WHISPER_PATH}?{step.query()}"
+
+    def leg(self, step: Step) -> str:
+        """Where the call to a person asks what to do."""
+        return f"{self.public_url}{LEG_PATH}?{step.query()}"
+
+    def leg_status(self, step: Step) -> str:
+        """Where the progress of the call to a person goes."""
+        return f"{self.public_url}{LEG_STATUS_PATH}?{step.query()}"
+
+    def leg_detected(self, step: Step) -> str:
+        """Where it goes whether a person or a machine has answered."""
+        return f"{self.public_url}{LEG_DETECTED_PATH}?{step.query()}"
+
+    def room(self, step: Step) -> str:
+        """Where it goes that caller and person are in one room."""
+        return f"{self.public_url}{ROOM_PATH}?{step.query()}"
 
     @property
     def relay(self) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 from twilio.twiml import voice_response
 
 from channels.voice.destination import Destination, destination_kind
-from channels.voice.verbs import Connect, Dial, Gather, HangUp, Pause, Redirect, Say, Verb
+from channels.voice.downgrade import Downgrade
+from channels.voice.verbs import Connect, Dial, Gather, HangUp, Join, Pause, Redirect, Refer, Say, Verb
 from gateway.domain.intent import DtmfInputSpec
 
 _twiml: Any = voice_response
@@ -38,13 +39,13 @@ def document(verbs: Sequence[Verb]) -> str:
     return str(response)
 
 
-def gather_downgrades(spec: DtmfInputSpec) -> list[str]:
+def gather_downgrades(spec: DtmfInputSpec) -> list[Downgrade]:
     """The fields of a spec that TwiML cannot render exactly; each is replaced by the nearest it can."""
     downgrades = []
     if (spec.inter_digit_timeout_ms or 0) % 1000:
-        downgrades.append("inter_digit_timeout_ms")
+        downgrades.append(Downgrade("inter_digit_timeout_ms", "whole seconds"))
     if spec.termination_digit and spec.termination_digit not in _FINISH_KEYS:
-        downgrades.append("termination_digit")
+        downgrades.append(Downgrade("termination_digit", "none"))
     return downgrades
 
 
@@ -75,6 +76,10 @@ def _elements(verb: Verb, budget: _Budget) -> Iterator[Any]:
             yield _gather(verb, budget)
         case Dial():
             yield _dial(verb)
+        case Refer():
+            yield _refer(verb)
+        case Join():
+            yield _join(verb)
         case Redirect(url):
             yield _twiml.Redirect(url, method="POST")
         case Pause(seconds):
@@ -91,11 +96,11 @@ def _gather(verb: Gather, budget: _Budget) -> Any:
     if spec.inter_digit_timeout_ms is not None:
         timeout = max(1, math.ceil(spec.inter_digit_timeout_ms / 1000))
     element = _twiml.Gather(
-        input="dtmf speech",
+        input="dtmf" if verb.keys_only else "dtmf speech",
         action=verb.action,
         method="POST",
         timeout=timeout,
-        speech_timeout="auto",
+        speech_timeout=None if verb.keys_only else "auto",
         num_digits=spec.max_digits,
         finish_on_key=_finish_key(spec.termination_digit),
         action_on_empty_result=True,
@@ -123,10 +128,35 @@ def _dial(verb: Dial) -> Any:
         answer_on_bridge=True,
         timeout=max(low, min(high, verb.timeout_seconds)),
     )
+    whisper = {} if verb.whisper is None else {"url": verb.whisper, "method": "POST"}
     if kind is Destination.SIP:
-        element.sip(verb.destination)
+        element.sip(verb.destination, **whisper)
     else:
-        element.number(verb.destination)
+        element.number(verb.destination, **whisper)
+    return element
+
+
+def _refer(verb: Refer) -> Any:
+    if destination_kind(verb.destination) is not Destination.SIP:
+        raise ValueError("a call can be referred to a sip: URI only")
+    element = _twiml.Refer(action=verb.action, method="POST")
+    element.sip(verb.destination)
+    return element
+
+
+def _join(verb: Join) -> Any:
+    """Either end is the end of it. Whoever is first creates the room, so that both name who is told."""
+    element = _twiml.Dial(action=verb.action, method="POST")
+    element.conference(
+        verb.room,
+        beep="false",
+        wait_url="",
+        start_conference_on_enter=verb.begins,
+        end_conference_on_exit=True,
+        status_callback=verb.events,
+        status_callback_event="start",
+        status_callback_method="POST",
+    )
     return element
 
 

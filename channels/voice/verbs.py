@@ -23,6 +23,8 @@ class Gather:
     """How digits are collected, where the agent asked for them; resolved."""
     timeout_seconds: int = 5
     """Of silence; `digits` overrides it."""
+    keys_only: bool = False
+    """What is said counts as silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,29 @@ class Dial:
     """An E.164 number or a SIP URI."""
     action: str
     timeout_seconds: int
+    whisper: str | None = None
+    """Asked for what the other side hears before the two are joined; None: nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refer:
+    """Have the caller's own side call somebody else (SIP REFER); what came of it goes to `action`."""
+
+    destination: str
+    """A SIP URI."""
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """Talk with whoever joins the same room; when that is over, go on with `action`."""
+
+    room: str
+    action: str
+    events: str
+    """Told when the two are in it."""
+    begins: bool
+    """Whether the talk begins with this one's coming, if the other is there; else they wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +88,4 @@ class Connect:
     greeting: str
 
 
-Verb = Say | Gather | Dial | Redirect | Pause | HangUp | Connect
+Verb = Say | Gather | Dial | Refer | Join | Redirect | Pause | HangUp | Connect

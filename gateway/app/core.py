@@ -23,6 +23,7 @@ from gateway.settings import Settings
 from gateway.store.spool import Spool
 from workers.knowledge.folders import folders_of
 from workers.knowledge.indexer import Indexer
+from workers.warm import WarmDriver
 
 if TYPE_CHECKING:
     from gateway.bus.rabbit import RabbitBus
@@ -43,6 +44,8 @@ class Core:
     files: AttachmentStore
     """Where the bytes of attachments are."""
     spool: Spool | None = None
+    warm: WarmDriver | None = None
+    """Drives warm transfers; None where nobody can be called."""
 
     def acceptance(self) -> Acceptance:
         """How a message of an end user is stored."""
@@ -71,6 +74,7 @@ class Core:
             public_url=self.settings.public_url,
             clock=self.clock,
             calls=self.configured.calls,
+            warm=self.warm,
         )
 
     def attachments(self) -> Attachments:

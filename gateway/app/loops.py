@@ -64,6 +64,7 @@ def _timers(core: Core, stack: AsyncExitStack) -> Sequence[Timer]:
         Timer("files", 30, attachments.remove_unreferred),
         Timer("media", 1, fetching.look),
         Timer("knowledge", _KNOWLEDGE_SECONDS, core.indexer().look),
+        *(() if core.warm is None else (Timer("transfers", 1, core.warm.look),)),
         *_sweeps(core, stack),
     )
 

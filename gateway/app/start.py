@@ -18,6 +18,7 @@ from gateway.app.doors import start_health, start_http, start_smtp
 from gateway.app.files import check_files, open_files
 from gateway.app.loops import open_spool, start_loops
 from gateway.app.plan import Plan, StartRefused
+from gateway.app.transfers import open_transfers
 from gateway.bus.embedded import EmbeddedBus
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
@@ -134,7 +135,7 @@ async def _start(settings: Settings, plan: Plan, clock: Clock, stack: AsyncExitS
     """Store, bus, workers, then the doors: nothing is let in before somebody can work it off."""
     _arm(settings)
     _record_traces(settings, plan, stack)
-    core = await _start_core(settings, plan, clock, stack)
+    core = open_transfers(await _start_core(settings, plan, clock, stack), stack)
     # only what comes in by a door is spooled: what a worker cannot store stays in its queue
     spooled = replace(core, spool=await open_spool(core, stack))
     await start_health(spooled, stack)

@@ -213,6 +213,8 @@ class CallTransferRequested(CallTransferIntent):
 
     type: Literal["call_transfer"] = "call_transfer"
     destination: str = Field(default="", max_length=255)
+    briefing: str | None = Field(default=None, max_length=MAX_TEXT)
+    """What a warm transfer's person is told of the conversation before they take the call."""
 
 
 class DigitsRequested(DtmfInputSpec):

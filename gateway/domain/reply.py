@@ -26,9 +26,10 @@ from gateway.domain.agent import (
     ToolCalled,
     Usage,
 )
+from gateway.domain.briefing import briefing_text
 from gateway.domain.event_values import plain_values
 from gateway.domain.ids import new_id
-from gateway.domain.intent import DtmfInputSpec, IntentKind, resolve_digits, resolve_transfer
+from gateway.domain.intent import DtmfInputSpec, IntentKind, TransferMode, resolve_digits, resolve_transfer
 from gateway.domain.message import Channel, JsonObject
 from gateway.domain.ports.agent import Agent
 from gateway.domain.speech import Speech
@@ -77,12 +78,15 @@ class ReplyDraft:
         started_at: float,
         digits: DtmfInputSpec | None = None,
         ids: Callable[[], str] = new_id,
+        said: str = "",
     ) -> None:
         """`started_at`: when the agent was asked, in seconds of the clock that `add` is given.
 
-        `digits` are the agent's defaults for collecting digits; `ids` names the intents.
+        `digits` are the agent's defaults for collecting digits; `ids` names the intents; `said` is what is
+        being answered.
         """
         self._channel = channel
+        self._said = said
         self._transfers = transfers
         self._digits = digits or DtmfInputSpec()
         self._ids = ids
@@ -243,7 +247,10 @@ class ReplyDraft:
             self._handoff_text = intent.connecting_text
             return
         self._corrected += [f"call_transfer.{name}" for name in corrected]
-        self._intend(IntentKind.TRANSFER, self._transfer)
+        payload = self._transfer
+        if intent.mode is TransferMode.WARM:
+            payload = {**payload, "briefing_text": briefing_text(intent, event.briefing, self._said)}
+        self._intend(IntentKind.TRANSFER, payload)
 
     def _fold_dtmf_input(self, event: DigitsRequested, _values: JsonObject) -> None:
         """Digits are collected where there are keys to press; on other channels only the text counts."""

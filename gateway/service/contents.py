@@ -13,7 +13,14 @@ ROWS = 200
 """That one step deletes."""
 
 _SAID = ("messages_purge", "turns_purge", "timeline_purge", "inputs_purge", "thread_ids_purge")
-_ABOUT = ("handoffs_purge", "approvals_purge", "calls_purge", "intents_purge", "idempotency_purge")
+_ABOUT = (
+    "handoffs_purge",
+    "approvals_purge",
+    "calls_purge",
+    "intents_purge",
+    "held_purge",
+    "idempotency_purge",
+)
 _TOLD = ("webhook_deliveries_purge", "dead_letters_purge")
 _ONE = ("closing_purge", "memory_purge", "simulation_purge")
 """At most one row each."""

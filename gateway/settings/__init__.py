@@ -13,7 +13,6 @@ from gateway.settings.agents import (
     HttpAgent,
     LlmAgent,
     PythonAgent,
-    TransferConfig,
 )
 from gateway.settings.attachments import AttachmentPlace, BucketPlace, FolderPlace
 from gateway.settings.configuration import AddressConfig, ChannelConfig, GatewayConfig, organization_id_of
@@ -30,6 +29,7 @@ from gateway.settings.refusals import SettingsError
 from gateway.settings.sources import Source
 from gateway.settings.table import settings_table
 from gateway.settings.tables import SmsProvider, VoiceMode, default_config_text
+from gateway.settings.transfers import TransferConfig
 from gateway.settings.values import HostPort
 
 __all__ = [

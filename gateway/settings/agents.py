@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from gateway.domain.ids import named_id
-from gateway.domain.intent import TransferMode
 from gateway.domain.steps import PolicyPoint
-from gateway.settings.addresses import parse_destination
 from gateway.settings.flow import ChoiceNode, Name, Nodes, ToolNode, TransferNode, check_graph, of_type
 from gateway.settings.llm import (
     HttpToolTable,
@@ -24,6 +22,7 @@ from gateway.settings.llm import (
 from gateway.settings.policies import PolicyConfig
 from gateway.settings.refusals import SettingsError, Table, dotted, nearest, read_table, shown
 from gateway.settings.targets import Target
+from gateway.settings.transfers import TransferConfig
 from gateway.settings.values import Price, Text, WebUrl
 
 
@@ -35,20 +34,6 @@ class AgentKind(StrEnum):
     HTTP = "http"
     LLM = "llm"
     PYTHON = "python"
-
-
-Destination = Annotated[str, BeforeValidator(parse_destination)]
-
-
-class TransferConfig(Table):
-    """Where a call may be transferred to, under a label that the agent knows.
-
-    A destination is an E.164 number or a sip: URI; a warm transfer tries `warm_destinations` in order.
-    """
-
-    destination: Destination
-    mode: TransferMode = TransferMode.COLD
-    warm_destinations: Annotated[tuple[Destination, ...], Field(max_length=20)] = ()
 
 
 class AgentDefinition(Table):

@@ -189,14 +189,6 @@ async def test_a_cold_transfer(house: House, status: str, then: str) -> None:
         assert ("system_event", "Call transfer failed: busy.") in await house.transcript()
 
 
-async def test_a_warm_transfer_is_cold_here_and_says_so(house: House) -> None:
-    call = await house.call()
-    await relay(call).say("a person warmly")
-    await until(lambda: call.dialing)
-    said = "This call cannot do what was asked for: mode is cold."
-    assert ("system_event", said) in await house.transcript()
-
-
 async def test_an_operator_is_heard_and_gives_the_call_back(house: House) -> None:
     call = await house.call()
     await relay(call).say("a person")

@@ -13,6 +13,7 @@ from channels.voice.routes import MAX_HOLDS, MAX_POLLS, MAX_REPORTS, voice_route
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
+from gateway.domain.intent import WarmTransfer
 from gateway.domain.message import Channel, Role, SenderAuth
 from gateway.domain.turn import Path, TurnOutcome, TurnState
 from tests.integration.webhooks import ACCOUNT, OURS, THEIRS, TOKEN, Answer, Core, Site, site
@@ -277,7 +278,7 @@ async def test_a_transfer_that_reaches_nobody_returns_to_the_agent(
     assert not line.core.ended
 
 
-async def test_a_warm_transfer_uses_its_own_words_and_notes_the_downgrade(
+async def test_a_warm_transfer_without_an_account_is_a_whisper_and_says_so(
     line: Line, caplog: pytest.LogCaptureFixture
 ) -> None:
     warm = {"failure_text": "Nobody is in."}
@@ -286,6 +287,9 @@ async def test_a_warm_transfer_uses_its_own_words_and_notes_the_downgrade(
     await call.say("a person")
     notes = [vars(r) for r in caplog.records if r.name == "channels.voice.routes"]
     assert [(n["action"], n["field"]) for n in notes] == [("voice.capability_downgrade", "mode")]
+    assert line.event(f"{call.sid}:1:downgrade:mode")["substitute"] == "whisper"
+    await call.dial_ended("no-answer")
+    assert call.said[-1] == WarmTransfer().retry_announcement_text
     await call.dial_ended("no-answer")
     assert call.said[-1] == "Nobody is in."
     assert call.ended

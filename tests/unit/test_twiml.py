@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.voice.destination import destination_kind
+from channels.voice.downgrade import Downgrade
 from channels.voice.render import CannotRender, Rendering, render_file, render_outcome, wishes_of
 from channels.voice.steps import MAX_PREFIX, Links, Step
 from channels.voice.twiml import SAY_CHARACTERS, SPOKEN_CHARACTERS, document
@@ -194,7 +195,7 @@ def test_digits_are_collected_as_the_agent_asked() -> None:
     [gather] = parsed(rendering)
     assert gather.get("numDigits") == "6"
     assert query_of(gather.get("action")) == {"n": "2", "dm": "6", "df": "A", "di": "900", "dp": "PIN: "}
-    assert set(rendering.downgrades) == {"termination_digit", "inter_digit_timeout_ms"}
+    assert {one.field for one in rendering.downgrades} == {"termination_digit", "inter_digit_timeout_ms"}
     told_not_to = render_outcome(
         outcome("No.", intents=[intent("collect_dtmf", expects_input=False, max_digits=6)]), LINKS, 1, TEXTS
     )
@@ -213,13 +214,14 @@ def test_a_cold_transfer_announces_and_dials() -> None:
     assert not rendering.downgrades
 
 
-def test_a_warm_transfer_becomes_cold_and_says_so() -> None:
+def test_a_warm_transfer_in_one_document_is_a_whisper_and_says_so() -> None:
     warm = WarmTransfer(max_dial_seconds=12).model_dump()
     wanted = intent("transfer", destination="sip:desk@example.org", mode="warm", warm=warm)
     rendering = render_outcome(outcome(intents=[wanted]), LINKS, 2, TEXTS)
-    assert rendering.downgrades == ("mode",)
+    assert rendering.downgrades == (Downgrade("mode", "whisper"),)
     assert shape(rendering) == ["Dial", "Sip:sip:desk@example.org"]
     assert parsed(rendering)[0].get("timeout") == "12"
+    assert (parsed(rendering)[0][0].get("url") or "").endswith("/webhooks/twilio/voice/whisper?n=2&a=1")
 
 
 def test_a_transfer_to_nowhere_fails_the_usual_way() -> None:

@@ -7,13 +7,24 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from channels.voice.render import render_outcome, render_transfer, render_transfer_failed, wishes_of
+from channels.voice.render import (
+    render_next_attempt,
+    render_outcome,
+    render_transfer,
+    render_transfer_failed,
+    render_whisper,
+    wishes_of,
+)
 from channels.voice.steps import Links, Step
 from channels.voice.twiml import document
-from channels.voice.verbs import Dial, Gather, HangUp, Pause, Redirect, Say
+from channels.voice.verbs import Dial, Gather, HangUp, Join, Pause, Redirect, Refer, Say
+from channels.voice.warm.documents import caller_document, leg_document
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
+from gateway.domain.intent import resolve_transfer
 from gateway.domain.turn import Path, TurnState
+from gateway.domain.warm.held import NewTransfer, happen, hold
+from gateway.domain.warm.words import CallerGone, Cancel, Event, Leg, LegEvent, Spoken, Tick
 from tests.turns import outcome
 from tests.twiml_checker import faults
 
@@ -103,8 +114,66 @@ def test_every_verb_is_known_to_it() -> None:
         Gather(action="https://gateway.test/next", prompts=(Say("PIN?"), Say("Please."))),
         Dial(destination="+15550111", action="https://gateway.test/dialed", timeout_seconds=30),
         Dial(destination="sip:desk@example.org", action="https://gateway.test/dialed", timeout_seconds=30),
+        Dial(
+            destination="+15550111",
+            action="https://gateway.test/dialed",
+            timeout_seconds=30,
+            whisper="https://gateway.test/whisper?n=1&a=1",
+        ),
+        Refer(destination="sip:desk@example.org", action="https://gateway.test/referred"),
+        Join(room="t-1", action="https://gateway.test/a", events="https://gateway.test/room", begins=True),
+        Gather(action="https://gateway.test/leg", keys_only=True),
         Pause(1),
         Redirect("https://gateway.test/wait"),
         HangUp(),
     )
     assert faults(document(verbs)) == []
+
+
+_LEG_EVENTS = st.builds(Leg, st.integers(1, 3), st.sampled_from(LegEvent))
+_events = st.lists(st.sampled_from([Tick(), Spoken(), CallerGone(), Cancel()]) | _LEG_EVENTS, max_size=12)
+
+
+@given(
+    payload=_transfer,
+    briefing=_any,
+    events=_events,
+    session=st.sampled_from(["", "VX1"]),
+    told=st.integers(0, 3),
+    tries=st.integers(0, 1),
+)
+def test_both_calls_of_a_warm_transfer_are_told_documents(
+    payload: dict[str, Any], briefing: str, events: list[Event], session: str, told: int, tries: int
+) -> None:
+    intent = wishes_of([{"kind": "transfer", "payload": {**payload, "mode": "warm"}}]).transfer
+    assume(intent is not None)
+    assert intent is not None
+    held = hold(
+        NewTransfer(
+            id="0190a000-0000-7000-8000-000000000001",
+            provider="twilio",
+            call_id="CA1",
+            conversation_id="c",
+            sender="+14155550123",
+            recipient="+15550100",
+            proven=True,
+            intent=resolve_transfer(intent)[0],
+            briefing=briefing,
+        ),
+        0,
+    )
+    for at, event in enumerate(events):
+        held = happen(held, event, at * 10_000_000)
+        step = Step(n=1, transfer=held.id, attempt=1, told=told, session=session, tries=tries)
+        assert faults(document(caller_document(held, step, LINKS, CallTexts()))) == []
+        assert faults(document(leg_document(held, step, LINKS))) == []
+
+
+@given(payload=_transfer, briefing=_any, attempt=st.integers(0, 7), digits=st.sampled_from(["", "1", "2"]))
+def test_a_whisper_is_a_document(payload: dict[str, Any], briefing: str, attempt: int, digits: str) -> None:
+    payload = {**payload, "mode": "warm", "briefing_text": briefing}
+    wishes = wishes_of([{"kind": "transfer", "payload": payload, "intent_id": "i"}])
+    step = Step(n=1, attempt=attempt)
+    assert faults(render_whisper(wishes, LINKS, step, digits).twiml) == []
+    following = render_next_attempt(wishes, LINKS, step)
+    assert following is None or faults(following.twiml) == []

@@ -6,7 +6,6 @@ from types import MappingProxyType
 
 from gateway import settings
 from gateway.domain.agent import EvidenceItem
-from gateway.domain.intent import CallTransferIntent
 from gateway.domain.ports.agent import Agent, Knowledge
 from gateway.domain.reply import ServedAgent
 from gateway.domain.steps import PolicyPoint
@@ -100,14 +99,6 @@ def _search_of(definition: settings.LlmAgent, parts: AgentParts) -> Search | Non
 
 def _transfers_of(definition: AgentDefinition) -> Transfers:
     """Labels for all; raw destinations where the agent is code of the operator's own."""
-    labels = {
-        label: CallTransferIntent(
-            destination=transfer.destination,
-            mode=transfer.mode,
-            label=label,
-            warm_destinations=list(transfer.warm_destinations),
-        )
-        for label, transfer in definition.transfers.items()
-    }
+    labels = {label: transfer.intent(label) for label, transfer in definition.transfers.items()}
     trusted = isinstance(definition, settings.HttpAgent | settings.PythonAgent)
     return Transfers(labels, raw=parse_destination if trusted else None)

@@ -14,6 +14,7 @@ from channels.twilio.fake.callstate import CallParties, CallStatus
 from channels.twilio.fake.errors import RestError, not_found
 from channels.twilio.fake.phones import Dialling, Phone
 from channels.twilio.fake.rest import Gate, answer, api_date, form_of, page_of
+from channels.twilio.fake.rooms import Rooms
 from channels.twilio.fake.webhooks import Webhooks
 
 BASE = "/2010-04-01/Accounts/{account}"
@@ -35,6 +36,9 @@ class CallsResource:
     """Routes under `/Calls`, and all calls there have been, in order."""
 
     def __init__(self, gate: Gate, webhooks: Webhooks) -> None:
+        self.rooms = Rooms(gate.account_sid, webhooks)
+        self.second = 0.0
+        """How long a second of the pauses of calls to come takes."""
         self.calls: dict[str, FakeCall] = {}
         self.phones: dict[str, Phone] = {}
         """How numbers behave that are called; one that is not here answers at once."""
@@ -54,15 +58,15 @@ class CallsResource:
 
     def add(self, parties: CallParties) -> FakeCall:
         """A new call, that nobody has answered yet."""
-        call = FakeCall(self._gate.account_sid, parties, self._webhooks)
+        call = FakeCall(self._gate.account_sid, parties, self._webhooks, self.rooms, self.second)
         self.calls[call.sid] = call
         return call
 
     async def stop(self) -> None:
         """Stop what runs in the background."""
         for call in self.calls.values():
-            if call.relay is not None:
-                await call.relay.close()
+            await call.stop()
+        await self.rooms.stop()
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

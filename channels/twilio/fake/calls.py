@@ -1,12 +1,12 @@
 """A phone call at the fake Twilio: fetches TwiML, acts on it, and lets a script be the person on the line.
 
-What a verb does takes no time here; only the person's own acts (`say`, `press`, `silence`, `hang_up`) and the
-end of a dialled leg (`dial_ended`) move a waiting call on.
+What a verb does takes no time here, but for pauses where `second` says so; only the person's own acts (`say`,
+`press`, `silence`, `hang_up`) and the end of a dialled leg (`dial_ended`) move a waiting call on.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
@@ -15,14 +15,17 @@ from channels.twilio.fake.callstate import CallError, CallParties, CallStatus
 from channels.twilio.fake.ledger import new_sid
 from channels.twilio.fake.recordings import Recordings
 from channels.twilio.fake.relay import RelayLine
+from channels.twilio.fake.rooms import Rooms
 from channels.twilio.fake.twiml import (
     Connect,
     Dial,
     Gather,
     Hangup,
+    Join,
     Pause,
     Record,
     Redirect,
+    Refer,
     Say,
     TwimlError,
     Unknown,
@@ -40,7 +43,7 @@ _TWIML_TYPES: Final = ("text/xml", "application/xml", "text/html")
 class _Waiting:
     """The verb a call waits in, the URL of its document and what follows it there."""
 
-    verb: Gather | Dial | Connect
+    verb: Gather | Dial | Refer | Join | Connect
     url: str
     rest: tuple[Verb, ...]
 
@@ -48,7 +51,10 @@ class _Waiting:
 class FakeCall:
     """One call. What the caller heard and where it was connected can be read at any time."""
 
-    def __init__(self, account_sid: str, parties: CallParties, webhooks: Webhooks) -> None:
+    def __init__(
+        self, account_sid: str, parties: CallParties, webhooks: Webhooks, rooms: Rooms, second: float = 0.0
+    ) -> None:
+        """`second`: how long a second of a `<Pause>` takes."""
         self.sid: str = new_sid("CA")
         self.parties = parties
         self.status = CallStatus.QUEUED
@@ -67,6 +73,10 @@ class FakeCall:
         self._account_sid = account_sid
         self._webhooks = webhooks
         self._recordings = Recordings(webhooks)
+        self._rooms = rooms
+        self._second = second
+        self._pauses: set[asyncio.Task[None]] = set()
+        self._after_pause: Callable[[], Awaitable[None]] | None = None
         self._reports = 0
         self.relay: RelayLine | None = None
         """The newest ConversationRelay session: there the caller speaks and presses."""
@@ -91,6 +101,26 @@ class FakeCall:
     def dialing(self) -> bool:
         """Whether the call is connected, or being connected, to someone else."""
         return self._waiting is not None and isinstance(self._waiting.verb, Dial)
+
+    @property
+    def whispers_from(self) -> str:
+        """Where whoever is called fetches what they hear first; "" where nobody is, or hears nothing."""
+        waiting = self._waiting
+        verb = waiting.verb if waiting else None
+        return (
+            urljoin(waiting.url, verb.whisper) if waiting and isinstance(verb, Dial) and verb.whisper else ""
+        )
+
+    @property
+    def referred(self) -> str:
+        """Whom the caller's side was told to call, and has not yet."""
+        verb = self._waiting.verb if self._waiting else None
+        return verb.destination if isinstance(verb, Refer) else ""
+
+    @property
+    def together(self) -> bool:
+        """Whether the call hears somebody else in a conference."""
+        return self._rooms.together(self.sid)
 
     async def wait_for(self, condition: Callable[["FakeCall"], bool], timeout: float) -> None:
         """Wait until the condition holds; raises TimeoutError after `timeout` seconds."""
@@ -131,17 +161,36 @@ class FakeCall:
         else:
             await self._perform(waiting.rest, waiting.url)
 
-    async def dial_ended(self, status: str = "completed") -> None:
-        """The other leg ends: `completed, busy, no-answer, failed, canceled`. CallError without one."""
+    async def refer_ended(self, taken: int = 202, told: int | None = 200) -> None:
+        """The caller's side answers the REFER, and says (or not) what came of it. CallError without one."""
+        waiting = self._waiting
+        if waiting is None or not isinstance(waiting.verb, Refer):
+            raise CallError("the call is referred to nobody")
+        codes = [("ReferSipResponseCode", str(taken)), ("ReferCallStatus", "completed")]
+        await self._act(waiting, codes if told is None else [*codes, ("NotifySipResponseCode", str(told))])
+
+    async def dial_ended(self, status: str = "completed", *, bridged: bool = True) -> None:
+        """The other leg ends: `completed, busy, no-answer, failed, canceled`. CallError without one.
+
+        `bridged`: whether the two were joined.
+        """
         waiting = self._waiting
         if waiting is None or not isinstance(waiting.verb, Dial):
             raise CallError("the call is connected to nobody")
         self._waiting = None
         if waiting.verb.action:
             outcome = [("DialCallSid", new_sid("CA")), ("DialCallStatus", status), ("DialCallDuration", "1")]
+            outcome.append(("DialBridged", "true" if bridged and status == "completed" else "false"))
             await self._act(waiting, outcome)
         else:
             await self._perform(waiting.rest, waiting.url)
+
+    async def pass_time(self) -> None:
+        """The pause that the call is in is over now. CallError where it is in none."""
+        after, self._after_pause = self._after_pause, None
+        if after is None:
+            raise CallError("the call does not pause")
+        await after()
 
     async def hang_up(self) -> None:
         """The caller, or the API, ends the call; the status callback has been answered when this returns."""
@@ -188,8 +237,7 @@ class FakeCall:
         """End the call with this status; without effect if it is over."""
         if self.ended:
             return
-        self._episode += 1
-        self._waiting = None
+        self._move_on()
         if self.relay is not None:
             await self.relay.close()
         self.ended_at = time.time()
@@ -211,16 +259,28 @@ class FakeCall:
     async def _act(self, waiting: _Waiting, extra: Sequence[tuple[str, str]]) -> None:
         await self._goto(urljoin(waiting.url, waiting.verb.action), extra, waiting.verb.method)
 
-    async def _goto(self, url: str, extra: Sequence[tuple[str, str]], method: str) -> None:
+    def _move_on(self) -> None:
+        """Whatever the call did, it does no more."""
         self._episode += 1
         self._waiting = None
+        self._rooms.leave(self.sid)
+
+    async def stop(self) -> None:
+        """Stop what runs in the background."""
+        if self.relay is not None:
+            await self.relay.close()
+        for task in self._pauses:
+            task.cancel()
+        await asyncio.gather(*self._pauses, return_exceptions=True)
+
+    async def _goto(self, url: str, extra: Sequence[tuple[str, str]], method: str) -> None:
+        self._move_on()
         verbs = await self._document_at(url, extra, method)
         if verbs is not None:
             await self._perform(verbs, url)
 
     async def _perform(self, verbs: Sequence[Verb], url: str) -> None:
-        self._episode += 1
-        self._waiting = None
+        self._move_on()
         self.status = CallStatus.IN_PROGRESS
         for _ in range(MAX_REDIRECTS):
             self._document = url
@@ -240,8 +300,12 @@ class FakeCall:
             match verb:
                 case Redirect():
                     return verb
-                case Gather() | Dial():
+                case Gather() | Dial() | Refer() | Join():
                     self._wait(_Waiting(verb, url, tuple(verbs[index + 1 :])))
+                    return None
+                case Pause() if self._second:
+                    self._play(verb)
+                    self._pause(verb.seconds * self._second, tuple(verbs[index + 1 :]), url)
                     return None
                 case Connect():
                     await self._connect(_Waiting(verb, url, ()), verb)
@@ -260,7 +324,34 @@ class FakeCall:
             for prompt in waiting.verb.prompts:
                 self._play(prompt)
         self._waiting = waiting
+        if isinstance(waiting.verb, Join):
+            self._rooms.enter(self.sid, waiting.verb, lambda: self._room_over(waiting))
         self._changed.set()
+
+    async def _room_over(self, waiting: _Waiting) -> None:
+        if self._waiting is not waiting:
+            return
+        if waiting.verb.action:
+            await self._act(waiting, [("DialCallStatus", "completed")])
+        else:
+            await self._perform(waiting.rest, waiting.url)
+
+    def _pause(self, delay: float, rest: tuple[Verb, ...], url: str) -> None:
+        episode = self._episode
+
+        async def go_on() -> None:
+            if self._episode == episode:
+                await self._perform(rest, url)
+
+        async def later() -> None:
+            await asyncio.sleep(delay)
+            await go_on()
+
+        self._after_pause = go_on
+
+        task = asyncio.create_task(later())
+        self._pauses.add(task)
+        task.add_done_callback(self._pauses.discard)
 
     async def _connect(self, waiting: _Waiting, verb: Connect) -> None:
         if verb.greeting:

@@ -19,7 +19,9 @@ from channels.twilio.fake.outgoing import MAX_BODY_UNITS, segments
 from channels.twilio.fake.phones import Phone
 from channels.twilio.fake.provider import FakeProvider
 from channels.twilio.fake.rest import Gate
+from channels.twilio.fake.rooms import Rooms
 from channels.twilio.fake.webhooks import WebhookAnswer, Webhooks
+from channels.twilio.fake.whispers import whisper
 
 WEBHOOK_CONNECTIONS = 128
 SMS_PATH = "/webhooks/twilio/sms"
@@ -85,6 +87,22 @@ class FakeTwilio(FakeProvider):
     def phone(self, number: str, phone: Phone) -> None:
         """From now on whoever is called at this number behaves like this."""
         self._calls.phones[number] = phone
+
+    def pauses(self, second: float) -> None:
+        """From now on a second of a call's pauses takes this long; at first none."""
+        self._calls.second = second
+
+    @property
+    def rooms(self) -> Rooms:
+        """The conferences."""
+        return self._calls.rooms
+
+    async def whisper(self, call: FakeCall, keys: str) -> tuple[list[str], bool]:
+        """Whoever a call is being connected to picks up and presses these keys.
+
+        What they hear, and whether they are joined.
+        """
+        return await whisper(self._webhooks, call, keys)
 
     def keep_media(self, content: bytes, media_type: str, location: str = "", message: str = "") -> str:
         """Keep a file of a message to come; its `MediaUrl0`. `location`: where that redirects to."""

@@ -77,6 +77,30 @@ class Dial:
     destinations: tuple[str, ...]
     action: str
     method: str
+    whisper: str = ""
+    """The document that whoever is reached hears first; "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refer:
+    """Have the caller's side call a SIP address."""
+
+    destination: str
+    action: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Talk in a conference."""
+
+    room: str
+    action: str
+    method: str
+    starts: bool
+    ends: bool
+    callback: str
+    events: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +114,7 @@ class Connect:
     dtmf: bool
 
 
-Verb = Say | Pause | Redirect | Hangup | Gather | Dial | Connect | Record | Unknown
+Verb = Say | Pause | Redirect | Hangup | Gather | Dial | Refer | Join | Connect | Record | Unknown
 
 
 def parse(text: str) -> tuple[Verb, ...]:
@@ -127,6 +151,8 @@ def _verb(element: ElementTree.Element) -> Verb:
             return _dial(element)
         case "Start" if (recording := element.find("Recording")) is not None:
             return Record(recording.get("recordingStatusCallback", ""))
+        case "Refer":
+            return Refer(text, element.get("action", ""), _method(element))
         case "Connect" if element.find("ConversationRelay") is not None:
             return _connect(element)
         case name:
@@ -146,13 +172,29 @@ def _gather(element: ElementTree.Element) -> Gather:
     )
 
 
-def _dial(element: ElementTree.Element) -> Dial:
-    nested = [_text(child) for child in element if child.tag in ("Number", "Sip", "Client")]
+def _dial(element: ElementTree.Element) -> Dial | Join:
+    room = element.find("Conference")
+    if room is not None:
+        return _join(element, room)
+    nested = [child for child in element if child.tag in ("Number", "Sip", "Client")]
     plain = (element.text or "").strip()
     return Dial(
-        destinations=tuple(([plain] if plain else []) + nested),
+        destinations=tuple(([plain] if plain else []) + [_text(child) for child in nested]),
         action=element.get("action", ""),
         method=_method(element),
+        whisper=next((child.get("url", "") for child in nested), ""),
+    )
+
+
+def _join(element: ElementTree.Element, room: ElementTree.Element) -> Join:
+    return Join(
+        room=_text(room),
+        action=element.get("action", ""),
+        method=_method(element),
+        starts=room.get("startConferenceOnEnter", "true").lower() == "true",
+        ends=room.get("endConferenceOnExit", "false").lower() == "true",
+        callback=room.get("statusCallback", ""),
+        events=frozenset(room.get("statusCallbackEvent", "").split()),
     )
 
 

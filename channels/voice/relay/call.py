@@ -37,7 +37,7 @@ class RelaySession(LiveSession):
         parties = parties_of(setup.call_sid, setup.sender, setup.recipient, setup.direction)
         pace = ingress.calls(parties.ours).pace
         playback = Playback(RelaySpeaker(send), ingress.clock, pace.characters_per_second)
-        leaving = Exit(ingress, parties, setup.session_id, playback, send)
+        leaving = Exit(setup.session_id, playback, send)
         super().__init__(ingress, parties, setup.session_id, playback, leaving)
 
     async def take(self, frame: Prompt | Key | Interrupt | Fault) -> None:

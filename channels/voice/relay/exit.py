@@ -2,18 +2,14 @@
 
 import asyncio
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from channels.contract import Ingress
-from channels.voice.parties import Parties
 from channels.voice.playback import Playback, Send, Utterance
 from channels.voice.relay.frames import end
-from gateway.domain.errors import GatewayError
-from gateway.domain.intent import CallTransferIntent, TransferMode
+from gateway.domain.intent import CallTransferIntent
 
 HANG_UP = "hang_up"
 TRANSFER = "transfer"
@@ -48,15 +44,11 @@ def read_handoff(text: str) -> Handoff:
 class Exit:
     """The end of one session."""
 
-    def __init__(
-        self, ingress: Ingress, parties: Parties, session: str, playback: Playback, send: Send
-    ) -> None:
+    def __init__(self, session: str, playback: Playback, send: Send) -> None:
         self.begun = False
         """The call is being passed on or ended: nothing stops that."""
         self.over = False
         """Twilio has been told."""
-        self._ingress = ingress
-        self._parties = parties
         self._session = session
         self._playback = playback
         self._send = send
@@ -70,8 +62,6 @@ class Exit:
             line = Utterance(self._playback, "", lang, interruptible=False)
             await line.say(transfer.connecting_text)
             await line.end()
-        if transfer.mode is TransferMode.WARM:
-            await self._downgraded(n, "mode", TransferMode.COLD)
         await self._leave({"do": TRANSFER, "n": n})
 
     async def hang_up(self) -> None:
@@ -84,9 +74,3 @@ class Exit:
         await asyncio.sleep(min(self._playback.seconds_left, _LONGEST_WAIT))
         await self._send(end({**handoff, "session": self._session}))
         self.over = True
-
-    async def _downgraded(self, n: int, field: str, substitute: str) -> None:
-        """This host cannot do exactly what was asked for, and the conversation says so."""
-        place, now = f"{self._session}:{n}", self._ingress.clock.now()
-        with suppress(GatewayError):
-            await self._ingress.accept(self._parties.downgraded(place, field, substitute, now))

@@ -34,6 +34,8 @@ class Cancel:
 class LegEvent(StrEnum):
     """What the other leg reports."""
 
+    RINGING = "ringing"
+    """It has been called."""
     ANSWERED = "answered"
     FAILED = "failed"
     """It was not answered; with a reason."""

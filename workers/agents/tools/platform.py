@@ -29,6 +29,12 @@ HANDOFF_TEXT = "I am handing you over to a colleague, who will answer here."
 
 _SAY = {"type": "string", "maxLength": 2000, "description": "What to say to the user now, in their language."}
 _REASON = {"type": "string", "maxLength": 500, "description": "Why, in a few words, for the colleagues."}
+_BRIEFING = {
+    "type": "string",
+    "maxLength": 1000,
+    "description": "What the colleague hears before taking the call, in two or three sentences: "
+    "who calls, what they want, what was done so far.",
+}
 
 Effects = Callable[[JsonObject], Iterator[AgentStep]]
 
@@ -183,12 +189,19 @@ def _remember() -> PlatformTool:
 def _transfer(labels: tuple[str, ...]) -> PlatformTool:
     def effects(arguments: JsonObject) -> Iterator[AgentEvent]:
         yield from _said(arguments)
-        yield CallTransferRequested(label=arguments["label"], reason=arguments.get("reason"))
+        yield CallTransferRequested(
+            label=arguments["label"], reason=arguments.get("reason"), briefing=arguments.get("briefing")
+        )
 
     return _tool(
         "transfer_call",
         "Transfer the phone call. Where there is no call, a colleague gets the conversation instead.",
-        {"label": {"type": "string", "enum": list(labels)}, "reason": _REASON, "say": _SAY},
+        {
+            "label": {"type": "string", "enum": list(labels)},
+            "reason": _REASON,
+            "briefing": _BRIEFING,
+            "say": _SAY,
+        },
         effects,
         required=("label",),
     )

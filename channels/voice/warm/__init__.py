@@ -1,0 +1,1 @@
+"""Warm transfers on Twilio: documents for the caller and for the person, their webhooks, the calls."""

@@ -1,0 +1,64 @@
+"""The `Legs` port at Twilio: persons are called by REST, and their calls ask for documents."""
+
+from dataclasses import dataclass
+
+from channels.twilio.calls import NewCall, TwilioCalls
+from channels.voice.destination import destination_kind
+from channels.voice.steps import Links, Step
+from channels.voice.twiml import document
+from channels.voice.verbs import HangUp, Say
+from gateway.domain.delivery import Failure, Refused, Taken
+from gateway.domain.outcome import TransferReason
+from gateway.domain.warm.held import HeldCall
+from gateway.domain.warm.words import Dial
+
+REQUEST_SECONDS = 10.0
+DETECTION = "Enable"
+_MEANS = {
+    Failure.BAD_ADDRESS: TransferReason.INVALID_DESTINATION,
+    Failure.NOT_ALLOWED: TransferReason.UNSUPPORTED,
+}
+"""Why Twilio would not call; anything else is its own trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioLegs:
+    """Calls to persons, from the number that the caller has called."""
+
+    calls: TwilioCalls
+    links: Links
+
+    async def dial(self, held: HeldCall, dial: Dial) -> str | TransferReason | None:
+        """Call a person, once."""
+        if destination_kind(dial.destination) is None:
+            return TransferReason.INVALID_DESTINATION
+        step = Step(n=0, transfer=held.id, attempt=dial.attempt)
+        outcome = await self.calls.create(
+            NewCall(
+                to=dial.destination,
+                sender=held.recipient,
+                url=self.links.leg(step),
+                status_callback=self.links.leg_status(step),
+                ring_seconds=dial.timeout_seconds,
+                machine_detection=DETECTION if dial.screen else None,
+                machine_callback=self.links.leg_detected(step) if dial.screen else None,
+            ),
+            REQUEST_SECONDS,
+        )
+        match outcome:
+            case Taken(sid):
+                return sid
+            case Refused(failure):
+                return _MEANS.get(failure, TransferReason.BRIDGE_ERROR)
+            case _:
+                return None
+
+    async def hang_up(self, leg_id: str, after: str | None) -> bool:
+        """End a call; one that does not take a document any more is over as well."""
+        if after is None:
+            outcome = await self.calls.hang_up(leg_id, REQUEST_SECONDS)
+        else:
+            told = document((Say(after), HangUp()))
+            outcome = await self.calls.perform(leg_id, told, REQUEST_SECONDS)
+        final = isinstance(outcome, Refused) and outcome.failure is not Failure.TRANSIENT
+        return final or isinstance(outcome, Taken)

@@ -1,0 +1,31 @@
+"""Who drives the warm transfers of held calls in a process, where somebody can be called."""
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from gateway.app.core import Core
+from gateway.app.plan import Role
+from gateway.channel_ports import twilio_calls, twilio_legs
+from workers.warm import WarmDriver
+
+_USERS = frozenset({Role.SERVE, Role.TIMERS})
+"""Who hears of events, and who looks for what is left undone."""
+
+
+def open_transfers(core: Core, stack: AsyncExitStack) -> Core:
+    """The core with its driver; without one, persons are briefed by a whisper."""
+    if not core.plan.roles & _USERS:
+        return core
+    calls = twilio_calls(core.settings)
+    if calls is None:
+        return core
+    stack.push_async_callback(calls.close)
+    driver = WarmDriver(
+        core.store,
+        core.acceptance(),
+        twilio_legs(core.settings, calls),
+        core.clock,
+        core.configured.config.organization_id,
+    )
+    stack.push_async_callback(driver.close)
+    return replace(core, warm=driver)

@@ -1,0 +1,45 @@
+"""What a warm transfer of a held call needs from outside, and what the call's host is handed."""
+
+from typing import Protocol
+
+from gateway.domain.outcome import TransferReason
+from gateway.domain.warm.held import HeldCall, NewTransfer
+from gateway.domain.warm.words import Dial, Event
+
+
+class WarmTransfers(Protocol):
+    """Warm transfers of calls whose host asks what to do next. Every method raises GatewayError."""
+
+    async def begin(self, new: NewTransfer) -> HeldCall | None:
+        """The caller is on hold from now on; a transfer that has begun before is given as it stands.
+
+        None where the conversation does not wait for a transfer (any more).
+        """
+        ...
+
+    async def happened(self, transfer_id: str, event: Event, leg_id: str | None = None) -> HeldCall | None:
+        """Take in an event, and see that what follows is done; None where there is no such transfer."""
+        ...
+
+    async def find(self, transfer_id: str) -> HeldCall | None:
+        """A transfer as it stands."""
+        ...
+
+    async def of_call(self, provider: str, call_id: str) -> HeldCall | None:
+        """The newest transfer of a call."""
+        ...
+
+
+class Legs(Protocol):
+    """Calls to the persons that callers are transferred to."""
+
+    async def dial(self, held: HeldCall, dial: Dial) -> str | TransferReason | None:
+        """Call a person, once: the new call's id, or why there is none; None where that is not known.
+
+        What becomes of the call is told by its callbacks.
+        """
+        ...
+
+    async def hang_up(self, leg_id: str, after: str | None) -> bool:
+        """End a call in whatever state it is; `after`: when this has been said. False: try again later."""
+        ...

@@ -1,0 +1,145 @@
+"""Warm transfers of held calls: the machine's state in a row, moved by whoever hears of an event.
+
+A unit takes the event in, stores the state and hands out what is to be done. Dialling is handed out once, so
+that nobody is called twice for one attempt; the rest is handed out again until it is known to be done.
+"""
+
+from gateway.domain.clock import SECOND
+from gateway.domain.conversation import Status
+from gateway.domain.intent import IntentKind
+from gateway.domain.ports.store import Row, Tx
+from gateway.domain.timeline import EventKind
+from gateway.domain.warm.held import (
+    HeldCall,
+    NewTransfer,
+    carried_out,
+    happen,
+    hold,
+    restored_held,
+    stored_held,
+    taken,
+)
+from gateway.domain.warm.words import Cancel, Event
+from gateway.service.timeline import append_event
+
+AGAIN_SECONDS = 10
+"""After which what has been handed out, and is not known to be done, is handed out again."""
+
+
+async def begin_transfer(tx: Tx, new: NewTransfer, organization_id: str) -> HeldCall | None:
+    """Put a caller on hold, with what is to be done; one that began before is given as it stands.
+
+    None where the conversation does not wait for a transfer.
+    """
+    conversation = await tx.one("conversation_lock", organization_id=organization_id, id=new.conversation_id)
+    known = await tx.one("held_by_id", id=new.id)
+    if known is not None:
+        return taken(restored_held(known["held"]))
+    if conversation is None or conversation["status"] != Status.WAITING_FOR_HUMAN:
+        return None
+    clock = await tx.one("held_clock")
+    if clock is None:
+        raise AssertionError("the database tells the time")
+    held = hold(new, clock["at"])
+    await tx.run(
+        "held_insert",
+        id=held.id,
+        provider=held.provider,
+        call_id=held.call_id,
+        organization_id=organization_id,
+        conversation_id=held.conversation_id,
+        held=stored_held(taken(held)),
+        due_at=_due(taken(held), clock["at"]),
+    )
+    return held
+
+
+async def take_event(tx: Tx, transfer_id: str, event: Event, leg_id: str | None = None) -> HeldCall | None:
+    """What an event leads to, with what is to be done; None where there is no such transfer.
+
+    `leg_id`: what the provider calls the leg that the event is of.
+    """
+    locked = await _lock(tx, transfer_id)
+    if locked is None:
+        return None
+    conversation, row = locked
+    before = restored_held(row["held"])
+    held = happen(before, event, row["at"], leg_id)
+    if not Status(conversation["status"]).terminal:
+        await _show(tx, before, held)
+    if held != before or held.busy:
+        await _save(tx, taken(held), row["at"])
+    return held
+
+
+async def settle_work(tx: Tx, done: HeldCall, hung_up: frozenset[int]) -> None:
+    """What was handed out with `done` has been carried out; of the legs to hang up, these."""
+    locked = await _lock(tx, done.id)
+    if locked is not None:
+        _, row = locked
+        await _save(tx, carried_out(restored_held(row["held"]), done, hung_up), row["at"])
+
+
+async def cancel_transfers(tx: Tx, conversation_id: str) -> None:
+    """The conversation, which the caller has locked, is over: nobody is called any more."""
+    for unfinished in await tx.all("held_unfinished", conversation_id=conversation_id):
+        row = await tx.one("held_lock", id=unfinished["id"])
+        if row is not None:
+            held = happen(restored_held(row["held"]), Cancel(), row["at"])
+            await tx.run("held_save", id=held.id, held=stored_held(held), due_at=row["at"])
+
+
+async def due_transfers(tx: Tx) -> list[str]:
+    """Those for which a timer has something to do."""
+    return [row["id"] for row in await tx.all("held_due")]
+
+
+async def find_transfer(tx: Tx, transfer_id: str) -> HeldCall | None:
+    """A transfer as it stands."""
+    row = await tx.one("held_by_id", id=transfer_id)
+    return None if row is None else restored_held(row["held"])
+
+
+async def transfer_of_call(tx: Tx, provider: str, call_id: str) -> HeldCall | None:
+    """The newest transfer of a call."""
+    row = await tx.one("held_of_call", provider=provider, call_id=call_id)
+    return None if row is None else restored_held(row["held"])
+
+
+async def _lock(tx: Tx, transfer_id: str) -> tuple[Row, Row] | None:
+    """The conversation and the transfer, in the order in which everybody locks them."""
+    known = await tx.one("held_by_id", id=transfer_id)
+    if known is None:
+        return None
+    conversation = await tx.one(
+        "conversation_lock", organization_id=known["organization_id"], id=known["conversation_id"]
+    )
+    row = await tx.one("held_lock", id=transfer_id)
+    return None if conversation is None or row is None else (conversation, row)
+
+
+async def _save(tx: Tx, held: HeldCall, at: int) -> None:
+    await tx.run("held_save", id=held.id, held=stored_held(held), due_at=_due(held, at))
+
+
+def _due(held: HeldCall, at: int) -> int | None:
+    timers = [] if held.warm.due is None else [held.warm.due]
+    if held.busy:
+        timers.append(at + AGAIN_SECONDS * SECOND)
+    return min(timers, default=None)
+
+
+async def _show(tx: Tx, before: HeldCall, held: HeldCall) -> None:
+    """Each stage of each attempt, and the end, in the timeline of the conversation."""
+    warm, outcome = held.warm, held.warm.outcome
+    if (before.warm.stage, before.warm.attempt) == (warm.stage, warm.attempt):
+        return
+    place = {"attempt": warm.attempt, "destination_index": warm.destination_index} if warm.attempt else {}
+    reason = {} if outcome is None or outcome.reason is None else {"reason": outcome.reason.value}
+    body = {
+        "intent_id": held.id,
+        "kind": IntentKind.TRANSFER.value,
+        "payload": {**place, **reason},
+        "state": warm.stage.value if outcome is None else outcome.state.value,
+    }
+    await append_event(tx, held.conversation_id, EventKind.INTENT, body)

@@ -1,0 +1,353 @@
+"""Warm transfers at Twilio: the whole gateway; callers and persons at the fake, on both of its hosts."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio, Phone
+from gateway.app import App, Plan, Role, running
+from gateway.domain.call_rules import CallTexts
+from gateway.domain.warm.words import CALLER_LEFT, CONFIRM_PROMPT, NOT_JOINED
+from gateway.settings import load_settings
+from tests.integration.warm_agents import ANN, BOB, BRIEFING, DESK, WARM
+from tests.integration.webhooks import ACCOUNT, TOKEN
+
+OURS, RELAYED, THEIRS = "+15550100", "+15550101", "+14155550123"
+TEXTS = CallTexts()
+PATIENCE = 30.0
+V2 = "/v1/v2/conversations"
+CONFIG = f"""
+[organisation]
+name = "Here"
+
+[[addresses]]
+channel = "voice"
+address = "{OURS}"
+
+[[addresses]]
+channel = "voice"
+address = "{RELAYED}"
+voice_mode = "relay"
+filler_after_seconds = 30
+reminder_after_seconds = 300
+
+[agents.caller]
+kind = "python"
+target = "tests.integration.warm_agents:answer"
+"""
+CONNECTING = "I'll get somebody."
+
+
+@dataclass
+class House:
+    """The gateway and the network around it."""
+
+    app: App
+    fake: FakeTwilio
+    http: aiohttp.ClientSession
+
+    async def call(self, ours: str, sender: str = THEIRS) -> "Caller":
+        """A person calls."""
+        return Caller(self, await self.fake.call(sender, ours))
+
+    def phone(self, ann: Phone, bob: Phone | None = None) -> None:
+        """How the two persons' phones behave."""
+        self.fake.phone(ANN, ann)
+        self.fake.phone(BOB, bob or Phone())
+
+    async def leg(self, number: str, nth: int = 1) -> FakeCall:
+        """The nth call to a person, once it was made."""
+
+        def made() -> list[FakeCall]:
+            return [call for call in self.fake.calls if call.parties.to == number]
+
+        await until(lambda: len(made()) >= nth)
+        return made()[nth - 1]
+
+    async def api(self, path: str, method: str = "GET") -> Any:
+        """What the API answers."""
+        headers = {"x-api-key": "root"}
+        async with self.http.request(method, self.app.http_url + path, headers=headers, json={}) as answer:
+            assert answer.status < 400, await answer.text()
+            return await answer.json()
+
+
+@dataclass
+class Caller:
+    """Somebody who calls, on whichever host."""
+
+    house: House
+    call: FakeCall
+
+    async def says(self, text: str) -> None:
+        """Speak; the answer may come later."""
+        line = self.call.relay
+        if line is not None and line.open:
+            await line.say(text)
+        else:
+            await until(lambda: "speech" in self.call.listening)
+            await self.call.say(text)
+
+    async def hears(self, *texts: str) -> None:
+        """Wait until they have been told these, in this order, whatever else."""
+
+        def heard() -> bool:
+            said, place = "\n".join(self.call.said), -1
+            for text in texts:
+                place = said.find(text, place + 1)
+                if place < 0:
+                    return False
+            return True
+
+        await until(heard)
+
+    async def conversation(self) -> Any:
+        """The only one there is."""
+        [found] = (await self.house.api(f"{V2}?channel=voice"))["items"]
+        return found
+
+    async def status(self, wanted: str) -> None:
+        """Wait until the conversation has come to this."""
+        async with asyncio.timeout(PATIENCE):
+            while (await self.conversation())["status"] != wanted:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    async def transcript(self) -> list[tuple[str, str]]:
+        """Roles and words."""
+        conversation = await self.conversation()
+        rows = (await self.house.api(f"{V2}/{conversation['id']}/turns"))["turns"]
+        return [(row["role"], row["content"]) for row in rows]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - what it waits for is in many places
+            await asyncio.sleep(0.01)
+
+
+async def accepts(leg: FakeCall, key: str = "1") -> None:
+    """A person hears the briefing out, is asked, and presses a key."""
+    await until(lambda: BRIEFING in leg.said)
+    await until(lambda: "dtmf" in leg.listening)
+    await leg.silence()
+    await until(lambda: CONFIRM_PROMPT in leg.said)
+    await until(lambda: "dtmf" in leg.listening)
+    await leg.press(key)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A gateway of one process."""
+    async with _house(tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _house(folder: Path, **changed: str) -> AsyncIterator[House]:
+    config = folder / "gateway.toml"
+    config.write_text(CONFIG, "utf-8")
+    fake = FakeTwilio(ACCOUNT, TOKEN)
+    fake.pauses(0.01)
+    environ = {
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_API_URL": await fake.start(),
+        "GATEWAY_API_KEYS": "root:admin::Root",
+        "GATEWAY_DRAIN_SECONDS": "2",
+        **changed,
+    }
+    environ = {name: value for name, value in environ.items() if value}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=port)
+    try:
+        plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
+        async with running(settings, plan) as app, aiohttp.ClientSession() as http:
+            fake.webhook_url = app.http_url
+            yield House(app, fake, http)
+    finally:
+        await fake.stop()
+
+
+@pytest.mark.parametrize("ours", [OURS, RELAYED])
+async def test_a_call_from_greeting_to_end(house: House, ours: str) -> None:
+    """Nobody answers at the first, the second declines after the briefing; the agent has the caller again."""
+    house.phone(Phone(ends=CallStatus.NO_ANSWER))
+    caller = await house.call(ours)
+    await caller.hears(TEXTS.greeting)
+    await caller.says("hello")
+    await caller.hears("You said hello.")
+    await caller.says("person")
+    leg = await house.leg(BOB)
+    assert (await caller.conversation())["status"] == "waiting_for_human"
+    await accepts(leg, "2")
+    await caller.hears(CONNECTING, WARM.hold_announcement_text)
+    await caller.hears(WARM.retry_announcement_text, WARM.failure_text)
+    await until(lambda: leg.ended)
+    await caller.status("active")
+    await caller.says("what happened")
+    await caller.hears(WARM.failure_text, "Call transfer failed: declined.")
+    await caller.call.hang_up()
+    await caller.status("closed")
+    said = CONNECTING + " " if ours == OURS else ""  # in a session it was said there, with its voice
+    assert [text for role, text in await caller.transcript() if role == "system_event"] == [
+        "Call started.",
+        f"The caller was told: {said}{WARM.hold_announcement_text}",
+        f"The caller was told: {WARM.retry_announcement_text}",
+        f"The caller was told: {WARM.failure_text}",
+        "Call transfer failed: declined.",
+        "Call ended.",
+    ]
+    assert [call.parties.to for call in house.fake.calls] == [ours, ANN, BOB]
+    assert all(call.parties.from_ == ours for call in house.fake.calls[1:])
+
+
+@pytest.mark.parametrize("ours", [OURS, RELAYED])
+async def test_who_accepts_is_joined(house: House, ours: str) -> None:
+    house.phone(Phone())
+    caller = await house.call(ours)
+    await caller.says("person")
+    leg = await house.leg(ANN)
+    await accepts(leg)
+    await until(lambda: caller.call.together and leg.together)
+    await caller.status("transferred")
+    await leg.hang_up()
+    await until(lambda: caller.call.ended)
+    await caller.status("closed")
+    assert ("system_event", "Call transferred.") in await caller.transcript()
+    assert len(house.fake.rooms.past) == 1
+    assert [call.parties.to for call in house.fake.calls] == [ours, ANN]
+
+
+async def test_the_caller_leaves_while_it_rings(house: House) -> None:
+    """Whoever is called is hung up on, and never briefed."""
+    house.phone(Phone(rings=True))
+    caller = await house.call(OURS)
+    await caller.says("person")
+    leg = await house.leg(ANN)
+    await until(lambda: leg.status is CallStatus.RINGING)
+    await caller.call.hang_up()
+    await until(lambda: leg.ended)
+    assert leg.said == []
+    await caller.status("closed")
+    assert ("system_event", "Call transfer failed: caller_abandoned.") in await caller.transcript()
+
+
+async def test_the_caller_leaves_during_the_briefing(house: House) -> None:
+    house.phone(Phone())
+    caller = await house.call(OURS)
+    await caller.says("person")
+    leg = await house.leg(ANN)
+    await until(lambda: BRIEFING in leg.said)
+    await caller.call.hang_up()
+    await until(lambda: leg.ended)
+    assert leg.said == [BRIEFING, CALLER_LEFT]
+    assert [call.parties.to for call in house.fake.calls] == [OURS, ANN]
+
+
+async def test_a_machine_is_not_briefed_to_its_end(house: House) -> None:
+    house.phone(Phone(answered_by="machine_start"), Phone(answered_by="human"))
+    caller = await house.call(OURS)
+    await caller.says("person return_to_agent screened")
+    machine, person = await house.leg(ANN), await house.leg(BOB)
+    await until(lambda: machine.ended)
+    assert BRIEFING not in machine.said
+    await accepts(person)
+    await caller.status("transferred")
+
+
+@pytest.mark.parametrize("then", ["hangup", "cold_transfer", "voicemail"])
+async def test_what_follows_when_nobody_takes_the_call(house: House, then: str) -> None:
+    house.phone(Phone(ends=CallStatus.BUSY), Phone(ends=CallStatus.BUSY))
+    caller = await house.call(OURS)
+    await caller.says(f"person {then}")
+    await caller.hears(WARM.failure_text)
+    if then == "hangup":
+        await until(lambda: caller.call.ended)
+    elif then == "cold_transfer":
+        await until(lambda: caller.call.dialing)
+        assert caller.call.dialed == [DESK]
+        await caller.call.dial_ended()
+        await caller.status("closed")
+        assert [text for _, text in await caller.transcript()].count("Call transferred.") == 1
+    else:
+        await caller.status("active")
+        said = "This call cannot do what was asked for: on_failure is return_to_agent."
+        assert ("system_event", said) in await caller.transcript()
+
+
+async def test_an_operator_closes_a_call_on_hold(house: House) -> None:
+    house.phone(Phone(rings=True))
+    caller = await house.call(OURS)
+    await caller.says("person")
+    leg = await house.leg(ANN)
+    conversation = await caller.conversation()
+    await house.api(f"{V2}/{conversation['id']}/close", "POST")
+    await until(lambda: leg.ended and caller.call.ended)
+    assert caller.call.said[-1] == TEXTS.goodbye
+
+
+async def test_callbacks_that_come_twice_and_late_change_nothing(house: House) -> None:
+    """Each webhook of the first person again, when the second has long been called."""
+    house.phone(Phone(ends=CallStatus.NO_ANSWER), Phone())
+    caller = await house.call(OURS)
+    await caller.says("person")
+    first, second = await house.leg(ANN), await house.leg(BOB)
+    await until(lambda: BRIEFING in second.said)
+    for _ in range(2):
+        for event, status in (("ringing", CallStatus.RINGING), ("completed", CallStatus.NO_ANSWER)):
+            await first.report(event, status)
+    await first.fetch(first.parties.status_callback.replace("/leg/status", "/leg"))
+    assert first.said == [NOT_JOINED]
+    await accepts(second)
+    await until(lambda: second.together)
+    await caller.status("transferred")
+    assert [call.parties.to for call in house.fake.calls] == [OURS, ANN, BOB]
+
+
+async def test_without_an_account_persons_hear_a_whisper(tmp_path: Path) -> None:
+    async with _house(tmp_path, TWILIO_ACCOUNT_SID="") as house:
+        caller = await house.call(OURS)
+        await caller.says("person")
+        await until(lambda: caller.call.dialing)
+        assert caller.call.dialed == [ANN]
+        heard, joined = await house.fake.whisper(caller.call, "2")
+        assert (heard, joined) == ([BRIEFING, CONFIRM_PROMPT], False)
+        await caller.call.dial_ended(bridged=False)
+        assert caller.call.dialed == [ANN, BOB]
+        assert await house.fake.whisper(caller.call, "") == ([BRIEFING, CONFIRM_PROMPT], False)
+        assert (await house.fake.whisper(caller.call, "1"))[1]
+        await caller.call.dial_ended()
+        await caller.status("closed")
+        rows = await caller.transcript()
+        assert ("system_event", "This call cannot do what was asked for: mode is whisper.") in rows
+        assert ("system_event", "Call transferred.") in rows
+
+
+@pytest.mark.parametrize(
+    ("taken", "told", "text"),
+    [
+        (202, 200, "Call transferred."),
+        (202, None, "Call transferred."),
+        (202, 486, "Call transfer failed: refer_target_failed."),
+        (603, None, "Call transfer failed: refer_rejected."),
+    ],
+)
+async def test_a_sip_caller_is_referred(house: House, taken: int, told: int | None, text: str) -> None:
+    caller = await house.call(OURS, "sip:ada@example.org")
+    await caller.says("desk")
+    assert caller.call.referred == "sip:desk@example.org"
+    await caller.call.refer_ended(taken, told)
+    failed = "failed" in text
+    await caller.status("active" if failed else "closed")
+    assert ("system_event", text) in await caller.transcript()
+    if not failed:
+        assert caller.call.ended

@@ -1,0 +1,133 @@
+"""What is kept of a warm transfer between two events: each person called once, one end."""
+
+import random
+
+from gateway.domain.clock import SECOND
+from gateway.domain.intent import CallTransferIntent, OnFailure, TransferMode, WarmTransfer, resolve_transfer
+from gateway.domain.outcome import TransferState
+from gateway.domain.warm.held import (
+    HeldCall,
+    NewTransfer,
+    carried_out,
+    happen,
+    hold,
+    restored_held,
+    stored_held,
+    taken,
+)
+from gateway.domain.warm.words import (
+    CALLER_LEFT,
+    NOT_JOINED,
+    CallerGone,
+    Cancel,
+    Event,
+    Leg,
+    LegEvent,
+    Spoken,
+    Tick,
+)
+
+ANN, BOB = "+15550112", "sip:desk@example.org"
+
+
+def new(on_failure: str | None = None, retries: int = 1, **warm: object) -> NewTransfer:
+    """A transfer to Ann, then Bob."""
+    intent, _ = resolve_transfer(
+        CallTransferIntent(
+            destination=ANN,
+            mode=TransferMode.WARM,
+            warm_destinations=[ANN, BOB],
+            max_retries=retries,
+            on_failure=on_failure,
+            warm=WarmTransfer.model_validate(warm),
+        )
+    )
+    return NewTransfer(
+        id="t",
+        provider="twilio",
+        call_id="CA1",
+        conversation_id="c",
+        sender="+14155550123",
+        recipient="+15550100",
+        proven=True,
+        intent=intent,
+        briefing="A caller.",
+    )
+
+
+def events(held: HeldCall, *following: Event) -> HeldCall:
+    """These happen one after the other, each stored and its work taken."""
+    for event in following:
+        held = taken(happen(restored_held(stored_held(held)), event, 0))
+    return held
+
+
+def test_a_person_who_was_not_called_yet_never_is() -> None:
+    """The caller leaves before anybody has taken the work."""
+    held = happen(hold(new(), 0), Spoken(), 0)
+    assert [dial.destination for dial in held.dials] == [ANN]
+    gone = happen(held, CallerGone(), 0)
+    assert (gone.dials, gone.hang_ups) == ((), ())
+    assert gone.owes_report
+
+
+def test_what_a_leg_hears_last() -> None:
+    """Whose caller has left, who comes late, and who is to stay."""
+    held = events(hold(new(), 0), Spoken(), Leg(1, LegEvent.ANSWERED))
+    assert held.parting(1) is None
+    assert happen(held, CallerGone(), 0).parting(1) == CALLER_LEFT
+    after = events(held, Leg(1, LegEvent.DECLINED))
+    assert (after.parting(1), after.parting(2)) == (NOT_JOINED, None)
+    joined = events(held, Leg(1, LegEvent.ACCEPTED), Leg(1, LegEvent.BRIDGED))
+    assert joined.parting(1) is None
+
+
+def test_a_caller_who_is_passed_on_cold_has_their_outcome_later() -> None:
+    """That of the last call."""
+    held = events(hold(new("cold_transfer", 0), 0), Spoken(), Leg(1, LegEvent.FAILED))
+    assert held.warm.outcome is not None
+    assert held.warm.outcome.then is OnFailure.COLD_TRANSFER
+    assert not held.owes_report
+
+
+def test_hundreds_of_orders_of_events_and_deaths() -> None:
+    """Work is taken by processes that may die before they do it, or before they say so."""
+    luck = random.Random(20_261_126)
+    ends: set[TransferState] = set()
+    for _ in range(400):
+        held, at = hold(new(retries=luck.randrange(3)), 0), 0
+        dialled: list[int] = []
+        ended: set[int] = set()
+        outcomes = 0
+        following = luck.randrange(30)
+        while following > 0 or held.warm.due is not None or held.busy:
+            following -= 1
+            work, held = held, taken(held)
+            dialled += [dial.attempt for dial in work.dials]
+            notes = work.notes(at)
+            if luck.random() < 0.7:  # else whoever took the work is dead
+                outcomes += bool(notes) and notes[-1].provider_message_id.endswith(":end")
+                known = [one.attempt for one in work.hang_ups if luck.random() < 0.8]
+                ended |= set(known)
+                held = carried_out(held, work, frozenset(known))
+            at += luck.choice([0, 0, 1, 5]) * SECOND
+            if following <= 0 and held.warm.due is not None:
+                at = max(at, held.warm.due)
+            event = Tick() if following <= 0 else _any(luck, held)
+            held = restored_held(stored_held(happen(held, event, at, f"leg-{held.warm.attempt}")))
+        assert held.warm.outcome is not None
+        ends.add(held.warm.outcome.state)
+        assert dialled == sorted(set(dialled)), "a person is called twice for one attempt"
+        assert outcomes == 1
+        assert held.reported
+        assert not held.hang_ups
+    assert len(ends) == 4
+
+
+def _any(luck: random.Random, held: HeldCall) -> Event:
+    if luck.random() < 0.3:
+        others: list[Event] = [Tick(), Spoken(), Spoken(), CallerGone(), Cancel()]
+        return luck.choice(others)
+    attempt = luck.randint(1, max(1, held.warm.attempt))
+    forward = [LegEvent.ANSWERED, LegEvent.HUMAN, LegEvent.BRIEFED, LegEvent.ACCEPTED, LegEvent.BRIDGED]
+    return Leg(attempt, luck.choice(forward * 2 + list(LegEvent)))

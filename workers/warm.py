@@ -1,0 +1,124 @@
+"""Drives warm transfers of held calls: an event is stored, then what follows from it is done.
+
+Whatever is killed, the row tells the next process what is left. A person is called only by who has taken that
+work, and never again for the same attempt; hanging up and the transcript's notes may be done twice.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+
+from gateway.domain.clock import Clock
+from gateway.domain.errors import GatewayError
+from gateway.domain.outcome import TransferReason
+from gateway.domain.ports.ingress import Accept
+from gateway.domain.ports.store import Store
+from gateway.domain.ports.warm import Legs
+from gateway.domain.warm.held import HeldCall, NewTransfer
+from gateway.domain.warm.words import Dial, Event, Leg, LegEvent, Tick
+from gateway.service.warm_transfers import (
+    begin_transfer,
+    due_transfers,
+    find_transfer,
+    settle_work,
+    take_event,
+    transfer_of_call,
+)
+
+log = logging.getLogger(__name__)
+
+
+class WarmDriver:
+    """The `WarmTransfers` port, over the store and the calls to persons."""
+
+    def __init__(self, store: Store, accept: Accept, legs: Legs, clock: Clock, organization_id: str) -> None:
+        self._store = store
+        self._accept = accept
+        self._legs = legs
+        self._clock = clock
+        self._organization_id = organization_id
+        self._calling: set[asyncio.Task[None]] = set()
+
+    async def begin(self, new: NewTransfer) -> HeldCall | None:
+        """The caller is on hold from now on."""
+        held = await self._store.write(begin_transfer, new, self._organization_id)
+        return held and await self._go_on(held)
+
+    async def happened(self, transfer_id: str, event: Event, leg_id: str | None = None) -> HeldCall | None:
+        """Take in an event, and see that what follows is done."""
+        held = await self._store.write(take_event, transfer_id, event, leg_id)
+        return held and await self._go_on(held)
+
+    async def find(self, transfer_id: str) -> HeldCall | None:
+        """A transfer as it stands."""
+        return await self._store.read(find_transfer, transfer_id)
+
+    async def of_call(self, provider: str, call_id: str) -> HeldCall | None:
+        """The newest transfer of a call."""
+        return await self._store.read(transfer_of_call, provider, call_id)
+
+    async def look(self) -> None:
+        """Timers: what has come due, and what a process has left undone."""
+        for transfer_id in await self._store.read(due_transfers):
+            await self.happened(transfer_id, Tick())
+
+    async def close(self) -> None:
+        """Wait for the requests that are under way; each ends by itself."""
+        while self._calling:
+            await asyncio.wait(self._calling)
+
+    async def _go_on(self, held: HeldCall) -> HeldCall:
+        """The transcript is told at once, so that who asks next finds the conversation as it should be."""
+        if not held.busy:
+            return held
+        try:
+            for note in held.notes(self._clock.now()):
+                await self._accept(note)
+        except GatewayError as error:
+            _undone(held, error)
+            self._begin(self._dial_all(held))
+            return held
+        if held.hang_ups or held.dials:
+            self._begin(self._call(held))
+        else:
+            await self._store.write(settle_work, held, frozenset())
+        return held
+
+    async def _call(self, held: HeldCall) -> None:
+        hung_up = {one.attempt for one in held.hang_ups if await self._hang_up(held, one.attempt, one.after)}
+        try:
+            await self._store.write(settle_work, held, frozenset(hung_up))
+        except GatewayError as error:
+            _undone(held, error)
+        await self._dial_all(held)
+
+    async def _hang_up(self, held: HeldCall, attempt: int, after: str | None) -> bool:
+        """One whose id is not known is hung up on as soon as it says anything."""
+        leg_id = held.legs.get(attempt)
+        return leg_id is None or await self._legs.hang_up(leg_id, after)
+
+    async def _dial_all(self, held: HeldCall) -> None:
+        for dial in held.dials:
+            try:
+                await self._dial(held, dial)
+            except GatewayError as error:
+                _undone(held, error)
+
+    async def _dial(self, held: HeldCall, dial: Dial) -> None:
+        """Where it stays unknown what became of the request, its callbacks tell, or the time runs out."""
+        dialled = await self._legs.dial(held, dial)
+        if isinstance(dialled, TransferReason):
+            await self.happened(held.id, Leg(dial.attempt, LegEvent.FAILED, dialled))
+        elif dialled is not None:
+            await self.happened(held.id, Leg(dial.attempt, LegEvent.RINGING), dialled)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._calling.add(task)
+        task.add_done_callback(self._calling.discard)
+
+
+def _undone(held: HeldCall, error: GatewayError) -> None:
+    """It is done again by whoever looks next."""
+    extra = {"action": "transfer.undone", "transfer_id": held.id, "code": error.code.value}
+    log.warning("a part of a transfer is left for later", extra=extra)
