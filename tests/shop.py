@@ -15,6 +15,19 @@ def find_order(order: int) -> dict[str, object]:
     return {"order": order, "state": "shipped", "total": "19.90 EUR"}
 
 
+meeting: asyncio.Barrier | None = None
+"""Where calls of `look_at` wait for each other."""
+
+
+async def look_at(shelf: str) -> dict[str, str]:
+    """Look at a shelf of the shop."""
+    if meeting is not None:
+        await meeting.wait()
+    if shelf == "broken":
+        raise RuntimeError(shelf)
+    return {"shelf": shelf}
+
+
 def _note(ledger: Path, line: str) -> None:
     with ledger.open("a") as file:
         file.write(line)

@@ -15,7 +15,6 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.errors import Unavailable
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports.store import Store
-from gateway.domain.summary import Summarise
 from gateway.service.call_intents import lose_overdue
 from gateway.service.due import AT_ONCE, due_lanes, due_turns
 from gateway.service.erase import erase_step
@@ -28,7 +27,6 @@ from gateway.service.expire import (
 )
 from gateway.service.receive import close_unconfirmed
 from gateway.service.retire import retire
-from gateway.service.summarise import extractive_summary
 from gateway.telemetry import UNCONFIRMED
 from workers.closings import Closer
 
@@ -57,10 +55,9 @@ def timers(
     store: Store,
     partitions: int,
     fallbacks: Callable[[Conversation], Fallbacks],
-    summarise: Summarise = extractive_summary,
+    closer: Closer,
 ) -> Sequence[Timer]:
     """All timers of the gateway."""
-    closer = Closer(store, summarise)
     old = RING_AGAIN_SECONDS * SECOND
     return (
         Timer("turns", 5, lambda: _all_due(AT_ONCE, lambda: store.write(due_turns, old, partitions))),

@@ -13,7 +13,13 @@ from gateway.api.deps import Deps
 from gateway.api.reading import CursorText, EndUserId, Limit
 from gateway.api.route import ApiRoute
 from gateway.api.schemas.memories import MemoryBody, MemoryList, MemoryShape, memory_list, memory_shape
-from gateway.service.remember import correct_memory, forget_memories, forget_memory, memories_page
+from gateway.service.remember import (
+    Correction,
+    correct_memory,
+    forget_memories,
+    forget_memory,
+    memories_page,
+)
 
 router = APIRouter(
     prefix="/v1/identity/end-users/{end_user_id}/memories", tags=["identity"], route_class=ApiRoute
@@ -40,9 +46,10 @@ async def list_memories(
 async def patch_memory(
     end_user_id: EndUserId, conversation_id: MemoryId, body: MemoryBody, principal: OperatorKey, deps: Deps
 ) -> Response:
-    """Correct a memory: agents are told this text from now on. The conversation's summary stays."""
+    """Correct a memory: agents are told this from now on. The conversation's summary stays."""
+    correction = Correction(text=body.text, facts=body.facts)
     memory = await deps.store.write(
-        correct_memory, principal.organization_id, str(end_user_id), str(conversation_id), body.text
+        correct_memory, principal.organization_id, str(end_user_id), str(conversation_id), correction
     )
     return json_response(memory_shape(memory))
 

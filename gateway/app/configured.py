@@ -12,11 +12,13 @@ from gateway.domain.message import Channel
 from gateway.domain.ports.store import Store
 from gateway.domain.reply import ServedAgent
 from gateway.domain.send_rules import SendRules
+from gateway.domain.summary import Summary, Transcript
 from gateway.domain.turn_rules import TurnRules
-from gateway.domain.usage import Caps
+from gateway.domain.usage import Caps, Meter
 from gateway.service.knowledge import KnowledgeIndex
-from gateway.service.revisions import activate_revisions
+from gateway.service.revisions import RETIRED_AT_ONCE, activate_revisions, retire_revisions
 from gateway.service.routes import consent_rules_of, fallbacks_of, send_rules_of, turn_meter_of
+from gateway.service.summarise import extractive_summary
 from gateway.settings import GatewayConfig, SettingsError, VoiceMode
 from workers.agents.catalogue import AgentParts, Catalogue, build_agent, build_agents
 from workers.agents.http import HttpAgents
@@ -82,7 +84,7 @@ class Configured:
         return TurnRules(
             fallbacks=self.fallbacks(conversation),
             consent=self.consent(conversation),
-            meter=turn_meter_of(self.config, conversation),
+            meter=self.meter(conversation),
         )
 
     def caps(self) -> Caps:
@@ -92,6 +94,28 @@ class Configured:
     async def activate(self) -> None:
         """Store the revisions in force: before anything is pinned to them. Raises Unavailable."""
         await self._activate(self.config)
+
+    async def look_after_revisions(self) -> None:
+        """Note which revisions are still in force, and delete those that nobody needs any more."""
+        await self.activate()
+        while await self._store.write(retire_revisions) == RETIRED_AT_ONCE:
+            pass
+
+    async def summarise(self, transcript: Transcript) -> Summary | None:
+        """Sum a conversation up as its agent was configured to when it began. Raises AgentFailed.
+
+        It is quoted where that is so configured, the agent is stopped or gone, or nobody has proven who
+        wrote: whoever writes under false names shall not have us pay a model for it.
+        """
+        if transcript.proven and not transcript.stopped:
+            served = await self.agent(transcript.conversation)
+            if served is not None and served.summarise is not None:
+                return await served.summarise(transcript)
+        return await extractive_summary(transcript)
+
+    def meter(self, conversation: Conversation) -> Meter | None:
+        """What counts what a conversation's agent costs; None where there is no cap."""
+        return turn_meter_of(self.config, conversation)
 
     async def replace(self, config: GatewayConfig) -> None:
         """Take a new configuration, or raise SettingsError or Unavailable and keep the old one."""

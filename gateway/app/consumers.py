@@ -10,7 +10,7 @@ from gateway.bus.topology import WEBHOOKS
 from gateway.channel_ports import MailPorts, senders
 from gateway.domain.ports.bus import Consume, Consumer
 from gateway.settings import LlmAgent
-from workers.agents.llm.agent import load
+from workers.agents.llm.agent import preload
 from workers.brakes import Brakes
 from workers.deliveries import DeliveryWorker
 from workers.liveness import Liveness
@@ -64,7 +64,7 @@ async def _start_turns(core: Core, stack: AsyncExitStack, liveness: Liveness) ->
     await brakes.start()
     stack.push_async_callback(brakes.stop)
     if any(isinstance(agent.definition, LlmAgent) for agent in configured.config.agents.values()):
-        loading = asyncio.create_task(load())  # beside the start, so that no first turn waits for it
+        loading = asyncio.create_task(preload())  # beside the start, so that no first turn waits for it
         stack.callback(loading.cancel)
     return TurnWorker(core.store, core.bus.replies, configured.agent, liveness, brakes, limits)
 

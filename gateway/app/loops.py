@@ -13,6 +13,7 @@ from gateway.service.ingress import Receipts
 from gateway.service.spooling import Replay
 from gateway.store.spool import Spool
 from workers.caps import LOOK_SECONDS, CapsWatch
+from workers.closings import Closer
 from workers.media import MediaFetcher
 from workers.relay import Relay
 from workers.spool import SpoolDrain
@@ -20,6 +21,7 @@ from workers.timers import Timer, Timers, timers
 
 _KNOWLEDGE_SECONDS = 5
 """How often the knowledge folders are looked at."""
+_REVISIONS_SECONDS = 3600
 _SWEEP_SECONDS = 300
 """How often the provider is asked for texts whose webhook never arrived."""
 
@@ -55,11 +57,13 @@ async def start_loops(core: Core, stack: AsyncExitStack) -> None:
 def _timers(core: Core, stack: AsyncExitStack) -> Sequence[Timer]:
     store, settings, configured = core.store, core.settings, core.configured
     attachments = core.attachments()
+    closer = Closer(store, configured.summarise, configured.meter)
     fetchers = media(settings)
     stack.push_async_callback(fetchers.close)
     fetching = MediaFetcher(store, attachments, fetchers.by_provider, configured.window, settings.partitions)
     return (
-        *timers(store, settings.partitions, configured.fallbacks),
+        *timers(store, settings.partitions, configured.fallbacks, closer),
+        Timer("revisions", _REVISIONS_SECONDS, configured.look_after_revisions),
         Timer("caps", LOOK_SECONDS, CapsWatch(store, configured.caps, settings.partitions).look),
         Timer("files", 30, attachments.remove_unreferred),
         Timer("media", 1, fetching.look),

@@ -1,4 +1,4 @@
-"""What a question to the knowledge index costs, over few chunks and over many, on SQLite.
+"""What a question to the knowledge index costs, over few chunks and over many, on SQLite and PostgreSQL.
 
 Documents and questions are made of words as frequent as those of a language are (the n-th one n times as
 rare as the first), so that questions have frequent words as well as rare ones.
@@ -9,13 +9,16 @@ import os
 import random
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
 from gateway.bench.machine import Machine, this_machine
+from gateway.bench.private_server import ServiceFailed, ServiceMissing
 from gateway.bench.report import table
+from gateway.bench.servers import databases
 from gateway.domain.clock import Clock
 from gateway.domain.ids import named_id
 from gateway.domain.knowledge import Chunk, Document, Heading, knowledge_base_id
@@ -29,6 +32,7 @@ _FIRST = 5
 _CHUNK_WORDS = 150
 _IN_DOCUMENT = 100
 _FOUND = 8
+_NAMES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,25 +53,46 @@ QUICK = Size(few=100, many=200, questions=3)
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeFigures:
-    """Milliseconds of each question, by the number of chunks it was asked of."""
+    """Milliseconds of each question, by database and the number of chunks it was asked of."""
 
     size: Size
     machine: Machine
-    waited: dict[int, list[float]] = field(default_factory=dict)
+    waited: dict[str, dict[int, list[float]]]
+    skipped: str | None
+    """Why PostgreSQL was not measured."""
 
-    @property
-    def ratio(self) -> float:
+    def ratio(self, database: str) -> float:
         """What a question of many costs, beside one of few."""
-        return median(self.waited[self.size.many]) / median(self.waited[self.size.few])
+        waited = self.waited[database]
+        return median(waited[self.size.many]) / median(waited[self.size.few])
 
 
 def measure(size: Size) -> KnowledgeFigures:
     """Index, then ask, the same questions of each."""
-    figures = KnowledgeFigures(size, this_machine(None, os.getloadavg()[0]))
+    load_before = os.getloadavg()[0]
+    waited = {"sqlite": _measured(_sqlite, size)}
+    version, skipped = None, None
+    try:
+        with databases() as found:
+            version = found.version
+            waited["postgres"] = _measured(found.fresh, size)
+    except (ServiceMissing, ServiceFailed) as missing:
+        skipped = str(missing)
+    return KnowledgeFigures(size, this_machine(None, load_before, postgresql=version), waited, skipped)
+
+
+def _measured(fresh: Callable[[], AbstractContextManager[str]], size: Size) -> dict[int, list[float]]:
+    waited = {}
     for chunks in (size.few, size.many):
-        with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
-            figures.waited[chunks] = asyncio.run(_asked(Path(folder), chunks, size))
-    return figures
+        with fresh() as url:
+            waited[chunks] = asyncio.run(_asked(url, chunks, size))
+    return waited
+
+
+@contextmanager
+def _sqlite() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
+        yield f"sqlite:///{folder}/gateway.db"
 
 
 def as_object(figures: KnowledgeFigures) -> dict[str, Any]:
@@ -77,33 +102,45 @@ def as_object(figures: KnowledgeFigures) -> dict[str, Any]:
         "machine": asdict(figures.machine),
         "size": asdict(figures.size),
         "subjects": {
-            f"{chunks}_chunks": {"milliseconds": [round(one, 3) for one in waited]}
-            for chunks, waited in figures.waited.items()
+            f"{database}_{chunks}_chunks": {"milliseconds": [round(one, 3) for one in waited]}
+            for database, by_chunks in figures.waited.items()
+            for chunks, waited in by_chunks.items()
         },
-        "ratios": {"many_to_few": round(figures.ratio, 3)},
+        "skipped": figures.skipped,
+        "ratios": {
+            f"{database}_many_to_few": round(figures.ratio(database), 3) for database in figures.waited
+        },
     }
 
 
 def as_text(figures: KnowledgeFigures) -> str:
     """A table, with what it was measured on and how."""
     rows = [
-        (f"{chunks} chunks", f"{median(waited):.1f}", f"{sorted(waited)[int(len(waited) * 0.95)]:.1f}")
-        for chunks, waited in figures.waited.items()
+        (
+            f"{_NAMES[database]}, {chunks} chunks",
+            f"{median(waited):.1f}",
+            f"{sorted(waited)[int(len(waited) * 0.95)]:.1f}",
+        )
+        for database, by_chunks in figures.waited.items()
+        for chunks, waited in by_chunks.items()
+    ]
+    ratios = [
+        f"{_NAMES[database]}, many to few: {figures.ratio(database):.2f}" for database in figures.waited
     ]
     return "\n".join(
         [
             figures.machine.line,
-            f"{figures.size.questions} questions of {figures.size.words} words, one by one, on SQLite",
+            f"{figures.size.questions} questions of {figures.size.words} words, one by one",
             "",
             *table([("", "median ms", "95 % ms"), *rows]),
             "",
-            f"many to few: {figures.ratio:.2f}",
+            *ratios,
+            *([f"PostgreSQL was left out: {figures.skipped}"] if figures.skipped else []),
         ]
     )
 
 
-async def _asked(folder: Path, chunks: int, size: Size) -> list[float]:
-    url = f"sqlite:///{folder}/gateway.db"
+async def _asked(url: str, chunks: int, size: Size) -> list[float]:
     await migrate(url)
     chance = random.Random(1)  # noqa: S311 - the same every time
     words = [f"{chance.choice('bdfgklmnprst')}a{n:x}o" for n in range(_WORDS)]

@@ -29,13 +29,13 @@ class Machine:
         )
 
 
-def this_machine(found: Servers | None, load_before: float) -> Machine:
-    """This one, with the servers that were found."""
+def this_machine(found: Servers | None, load_before: float, *, postgresql: str | None = None) -> Machine:
+    """This one, with the servers that were found; `postgresql`: the version where it is measured alone."""
     return Machine(
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         rabbitmq=found.rabbitmq if found else None,
-        postgresql=found.postgresql if found else None,
+        postgresql=found.postgresql if found else postgresql,
         load_before=load_before,
     )

@@ -31,18 +31,16 @@ class Servers:
     @contextmanager
     def fresh(self, partitions: int) -> Iterator["Fresh"]:
         """A database and a queue prefix that are gone afterwards."""
-        name = f"bench_{uuid4().hex[:12]}"
-        asyncio.run(_statement(self.database_url, f"CREATE DATABASE {name}"))
-        fresh = Fresh(
-            amqp_url=self.amqp_url,
-            amqp_prefix=f"{name}.",
-            database_url=str(URL(self.database_url).with_path(f"/{name}")),
-        )
-        try:
-            yield fresh
-        finally:
-            asyncio.run(_statement(self.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
-            asyncio.run(_remove_queues(self.amqp_url, Topology(fresh.amqp_prefix, partitions)))
+        with _fresh_database(self.database_url) as database_url:
+            fresh = Fresh(
+                amqp_url=self.amqp_url,
+                amqp_prefix=f"{URL(database_url).name}.",
+                database_url=database_url,
+            )
+            try:
+                yield fresh
+            finally:
+                asyncio.run(_remove_queues(self.amqp_url, Topology(fresh.amqp_prefix, partitions)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,38 @@ class Fresh:
     amqp_url: str
     amqp_prefix: str
     database_url: str
+
+
+@contextmanager
+def databases() -> Iterator["Databases"]:
+    """PostgreSQL alone, as long as the block runs. Raises ServiceMissing where the machine has none."""
+    with ExitStack() as stack:
+        url = os.environ.get("TEST_DATABASE_URL") or stack.enter_context(PrivatePostgres()).url
+        yield Databases(url, asyncio.run(_postgres_version(url)))
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """A PostgreSQL server, and its version."""
+
+    url: str
+    version: str
+
+    @contextmanager
+    def fresh(self) -> Iterator[str]:
+        """The URL of a database that is gone afterwards."""
+        with _fresh_database(self.url) as url:
+            yield url
+
+
+@contextmanager
+def _fresh_database(server_url: str) -> Iterator[str]:
+    name = f"bench_{uuid4().hex[:12]}"
+    asyncio.run(_statement(server_url, f"CREATE DATABASE {name}"))
+    try:
+        yield str(URL(server_url).with_path(f"/{name}"))
+    finally:
+        asyncio.run(_statement(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @contextmanager

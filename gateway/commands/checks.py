@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 
+from gateway.commands.agent_checks import agent_findings
 from gateway.commands.findings import SECONDS, Finding, Verdict
 from gateway.commands.mail_checks import mail_findings
 from gateway.commands.options import opened
@@ -301,7 +302,9 @@ CHECKS: tuple[Check, ...] = (
 
 async def all_findings(settings: Settings) -> list[Finding]:
     """Every check, at once; in the order of the table."""
-    looked, mail = await asyncio.gather(
-        asyncio.gather(*(check(settings) for check in CHECKS)), mail_findings(settings)
+    looked, agents, mail = await asyncio.gather(
+        asyncio.gather(*(check(settings) for check in CHECKS)),
+        agent_findings(settings),
+        mail_findings(settings),
     )
-    return [*config_findings(settings), *looked, *mail]
+    return [*config_findings(settings), *looked, *agents, *mail]

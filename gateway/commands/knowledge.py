@@ -51,7 +51,7 @@ async def _index(settings: Settings) -> None:
 
     folders = folders_of(settings.config, settings.config_path)
     if not folders:
-        raise Refusal('no agent of gateway.toml has knowledge; kind = "llm" agents name folders')
+        raise Refusal("no agent of gateway.toml names folders as knowledge")
     missing = [folder.name for folder in folders if not folder.path.is_dir()]
     if missing:
         raise Refusal(f"there is no folder {missing[0]} beside gateway.toml")

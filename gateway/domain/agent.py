@@ -69,6 +69,35 @@ class ApprovalDecision(_Wire):
     note: str | None = None
 
 
+class EvidenceSection(_Wire):
+    """Where in a document a chunk stands."""
+
+    path_titles: list[str] = Field(default_factory=list)
+    path_numbers: list[str] = Field(default_factory=list)
+    display_label: str | None = None
+    confidence: str = "unknown"
+
+
+class EvidenceItem(_Wire):
+    """A knowledge chunk used for the reply."""
+
+    chunk_id: str
+    kb_id: str
+    score: float
+    text: str
+    citation_marker: str | None = None
+    label: str | None = None
+    short_label: str | None = None
+    document_title: str | None = None
+    version_number: int | None = None
+    section: EvidenceSection | None = None
+    deep_link: str | None = None
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class TurnRequest(_Wire):
     """One turn, as it is put to an agent. `turn_id` is the agent's idempotency key."""
 
@@ -87,6 +116,8 @@ class TurnRequest(_Wire):
     """The seqs of the messages this turn answers."""
     memory: list[dict[str, Any]] = Field(default_factory=list)
     approval: ApprovalDecision | None = None
+    knowledge: list[EvidenceItem] | None = Field(default=None, exclude_if=_is_none)
+    """Passages that fit the input, the best first; None where the agent has none, or a tool for them."""
     proven: bool = Field(default=True, exclude=True)
     """False where the sender's address was never proven: no memory, and no tools."""
     state: dict[str, Any] | None = Field(default=None, exclude=True)
@@ -149,31 +180,6 @@ class ToolAnswered(_Wire):
     id: str
     output: Any = None
     error: str | None = None
-
-
-class EvidenceSection(_Wire):
-    """Where in a document a chunk stands."""
-
-    path_titles: list[str] = Field(default_factory=list)
-    path_numbers: list[str] = Field(default_factory=list)
-    display_label: str | None = None
-    confidence: str = "unknown"
-
-
-class EvidenceItem(_Wire):
-    """A knowledge chunk used for the reply."""
-
-    chunk_id: str
-    kb_id: str
-    score: float
-    text: str
-    citation_marker: str | None = None
-    label: str | None = None
-    short_label: str | None = None
-    document_title: str | None = None
-    version_number: int | None = None
-    section: EvidenceSection | None = None
-    deep_link: str | None = None
 
 
 class Evidence(_Wire):

@@ -34,6 +34,7 @@ from gateway.domain.message import Channel, JsonObject
 from gateway.domain.ports.agent import Agent
 from gateway.domain.speech import Speech
 from gateway.domain.steps import Digest, Fact, PolicyAction, PolicyApplied
+from gateway.domain.summary import Summarise
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn import Path, Reply, ReplyFile
 
@@ -65,6 +66,8 @@ class ServedAgent:
 
     agent: Agent
     transfers: Transfers
+    summarise: Summarise | None = None
+    """How it sums up its conversations; None: they are quoted."""
 
 
 class ReplyDraft:

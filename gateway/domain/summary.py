@@ -30,13 +30,32 @@ class Transcript:
 
     conversation: Conversation
     messages: Sequence[Message]
-    """Ascending; of a long one the beginning and the end."""
+    """Ascending; of a long one the beginning and the end. Of what was spoken over: what was heard."""
     counts: Counts
+    known: Sequence[str] = ()
+    """Facts that are remembered of the person already, also from this conversation."""
+    proven: bool = True
+    """Somebody has proven to be the person: of nobody else is anything remembered."""
+    erased: bool = False
+    """The person is no more."""
+    stopped: bool = False
+    """The agent may not be asked now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What is kept of a conversation."""
+
+    text: str
+    facts: Sequence[str] = ()
+    """About the person, for later conversations."""
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 class Summarise(Protocol):
-    """Sums conversations up; what is remembered of them is the same text."""
+    """Sums conversations up."""
 
-    async def __call__(self, transcript: Transcript) -> str | None:
-        """A few sentences; None where there is nothing to tell. Raises Unavailable to be asked again."""
+    async def __call__(self, transcript: Transcript) -> Summary | None:
+        """None where there is nothing to tell. Raises AgentFailed to be asked again later."""
         ...

@@ -19,8 +19,6 @@ class ToolContext:
     context_variables: Mapping[str, Any]
     idempotency_key: str
     """The same for each attempt at one call: what has a side effect acts once for a key."""
-    cited: int = 0
-    """Passages that earlier calls of this turn have found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 A memory is named by the conversation it comes from, which has one at most.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.domain.clock import rfc3339
@@ -13,11 +14,16 @@ from gateway.service.browse import NEWEST as FROM_NEWEST
 from gateway.service.browse import Page, Position
 from gateway.service.contents import ROWS
 from gateway.service.people import known_person
+from gateway.store.records import pack, unpack
 
 NEWEST = 20
-"""Memories that an agent is told."""
+"""Conversations of which an agent is told."""
+MOST = 100
+"""Conversations whose facts it may be told besides."""
 BUDGET = 4096
-"""Bytes that their texts may take together."""
+"""Bytes that all of it may take together."""
+FACTS_BUDGET = BUDGET // 2
+"""Of them, those of facts: these count before any summary, since they stay true."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,27 +33,65 @@ class Memory:
     conversation_id: str
     channel: Channel
     text: str
+    facts: tuple[str, ...]
+    """About the person."""
     created_at: int
 
 
 async def memory_of(tx: Tx, end_user_id: str) -> list[JsonObject]:
-    """The newest memories of a person, newest first, within the budget; one that alone exceeds it is cut."""
+    """What is told of a person: one entry a conversation, newest first, all of them within the budget.
+
+    Facts come before summaries; of equal ones the newest is told. A summary that alone exceeds the budget is
+    cut; from the first that does not fit on, there are none.
+    """
+    rows = await _newest(tx, end_user_id)
+    facts, left = _facts_within(rows)
     told: list[JsonObject] = []
-    left = BUDGET
-    for row in await tx.all("memories_of_end_user", end_user_id=end_user_id, limit=NEWEST):
-        text = row["text"] if told else row["text"].encode()[:BUDGET].decode("utf-8", "ignore")
-        left -= len(text.encode())
-        if left < 0:
-            break
-        told.append(
-            {
-                "text": text,
-                "conversation_id": row["conversation_id"],
-                "channel": row["channel"],
-                "date": rfc3339(row["created_at"]),
-            }
-        )
+    full = False
+    for row, known in zip(rows, facts, strict=True):
+        text = row["text"] or ""
+        if text and not full:
+            text = text if told else text.encode()[:left].decode("utf-8", "ignore")
+            left -= len(text.encode())
+            full = left < 0
+        lines = [*known, *([text] if text and not full else [])]
+        if lines:
+            told.append(
+                {
+                    "text": "\n".join(lines),
+                    "conversation_id": row["conversation_id"],
+                    "channel": row["channel"],
+                    "date": rfc3339(row["created_at"]),
+                }
+            )
     return told
+
+
+async def facts_of(tx: Tx, end_user_id: str) -> list[str]:
+    """The facts that are told of a person, newest first."""
+    facts, _ = _facts_within(await _newest(tx, end_user_id))
+    return [fact for some in facts for fact in some]
+
+
+async def _newest(tx: Tx, end_user_id: str) -> Sequence[Row]:
+    return await tx.all("memories_of_end_user", end_user_id=end_user_id, texts=NEWEST, limit=MOST)
+
+
+def _facts_within(rows: Sequence[Row]) -> tuple[list[list[str]], int]:
+    """The facts of each row that fit, none twice; and the bytes that they leave of the whole budget."""
+    seen: set[str] = set()
+    left = FACTS_BUDGET
+    kept: list[list[str]] = []
+    for row in rows:
+        new: list[str] = []
+        for fact in unpack(row["facts"], []):
+            size = len(fact.encode())
+            if fact.casefold() not in seen and size <= left:
+                seen.add(fact.casefold())
+                left -= size
+                new.append(fact)
+        kept.append(new)
+    return kept, BUDGET - FACTS_BUDGET + left
 
 
 async def memories_page(
@@ -64,12 +108,26 @@ async def memories_page(
     return Page(items, len(rows) > limit, end)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What agents are to be told of a conversation instead; None: as before."""
+
+    text: str | None = None
+    facts: Sequence[str] | None = None
+
+
 async def correct_memory(
-    tx: Tx, organization_id: str, end_user_id: str, conversation_id: str, text: str
+    tx: Tx, organization_id: str, end_user_id: str, conversation_id: str, correction: Correction
 ) -> Memory:
-    """Have agents told another text from now on. Raises GatewayError `not_found`."""
+    """Have agents told something else from now on. Raises GatewayError `not_found`."""
     person = await known_person(tx, organization_id, end_user_id)
-    row = await tx.one("memory_correct", conversation_id=conversation_id, ids=list(person.records), text=text)
+    row = await tx.one(
+        "memory_correct",
+        conversation_id=conversation_id,
+        ids=list(person.records),
+        text=correction.text,
+        facts=None if correction.facts is None else pack(list(correction.facts)),
+    )
     if row is None:
         raise _unknown()
     return _memory(row)
@@ -107,5 +165,6 @@ def _memory(row: Row) -> Memory:
         conversation_id=row["conversation_id"],
         channel=Channel(row["channel"]),
         text=row["text"],
+        facts=tuple(unpack(row["facts"], [])),
         created_at=row["created_at"],
     )

@@ -1,7 +1,7 @@
 """A summary without a model: the first question, the last answer and the counts, as they stand."""
 
 from gateway.domain.message import Author, Message, Role
-from gateway.domain.summary import Counts, Transcript
+from gateway.domain.summary import Counts, Summary, Transcript
 
 QUESTION = 300
 """Characters of the first question that are kept."""
@@ -9,7 +9,7 @@ ANSWER = 500
 """Characters of the last answer that are kept."""
 
 
-async def extractive_summary(transcript: Transcript) -> str | None:
+async def extractive_summary(transcript: Transcript) -> Summary | None:
     """Deterministic, and nothing that was not said; None where the end user said nothing."""
     asked = next((m for m in transcript.messages if m.role is Role.USER and m.content.strip()), None)
     if asked is None:
@@ -20,7 +20,7 @@ async def extractive_summary(transcript: Transcript) -> str | None:
         who = "a person" if answered.author is Author.HUMAN_OPERATOR else "the agent"
         said.append(f"Last answer, by {who}: {_quoted(answered.content, ANSWER)}")
     said.append(_counted(transcript.counts))
-    return " ".join(said)
+    return Summary(text=" ".join(said))
 
 
 def _answers(message: Message) -> bool:

@@ -6,7 +6,7 @@ its money is spent; of messages not one more than the cap leaves. The brake is l
 where the cap was raised.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.domain.clock import rfc3339
 from gateway.domain.envelope import Exchange
@@ -38,9 +38,17 @@ class Applied:
 
 async def count_turn(tx: Tx, meter: Meter | None, reply: Reply) -> None:
     """Count a turn that is committed; without a meter there is nothing to count for."""
-    if meter is None:
-        return
-    used = meter.turn(reply.input_tokens, reply.output_tokens)
+    if meter is not None:
+        await _count(tx, meter, meter.turn(reply.input_tokens, reply.output_tokens))
+
+
+async def count_tokens(tx: Tx, meter: Meter | None, read: int, written: int) -> None:
+    """Count what a model was asked outside of a turn."""
+    if meter is not None and (read or written):
+        await _count(tx, meter, replace(meter.turn(read, written), turns=0))
+
+
+async def _count(tx: Tx, meter: Meter, used: Usage) -> None:
     row = await tx.one(
         "usage_add",
         organization_id=meter.caps.organization_id,

@@ -15,6 +15,7 @@ from gateway.settings.llm import (
     HttpToolTable,
     LimitsTable,
     McpServerTable,
+    MemorySource,
     ModelName,
     ModelSettingsTable,
     ToolName,
@@ -53,11 +54,16 @@ class DemoAgent(AgentDefinition):
     kind = AgentKind.DEMO
 
 
+Folders = Annotated[tuple[Text, ...], Field(max_length=200)]
+"""Folders of documents, beside gateway.toml."""
+
+
 class HttpAgent(AgentDefinition):
     """An agent behind a URL that speaks the agent protocol."""
 
     kind = AgentKind.HTTP
     url: WebUrl
+    knowledge: Folders = ()
 
 
 class PythonAgent(AgentDefinition):
@@ -65,9 +71,18 @@ class PythonAgent(AgentDefinition):
 
     kind = AgentKind.PYTHON
     target: Target
+    knowledge: Folders = ()
 
 
-class LlmAgent(AgentDefinition):
+class AgentWithTools(AgentDefinition):
+    """An agent whose tools the gateway calls: Python functions, those behind URLs and of MCP servers."""
+
+    tools: Annotated[tuple[Target, ...], Field(max_length=200)] = ()
+    http_tools: dict[ToolName, HttpToolTable] = Field({}, max_length=100)
+    mcp_servers: dict[Text, McpServerTable] = Field({}, max_length=20)
+
+
+class LlmAgent(AgentWithTools):
     """An agent that is a language model with instructions, knowledge and tools."""
 
     kind = AgentKind.LLM
@@ -79,19 +94,16 @@ class LlmAgent(AgentDefinition):
     model_settings: ModelSettingsTable = ModelSettingsTable()
     limits: LimitsTable = LimitsTable()
     instructions: Annotated[str, Field(max_length=200_000)] = ""
-    knowledge: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
-    tools: Annotated[tuple[Target, ...], Field(max_length=200)] = ()
-    http_tools: dict[ToolName, HttpToolTable] = Field({}, max_length=100)
-    mcp_servers: dict[Text, McpServerTable] = Field({}, max_length=20)
+    knowledge: Folders = ()
+    memory: MemorySource = MemorySource.QUOTES
 
 
-class FlowAgent(AgentDefinition):
+class FlowAgent(AgentWithTools):
     """An agent that is a declared graph: it says, asks, branches, calls tools and hands over."""
 
     kind = AgentKind.FLOW
     start: Name
     nodes: Nodes
-    tools: Annotated[tuple[Target, ...], Field(max_length=200)] = ()
     model: ModelName | None = None
     """Of nodes where a model chooses."""
     base_url: WebUrl | None = None
@@ -99,7 +111,11 @@ class FlowAgent(AgentDefinition):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         check_graph(self.start, self.nodes)
-        names = {target.rpartition(":")[2] for target in self.tools}
+        names = {
+            *(target.rpartition(":")[2] for target in self.tools),
+            *self.http_tools,
+            *(tool for server in self.mcp_servers.values() for tool in server.tools),
+        }
         for name, tool in of_type(self.nodes, ToolNode):
             if tool.tool not in names:
                 raise ValueError(f"nodes.{name}: no tool is called {tool.tool}; name it in tools")

@@ -32,6 +32,12 @@ def parse_name(value: str) -> str:
     return value
 
 
+def parse_tool(value: str) -> str:
+    """A tool's name, which may have hyphens."""
+    parse_name(value.replace("-", "_"))
+    return value
+
+
 Name = Annotated[str, AfterValidator(parse_name)]
 Said = Annotated[str, Field(min_length=1, max_length=4_000)]
 """What is said; `{name}` stands for a variable."""
@@ -159,7 +165,7 @@ class ToolNode(_Going):
     """Calls a tool; its result is kept in a variable."""
 
     type: Literal["tool"] = "tool"
-    tool: Name
+    tool: Annotated[str, AfterValidator(parse_tool)]
     arguments: dict[Name, str | int | float | bool] = Field({}, max_length=50)
     """Texts may hold variables."""
     save: Name | None = None

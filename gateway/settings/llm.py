@@ -1,6 +1,7 @@
 """What an agent that is a language model may be given in gateway.toml: model, limits and tools."""
 
 import re
+from enum import StrEnum
 from string import Formatter
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -104,6 +105,15 @@ class LimitsTable(Table):
     """Of a request that the provider refused for now (429, 5xx), before anything of an answer came."""
     tool_seconds: Seconds = 20
     """Of one call of a tool."""
+
+
+class MemorySource(StrEnum):
+    """Where the summary of a conversation that is over comes from, and so what is remembered of it."""
+
+    QUOTES = "quotes"
+    """The first question and the last answer, as they stand."""
+    MODEL = "model"
+    """The agent's model writes it, and facts about the person besides."""
 
 
 class HttpToolTable(Table):

@@ -106,10 +106,16 @@ def test_reading_mail_is_measured_beside_the_standard_library() -> None:
     assert set(smtp["ratios"]) == {"a_connection_each", "reused_connections"}
 
 
-def test_what_a_question_to_the_documents_costs_is_measured_over_few_and_many() -> None:
+def test_what_a_question_to_the_documents_costs_is_measured_over_few_and_many(
+    postgres_server: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_DATABASE_URL", postgres_server.url)
     written: list[str] = []
     assert run("knowledge", as_json=True, quick=True, write=written.append) == 0
     figures = json.loads("\n".join(written))
-    for name in ("100_chunks", "200_chunks"):
-        assert min(figures["subjects"][name]["milliseconds"]) > 0
-    assert figures["ratios"]["many_to_few"] > 0
+    for database in ("sqlite", "postgres"):
+        for chunks in (100, 200):
+            assert min(figures["subjects"][f"{database}_{chunks}_chunks"]["milliseconds"]) > 0
+        assert figures["ratios"][f"{database}_many_to_few"] > 0
+    assert figures["skipped"] is None
+    assert figures["machine"]["postgresql"]

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -13,14 +13,20 @@ from gateway.service.expire import OVERDUE_AT_ONCE
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import PARTITIONS, answer, arrive, claimed, conversation, rows, sms
+from workers.closings import Closer
 from workers.timers import Timer, Timers, timers
 
 MANY = 2 * OVERDUE_AT_ONCE + 3
 
 
+def all_of(store: Store) -> Sequence[Timer]:
+    """The timers of the gateway."""
+    return timers(store, PARTITIONS, lambda _: NO_FALLBACKS, Closer(store))
+
+
 def look(store: Store, name: str) -> Callable[[], Awaitable[object]]:
     """One look of a timer of the gateway."""
-    (timer,) = [t for t in timers(store, PARTITIONS, lambda _: NO_FALLBACKS) if t.name == name]
+    (timer,) = [t for t in all_of(store) if t.name == name]
     return timer.look
 
 
@@ -58,7 +64,7 @@ async def test_one_look_expires_all_that_is_idle(store: MovableStore) -> None:
 
 def test_what_is_due_to_the_second_is_looked_for_each_second() -> None:
     """± 2 s: at most one between two looks, and one for the look."""
-    every = {timer.name: timer.every for timer in timers(_no_store(), PARTITIONS, lambda _: NO_FALLBACKS)}
+    every = {timer.name: timer.every for timer in all_of(_no_store())}
     assert {every[name] for name in ("approvals", "handoffs", "closings")} == {1}
 
 

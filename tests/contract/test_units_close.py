@@ -11,7 +11,7 @@ from gateway.domain.conversation import SessionType
 from gateway.domain.ids import named_id
 from gateway.domain.message import SenderAuth
 from gateway.domain.ports.store import Row, Store, Tx
-from gateway.domain.summary import Transcript
+from gateway.domain.summary import Summary, Transcript
 from gateway.domain.turn import Path
 from gateway.service.analyse import Days, analyse
 from gateway.service.approve import Decision, Resolution, resolve_approval
@@ -22,7 +22,6 @@ from gateway.service.purge import purge
 from gateway.service.remember import BUDGET, NEWEST
 from gateway.service.respond import finish_turn
 from gateway.service.retire import retire
-from gateway.service.summarise import extractive_summary
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import (
@@ -54,7 +53,7 @@ async def talked(store: Store, text: str = "Where is my order?", answer_text: st
 
 
 async def sum_up(store: Store) -> int:
-    return await Closer(store, extractive_summary).look()
+    return await Closer(store).look()
 
 
 async def by_close(store: MovableStore) -> str:
@@ -116,7 +115,7 @@ async def test_two_workers_and_one_that_was_killed_sum_up_once(store: MovableSto
     store.advance(CLAIM_SECONDS + 1)
     assert sum(await asyncio.gather(*(sum_up(store) for _ in range(2)))) == 5
     # it was only slow: what it made comes too late
-    assert not await store.write(finish_closing, killed, transcript, "another summary")
+    assert not await store.write(finish_closing, killed, transcript, Summary(text="another summary"))
     for query in ("test_memories", "test_analytics"):
         assert {r["conversation_id"] for r in await rows(store, query)} == set(ended)
         assert len(await rows(store, query)) == 5
@@ -124,7 +123,7 @@ async def test_two_workers_and_one_that_was_killed_sum_up_once(store: MovableSto
 
 
 async def test_what_kills_its_worker_again_and_again_is_closed_without_a_summary(store: MovableStore) -> None:
-    async def deadly(transcript: Transcript) -> str | None:
+    async def deadly(transcript: Transcript) -> Summary | None:
         raise RuntimeError("killed")
 
     conversation_id = await by_close(store)
@@ -151,7 +150,7 @@ async def test_a_conversation_deleted_before_it_was_summed_up(store: MovableStor
     conversation_id = await by_close(store)
     (claim,) = await store.write(claim_closings)
     await purge(store, ORGANIZATION, conversation_id)
-    assert not await store.write(finish_closing, claim, None, "text")
+    assert not await store.write(finish_closing, claim, None, Summary(text="text"))
     for query in ("test_closings", "test_memories", "test_analytics"):
         assert await rows(store, query) == []
 
@@ -219,6 +218,7 @@ async def test_memory_has_a_budget(store: MovableStore) -> None:
             end_user_id=end_user_id,
             channel="sms",
             text=text,
+            facts=None,
         )
 
     accepted = await arrive(store)

@@ -25,7 +25,6 @@ from gateway.service.identify import end_user, resolve
 from gateway.service.merge import merge, unmerge
 from gateway.service.people import attach_contact, patch_profile
 from gateway.service.postings import envelope
-from gateway.service.summarise import extractive_summary
 from gateway.service.suppress import lift_by_start, suppressed
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
@@ -76,7 +75,7 @@ async def lived(store: MovableStore) -> str:
     texted = await arrive(store, sms(QUOTE))
     await answer(store, await claimed(store, texted.conversation_id), QUOTE)
     await ended(store, texted.conversation_id)
-    await Closer(store, extractive_summary).look()
+    await Closer(store).look()
     texted = await arrive(store, sms(QUOTE))
     await answer(store, await claimed(store, texted.conversation_id), QUOTE, path=Path.HANDOFF)
     await operate(store, texted.conversation_id, QUOTE)

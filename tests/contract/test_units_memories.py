@@ -12,8 +12,13 @@ from gateway.service.browse import Position
 from gateway.service.close import close
 from gateway.service.contents import ROWS
 from gateway.service.merge import merge
-from gateway.service.remember import correct_memory, forget_memories, forget_memory, memories_page
-from gateway.service.summarise import extractive_summary
+from gateway.service.remember import (
+    Correction,
+    correct_memory,
+    forget_memories,
+    forget_memory,
+    memories_page,
+)
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import ORGANIZATION, PARTITIONS, answer, arrive, claimed, mail, rows, sms
 from workers.closings import Closer
@@ -26,7 +31,7 @@ async def remembered(store: MovableStore, message: InboundMessage) -> tuple[str,
     accepted = await arrive(store, message)
     await answer(store, await claimed(store, accepted.conversation_id))
     await store.write(close, ORGANIZATION, accepted.conversation_id, None, PARTITIONS)
-    await Closer(store, extractive_summary).look()
+    await Closer(store).look()
     store.advance(1)
     return accepted.end_user_id, accepted.conversation_id
 
@@ -56,7 +61,7 @@ async def test_memories_of_all_channels_are_one_person_s(store: MovableStore) ->
     _, three = await remembered(store, sms("three"))
     for person in (texted, mailed):
         assert await listed(store, person) == await listed(store, person, limit=1) == [three, two, one]
-    corrected = await store.write(correct_memory, ORGANIZATION, texted, two, "Likes tea.")
+    corrected = await store.write(correct_memory, ORGANIZATION, texted, two, Correction(text="Likes tea."))
     assert (corrected.conversation_id, corrected.channel, corrected.text) == (two, "email", "Likes tea.")
     await store.write(forget_memory, ORGANIZATION, mailed, one)
     newest, oldest = await told(store, mail("four"))
@@ -76,9 +81,9 @@ async def test_nobody_else_s_memory_is_touched(store: MovableStore) -> None:
     person, one = await remembered(store, sms("one"))
     other, two = await remembered(store, sms("two", sender="+14155550199"))
     for unit in (
-        store.write(correct_memory, ORGANIZATION, person, two, "text"),
+        store.write(correct_memory, ORGANIZATION, person, two, Correction(text="text")),
         store.write(forget_memory, ORGANIZATION, other, one),
-        store.write(correct_memory, ELSEWHERE, person, one, "text"),
+        store.write(correct_memory, ELSEWHERE, person, one, Correction(text="text")),
         store.write(forget_memory, ELSEWHERE, person, one),
         forget_memories(store, ELSEWHERE, person),
         store.read(memories_page, ELSEWHERE, person, None, 50),
@@ -100,6 +105,7 @@ async def test_all_memories_are_forgotten_in_steps(store: MovableStore) -> None:
                 end_user_id=person,
                 channel="sms",
                 text="text",
+                facts=None,
             )
 
     await store.write(many)

@@ -5,6 +5,7 @@ import pytest
 from gateway.domain.errors import Fenced
 from gateway.domain.message import SenderAuth
 from gateway.domain.steps import Digest
+from gateway.domain.summary import Summary
 from gateway.domain.turn import Path
 from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.close import close
@@ -89,7 +90,7 @@ async def test_facts_gather_and_become_the_memory_of_the_conversation(store: Mov
     await store.write(close, ORGANIZATION, accepted.conversation_id, None, PARTITIONS)
     (closing,) = await store.write(claim_closings)
     transcript = await store.read(transcript_of, closing)
-    assert await store.write(finish_closing, closing, transcript, "Asked about tea.")
+    assert await store.write(finish_closing, closing, transcript, Summary(text="Asked about tea."))
     later = await arrive(store)
     told = (await claimed(store, later.conversation_id)).request.memory
     assert [memory["text"] for memory in told] == ["Likes tea.\nLives in Turin.\nAsked about tea."]

@@ -2,14 +2,25 @@
 
 from dataclasses import replace
 
+from gateway.domain.clock import SECOND
 from gateway.domain.revision import RevisionStatus
 from gateway.domain.simulation import Step, differing
+from gateway.service.accept import accept
+from gateway.service.close import close
 from gateway.service.contents import delete_contents
-from gateway.service.revisions import activate_revisions, draft_revisions, revision, revisions_page
+from gateway.service.revisions import (
+    KEPT,
+    RETIRED_AT_ONCE,
+    activate_revisions,
+    draft_revisions,
+    retire_revisions,
+    revision,
+    revisions_page,
+)
 from gateway.service.simulate import compared, simulate
 from gateway.settings.agents import AgentConfig, read_agent, restore_agent
 from tests.contract.conftest import MovableStore
-from tests.contract.scene import ORGANIZATION, ROUTE, answer, claimed
+from tests.contract.scene import ORGANIZATION, PARTITIONS, ROUTE, answer, claimed, sms
 
 
 def agent(url: str = "http://127.0.0.1:9000/turn") -> AgentConfig:
@@ -78,3 +89,47 @@ async def test_the_same_script_is_replayed_against_both_revisions(store: Movable
     found = await store.read(compared, ORGANIZATION, begun.conversation_id)
     assert found is not None
     assert found[1] is None
+
+
+async def test_a_revision_goes_once_it_is_long_out_of_force_and_nothing_open_is_pinned_to_it(
+    store: MovableStore,
+) -> None:
+    old, new, draft = agent(), agent("http://127.0.0.1:9000/new"), agent("http://127.0.0.1:9000/draft")
+    route = replace(ROUTE, agent_id=old.id, revision_id=old.revision_id, idle_ttl=10 * KEPT)
+    await store.write(activate_revisions, ORGANIZATION, [old])
+    await store.write(draft_revisions, ORGANIZATION, [draft])
+    begun = await store.write(accept, sms(), route)
+    await answer(store, await claimed(store, begun.conversation_id))
+    store.advance(1)
+    await store.write(activate_revisions, ORGANIZATION, [new])
+    assert await store.write(retire_revisions) == 0
+    store.advance(KEPT // SECOND)
+    await store.write(activate_revisions, ORGANIZATION, [new])
+    assert await store.write(retire_revisions) == 1
+
+    async def kept() -> list[str]:
+        page = await store.read(revisions_page, ORGANIZATION, old.id, None, 10)
+        return [one.revision_id for one in page.items]
+
+    assert await kept() == [new.revision_id, old.revision_id]
+    await store.write(close, ORGANIZATION, begun.conversation_id, None, PARTITIONS)
+    assert await store.write(retire_revisions) == 1
+    assert await kept() == [new.revision_id]
+
+
+async def test_a_draft_that_is_stored_again_is_kept_on(store: MovableStore) -> None:
+    draft = agent()
+    await store.write(draft_revisions, ORGANIZATION, [draft])
+    store.advance(KEPT // SECOND - 1)
+    await store.write(draft_revisions, ORGANIZATION, [draft])
+    store.advance(2)
+    assert await store.write(retire_revisions) == 0
+    store.advance(KEPT // SECOND)
+    assert await store.write(retire_revisions) == 1
+
+
+async def test_many_revisions_go_in_steps(store: MovableStore) -> None:
+    many = [agent(f"http://127.0.0.1:9000/{n}") for n in range(RETIRED_AT_ONCE + 1)]
+    await store.write(draft_revisions, ORGANIZATION, many)
+    store.advance(KEPT // SECOND + 1)
+    assert [await store.write(retire_revisions) for _ in range(3)] == [RETIRED_AT_ONCE, 1, 0]

@@ -1,5 +1,6 @@
 """The agent that is a language model, against the bundled fake of OpenAI's chat completions over HTTP."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -43,7 +44,7 @@ kind = "llm"
 {model}
 base_url = "{url}"
 instructions = "You answer for {{shop}}."
-tools = ["tests.shop:find_order", "tests.shop:refund_order"]
+tools = ["tests.shop:find_order", "tests.shop:refund_order", "tests.shop:look_at"]
 limits = {{ retries = 1, request_seconds = 5 }}
 """
 MODEL = 'model = "openai:fake-model"'
@@ -132,6 +133,69 @@ async def test_tools_are_called_one_by_one_and_each_result_is_kept_before_the_mo
     assert kinds == [Progress, ToolCalled, Progress, ToolAnswered]
     assert json.loads(model.requests[1].messages[-1]["content"])["state"] == "shipped"
     assert reply.input_tokens == model.requests[0].tokens + model.requests[1].tokens
+
+
+async def test_what_one_answer_calls_is_called_at_once_and_told_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelves = ("tea", "broken", "cake")
+    calls: list[str | Call] = [Call("look_at", {"shelf": shelf}) for shelf in shelves]
+    monkeypatch.setattr(shop, "meeting", asyncio.Barrier(len(shelves)))
+    async with desk(tmp_path, [calls, "Both are there."]) as (model, agent):
+        async with asyncio.timeout(30):
+            steps = await steps_of(agent, turn_of("Tea and cake?"))
+        state = last_state(steps)
+        reply = reply_of(steps)
+        again = reply_of(await steps_of(agent, turn_of("Tea and cake?").model_copy(update={"state": state})))
+    assert [c.arguments["shelf"] for c in reply.messages[0].tool_calls] == [*shelves]
+    assert [c.error for c in reply.messages[0].tool_calls] == [None, "the tool failed (RuntimeError)", None]
+    told = [m["content"] for m in model.requests[1].messages if m["role"] == "tool"]
+    assert [shelf in text for shelf, text in zip(("tea", "failed", "cake"), told, strict=True)] == [True] * 3
+    assert again.messages[0].tool_calls == reply.messages[0].tool_calls
+    first = next(n for n, step in enumerate(steps) if isinstance(step, ToolAnswered))
+    assert all(not isinstance(step, ToolCalled | Progress) for step in steps[first:])
+
+
+async def test_who_stops_a_turn_stops_its_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shop, "meeting", meeting := asyncio.Barrier(3))
+    calls: list[str | Call] = [Call("look_at", {"shelf": "tea"}), Call("look_at", {"shelf": "cake"})]
+    async with desk(tmp_path, [calls, "unused"]) as (_, agent):
+        running = asyncio.create_task(steps_of(agent, turn_of("Tea and cake?")))
+        async with asyncio.timeout(30):
+            while meeting.n_waiting < 2:  # noqa: ASYNC110 - a barrier tells nobody
+                await asyncio.sleep(0.01)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            while meeting.n_waiting:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+async def test_what_stands_behind_a_call_that_waits_is_called_with_it(tmp_path: Path) -> None:
+    calls: list[str | Call] = [
+        Call("find_order", {"order": 16}),
+        Call("refund_order", {"order": 17}),
+        Call("find_order", {"order": 18}),
+    ]
+    async with desk(tmp_path, [calls, "Done."], HOLD) as (model, agent):
+        turn = turn_of("Refund order 17")
+        steps = await steps_of(agent, turn)
+        assert [s.arguments["order"] for s in steps if isinstance(s, ToolCalled)] == [16]
+        wanted = next(s for s in steps if isinstance(s, ApprovalRequired))
+        update = {"state": last_state(steps), "approval": decision(wanted.tool_call_id, "approve")}
+        after = await steps_of(agent, turn.model_copy(update=update))
+    assert [s.arguments["order"] for s in after if isinstance(s, ToolCalled)] == [17, 18]
+    assert reply_of(after).text == "Done."
+    assert len(model.requests) == 2
+
+
+async def test_nothing_is_called_where_a_policy_blocks_one_of_the_calls(tmp_path: Path) -> None:
+    block = '[[agents.desk.policies]]\ntool = "find_order"\naction = "block"\n'
+    calls: list[str | Call] = [Call("refund_order", {"order": 17}), Call("find_order", {"order": 17})]
+    async with desk(tmp_path, [calls, "Done."], block) as (_, agent):
+        reply = reply_of(await steps_of(agent, turn_of("Refund order 17")))
+    assert reply.path is TurnPath.BLOCKED
+    assert shop.refunds == []
 
 
 async def test_a_turn_that_starts_over_repeats_neither_calls_nor_requests(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.agent import ToolAnswered, TurnRequest
+from gateway.domain.clock import Clock
 from gateway.domain.ids import named_id
 from gateway.domain.message import Channel
 from gateway.domain.reply import ReplyDraft
@@ -21,7 +22,8 @@ from tests import shop
 from tests.turns import turn_of
 from workers.agents.flow.agent import FlowAgent
 from workers.agents.flow.diagram import mermaid
-from workers.agents.flow.ports import functions_of
+from workers.agents.http import HttpAgents
+from workers.agents.tools.toolbox import Toolbox, flow_tools_of
 
 DESK = """
 kind = "flow"
@@ -102,6 +104,10 @@ def desk() -> FlowDefinition:
     return definition
 
 
+def tools_of(definition: FlowDefinition) -> Toolbox:
+    return flow_tools_of(definition, HttpAgents(None, Clock()))
+
+
 class Talk:
     """A conversation with the flow, as the turn worker holds it."""
 
@@ -110,7 +116,7 @@ class Talk:
         self.picks = picks
         self.digest: dict[str, Any] | None = None
         definition = desk()
-        self.agent = FlowAgent(definition, functions_of(definition.tools), self._choose)
+        self.agent = FlowAgent(definition, tools_of(definition), self._choose)
 
     async def _choose(self, turn: TurnRequest, question: str, options: Mapping[str, str]) -> str | None:
         assert list(options) == ["order"]
@@ -179,7 +185,7 @@ async def test_a_turn_that_starts_over_calls_no_tool_twice_and_an_unproven_sende
     definition, problems = flow_of(DESK.replace('tool = "find_order"', 'tool = "refund_order"'))
     assert definition is not None, problems
     talk = Talk()
-    talk.agent = FlowAgent(definition, functions_of(definition.tools), None)
+    talk.agent = FlowAgent(definition, tools_of(definition), None)
     shop.refunds.clear()
     await talk.say("Hi")
     await talk.say("refund")

@@ -8,20 +8,23 @@ from gateway import settings
 from gateway.domain.agent import EvidenceItem
 from gateway.domain.ports.agent import Agent, Knowledge
 from gateway.domain.reply import ServedAgent
-from gateway.domain.steps import PolicyPoint
+from gateway.domain.steps import PolicyAction, PolicyPoint
+from gateway.domain.summary import Summarise
 from gateway.domain.transfers import Transfers
 from gateway.settings.addresses import parse_destination
 from gateway.settings.agents import AgentConfig, AgentDefinition
+from gateway.settings.llm import MemorySource
 from workers.agents.demo import DemoAgent
 from workers.agents.flow.agent import FlowAgent
-from workers.agents.flow.ports import chooser_of, functions_of
+from workers.agents.flow.ports import chooser_of
 from workers.agents.http import HttpAgent, HttpAgents
-from workers.agents.llm.agent import LlmAgent
+from workers.agents.knowing import KnowingAgent
+from workers.agents.llm.agent import LlmAgent, LlmMemory
 from workers.agents.policed import PolicedAgent
-from workers.agents.policies import CallPolicies, load_policies
+from workers.agents.policies import CallPolicies, Policy, load_policies
 from workers.agents.python import PythonAgent
 from workers.agents.tools.knowledge import Search
-from workers.agents.tools.toolbox import tools_of
+from workers.agents.tools.toolbox import flow_tools_of, tools_of
 
 Catalogue = Mapping[str, ServedAgent]
 """Agents by their id."""
@@ -57,7 +60,10 @@ def build_agents(
 
 def build_agent(agent: AgentConfig, parts: AgentParts) -> ServedAgent:
     """One agent; SettingsError if it cannot be used."""
-    return ServedAgent(_agent_of(agent.definition, parts), _transfers_of(agent.definition))
+    definition = agent.definition
+    return ServedAgent(
+        _agent_of(definition, parts), _transfers_of(definition), _summarise_of(definition, parts)
+    )
 
 
 def _agent_of(definition: AgentDefinition, parts: AgentParts) -> Agent:
@@ -72,29 +78,49 @@ def _unpoliced(definition: AgentDefinition, parts: AgentParts) -> Agent:
         case settings.DemoAgent():
             return DemoAgent(tuple(definition.transfers))
         case settings.HttpAgent():
-            return HttpAgent(str(definition.url), parts.http)
+            return _knowing(HttpAgent(str(definition.url), parts.http), definition.knowledge, parts)
         case settings.PythonAgent():
-            return PythonAgent(definition.target)
+            return _knowing(PythonAgent(definition.target), definition.knowledge, parts)
         case settings.FlowAgent():
-            return FlowAgent(definition, functions_of(definition.tools), chooser_of(definition, parts.http))
+            tools = flow_tools_of(definition, parts.http)
+            return FlowAgent(definition, tools, chooser_of(definition, parts.http))
         case settings.LlmAgent():
             calls = load_policies(definition.policies, PolicyPoint.TOOL_CALL)
-            tools = tools_of(definition, parts.http, _search_of(definition, parts))
+            tools = tools_of(definition, parts.http, _search_of(definition.knowledge, parts))
             return LlmAgent(definition, tools, CallPolicies(calls), parts.http)
         case _:
             raise settings.SettingsError([f'kind = "{definition.kind}" arrives with a later version'])
 
 
-def _search_of(definition: settings.LlmAgent, parts: AgentParts) -> Search | None:
-    """How the agent's documents are searched."""
+def _knowing(agent: Agent, folders: Sequence[str], parts: AgentParts) -> Agent:
+    """With passages of its documents, where it has some."""
+    search = _search_of(folders, parts)
+    return agent if search is None else KnowingAgent(agent, search)
+
+
+def _search_of(folders: Sequence[str], parts: AgentParts) -> Search | None:
+    """How an agent's documents are searched; None where there are none."""
     knowledge = parts.knowledge
-    if knowledge is None:
+    if knowledge is None or not folders:
         return None
 
     async def search(question: str, limit: int) -> Sequence[EvidenceItem]:
-        return await knowledge.search(parts.organization_id, definition.knowledge, question, limit)
+        return await knowledge.search(parts.organization_id, folders, question, limit)
 
     return search
+
+
+def _summarise_of(definition: AgentDefinition, parts: AgentParts) -> Summarise | None:
+    """How the agent sums up, where its model does: what it may not read, or say, is redacted there, too."""
+    if not isinstance(definition, settings.LlmAgent) or definition.memory is not MemorySource.MODEL:
+        return None
+    unread, unsaid = (_redacting(definition, point) for point in (PolicyPoint.INPUT, PolicyPoint.REPLY))
+    return LlmMemory(definition, unread, unsaid, parts.http)
+
+
+def _redacting(definition: AgentDefinition, point: PolicyPoint) -> Sequence[Policy]:
+    policies = load_policies(definition.policies, point)
+    return [policy for policy in policies if policy.config.action is PolicyAction.REDACT]
 
 
 def _transfers_of(definition: AgentDefinition) -> Transfers:

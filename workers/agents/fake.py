@@ -7,7 +7,6 @@ object or as a stream of events, one a line). It stands in for a customer's agen
 import asyncio
 import json
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,8 +16,8 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from gateway.domain.signing import verify
+from workers.agents.fake_server import ScriptedServer, break_off
 
-MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
 PATH: Final = "/turn"
 
 Event = Mapping[str, Any]
@@ -49,12 +48,12 @@ class AgentRequest:
     """Whether its signature was good; None where the agent knows no secret."""
 
 
-class ScriptedHttpAgent:
+class ScriptedHttpAgent(ScriptedServer[Mapping[str, Any], Answer, AgentFault]):
     """Serves `PATH` on a loopback port.
 
-    The script is a function of the turn, or a list of answers given one after another, the last one from
-    then on. `delay_seconds` is waited before each answer, `pace_seconds` between the events of a stream; both
-    may be changed at any time. With a secret, unsigned and wrongly signed requests are answered 401.
+    The script is a function of the turn, or a list of answers (`ScriptedServer`). `delay_seconds` is waited
+    before each answer, `pace_seconds` between the events of a stream; both may be changed at any time. With a
+    secret, unsigned and wrongly signed requests are answered 401.
     """
 
     def __init__(
@@ -65,47 +64,25 @@ class ScriptedHttpAgent:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` gives seconds since the epoch; a list of no answers is a ValueError."""
-        if not callable(script) and not script:
-            raise ValueError("the script is empty")
+        super().__init__(PATH, script)
         self.delay_seconds = 0.0
         self.pace_seconds = 0.0
         self.url = ""
         """Where turns are to be posted."""
         self.requests: list[AgentRequest] = []
-        self._script = script
-        self._asked = 0
         self._secret = secret
         self._clock = clock
-        self._faults: deque[AgentFault] = deque()
-        self._stopping = asyncio.Event()
         self._changed = asyncio.Condition()
-        self._runner: web.AppRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen, and return the URL of the agent. Raises OSError where the port is taken."""
-        app = web.Application(client_max_size=MAX_REQUEST_BYTES)
-        app.router.add_post(PATH, self._take)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.url = f"http://{host}:{self._runner.addresses[0][1]}{PATH}"
+        self.url = await self.listen(host, port) + PATH
         return self.url
-
-    async def stop(self) -> None:
-        """Stop listening; requests that are held without an answer are dropped."""
-        self._stopping.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
 
     @property
     def verified(self) -> bool:
         """Whether there were requests and each of them was well signed."""
         return bool(self.requests) and all(request.verified for request in self.requests)
-
-    def fail_next(self, fault: AgentFault, times: int = 1) -> None:
-        """Do this wrong at the next `times` requests, after what was asked for before."""
-        self._faults.extend([fault] * times)
 
     async def wait_for(self, count: int, timeout: float) -> Sequence[AgentRequest]:
         """Wait until there were `count` requests and return all; TimeoutError after `timeout` seconds."""
@@ -113,7 +90,8 @@ class ScriptedHttpAgent:
             await self._changed.wait_for(lambda: len(self.requests) >= count)
         return tuple(self.requests)
 
-    async def _take(self, request: web.Request) -> web.StreamResponse:
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        """Keep a turn, and answer it."""
         body = await request.read()
         try:
             turn = json.loads(body)
@@ -128,13 +106,13 @@ class ScriptedHttpAgent:
         return await self._answer(request, turn)
 
     async def _answer(self, request: web.Request, turn: Mapping[str, Any]) -> web.StreamResponse:
-        fault = self._faults.popleft() if self._faults else None
+        fault = self.next_fault()
         await asyncio.sleep(self.delay_seconds)
         if fault is AgentFault.SERVER_ERROR:
             raise web.HTTPInternalServerError(text="the agent failed")
         if fault is AgentFault.NO_ANSWER:
-            return await self._hold(request)
-        answer = self._next(turn)
+            return await self.hold(request)
+        answer = self.next_answer(turn)
         if isinstance(answer, Mapping):
             if fault is None:
                 return web.json_response(answer)
@@ -156,25 +134,10 @@ class ScriptedHttpAgent:
                 await asyncio.sleep(self.pace_seconds)
             await response.write(line)
         if fault is AgentFault.BROKEN_STREAM:
-            # A plain close sends what was written, but not the end of the chunked body.
-            assert request.transport is not None
-            request.transport.close()
+            break_off(request)
         else:
             await response.write_eof()
         return response
-
-    async def _hold(self, request: web.Request) -> web.StreamResponse:
-        await self._stopping.wait()
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response()
-
-    def _next(self, turn: Mapping[str, Any]) -> Answer:
-        if callable(self._script):
-            return self._script(turn)
-        answer = self._script[min(self._asked, len(self._script) - 1)]
-        self._asked += 1
-        return answer
 
     def _verify(self, headers: CIMultiDictProxy[str], body: bytes) -> bool | None:
         if self._secret is None:

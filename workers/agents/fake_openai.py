@@ -6,7 +6,6 @@ Source: https://platform.openai.com/docs/api-reference/chat
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +13,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
+from workers.agents.fake_server import ScriptedServer, break_off
+
 PATH: Final = "/v1/chat/completions"
 MODEL: Final = "fake-model"
 
@@ -70,63 +70,42 @@ class ModelRequest:
         return len(json.dumps(self.body["messages"], ensure_ascii=False)) // 4
 
 
-class ScriptedModel:
+class ScriptedModel(ScriptedServer[ModelRequest, Say, ModelFault]):
     """Serves `PATH` on a loopback port.
 
-    The script is a function of the request, or a list of answers given one after another, the last one from
-    then on. `pace_seconds` is waited between the pieces of a stream; it may be changed at any time.
+    The script is a function of the request, or a list of answers (`ScriptedServer`).
+    `pace_seconds` is waited between the pieces of a stream; it may be changed at any time.
     """
 
     def __init__(self, script: Callable[[ModelRequest], Say] | Sequence[Say]) -> None:
         """A list of no answers is a ValueError."""
-        if not callable(script) and not script:
-            raise ValueError("the script is empty")
+        super().__init__(PATH, script)
         self.pace_seconds = 0.0
         self.base_url = ""
         """What `base_url` of an agent is set to."""
         self.requests: list[ModelRequest] = []
-        self._script = script
-        self._asked = 0
         self._calls = 0
-        self._faults: deque[ModelFault] = deque()
-        self._stopping = asyncio.Event()
-        self._runner: web.AppRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen, and return the base URL. Raises OSError where the port is taken."""
-        app = web.Application(client_max_size=MAX_REQUEST_BYTES)
-        app.router.add_post(PATH, self._take)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.base_url = f"http://{host}:{self._runner.addresses[0][1]}/v1"
+        self.base_url = f"{await self.listen(host, port)}/v1"
         return self.base_url
 
-    async def stop(self) -> None:
-        """Stop listening; requests that are held without an answer are dropped."""
-        self._stopping.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-
-    def fail_next(self, fault: ModelFault, times: int = 1) -> None:
-        """Do this wrong at the next `times` requests, after what was asked for before."""
-        self._faults.extend([fault] * times)
-
-    async def _take(self, request: web.Request) -> web.StreamResponse:
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        """Keep a request, and answer it."""
         try:
             asked = ModelRequest(json.loads(await request.read()))
         except ValueError as error:
             raise web.HTTPBadRequest(text="not JSON") from error
         self.requests.append(asked)
-        fault = self._faults.popleft() if self._faults else None
+        fault = self.next_fault()
         if fault is ModelFault.RATE_LIMITED:
             return _refusal(429, "rate_limit_exceeded", {"Retry-After": "0"})
         if fault is ModelFault.SERVER_ERROR:
             return _refusal(500, "server_error", {})
         if fault is ModelFault.NO_ANSWER:
-            return await self._hold(request)
-        pieces = self._pieces(self._next(asked), malformed=fault is ModelFault.MALFORMED_ARGUMENTS)
+            return await self.hold(request)
+        pieces = self._pieces(self.next_answer(asked), malformed=fault is ModelFault.MALFORMED_ARGUMENTS)
         if asked.body.get("stream"):
             return await self._stream(request, asked, pieces, fault)
         return web.json_response(_whole(asked, pieces))
@@ -145,9 +124,7 @@ class ScriptedModel:
             await response.write(_event(asked, [_choice(piece, None)]))
             await asyncio.sleep(self.pace_seconds)
         if fault is ModelFault.DISCONNECT:
-            # A plain close sends what was written, but not the end of the chunked body.
-            assert request.transport is not None
-            request.transport.close()
+            break_off(request)
             return response
         if fault is not ModelFault.NO_END:
             await response.write(_event(asked, [_choice({}, _reason(pieces))]))
@@ -155,12 +132,6 @@ class ScriptedModel:
             await response.write(b"data: [DONE]\n\n")
         await response.write_eof()
         return response
-
-    async def _hold(self, request: web.Request) -> web.StreamResponse:
-        await self._stopping.wait()
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response()
 
     def _pieces(self, say: Say, *, malformed: bool) -> Sequence[Mapping[str, Any]]:
         """An answer as the deltas of a stream: texts word by word, arguments in two halves."""
@@ -181,13 +152,6 @@ class ScriptedModel:
             pieces.append({"tool_calls": [{"index": index, "function": {"arguments": written[half:]}}]})
             index += 1
         return pieces
-
-    def _next(self, asked: ModelRequest) -> Say:
-        if callable(self._script):
-            return self._script(asked)
-        answer = self._script[min(self._asked, len(self._script) - 1)]
-        self._asked += 1
-        return answer
 
 
 def _refusal(status: int, code: str, headers: Mapping[str, str]) -> web.Response:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.service.knowledge import MAX_DOCUMENTS
-from gateway.settings import GatewayConfig, LlmAgent
+from gateway.settings import GatewayConfig, HttpAgent, LlmAgent, PythonAgent
 from workers.knowledge.formats import READERS
 
 MAX_DEPTH = 20
@@ -44,7 +44,7 @@ def folders_of(config: GatewayConfig, beside: Path | None) -> Sequence[Folder]:
     names = [
         name
         for agent in config.agents.values()
-        if isinstance(agent.definition, LlmAgent)
+        if isinstance(agent.definition, HttpAgent | LlmAgent | PythonAgent)
         for name in agent.definition.knowledge
     ]
     base = Path() if beside is None else beside.parent

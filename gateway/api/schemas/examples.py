@@ -324,6 +324,7 @@ MEMORY: Example = {
     "conversation_id": _CONVERSATION_ID,
     "channel": "api",
     "text": "Asked about order #12345; it was shipped.",
+    "facts": ["Prefers to be written to in French."],
     "created_at": "2024-05-14T12:15:00.000000Z",
 }
 

@@ -1,23 +1,40 @@
 """What is remembered of a person, as clients see it."""
 
-from pydantic import ConfigDict, Field
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, model_validator
 
 from gateway.api.cursors import page_fields
 from gateway.api.schemas import examples
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example
 from gateway.domain.clock import rfc3339
 from gateway.domain.message import Channel
+from gateway.domain.steps import MAX_FACT, MAX_FACTS
 from gateway.service.browse import Page
 from gateway.service.closings import MAX_SUMMARY
 from gateway.service.remember import Memory
 
+FactText = Annotated[str, Field(min_length=1, max_length=MAX_FACT)]
+
 
 class MemoryBody(Request):
-    """What agents are told instead."""
+    """What agents are told instead; what is left out stays."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"text": "Prefers to be written to in French."}})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"text": "Asked about order #12345.", "facts": ["Reads French."]},
+            "anyOf": [{"required": ["text"]}, {"required": ["facts"]}],
+        }
+    )
 
-    text: str = Field(min_length=1, max_length=MAX_SUMMARY)
+    text: Annotated[str, Field(min_length=1, max_length=MAX_SUMMARY)] | None = None
+    facts: Annotated[list[FactText], Field(max_length=MAX_FACTS)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.text is None and self.facts is None:
+            raise ValueError("must have a text, or facts")
+        return self
 
 
 class MemoryShape(Shape):
@@ -27,7 +44,8 @@ class MemoryShape(Shape):
 
     conversation_id: Uuid = Field(description="The conversation it comes from; names the memory.")
     channel: Channel
-    text: str
+    text: str = Field(description="A summary; empty where there are facts only.")
+    facts: list[str] = Field(description="About the person; told before any summary.")
     created_at: Time
 
 
@@ -47,6 +65,7 @@ def memory_shape(memory: Memory) -> MemoryShape:
         conversation_id=memory.conversation_id,
         channel=memory.channel,
         text=memory.text,
+        facts=list(memory.facts),
         created_at=rfc3339(memory.created_at),
     )
 

@@ -16,6 +16,10 @@ RETURNING conversation_id, organization_id, attempt
 -- An embedded start: whoever was summing up is dead.
 UPDATE closings SET due_at = {now} WHERE due_at > {now}
 
+-- name: closing_postpone
+-- The claim's own wish; a claim that has been overtaken finds another number.
+UPDATE closings SET due_at = {now} + :delay WHERE conversation_id = :conversation_id AND attempt = :attempt
+
 -- name: closing_done
 -- Exactly one claim gets a row here, in the transaction of everything that follows.
 DELETE FROM closings WHERE conversation_id = :conversation_id AND attempt = :attempt

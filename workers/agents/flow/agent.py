@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from gateway.domain.agent import (
@@ -38,6 +38,8 @@ from gateway.settings.flow import (
 )
 from workers.agents.flow.ports import Choose
 from workers.agents.flow.state import FlowState, state_of
+from workers.agents.tools.arguments import as_wanted
+from workers.agents.tools.toolbox import Toolbox
 
 TOOL_SECONDS = 20.0
 MAX_RESULT = 20_000
@@ -51,15 +53,15 @@ _BETWEEN = {Channel.SMS: " ", Channel.VOICE: " "}
 class FlowAgent:
     """Answers turns by a declared graph; the same state and input always go the same way."""
 
-    def __init__(self, definition: FlowDefinition, tools: Mapping[str, Tool], choose: Choose | None) -> None:
+    def __init__(self, definition: FlowDefinition, toolbox: Toolbox, choose: Choose | None) -> None:
         """`choose`: the model, where there is one."""
         self._definition = definition
-        self._tools = tools
+        self._toolbox = toolbox
         self._choose = choose
 
     async def answer(self, turn: TurnRequest) -> AsyncIterator[AgentStep]:
         """Go on until a node waits, or gives the conversation away."""
-        run = _Run(self._definition, self._tools, self._choose, turn)
+        run = _Run(self._definition, self._toolbox, self._choose, turn)
         async for step in run.steps():
             yield step
 
@@ -70,13 +72,13 @@ class _Run:
     def __init__(
         self,
         definition: FlowDefinition,
-        tools: Mapping[str, Tool],
+        toolbox: Toolbox,
         choose: Choose | None,
         turn: TurnRequest,
     ) -> None:
         self._definition = definition
         self._nodes = definition.nodes
-        self._tools = tools
+        self._toolbox = toolbox
         self._choose = choose
         self._turn = turn
         self._state: FlowState = state_of(turn)
@@ -178,7 +180,7 @@ class _Run:
         self._next = node.next if result["error"] is None else node.on_error
 
     async def _result(self, node: ToolNode, arguments: dict[str, Any], call_id: str) -> dict[str, Any]:
-        turn, tool = self._turn, self._tools[node.tool]
+        turn = self._turn
         context = ToolContext(
             turn_id=turn.turn_id,
             conversation_id=turn.conversation_id,
@@ -188,9 +190,11 @@ class _Run:
             idempotency_key=f"{turn.turn_id}:{call_id}",
         )
         try:
-            tool.check(arguments)
             async with asyncio.timeout(TOOL_SECONDS):
-                output = await tool.call(arguments, context)
+                tool = await self._tool(node.tool)
+                wanted = as_wanted(arguments, tool.spec.parameters)
+                tool.check(wanted)
+                output = await tool.call(wanted, context)
             written = json.dumps(output, ensure_ascii=False, allow_nan=False)
         except TimeoutError:
             return {"output": None, "error": f"the tool did not answer within {TOOL_SECONDS:g} s"}
@@ -201,6 +205,16 @@ class _Run:
         if len(written) > MAX_RESULT:
             return {"output": None, "error": f"the tool's result has more than {MAX_RESULT} characters"}
         return {"output": json.loads(written.replace("\\u0000", "")), "error": None}
+
+    async def _tool(self, name: str) -> Tool:
+        """The tool; ToolFailedError where its server is away, or has it no more."""
+        try:
+            tool = await self._toolbox.tool(name)
+        except AgentFailed as failed:
+            raise ToolFailedError(failed.reason) from None
+        if tool is None:
+            raise ToolFailedError(f"there is no tool {name} any more")
+        return tool
 
     def _text(self, written: str) -> str:
         """With its variables; unknown names stand for nothing."""

@@ -1,14 +1,21 @@
-"""The calls of tools within one turn: whether each may be made, what it came to, and what of it is told."""
+"""The calls of tools within one turn: whether each may be made, what it came to, and what of it is told.
+
+What an answer calls is called at once, up to the first call that a policy keeps waiting.
+"""
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import takewhile
 
 from pydantic_ai.messages import ToolCallPart
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from gateway.domain.agent import (
     AgentFailed,
+    ApprovalDecision,
     ApprovalRequired,
     Evidence,
     EvidenceItem,
@@ -25,7 +32,7 @@ from gateway.settings.llm import LimitsTable
 from workers.agents.llm.cut import cut
 from workers.agents.llm.state import Parked, Result, TurnState
 from workers.agents.policies import CallPolicies
-from workers.agents.tools.knowledge import KnowledgeTool, cited
+from workers.agents.tools.knowledge import KnowledgeTool, cited, marked, passages
 from workers.agents.tools.platform import PlatformTool
 
 MAX_OUTPUT = 20_000
@@ -33,8 +40,16 @@ MAX_OUTPUT = 20_000
 HOUR = 3600
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A call that has no result yet, and the policy that it meets."""
+
+    call: ToolCallPart
+    policy: PolicyConfig | None
+
+
 class Calls:
-    """Makes the calls that the model asked for, one after the other."""
+    """Makes the calls that the model asked for."""
 
     def __init__(
         self,
@@ -60,27 +75,52 @@ class Calls:
 
     async def make(self, calls: Sequence[ToolCallPart]) -> AsyncGenerator[AgentStep, None]:
         """Make those that have no result yet; each result is kept before anything else is done."""
-        for call in calls:
-            if call.tool_call_id in self._state.results:
-                continue
-            policy = await self._policies.of_call(call.tool_name, call.args_as_dict())
-            decision = self._state.decisions.get(call.tool_call_id)
-            if policy is not None and policy.action is PolicyAction.BLOCK:
-                for step in self._refuse(call, policy):
+        wanted = [
+            _Wanted(call, await self._policies.of_call(call.tool_name, call.args_as_dict()))
+            for call in calls
+            if call.tool_call_id not in self._state.results
+        ]
+        for one in wanted:
+            if one.policy is not None and one.policy.action is PolicyAction.BLOCK:
+                for step in self._refuse(one.call, one.policy):
                     yield step
                 return
-            if policy is not None and decision is None:
-                for step in self._park(call, policy):
+        ready = list(takewhile(lambda one: one.policy is None or self._decision(one.call), wanted))
+        if ready:
+            async with aclosing(self._together(ready)) as steps:
+                async for step in steps:
                     yield step
-                return
-            yield ToolCalled(id=call.tool_call_id, name=call.tool_name, arguments=call.args_as_dict())
-            if policy is not None and decision is not None and decision.decision == "reject":
-                result = Result(error=f"a colleague declined this call: {decision.note or 'no reason given'}")
-            else:
-                result = await self._result(call)
-            self._state.results[call.tool_call_id] = result
-            yield Progress(self._state.dump())
-            for step in self._answered(call, result):
+        if len(ready) < len(wanted):
+            waits = wanted[len(ready)]
+            assert waits.policy is not None
+            for step in self._park(waits.call, waits.policy):
+                yield step
+
+    def _decision(self, call: ToolCallPart) -> ApprovalDecision | None:
+        return self._state.decisions.get(call.tool_call_id)
+
+    async def _together(self, wanted: Sequence["_Wanted"]) -> AsyncGenerator[AgentStep, None]:
+        """Make all at once. Each result is kept as it comes; all are told in the model's order."""
+        results = self._state.results
+        if len(results) + len(wanted) > self._limits.tool_calls:
+            raise AgentFailed(f"more than {self._limits.tool_calls} calls of tools in one turn")
+        for one in wanted:
+            yield _called(one.call)
+        making = [asyncio.create_task(self._outcome(one)) for one in wanted]
+        waiting = set(making)
+        try:
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for one, task in zip(wanted, making, strict=True):
+                    if task in done:
+                        results[one.call.tool_call_id] = self._marked(one.call, task.result())
+                yield Progress(self._state.dump())
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        for one in wanted:
+            for step in self._answered(one.call, results[one.call.tool_call_id]):
                 yield step
 
     def told(self, call: ToolCallPart, before: Sequence[str]) -> Iterator[AgentStep]:
@@ -88,11 +128,11 @@ class Calls:
         result = self._state.results.get(call.tool_call_id)
         if result is None:
             return
+        self._cited += len(self._evidence(call, result))
         if call.tool_call_id in before:
             self._told.append(call.tool_call_id)
-            self._cited += len(self._evidence(call, result))
             return
-        yield ToolCalled(id=call.tool_call_id, name=call.tool_name, arguments=call.args_as_dict())
+        yield _called(call)
         yield from self._answered(call, result)
 
     def _answered(self, call: ToolCallPart, result: Result) -> Iterator[AgentStep]:
@@ -103,18 +143,26 @@ class Calls:
             yield from tool.effects(call.args_as_dict())
             self._over = self._over or tool.ends
         if items := self._evidence(call, result):
-            self._cited += len(items)
             yield Evidence(items=items)
+
+    def _marked(self, call: ToolCallPart, result: Result) -> Result:
+        """The result; what a search has found gets the next markers of the turn."""
+        found = self._evidence(call, result)
+        if not found:
+            return result
+        self._cited += len(found)
+        return Result(output=passages(marked(found, self._cited - len(found))))
 
     def _evidence(self, call: ToolCallPart, result: Result) -> list[EvidenceItem]:
         """What a search has found."""
         searched = isinstance(self._tools.get(call.tool_name), KnowledgeTool)
         return cited(result.output) if searched else []
 
-    async def _result(self, call: ToolCallPart) -> Result:
-        """Call the tool. What goes wrong is the model's to explain, but for a turn that never ends."""
-        if len(self._state.results) >= self._limits.tool_calls:
-            raise AgentFailed(f"more than {self._limits.tool_calls} calls of tools in one turn")
+    async def _outcome(self, wanted: "_Wanted") -> Result:
+        """Call the tool, unless a person has declined. What goes wrong is the model's to explain."""
+        call, decision = wanted.call, self._decision(wanted.call)
+        if wanted.policy is not None and decision is not None and decision.decision == "reject":
+            return Result(error=f"a colleague declined this call: {decision.note or 'no reason given'}")
         tool = self._tools[call.tool_name]
         try:
             async with asyncio.timeout(self._limits.tool_seconds):
@@ -136,12 +184,11 @@ class Calls:
             channel=turn.channel,
             context_variables=turn.context_variables,
             idempotency_key=f"{turn.turn_id}:{call.tool_call_id}",
-            cited=self._cited,
         )
 
     def _refuse(self, call: ToolCallPart, policy: PolicyConfig) -> Iterator[AgentStep]:
         self._over = True
-        yield ToolCalled(id=call.tool_call_id, name=call.tool_name, arguments=call.args_as_dict())
+        yield _called(call)
         yield ToolAnswered(id=call.tool_call_id, error=f"refused by the policy {policy.title!r}")
         yield _applied(policy, call)
 
@@ -162,6 +209,10 @@ class Calls:
             timeout_seconds=max(1, round(policy.timeout_hours * HOUR)),
             on_reject=policy.on_reject.value,
         )
+
+
+def _called(call: ToolCallPart) -> ToolCalled:
+    return ToolCalled(id=call.tool_call_id, name=call.tool_name, arguments=call.args_as_dict())
 
 
 def _applied(policy: PolicyConfig, call: ToolCallPart) -> PolicyApplied:

@@ -80,7 +80,12 @@ def _variables(turn: TurnRequest) -> str:
 
 def _memory(turn: TurnRequest) -> str:
     """What is remembered of the person, as the claim has picked it within its budget."""
-    lines = [f"- {_one_line(item['text'])} ({item.get('date', '')[:10]})" for item in turn.memory]
+    lines = [
+        f"- {_one_line(line)} ({item.get('date', '')[:10]})"
+        for item in turn.memory
+        for line in str(item["text"]).splitlines()
+        if line.strip()
+    ]
     lines += [f"- {_one_line(fact)} (in this conversation)" for fact in turn.facts]
     if not lines:
         return ""

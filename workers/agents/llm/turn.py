@@ -5,7 +5,7 @@ Importing this module loads pydantic-ai; `agent` does so with the first turn.
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults
@@ -106,8 +106,9 @@ class _Turn:
                 yield step
             while True:
                 open_calls = self._state.open_calls()
-                async for step in self._calls.make(open_calls):
-                    yield step
+                async with aclosing(self._calls.make(open_calls)) as made:
+                    async for step in made:
+                        yield step
                 if self._calls.over:
                     break
                 async for step in self._ask(self._answers(open_calls)):

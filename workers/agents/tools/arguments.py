@@ -1,5 +1,6 @@
 """Whether the arguments of a call fit its JSON Schema."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from gateway.domain.tool import InvalidArgumentsError
 from gateway.settings import SettingsError
 
 MAX_PROBLEMS = 5
+
+_READ: Mapping[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "boolean": (bool,)}
+"""What a text may stand for, by the type that a schema wants."""
 
 
 class ArgumentCheck:
@@ -31,3 +35,20 @@ class ArgumentCheck:
         ]
         if problems:
             raise InvalidArgumentsError("; ".join(problems))
+
+
+def as_wanted(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts as the numbers and truth values that a schema wants, where they read as such in JSON."""
+    properties = schema.get("properties", {})
+    return {name: _read(value, properties.get(name)) for name, value in arguments.items()}
+
+
+def _read(value: Any, wanted: Any) -> Any:
+    kinds = _READ.get(str(wanted.get("type"))) if isinstance(wanted, Mapping) else None
+    if kinds is None or not isinstance(value, str):
+        return value
+    try:
+        read = json.loads(value.strip().lower())
+    except ValueError:
+        return value
+    return read if type(read) in kinds else value

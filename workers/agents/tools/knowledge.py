@@ -31,7 +31,7 @@ _SCHEMA: dict[str, Any] = {
 
 
 class KnowledgeTool:
-    """Searches. Each chunk has a marker, which the reply puts after what rests on it."""
+    """Searches. Who calls it gives each chunk a marker, which the reply puts after what rests on it."""
 
     def __init__(self, search: Search) -> None:
         self._search = search
@@ -55,20 +55,29 @@ class KnowledgeTool:
         """Whether there is a question."""
         self._check.check(arguments)
 
-    async def call(self, arguments: dict[str, Any], context: ToolContext) -> object:
+    async def call(self, arguments: dict[str, Any], _context: ToolContext) -> object:
         """Search. Raises ToolFailedError where the index does not answer."""
         try:
             found = await self._search(arguments["question"], FOUND)
         except Unavailable:
             raise ToolFailedError("the documents cannot be searched at the moment") from None
-        marked = [
-            item.model_copy(update={"citation_marker": f"[{number}]"})
-            for number, item in enumerate(found, context.cited + 1)
-        ]
-        return {"passages": [item.model_dump(mode="json") for item in marked]}
+        return passages(found)
+
+
+def passages(items: Sequence[EvidenceItem]) -> dict[str, Any]:
+    """What is found as the tool's result."""
+    return {"passages": [item.model_dump(mode="json") for item in items]}
+
+
+def marked(items: Sequence[EvidenceItem], before: int) -> list[EvidenceItem]:
+    """With the markers that follow on `before` others of the turn."""
+    return [
+        item.model_copy(update={"citation_marker": f"[{number}]"})
+        for number, item in enumerate(items, before + 1)
+    ]
 
 
 def cited(output: object) -> list[EvidenceItem]:
     """The evidence in a result of the tool, as it was kept."""
-    passages = output.get("passages") if isinstance(output, dict) else None
-    return [EvidenceItem.model_validate(item) for item in passages or ()]
+    found = output.get("passages") if isinstance(output, dict) else None
+    return [EvidenceItem.model_validate(item) for item in found or ()]

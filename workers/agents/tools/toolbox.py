@@ -6,7 +6,8 @@ from functools import partial
 from types import MappingProxyType
 
 from gateway.domain.tool import Tool
-from gateway.settings import LlmAgent, SettingsError
+from gateway.settings import FlowAgent, LlmAgent, SettingsError
+from gateway.settings.agents import AgentWithTools
 from gateway.settings.llm import PLATFORM_TOOLS
 from workers.agents.http import HttpAgents
 from workers.agents.tools.http import HttpTool
@@ -32,6 +33,13 @@ class Toolbox:
             found.update(await server.tools())
         return found
 
+    async def tool(self, name: str) -> Tool | None:
+        """One of them; None where its server has it no more. Raises AgentFailed where that does not say."""
+        for server in self.servers:
+            if name in server.allowed:
+                return (await server.tools()).get(name)
+        return self.own.get(name)
+
 
 def tools_of(definition: LlmAgent, http: HttpAgents, search: Search | None = None) -> Toolbox:
     """The platform's tools and the configured ones. SettingsError with every one that cannot be used.
@@ -39,8 +47,18 @@ def tools_of(definition: LlmAgent, http: HttpAgents, search: Search | None = Non
     `search` looks through the agent's documents.
     """
     tools = platform_tools(tuple(definition.transfers))
-    if search is not None and definition.knowledge:
+    if search is not None:
         tools[KNOWLEDGE] = KnowledgeTool(search)
+    return _with_configured(tools, definition, http)
+
+
+def flow_tools_of(definition: FlowAgent, http: HttpAgents) -> Toolbox:
+    """The tools that a flow's nodes may call. SettingsError with every one that cannot be used."""
+    return _with_configured({}, definition, http)
+
+
+def _with_configured(tools: dict[str, Tool], definition: AgentWithTools, http: HttpAgents) -> Toolbox:
+    """These and the configured ones, of which none may have another's name."""
     problems: list[str] = []
     wanted: list[tuple[str, Callable[[], Tool]]] = [
         *(("tools", partial(PythonTool, target)) for target in definition.tools),
