@@ -1,5 +1,7 @@
 """Builds the HTTP application of a process: its surface, its error shape, its outermost bounds."""
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
@@ -74,6 +76,7 @@ def _bare(deps: ApiDeps) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        strict_content_type=False,  # judged by ApiRoute
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.deps = deps
@@ -82,8 +85,8 @@ def _bare(deps: ApiDeps) -> FastAPI:
     return app
 
 
-def build_api(deps: ApiDeps) -> FastAPI:
-    """The application that serves `deps.surface`."""
+def build_api(deps: ApiDeps, pages: Sequence[APIRouter] = ()) -> FastAPI:
+    """The application that serves `deps.surface`; `pages` are for people, beside the API."""
     app = _bare(deps)
     app.state.keyring = Keyring(deps.store, deps.api_keys, deps.clock)
     app.state.web_tokens = WebTokens(deps.store, deps.clock)
@@ -98,6 +101,8 @@ def build_api(deps: ApiDeps) -> FastAPI:
         app.router.routes.extend(deps.webhook_routes)
     if deps.surface is not Surface.PUBLIC:
         _include_private(app)
+        for router in pages:
+            app.include_router(router)
     keep_nulls(app)
     return app
 

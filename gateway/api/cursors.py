@@ -61,6 +61,8 @@ def _encode(text: str) -> str:
 
 
 def _decode(cursor: str) -> str:
+    if len(cursor) > MAX_CURSOR:
+        raise _invalid()
     text = cursor.rstrip("=")
     try:
         return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")

@@ -6,7 +6,6 @@ from uuid import UUID
 from fastapi import Path, Query
 
 from gateway.api.auth import Principal
-from gateway.api.cursors import MAX_CURSOR
 from gateway.api.deps import ApiDeps
 from gateway.api.schemas.conversations import ConversationDetail, conversation_detail
 from gateway.domain.conversation import Conversation
@@ -23,9 +22,7 @@ ConversationId = Annotated[UUID, Path(description="The conversation.")]
 EndUserId = Annotated[UUID, Path(description="The end user.")]
 AgentName = Annotated[str, Path(min_length=1, max_length=128, description="The agent's id or slug.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
-CursorText = Annotated[
-    str | None, Query(max_length=MAX_CURSOR, description="`next_cursor` of a page before.")
-]
+CursorText = Annotated[str | None, Query(description="`next_cursor` of a page before.")]
 
 
 def not_found(what: str) -> GatewayError:

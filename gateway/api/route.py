@@ -1,5 +1,6 @@
 """How every route of the API begins: the key is checked, then the body is read within its bounds."""
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -25,6 +26,8 @@ class JsonRequest(Request):
         _checked("query", [value for _, value in self.query_params.multi_items()])
         body = await self.body()
         if body:
+            if not _says_json(self.headers.get("content-type")):
+                raise _invalid("body", "send JSON, with the header Content-Type: application/json")
             try:
                 self._value = read_json(body)
             except BadJson as error:
@@ -33,6 +36,14 @@ class JsonRequest(Request):
     async def json(self) -> Any:
         """The body's value; None where it has none."""
         return self._value
+
+
+def _says_json(content_type: str | None) -> bool:
+    """Whether a body's media type is JSON's (RFC 6839 §3.1); one that is not named counts as JSON."""
+    media_type = (content_type or "application/json").partition(";")[0].strip().lower()
+    return (
+        media_type == "application/json" or re.fullmatch(r"application/[^/ ]+\+json", media_type) is not None
+    )
 
 
 def _checked(place: str, values: list[Any]) -> None:

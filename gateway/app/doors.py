@@ -48,10 +48,11 @@ async def start_http(core: Core, stack: AsyncExitStack) -> HttpServer | None:
     """The API and the webhooks; None in a process that serves none."""
     if Role.SERVE not in core.plan.roles:
         return None
+    from gateway import console
     from gateway.api.application import build_api, let_go
 
     settings = core.settings
-    api = build_api(_api_deps(core, _webhooks(core, stack)))
+    api = build_api(_api_deps(core, _webhooks(core, stack)), (console.router,))
     server = HttpServer(api, settings.host, settings.port)
     await server.start()
     stack.push_async_callback(server.stop, settings.drain_seconds)

@@ -169,4 +169,6 @@ def _reason(refused: Exception, settings: Settings) -> str:
             f"a port is taken: HTTP wants {settings.host}:{settings.port}, "
             f"mail {settings.smtp_host}:{settings.smtp_port}; choose another, see --help"
         )
+    if isinstance(cause, OSError) and cause.filename is not None:
+        return f"{cause.filename}: {cause.strerror}"
     return str(refused)

@@ -72,6 +72,7 @@ def _places(settings: Settings, ready: Ready, key: str | None) -> Iterator[str]:
     path = settings.config_path
     shown = key or "as in GATEWAY_API_KEYS"
     note = "  (admin, until this process ends)" if key else ""
+    yield f"  Console   {ready.http}/console"
     yield f"  API       {ready.http}/docs (a browser asks: no user name, the API key as password)"
     yield f"  API key   {click.style(shown, fg='green')}{note}"
     yield f"  Database  {settings.sqlite_path or 'PostgreSQL'}"

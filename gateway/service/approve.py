@@ -81,6 +81,7 @@ async def park(tx: Tx, claim: Claim, reply: Reply, seqs: tuple[int, ...]) -> Non
     requested = envelope(
         "approval.requested",
         {
+            "conversation_id": claim.conversation.id,
             "approval_id": approval_id,
             "turn_id": claim.turn_id,
             "tool": wanted["tool"],

@@ -95,6 +95,7 @@ async def _insert(
         requested = envelope(
             FactType.HANDOFF_REQUESTED,
             {
+                "conversation_id": conversation.id,
                 "handoff_id": handoff_id,
                 "turn_id": turn_id,
                 "channel": conversation.channel.value,

@@ -64,7 +64,7 @@ async def test_a_parked_turn_frees_its_lease_and_waits(store: Store) -> None:
     assert isinstance(outcome, TurnOutcome)
     assert (outcome.path, outcome.text, outcome.state) == (Path.APPROVAL, "one moment", TurnState.PARKED)
     (fact,) = await scene.posted(store, "approval.requested")
-    assert fact["data"]["tool"] == "refund"
+    assert (fact["data"]["tool"], fact["data"]["conversation_id"]) == ("refund", conversation_id)
     await scene.consistent(store, conversation_id)
 
 

@@ -90,6 +90,7 @@ async def test_that_conversations_ended_is_told_and_calls_for_a_person_are_not(s
     accepted = await arrive(store)
     await answer(store, await claimed(store, accepted.conversation_id), path=Path.HANDOFF)
     (asked,) = await scene.posted(store, "conversation.handoff_requested")
+    assert asked["data"]["conversation_id"] == accepted.conversation_id
     await erase(store, accepted.end_user_id)
     (closed,) = await scene.posted(store, "conversation.closed")
     assert closed["data"]["reason"] == "the end user was erased"

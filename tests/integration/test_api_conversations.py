@@ -173,6 +173,7 @@ async def test_lists_are_filtered(any_api: Api) -> None:
 
 LIST_REFUSED = [
     ("cursor=nonsense", (400, "invalid_cursor")),
+    ("cursor=" + "A" * 400, (400, "invalid_cursor")),
     ("cursor=czE", (400, "invalid_cursor")),
     ("limit=0", (422, "validation_error")),
     ("limit=201", (422, "validation_error")),

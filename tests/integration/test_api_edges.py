@@ -115,6 +115,28 @@ async def test_what_is_not_valid_is_told_and_not_echoed(api: Api) -> None:
     assert (await api.get(path)).json["message_count"] == 0
 
 
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json", "+json"]
+)
+async def test_a_body_that_does_not_say_json_is_told_what_to_say(api: Api, content_type: str) -> None:
+    path = await api.conversation()
+    headers = {"Content-Type": content_type}
+    said = b'{"user_message": "Hello"}'
+    answer = await api.call("POST", f"{path}/turns", data=said, headers=headers)
+    assert answer.error == (422, "validation_error")
+    assert "Content-Type: application/json" in answer.json["message"]
+
+
+@pytest.mark.parametrize("content_type", [None, "Application/JSON; charset=utf-8", "application/a.b+json"])
+async def test_a_body_is_json_unless_it_says_otherwise(api: Api, content_type: str | None) -> None:
+    path = await api.conversation()
+    more: dict[str, Any] = {"headers": {"Content-Type": content_type}} if content_type else {}
+    if content_type is None:
+        more["skip_auto_headers"] = ["Content-Type"]
+    said = b'{"user_message": "Hello"}'
+    assert (await api.call("POST", f"{path}/turns", data=said, **more)).status == 200
+
+
 def nested(depth: int) -> str:
     """Arrays within each other."""
     return "[" * depth + "]" * depth

@@ -69,7 +69,7 @@ class _Door:
             return None
         if not isinstance(frame, Setup):
             return None
-        if self._twilio.account_sid and frame.account_sid != self._twilio.account_sid:
+        if self._twilio.account_sid and frame.account_sid not in ("", self._twilio.account_sid):
             unproven(PROVIDER, "other_account")
             return None
         return frame

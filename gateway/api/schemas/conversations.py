@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway.api.cursors import MAX_CURSOR, page_fields
+from gateway.api.cursors import page_fields
 from gateway.api.schemas import examples
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example, time_of
 from gateway.api.schemas.messages import Row, transcript_row
@@ -117,9 +117,7 @@ class ConversationQuery(Request):
     started_after: _Moment | None = Field(default=None, description="Inclusive.")
     started_before: _Moment | None = Field(default=None, description="Exclusive.")
     limit: int = Field(default=50, ge=1, le=200)
-    cursor: str | None = Field(
-        default=None, max_length=MAX_CURSOR, description="`next_cursor` of a page before."
-    )
+    cursor: str | None = Field(default=None, description="`next_cursor` of a page before.")
 
 
 class EvalSummary(Shape):

@@ -1,0 +1,47 @@
+// Elements, and values as people read them. Text is only ever set as text: nothing from outside becomes markup.
+
+/** An element; properties beginning with "on" are listeners, those with a "-" attributes. */
+export function el(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name.includes("-")) made.setAttribute(name, value);
+    else made[name] = value;
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+const WORDS = {
+  waiting_for_human: "waits for a person",
+  awaiting_approval: "waits for approval",
+  waiting: "waiting",
+};
+
+export const words = (name) => WORDS[name] ?? name.replaceAll("_", " ");
+
+export const badge = (status) => el("span", { className: `badge ${status}` }, words(status));
+
+const UNITS = [
+  [86400, "day"],
+  [3600, "hour"],
+  [60, "minute"],
+];
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+
+/** A time, as how long ago; its title says it exactly. */
+export function ago(rfc3339) {
+  if (!rfc3339) return null;
+  const date = new Date(rfc3339);
+  const seconds = (date - Date.now()) / 1000;
+  const found = UNITS.find(([length]) => Math.abs(seconds) >= length);
+  const text = found ? relative.format(Math.trunc(seconds / found[0]), found[1]) : seconds > 5 ? "soon" : "just now";
+  return el("time", { dateTime: rfc3339, title: date.toLocaleString() }, text);
+}
+
+export const clock = (rfc3339) =>
+  el(
+    "time",
+    { dateTime: rfc3339, title: new Date(rfc3339).toLocaleString() },
+    new Date(rfc3339).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }),
+  );
