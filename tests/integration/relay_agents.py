@@ -43,6 +43,8 @@ async def answer(turn: TurnRequest) -> AsyncIterator[AgentEvent]:
             yield CallTransferRequested(
                 destination="+15550111", mode=warmly, connecting_text="Please hold the line."
             )
+        case "the desk":
+            yield CallTransferRequested(destination="sip:desk@example.org", reason="asked for\nthe desk")
         case "a person":
             yield HandoffRequested(reason="asked")
         case "bye":

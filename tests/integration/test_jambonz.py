@@ -247,6 +247,52 @@ async def test_a_cold_transfer(line: Line, answers: bool, then: str) -> None:
     await line.hears("You said hello again.")
 
 
+async def test_a_sip_uri_is_reached_by_refer(line: Line) -> None:
+    await line.call.say("the desk")
+    await until(lambda: line.call.refer is not None)
+    assert line.call.refer is not None
+    assert line.call.refer["referTo"] == "sip:desk@example.org"
+    assert line.call.refer["headers"] == {"X-Transfer-Reason": "asked for the desk"}
+    await line.call.refer_ended(202, 200)
+    await until(lambda: line.call.ended)
+    await line.becomes("closed")
+    assert ("system_event", "Call transferred.") in await line.transcript()
+
+
+async def test_a_refer_whose_target_does_not_answer_gives_the_caller_back(line: Line) -> None:
+    await line.call.say("the desk")
+    await until(lambda: line.call.refer is not None)
+    await line.call.refer_ended(202, 486)
+    await line.hears("I'm sorry, I wasn't able to connect you right now. I can keep helping you here.")
+    await line.becomes("active")
+    assert ("system_event", "Call transfer failed: refer_target_failed.") in await line.transcript()
+    await until(lambda: line.call.listener is not None)
+    await line.call.say("hello again")
+    await line.hears("You said hello again.")
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_refer_that_is_refused_becomes_a_dial(line: Line, lost: bool) -> None:
+    await line.call.say("the desk")
+    await until(lambda: line.call.refer is not None)
+    await (line.call.refer_lost() if lost else line.call.refer_ended(603))
+    await until(lambda: line.call.callee is not None)
+    assert line.call.callee is not None
+    assert line.call.callee.destination == "sip:desk@example.org"
+    await line.call.callee.answer()
+    await line.becomes("transferred")
+    said = "This call cannot do what was asked for: method is bridge."
+    assert ("system_event", said) in await line.transcript()
+
+
+async def test_a_caller_who_leaves_after_a_refer_has_followed_it(line: Line) -> None:
+    await line.call.say("the desk")
+    await until(lambda: line.call.refer is not None)
+    await line.call.hang_up()
+    await line.becomes("closed")
+    assert ("system_event", "Call transferred.") in await line.transcript()
+
+
 async def test_an_operator_is_heard_and_gives_the_call_back(line: Line) -> None:
     await line.call.say("a person")
     await line.hears(TEXTS.hold)

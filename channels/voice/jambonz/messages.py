@@ -222,7 +222,7 @@ class Incoming:
     """One message of jambonz's."""
 
     msgid: str
-    awaited: bool
+    expects_ack: bool
     """Whether jambonz waits for an acknowledgement."""
     event: Event | None = None
     """None where it is none that we know."""

@@ -158,7 +158,7 @@ class _Connection:
             incoming = read_message(message.get("text") or "")
             if incoming is None:
                 continue
-            if incoming.awaited:
+            if incoming.expects_ack:
                 await self._websocket.send_json(ack(incoming.msgid))
             self._waiting.put_nowait(incoming)
 
