@@ -7,8 +7,8 @@ is committed under the fencing number, so that a worker that was too slow commit
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, aclosing, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, aclosing, closing, suppress
+from dataclasses import dataclass, replace
 
 from gateway.crash import reach
 from gateway.domain.agent import AgentFailed
@@ -17,8 +17,7 @@ from gateway.domain.crash_point import CrashPoint
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
 from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
-from gateway.domain.ports.replies import Replies, ReplyFrame
-from gateway.domain.ports.store import Store, Tx
+from gateway.domain.ports.store import Store
 from gateway.domain.reply import ReplyDraft, ServedAgent
 from gateway.domain.send_rules import ATTEMPTS, backoff
 from gateway.domain.steps import AgentStep, Digest, Fact, PolicyApplied, Progress
@@ -33,6 +32,7 @@ from gateway.service.turn_failure import fail_turn, postpone_turn
 from gateway.telemetry import TURN_SECONDS, TURNS
 from gateway.tracing import Kind, note, span
 from workers.asked import Asked
+from workers.audience import Audience
 from workers.bells import Bells
 from workers.brakes import Brakes
 from workers.liveness import Liveness
@@ -57,11 +57,6 @@ class _AgainLaterError(Exception):
         self.step = step
 
 
-async def mark_shown(tx: Tx, turn_id: str, fence: int) -> None:
-    """Note that a listener has been shown something of this attempt."""
-    await tx.run("turn_shown", id=turn_id, fence=fence)
-
-
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
     """What bounds and places a turn."""
@@ -82,7 +77,7 @@ class TurnWorker:
     def __init__(
         self,
         store: Store,
-        replies: Replies,
+        audience: Audience,
         agents: Callable[[Conversation], Awaitable[ServedAgent | None]],
         liveness: Liveness,
         brakes: Brakes,
@@ -90,7 +85,7 @@ class TurnWorker:
     ) -> None:
         """`agents`: who answers a conversation, at the revision it is pinned to; may raise AgentFailed."""
         self._store = store
-        self._replies = replies
+        self._audience = audience
         self._agents = agents
         self._liveness = liveness
         self._clock = liveness.clock
@@ -101,7 +96,6 @@ class TurnWorker:
         self._files = limits.files
         self._bells = Bells()
         self._asked = Asked(store)
-        self._notes: set[asyncio.Task[None]] = set()
 
     async def consume(self, envelope: Envelope) -> Verdict:
         """Answer everything that is pending in the conversation that rings."""
@@ -138,7 +132,7 @@ class TurnWorker:
         """Paused meanwhile: whoever waits is told that it is queued."""
         await self._store.write(set_aside, claim.lease)
         TURNS.labels(claim.conversation.channel.value, "set_aside").inc()
-        await self._tell(claim)
+        await self._audience.tell(claim)
 
     async def _next(self, claim: Claim) -> Claim | NotNow:
         self._liveness.check()
@@ -156,9 +150,9 @@ class TurnWorker:
             raise
         except Fenced:
             TURNS.labels(channel, "superseded").inc()
-            await self._tell(claim)
+            await self._audience.tell(claim)
             raise
-        await self._tell(claim)
+        await self._audience.tell(claim)
         return finished.more
 
     async def _finish(self, claim: Claim) -> Finished:
@@ -196,9 +190,12 @@ class TurnWorker:
             started_at=started,
             said=claim.request.input_text,
         )
-        shown = 0
+        showing = self._audience.of(claim)
         agent_id = claim.conversation.assigned_agent_id
-        with span("agent", Kind.CLIENT, agent_id=agent_id, messages=len(claim.request.messages)):
+        with (
+            closing(showing),
+            span("agent", Kind.CLIENT, agent_id=agent_id, messages=len(claim.request.messages)),
+        ):
             async with (
                 self._brakes.obeyed(agent_id, claim.conversation.organization_id),
                 self._asked.stoppable(claim.lease),
@@ -209,9 +206,9 @@ class TurnWorker:
                     self._liveness.check()
                     text = await self._take(claim, draft, event)
                     if text:
-                        await self._show(claim, shown, text)
-                        shown += 1
-        return draft.finish()
+                        await showing.show(text)
+                reply = draft.finish()
+                return replace(reply, uttered=await showing.finish())
 
     async def _take(self, claim: Claim, draft: ReplyDraft, step: AgentStep) -> str:
         """Take in what an agent did; what a listener may be shown of it."""
@@ -229,31 +226,6 @@ class TurnWorker:
                 return ""
             case _:
                 return draft.add(step, at=self._clock.monotonic())
-
-    async def _show(self, claim: Claim, number: int, text: str) -> None:
-        for listener in claim.listeners:
-            if listener.stream and listener.reply_to is not None:
-                if number == 0:
-                    self._note_shown(claim)
-                frame = ReplyFrame(listener.message_id, claim.turn_id, claim.lease.fence, number, text)
-                await self._replies.send(listener.reply_to, frame)
-
-    def _note_shown(self, claim: Claim) -> None:
-        """Recorded beside the stream: deltas never wait for the database."""
-        note = asyncio.create_task(self._store_shown(claim))
-        self._notes.add(note)
-        note.add_done_callback(self._notes.discard)
-
-    async def _store_shown(self, claim: Claim) -> None:
-        with suppress(Unavailable):
-            await self._store.write(mark_shown, claim.turn_id, claim.lease.fence)
-
-    async def _tell(self, claim: Claim) -> None:
-        """The turn row is worth reading now."""
-        for listener in claim.listeners:
-            if listener.reply_to is not None:
-                frame = ReplyFrame(listener.message_id, claim.turn_id, claim.lease.fence, -1, final=True)
-                await self._replies.send(listener.reply_to, frame)
 
     async def _failed(self, claim: Claim, error: ErrorCode, reason: str) -> Finished:
         """Nobody repeats a failed API turn; the others are tried again, with the same turn id."""

@@ -1,11 +1,13 @@
 """The voice role: works off what voice hosts report on the queues (contract/queues.md, "Voice hosts").
 
 A call is a conversation with the call's id as its thread; speech and digits are messages, starts and ends are
-events in the transcript. An event delivered twice has the same id and is stored once.
+events in the transcript. An event delivered twice has the same id and is stored once. Within a process the
+events of a call are taken one after the other, as they came.
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,13 +17,14 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.identity import canonical_phone
 from gateway.domain.intent import IntentKind
-from gateway.domain.message import Accepted, Channel, InboundMessage, Role, SenderAuth
+from gateway.domain.message import Channel, InboundMessage, Role
 from gateway.domain.outcome import transfer_sentence
 from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
 from gateway.domain.ports.dialogue import EndCall
 from gateway.domain.ports.ingress import Accept
-from gateway.domain.ports.store import Store, Tx
+from gateway.domain.ports.store import Store
 from gateway.domain.wire import (
+    CallDue,
     CallEnded,
     CallStarted,
     IntentReport,
@@ -31,7 +34,11 @@ from gateway.domain.wire import (
     VoiceEvent,
 )
 from gateway.service.call_intents import note_progress, settle_intent
-from gateway.service.calls import answer_host, end_call
+from gateway.service.call_keys import Entered, is_pressing, leave, look, press, say_between
+from gateway.service.call_keys import accepted as accepted_keys
+from gateway.service.calls import answer_host, end_call, greet_caller
+from workers.announced import Call, announced, caller_of
+from workers.queues import Queues
 
 OVERTAKEN_SECONDS = 30
 """How long an event of an unknown call is believed to have overtaken the call's announcement."""
@@ -43,16 +50,29 @@ class VoiceWorker:
     """Consumes `voice.events`."""
 
     def __init__(
-        self, store: Store, accept: Accept, calls: EndCall, clock: Clock, organization_id: str
+        self,
+        store: Store,
+        core: tuple[Accept, EndCall],
+        clock: Clock,
+        organization_id: str,
+        greeting: Callable[[str], str],
     ) -> None:
+        """`greeting`: what those hear first who call a number of ours; "" for nothing."""
         self._store = store
-        self._accept = accept
-        self._calls = calls
+        self._accept, self._calls = core
         self._clock = clock
         self._organization_id = organization_id
+        self._greeting = greeting
+        self._queues = Queues()
 
     async def consume(self, envelope: Envelope) -> Verdict:
         """Take in one event of a host."""
+        async with self._queues.of(str(envelope.data.get("call_id"))):
+            return await self._consume(envelope)
+
+    async def _consume(self, envelope: Envelope) -> Verdict:
+        if envelope.type == "voice.due":
+            return await self._due(envelope)
         if envelope.type != "voice.event":
             return dead(f"not an event of a voice host: type {envelope.type!r}")
         try:
@@ -63,7 +83,7 @@ class VoiceWorker:
             return dead(f"not a valid voice event: {where}: {first['msg']}")
         if isinstance(event, CallStarted):
             return await self._started(envelope, event)
-        call = await self._store.read(_call, event.call_id)
+        call = await self._store.read(announced, event.call_id)
         if call is None:
             return self._unannounced(envelope)
         match event:
@@ -79,15 +99,27 @@ class VoiceWorker:
     async def _started(self, envelope: Envelope, event: CallStarted) -> Verdict:
         at = self._clock.now()
         try:
-            accepted = await self._begin(envelope, event)
+            announcement = self._announcement(envelope, event)
+            accepted = await self._accept(announcement)
         except (UnknownAddress, _RefusedCallError) as refused:
             await self._tell(event, "call.refused", {"reason": str(refused)}, at)
             return DONE
         ids = {"conversation_id": accepted.conversation_id, "end_user_id": accepted.end_user_id}
         await self._tell(event, "call.accepted", ids, at)
+        if event.direction == "inbound":
+            await self._greet(announcement)
         return DONE
 
-    async def _begin(self, envelope: Envelope, event: CallStarted) -> Accepted:
+    async def _greet(self, announcement: InboundMessage) -> None:
+        text = self._greeting(announcement.recipient)
+        if text:
+            place = f"{announcement.thread_key}:greeting"
+            said = replace(
+                announcement, provider_message_id=place, text=text, role=Role.ASSISTANT, metadata={}
+            )
+            await self._store.write(greet_caller, await self._accept(said), text)
+
+    def _announcement(self, envelope: Envelope, event: CallStarted) -> InboundMessage:
         ours, theirs = event.recipient, event.sender
         if event.direction == "outbound":
             ours, theirs = theirs, ours
@@ -95,11 +127,11 @@ class VoiceWorker:
             recipient = canonical_phone(ours)
         except GatewayError as error:
             raise _RefusedCallError(error.message) from None
-        message = InboundMessage(
+        return InboundMessage(
             channel=Channel.VOICE,
             provider=event.host_id,
             provider_message_id=f"{event.call_id}:start",
-            sender=_caller(theirs, event.call_id),
+            sender=caller_of(theirs, event.call_id),
             recipient=recipient,
             text="Call started.",
             received_at=self._clock.now(),
@@ -107,7 +139,6 @@ class VoiceWorker:
             role=Role.SYSTEM_EVENT,
             metadata={"voice_event": envelope.data},
         )
-        return await self._accept(message)
 
     async def _tell(self, event: CallStarted, kind: str, answer: dict[str, Any], at: int) -> None:
         await self._store.write(
@@ -129,7 +160,7 @@ class VoiceWorker:
             return retry(RetryStep.S5, "the call is not announced yet")
         return dead("an event of a call that no host has announced")
 
-    async def _reported(self, envelope: Envelope, report: IntentReport, call: "_Call") -> Verdict:
+    async def _reported(self, envelope: Envelope, report: IntentReport, call: Call) -> Verdict:
         """A report about what the gateway never asked for, or after the end, changes nothing."""
         if report.kind == "intent.progress":
             await self._store.write(note_progress, report)
@@ -142,84 +173,72 @@ class VoiceWorker:
             )
         elif kind is IntentKind.TRANSFER:
             text = transfer_sentence(report.state, report.reason)
-            await self._accept(self._event(envelope, report.call_id, call, text))
+            await self._accept(self._event(envelope, call, text))
         return DONE
 
-    async def _ended(self, envelope: Envelope, event: CallEnded, call: "_Call") -> Verdict:
+    async def _ended(self, envelope: Envelope, event: CallEnded, call: Call) -> Verdict:
         """First the call: a host is not told to hang up what it says is over."""
         await self._store.write(end_call, call.host_id, event.call_id)
+        left = await self._store.write(leave, call.place) if call.keys else 0
+        if left:
+            unfinished = self._event(envelope, call, "Keys were pressed and not finished.")
+            told = {"voice_event": {"kind": "user.dtmf", "call_id": event.call_id, "digits_left": left}}
+            place = f"{envelope.id}:keys"
+            await self._accept(replace(unfinished, provider_message_id=place, metadata=told))
         text = f"Call ended: {event.reason}."
-        await self._calls.end(self._event(envelope, event.call_id, call, text))
+        await self._calls.end(self._event(envelope, call, text))
         return DONE
 
     async def _heard(
-        self, envelope: Envelope, event: UserSpeech | UserDtmf | UserInterrupted, call: "_Call"
+        self, envelope: Envelope, event: UserSpeech | UserDtmf | UserInterrupted, call: Call
     ) -> Verdict:
         if call.over:
             return dead("the call is over")
+        place, now = call.place, self._clock.now()
         match event:
             case UserSpeech(final=False):
                 return DONE
+            case UserDtmf(ended_by=None, digits=keys):
+                await self._enter(call, await self._store.write(press, place, envelope.id, keys))
+            case UserSpeech(text=said) if is_pressing(call.keys):
+                await self._enter(call, await self._store.write(say_between, place, envelope.id, said))
             case UserSpeech(text=said) | UserDtmf(digits=said):
-                await self._accept(self._message(envelope, event.call_id, call, said))
+                await self._accept(call.input(envelope.id, said, now))
             case UserInterrupted():
-                await self._accept(self._event(envelope, event.call_id, call, "The caller interrupted."))
+                await self._accept(self._event(envelope, call, "The caller interrupted."))
         return DONE
 
-    def _event(self, envelope: Envelope, call_id: str, call: "_Call", text: str) -> InboundMessage:
-        event = {"voice_event": envelope.data}
-        return self._message(envelope, call_id, call, text, role=Role.SYSTEM_EVENT, metadata=event)
+    async def _due(self, envelope: Envelope) -> Verdict:
+        """Keys that were pressed may be complete, or wait to be accepted."""
+        try:
+            due = CallDue.model_validate(envelope.data)
+        except ValidationError:
+            return dead("not a valid voice.due")
+        call = await self._store.read(announced, due.call_id)
+        if call is not None and not call.over:
+            await self._enter(call, await self._store.write(look, call.place, envelope.id))
+        return DONE
 
-    def _message(
-        self,
-        envelope: Envelope,
-        call_id: str,
-        call: "_Call",
-        text: str,
-        *,
-        role: Role = Role.USER,
-        metadata: dict[str, Any] | None = None,
-    ) -> InboundMessage:
-        return InboundMessage(
-            channel=Channel.VOICE,
-            provider=call.host_id,
-            provider_message_id=envelope.id,
-            sender=call.sender,
-            recipient=call.recipient,
-            text=text,
-            received_at=self._clock.now(),
-            thread_key=call_id,
-            role=role,
-            metadata=metadata or {},
-            sender_auth=SenderAuth.VERIFIED,
-        )
+    async def _enter(self, call: Call, entered: Sequence[Entered]) -> None:
+        """Accept what is complete; until then it stays where it is."""
+        for one in entered:
+            pressed = {} if one.ended_by is None else {"dtmf": {"ended_by": one.ended_by}}
+            await self._accept(replace(call.input(one.id, one.text, self._clock.now()), metadata=pressed))
+            if one.intent_id is not None:
+                done = IntentReport(
+                    kind="intent.outcome",
+                    call_id=call.call_id,
+                    intent_id=one.intent_id,
+                    seq=None,
+                    state="collected",
+                )
+                await self._store.write(settle_intent, done, one.id)
+        if entered:
+            await self._store.write(accepted_keys, call.place, [one.id for one in entered])
+
+    def _event(self, envelope: Envelope, call: Call, text: str) -> InboundMessage:
+        return call.event(envelope, text, self._clock.now())
 
 
 class _RefusedCallError(Exception):
     """The call cannot be taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A call that a host has announced."""
-
-    host_id: str
-    sender: str
-    recipient: str
-    over: bool
-
-
-async def _call(tx: Tx, call_id: str) -> _Call | None:
-    row = await tx.one("call_announced", call_id=call_id)
-    if row is None:
-        return None
-    over = row["ended_at"] is not None
-    return _Call(row["host_id"], row["their_address"], row["our_address"], over)
-
-
-def _caller(address: str, call_id: str) -> str:
-    """A number is what the carrier says; anything else belongs to this call alone."""
-    try:
-        return canonical_phone(address)
-    except GatewayError:
-        return f"anonymous:{call_id}"

@@ -11,6 +11,7 @@ from gateway.channel_ports import MailPorts, senders
 from gateway.domain.ports.bus import Consume, Consumer
 from gateway.settings import LlmAgent
 from workers.agents.llm.agent import preload
+from workers.audience import Audience
 from workers.brakes import Brakes
 from workers.deliveries import DeliveryWorker
 from workers.liveness import Liveness
@@ -66,13 +67,18 @@ async def _start_turns(core: Core, stack: AsyncExitStack, liveness: Liveness) ->
     if any(isinstance(agent.definition, LlmAgent) for agent in configured.config.agents.values()):
         loading = asyncio.create_task(preload())  # beside the start, so that no first turn waits for it
         stack.callback(loading.cancel)
-    return TurnWorker(core.store, core.bus.replies, configured.agent, liveness, brakes, limits)
+    audience = Audience(core.store, core.bus.replies, core.bus.hosts, core.clock)
+    return TurnWorker(core.store, audience, configured.agent, liveness, brakes, limits)
 
 
 def _voice_worker(core: Core) -> VoiceWorker:
     ingress = core.ingress()
     return VoiceWorker(
-        core.store, ingress.accept, ingress.dialogue, core.clock, core.configured.config.organization_id
+        core.store,
+        (ingress.accept, ingress.dialogue),
+        core.clock,
+        core.configured.config.organization_id,
+        lambda number: core.configured.calls(number).texts.greeting,
     )
 
 

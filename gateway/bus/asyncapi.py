@@ -18,6 +18,7 @@ from gateway.domain.message import Channel
 from gateway.domain.ports.bus import RetryStep
 from gateway.domain.voice import VoiceIntent
 from gateway.domain.wire import (
+    CallDue,
     DeliveryDue,
     Fact,
     FactType,
@@ -35,6 +36,7 @@ _PAYLOADS: Mapping[str, type[BaseModel]] = {
     "message.outbound": MessageOutbound,
     "delivery.due": DeliveryDue,
     "voice.event": VoiceEvent,
+    "voice.due": CallDue,
     "voice.intent": VoiceIntent,
     **{kind.value: Fact for kind in FactType},
 }
@@ -42,6 +44,7 @@ _PAYLOADS: Mapping[str, type[BaseModel]] = {
 
 _TURNS = ("message.inbound", "turn.due")
 _DELIVERIES = ("message.outbound", "delivery.due")
+_CALLS = ("voice.event", "voice.due")
 _FACTS = tuple(kind.value for kind in FactType)
 _SCHEMAS = "#/components/schemas/"
 _BINDING_VERSION = "0.3.0"
@@ -93,7 +96,7 @@ def _queues(topology: Topology) -> Json:
             _DELIVERIES,
             {"channel": {"enum": list(delivered)}},
         ),
-        "hostEvents": _queue(topology.name(VOICE_EVENTS), queue(VOICE_EVENTS), ("voice.event",), {}),
+        "hostEvents": _queue(topology.name(VOICE_EVENTS), queue(VOICE_EVENTS), _CALLS, {}),
         "retry": _queue(
             topology.name(f"{RETRY}.{{step}}"),
             queue(f"{RETRY}.{steps[0]}"),

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from gateway.bus.streams import LocalReplies
+from gateway.bus.streams import LocalReplies, NoHosts
 from gateway.bus.topology import STEP_SECONDS, WEBHOOKS, Binding, Topology
 from gateway.bus.verdicts import judge
 from gateway.domain.clock import Clock
@@ -60,6 +60,7 @@ class EmbeddedBus:
         self._step_seconds = step_seconds
         self._routes = Topology(partitions=partitions).routes()
         self._replies = LocalReplies()
+        self._hosts = NoHosts()
         self._lanes: dict[str, _Lane] = {}
         self._held: set[str] = set()
         self._finished: list[str] = []
@@ -75,6 +76,11 @@ class EmbeddedBus:
     def replies(self) -> LocalReplies:
         """Listeners are in this process."""
         return self._replies
+
+    @property
+    def hosts(self) -> NoHosts:
+        """There are none without a broker."""
+        return self._hosts
 
     def wake(self) -> None:
         """There may be new rows."""

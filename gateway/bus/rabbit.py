@@ -9,6 +9,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from gateway.bus.connection import CONNECT_SECONDS
 from gateway.bus.publisher import Publisher
+from gateway.bus.rabbit_hosts import RabbitHosts
 from gateway.bus.rabbit_replies import RabbitReplies
 from gateway.bus.settlement import CONNECTION_LOST, Settlement, attempt_of
 from gateway.bus.subscriptions import Subscriptions
@@ -49,6 +50,7 @@ class RabbitBus:
         self._settlement = Settlement(topology, self._publisher, outbox)
         self._subscriptions = Subscriptions(url)
         self._replies = RabbitReplies(topology)
+        self._hosts = RabbitHosts(topology)
         self._starting: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
@@ -56,6 +58,11 @@ class RabbitBus:
     def replies(self) -> RabbitReplies:
         """The way back to waiting requests."""
         return self._replies
+
+    @property
+    def hosts(self) -> RabbitHosts:
+        """The way to callers at voice hosts."""
+        return self._hosts
 
     async def publish(self, postings: Sequence[Posting]) -> list[PublishResult]:
         """Publish all at once, confirmed; a result for each, in order. The broker's faults raise nothing."""
@@ -122,6 +129,7 @@ class RabbitBus:
     async def _start(self, consumed: Sequence[str]) -> None:
         connection = await self._publisher.start(consumed, self._stopping)
         await self._replies.open(connection)
+        await self._hosts.open(connection)
         if len(self._subscriptions):
             await self._subscriptions.start(self._stopping)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 
+from gateway.domain.envelope import Envelope
 from gateway.domain.ports.replies import ReplyFrame
 
 MAX_FRAMES = 1000
@@ -101,3 +102,10 @@ class LocalReplies:
         """Hand it over; dropped when nobody listens, or the address is another process's of before."""
         if address == LOCAL:
             self._streams.deliver(frame)
+
+
+class NoHosts:
+    """Voice hosts have queues, and there are none here: their calls cannot have been announced."""
+
+    async def say(self, host_id: str, told: Envelope) -> None:
+        """Nobody is there."""

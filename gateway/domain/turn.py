@@ -172,11 +172,24 @@ class Reply:
     """What is to be remembered of the end user."""
     digest: Digest | None = None
     """What later turns need not read again."""
+    uttered: "Uttered | None" = None
+    """What of it a voice host has been told already."""
 
     @property
     def text(self) -> str:
         """The whole reply, as the API answers it."""
         return "\n\n".join(m.text for m in self.messages if m.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Uttered:
+    """What of a reply a voice host was told while it was made."""
+
+    utterance_id: str
+    pieces: int
+    """How many, numbered from 0."""
+    text: str
+    """All of them together: the beginning of the reply."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""A turn's outcome as `voice.intent` messages for hosts on the queues (contract/queues.md, "Voice hosts")."""
+"""What hosts on the queues are told, as `voice.intent` messages (contract/queues.md, "Voice hosts")."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,8 +10,7 @@ from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.conversation import Status
 from gateway.domain.ids import named_id
 from gateway.domain.intent import IntentKind
-from gateway.domain.message import Message
-from gateway.domain.turn import TurnOutcome
+from gateway.domain.turn import TurnOutcome, Uttered
 
 VALID_SECONDS = 30
 """An intent a host has not begun by then is worth nothing to the caller any more."""
@@ -32,26 +32,75 @@ class VoiceIntent(BaseModel):
     payload: dict[str, Any] = Field(default_factory=dict)
 
 
-def voice_intents(outcome: TurnOutcome, call_id: str, now: int) -> tuple[VoiceIntent, ...]:
+_LINE, _PIECES, _SENTENCES = "voice", "pieces", "sentences"
+
+
+@dataclass(frozen=True, slots=True)
+class HostLine:
+    """Where the words for a caller go while they are made: the `reply_to` of what a voice host reports."""
+
+    host_id: str
+    call_id: str
+    streams: bool
+    """Whether the host speaks pieces of any size; else it is given whole sentences."""
+
+    def __str__(self) -> str:
+        """As an address."""
+        return f"{_LINE}:{self.host_id}:{_PIECES if self.streams else _SENTENCES}:{self.call_id}"
+
+    @classmethod
+    def read(cls, address: str) -> Self | None:
+        """The line of an address; None for those of other listeners."""
+        kind, _, rest = address.partition(":")
+        host_id, _, rest = rest.partition(":")
+        how, _, call_id = rest.partition(":")
+        if kind != _LINE or how not in (_PIECES, _SENTENCES):
+            return None
+        return cls(host_id, call_id, streams=how == _PIECES)
+
+
+def utterance_of(turn_id: str, fence: int) -> str:
+    """The utterance that is a turn's reply. Each attempt is one of its own: what it says may differ."""
+    return named_id(turn_id, str(fence), "utterance")
+
+
+def piece(
+    line: HostLine, conversation_id: str, turn_id: str, now: int, part: tuple[str, int, str]
+) -> VoiceIntent:
+    """A piece of a reply that is being made; `part`: the utterance, which piece of it, its text."""
+    utterance_id, n, text = part
+    return VoiceIntent(
+        intent_id=named_id(utterance_id, str(n)),
+        kind=IntentKind.SAY,
+        payload=_utterance(utterance_id, text, n=n, final=False),
+        **_frame(line.call_id, conversation_id, turn_id, now),
+    )
+
+
+def voice_intents(
+    outcome: TurnOutcome, call_id: str, now: int, uttered: Uttered | None = None
+) -> tuple[VoiceIntent, ...]:
     """What a host has to do after a turn, in order: say the reply, carry out its intents, hang up at the end.
 
     Pure; `now` in microseconds. The ids follow from the turn, so publishing a second time doubles nothing.
-    Intents of a kind that the contract does not know are left out.
+    Of a reply that was said while it was made (`uttered`) only the last piece is left. Intents of a kind that
+    the contract does not know are left out.
     """
     frame = _frame(call_id, outcome.conversation_id, outcome.turn_id, now)
     return tuple(
         VoiceIntent(intent_id=intent_id, kind=kind, payload=payload, **frame)
-        for intent_id, kind, payload in _wanted(outcome)
+        for intent_id, kind, payload in _wanted(outcome, uttered)
     )
 
 
-def saying(call_id: str, message: Message) -> VoiceIntent:
-    """Speak a message that no turn made."""
+def saying(call_id: str, message: tuple[str, str], text: str, now: int) -> VoiceIntent:
+    """Speak what no turn made; `message`: its id, and that of its conversation."""
+    message_id, conversation_id = message
     return VoiceIntent(
-        intent_id=named_id(message.id, IntentKind.SAY.value),
+        intent_id=named_id(message_id, IntentKind.SAY.value),
         kind=IntentKind.SAY,
-        payload=_utterance(named_id(message.id, "utterance"), message.content),
-        **_frame(call_id, message.conversation_id, None, message.created_at),
+        payload=_utterance(named_id(message_id, "utterance"), text),
+        **_frame(call_id, conversation_id, None, now),
     )
 
 
@@ -75,34 +124,52 @@ def _frame(call_id: str, conversation_id: str, turn_id: str | None, now: int) ->
     }
 
 
-def _wanted(outcome: TurnOutcome) -> Iterator[tuple[str, IntentKind, dict[str, Any]]]:
-    if outcome.text:
-        yield _own_id(outcome, IntentKind.SAY), IntentKind.SAY, _whole_reply(outcome)
+def _wanted(
+    outcome: TurnOutcome, uttered: Uttered | None
+) -> Iterator[tuple[str, IntentKind, dict[str, Any]]]:
+    last = _last_piece(outcome, uttered)
+    after = {}
+    if last is not None:
+        yield named_id(last["utterance_id"], str(last["n"])), IntentKind.SAY, last
+        after = {"after": last["utterance_id"]}
     hangs_up = False
     for number, intent in enumerate(outcome.intents):
         if intent.get("kind") in frozenset(IntentKind):
             kind = IntentKind(intent["kind"])
             hangs_up = hangs_up or kind is IntentKind.HANG_UP
-            yield intent.get("intent_id") or _own_id(outcome, kind, number), kind, intent.get("payload") or {}
+            payload = intent.get("payload") or {}
+            if kind in _PARTING:
+                payload = {**payload, **after}
+            yield intent.get("intent_id") or _own_id(outcome, kind, number), kind, payload
     if outcome.ended and not hangs_up:
         yield (
             _own_id(outcome, IntentKind.HANG_UP),
             IntentKind.HANG_UP,
-            {"reason": outcome.session_status.value},
+            {"reason": outcome.session_status.value, **after},
         )
 
 
-def _whole_reply(outcome: TurnOutcome) -> dict[str, Any]:
-    return _utterance(named_id(outcome.turn_id, "utterance"), outcome.text)
+_PARTING = frozenset({IntentKind.TRANSFER, IntentKind.HANG_UP})
+"""What would cut off the words before it, which travel by another queue: it names them (`after`)."""
 
 
-def _utterance(utterance_id: str, text: str) -> dict[str, Any]:
-    """What was not streamed: one utterance of one piece."""
+def _last_piece(outcome: TurnOutcome, uttered: Uttered | None) -> dict[str, Any] | None:
+    """The reply, or what is left of it; with all of it, for a host that has missed a piece."""
+    if uttered is not None:
+        rest = outcome.text[len(uttered.text) :]
+        return {**_utterance(uttered.utterance_id, rest, n=uttered.pieces), "whole": outcome.text}
+    if not outcome.text:
+        return None
+    return _utterance(utterance_of(outcome.turn_id, outcome.fence), outcome.text)
+
+
+def _utterance(utterance_id: str, text: str, *, n: int = 0, final: bool = True) -> dict[str, Any]:
+    """A piece of what is to be said, or all of it."""
     return {
         "utterance_id": utterance_id,
-        "n": 0,
+        "n": n,
         "text": text,
-        "final": True,
+        "final": final,
         "interruptible": True,
     }
 

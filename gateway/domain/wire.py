@@ -148,7 +148,7 @@ class UserDtmf(_Data):
     call_id: CallId
     digits: str = Field(max_length=1_000, description="behind the `prefix` that `collect_dtmf` asked for")
     ended_by: Literal["termination", "max_digits", "timeout"] | None = Field(
-        None, description="null for a single digit"
+        None, description="null for single digits, which the gateway collects"
     )
 
 
@@ -159,6 +159,13 @@ class UserInterrupted(_Data):
     call_id: CallId
     spoken_text: str | None = Field(None, max_length=100_000)
     spoken_ms: _Count | None = None
+
+
+class CallDue(_Data):
+    """`voice.due`: what was pressed on a call may be complete. The database knows what."""
+
+    host_id: HostId
+    call_id: CallId
 
 
 class IntentReport(_Data):

@@ -33,16 +33,8 @@ _TOLD = frozenset({IntentKind.TRANSFER, IntentKind.COLLECT_DTMF})
 async def issue(tx: Tx, host_id: str, intent: VoiceIntent, *, at: int, organization_id: str) -> None:
     """Tell a host what to do. What is said goes to the queue that may be lost with its host."""
     waited_for = intent.kind is IntentKind.TRANSFER
-    await tx.run(
-        "intent_insert",
-        intent_id=intent.intent_id,
-        call_id=intent.call_id,
-        organization_id=organization_id,
-        conversation_id=intent.conversation_id,
-        kind=intent.kind.value,
-        patience=_patience(intent) * SECOND,
-        due_at=at + (VALID_SECONDS + GRACE_SECONDS) * SECOND if waited_for else None,
-    )
+    due_at = at + (VALID_SECONDS + GRACE_SECONDS) * SECOND if waited_for else None
+    await note_intent(tx, organization_id, intent, due_at)
     key = host_id + (".say" if intent.kind is IntentKind.SAY else "")
     told = envelope(
         "voice.intent",
@@ -52,6 +44,20 @@ async def issue(tx: Tx, host_id: str, intent: VoiceIntent, *, at: int, organizat
         conversation_id=intent.conversation_id,
     )
     await post(tx, Exchange.VOICE, key, told)
+
+
+async def note_intent(tx: Tx, organization_id: str, intent: VoiceIntent, due_at: int | None = None) -> None:
+    """Keep what is to be done on a call until its end is known; `due_at`: when its host counts as lost."""
+    await tx.run(
+        "intent_insert",
+        intent_id=intent.intent_id,
+        call_id=intent.call_id,
+        organization_id=organization_id,
+        conversation_id=intent.conversation_id,
+        kind=intent.kind.value,
+        patience=_patience(intent) * SECOND,
+        due_at=due_at,
+    )
 
 
 def _patience(intent: VoiceIntent) -> int:

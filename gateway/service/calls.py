@@ -4,14 +4,17 @@ from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Cause, Conversation, Status
 from gateway.domain.envelope import Exchange
 from gateway.domain.handoff import HandoffStatus
-from gateway.domain.message import Channel, InboundMessage, JsonObject, Message
+from gateway.domain.intent import IntentKind
+from gateway.domain.message import Accepted, Channel, InboundMessage, JsonObject, Message
 from gateway.domain.outcome import TransferState
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
-from gateway.domain.turn import TurnOutcome
-from gateway.domain.voice import hanging_up, saying, voice_intents
+from gateway.domain.turn import TurnOutcome, Uttered
+from gateway.domain.voice import VoiceIntent, hanging_up, saying, voice_intents
 from gateway.domain.wire import FactType
-from gateway.service.call_intents import issue
+from gateway.service.call_intents import issue, note_intent
+from gateway.service.call_keys import collects_here, expect_keys
+from gateway.service.interrupt import speak_over
 from gateway.service.postings import envelope, post, ring_turns
 from gateway.service.status import move_status
 from gateway.service.timeline import append_event
@@ -26,6 +29,8 @@ async def apply_voice_event(
         await _remember(tx, message.provider, row, event)
     elif event.get("kind") == "intent.outcome":
         await _transfer_ended(tx, row, event, partitions)
+    elif event.get("kind") == "user.interrupted":
+        await speak_over(tx, row, event.get("spoken_text"), event.get("spoken_ms"), partitions)
 
 
 async def _remember(tx: Tx, provider: str, row: Row, event: JsonObject) -> None:
@@ -94,7 +99,9 @@ async def _tell_transfer(
     await post(tx, Exchange.EVENTS, fact.type, fact)
 
 
-async def tell_host(tx: Tx, conversation: Conversation, outcome: TurnOutcome, at: int) -> None:
+async def tell_host(
+    tx: Tx, conversation: Conversation, outcome: TurnOutcome, at: int, uttered: Uttered | None = None
+) -> None:
     """After a turn of a call that a queue host holds: what it has to say and do, in order.
 
     Calls over webhooks have their answer on the webhook; they have no host on the queues.
@@ -102,15 +109,24 @@ async def tell_host(tx: Tx, conversation: Conversation, outcome: TurnOutcome, at
     call = await _hosted(tx, conversation)
     if call is None:
         return
-    for intent in voice_intents(outcome, call["call_id"], at):
-        await issue(tx, call["host_id"], intent, at=at, organization_id=conversation.organization_id)
+    by_keys = collects_here(call)
+    asked: VoiceIntent | None = None
+    for intent in voice_intents(outcome, call["call_id"], at, uttered):
+        place = (call["host_id"], conversation.organization_id)
+        if by_keys and intent.kind is IntentKind.COLLECT_DTMF:
+            asked = intent
+            await note_intent(tx, place[1], intent)
+        else:
+            await issue(tx, place[0], intent, at=at, organization_id=place[1])
+    if by_keys:
+        await expect_keys(tx, call, asked)
 
 
 async def say_on_call(tx: Tx, conversation: Conversation, message: Message) -> None:
     """Words from outside of a turn, an operator's above all: a queue host speaks them to the caller."""
     call = await _hosted(tx, conversation)
     if call is not None:
-        said = saying(call["call_id"], message)
+        said = saying(call["call_id"], (message.id, conversation.id), message.content, message.created_at)
         await issue(
             tx, call["host_id"], said, at=message.created_at, organization_id=conversation.organization_id
         )
@@ -144,6 +160,15 @@ async def answer_host(
         conversation_id=data.get("conversation_id"),
     )
     await post(tx, Exchange.VOICE, host_id, told)
+
+
+async def greet_caller(tx: Tx, greeting: Accepted, text: str) -> None:
+    """The first words of a call, which are a message already. A host that is told twice says them once."""
+    call = await tx.one("call_live", conversation_id=greeting.conversation_id)
+    if call is not None and call["host_id"] is not None:
+        place = (greeting.message_id, greeting.conversation_id)
+        said = saying(call["call_id"], place, text, call["at"])
+        await issue(tx, call["host_id"], said, at=call["at"], organization_id=call["organization_id"])
 
 
 async def end_call(tx: Tx, provider: str, call_id: str) -> None:

@@ -12,6 +12,7 @@ from gateway.domain.message import SPOKEN_TEXT, Author, Message, Role
 from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.speech import BETWEEN_MESSAGES
+from gateway.domain.spoken import heard
 from gateway.domain.turn import TurnOutcome, TurnState
 from gateway.service.postings import ring_turns
 from gateway.service.timeline import write_messages
@@ -50,8 +51,49 @@ async def interrupt(
     if turn["state"] == TurnState.RUNNING:
         await _stop(tx, row, turn, reach, partitions)
         return None
-    await _cut(tx, turn, reach.heard)
+    await _mark(tx, await _said_in(tx, turn["conversation_id"], turn["id"]), reach.heard)
     return outcome_of(turn, conversation_of(row).status)
+
+
+async def speak_over(tx: Tx, row: Row, piece: str | None, spoken_ms: int | None, partitions: int) -> None:
+    """The caller at a voice host speaks over what is being said, having heard this much of it.
+
+    `row`: the conversation, which this unit has locked. What is being said is the reply that is being made,
+    as far as its host was told of it, else what was said last. A host that tells nothing leaves it as it is.
+    """
+    turn = None if row["turn_id"] is None else await tx.one("turn_by_id", id=row["turn_id"])
+    last = await _said_last(tx, row)
+    sent = BETWEEN_MESSAGES.join(message.content for message in last)
+    if turn is not None and turn["state"] == TurnState.RUNNING:
+        making = turn["text"] or ""
+        if piece and not heard(making, piece, None).certain and not heard(sent, piece, None).certain:
+            making = piece  # it was told more than is noted yet
+        if making:
+            await _stop(tx, row, turn, Reach(making, _reached(making, piece, spoken_ms)), partitions)
+            return
+    if last:
+        await _mark(tx, last, _reached(sent, piece, spoken_ms))
+
+
+def _reached(sent: str, piece: str | None, spoken_ms: int | None) -> str:
+    return sent if piece is None and spoken_ms is None else heard(sent, piece, spoken_ms).text
+
+
+async def _said_last(tx: Tx, row: Row) -> list[Message]:
+    """All messages of the newest reply, or the one that was said outside of any turn."""
+    newest = await tx.one("message_said_last", conversation_id=row["id"])
+    if newest is None:
+        return []
+    if newest["turn_id"] is None:
+        return [message_of(newest)]
+    return await _said_in(tx, row["id"], newest["turn_id"])
+
+
+async def _said_in(tx: Tx, conversation_id: str, turn_id: str) -> list[Message]:
+    rows = await tx.all(
+        "messages_said_in_turn", conversation_id=conversation_id, turn_id=turn_id, limit=MAX_SAID
+    )
+    return [message_of(row) for row in rows]
 
 
 async def _stop(tx: Tx, row: Row, turn: Row, reach: Reach, partitions: int) -> None:
@@ -85,19 +127,12 @@ async def _stop(tx: Tx, row: Row, turn: Row, reach: Reach, partitions: int) -> N
         )
 
 
-async def _cut(tx: Tx, turn: Row, heard: str) -> None:
-    """Of the turn's messages, in order, those are marked that were not heard to their end."""
-    rows = await tx.all(
-        "messages_said_in_turn",
-        conversation_id=turn["conversation_id"],
-        turn_id=turn["id"],
-        limit=MAX_SAID,
-    )
-    left = len(heard)
-    for message in (message_of(row) for row in rows):
+async def _mark(tx: Tx, said: list[Message], reached: str) -> None:
+    """Of these messages, in order, those are marked that were not heard to their end."""
+    left = len(reached)
+    for message in said:
         if left < len(message.content):
-            spoken = message.content[: max(0, left)]
-            marked = message.metadata | _interrupted(spoken)
+            marked = message.metadata | _interrupted(message.content[: max(0, left)])
             await tx.run("message_mark", id=message.id, metadata=pack(marked))
         left -= len(message.content) + len(BETWEEN_MESSAGES)
 

@@ -92,9 +92,9 @@ async def finish_turn(
     seqs = (*earlier, *range(row["message_count"] - len(contents), row["message_count"]))
     if parked:
         await park(tx, claim, reply, seqs)
-    elif claim.conversation.channel is Channel.VOICE:
-        outcome = _outcome(claim, reply, status, seqs)
-        await tell_host(tx, claim.conversation, outcome, row["updated_at"])
+    if claim.conversation.channel is Channel.VOICE:
+        outcome = replace(_outcome(claim, reply, status, seqs), intents=intents)
+        await tell_host(tx, claim.conversation, outcome, row["updated_at"], reply.uttered)
     if not plain:
         await _follow(tx, claim, reply, row, partitions, rules)
     return Finished(status, seqs, more=row["lease_owner"] is not None)
@@ -261,4 +261,5 @@ def _outcome(claim: Claim, reply: Reply, status: Status, seqs: tuple[int, ...]) 
         started_at=claim.started_at,
         evidence=reply.evidence,
         intents=reply.intents,
+        fence=claim.lease.fence,
     )

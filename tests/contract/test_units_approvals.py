@@ -27,7 +27,7 @@ from tests.contract.scene import (
     sms,
     texts_of,
 )
-from workers.turns import mark_shown
+from workers.audience import mark_shown
 
 
 async def parked(store: Store, **wanted: object) -> tuple[Claim, str]:

@@ -19,7 +19,7 @@ stopped: list[str] = []
 """What those were asked that were stopped there."""
 
 
-async def answer(turn: TurnRequest) -> AsyncIterator[AgentEvent]:
+async def answer(turn: TurnRequest) -> AsyncIterator[AgentEvent]:  # noqa: C901 - a table of cases
     """By what was said."""
     text = turn.input_text
     match text:
@@ -45,6 +45,14 @@ async def answer(turn: TurnRequest) -> AsyncIterator[AgentEvent]:
             )
         case "the desk":
             yield CallTransferRequested(destination="sip:desk@example.org", reason="asked for\nthe desk")
+        case "two colleagues":
+            yield Delta(text="Connecting. ")
+            yield CallTransferRequested(
+                destination="+15550111", mode="warm", warm_destinations=["+15550111", "+15550112"]
+            )
+        case "three sentences":
+            for part in ("This is one. This is ", "Dr. Two. And ", "this is three."):
+                yield Delta(text=part)
         case "a person":
             yield HandoffRequested(reason="asked")
         case "bye":

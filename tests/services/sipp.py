@@ -56,6 +56,17 @@ def run(command: str) -> str:
     return f'<nop><action><exec command="{escape(command)}"/></action></nop>'
 
 
+def goto(label: int, if_set: int | None = None) -> str:
+    """Go on at a label; `if_set`: only where this variable has a value."""
+    test = "" if if_set is None else f' test="{if_set}"'
+    return f'<nop next="{label}"{test}/>'
+
+
+def label(number: int) -> str:
+    """A place to go on at."""
+    return f'<label id="{number}"/>'
+
+
 def invite(branch: str = "[branch]") -> str:
     """A call to our number."""
     return send(
@@ -91,8 +102,8 @@ Max-Forwards: 70
     )
 
 
-def reply(status: str, more: str = "", body: str = "", *, tag: str = "") -> str:
-    """Answer the request received last."""
+def reply(status: str, more: str = "", body: str = "", *, tag: str = "", cseq: str = "") -> str:
+    """Answer the request received last, or the one with this CSeq in its transaction."""
     return send(
         f"""
 SIP/2.0 {status}
@@ -100,7 +111,7 @@ SIP/2.0 {status}
 [last_From:]
 [last_To:]{tag}
 [last_Call-ID:]
-[last_CSeq:]
+{f"CSeq: {cseq}" if cseq else "[last_CSeq:]"}
 Contact: <sip:here@[local_ip]:[local_port]>
 {more}""",
         body,

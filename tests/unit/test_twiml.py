@@ -20,7 +20,6 @@ from gateway.domain.conversation import Status
 from gateway.domain.errors import ErrorCode
 from gateway.domain.intent import DtmfInputSpec, WarmTransfer
 from gateway.domain.turn import Path, TurnOutcome, TurnState
-from gateway.domain.voice import voice_intents
 from tests.turns import outcome
 
 LINKS = Links("https://gateway.test")
@@ -305,31 +304,3 @@ def test_the_command_refuses_in_one_line(host: str, raw: bytes, reason: str) -> 
     with pytest.raises(CannotRender, match=reason) as refused:
         render_file(host, raw)
     assert "\n" not in str(refused.value)
-
-
-def test_queue_hosts_get_an_outcome_as_intents() -> None:
-    given = outcome(
-        "Bye.", status=Status.CLOSED, intents=[intent("collect_dtmf", max_digits=2), intent("dance")]
-    )
-    say, digits, hang_up = voice_intents(given, "call-1", now=1_700_000_000_000_000)
-    assert say.model_dump(mode="json") == {
-        "intent_id": say.intent_id,
-        "call_id": "call-1",
-        "conversation_id": given.conversation_id,
-        "turn_id": given.turn_id,
-        "issued_at": "2023-11-14T22:13:20.000000Z",
-        "not_after": "2023-11-14T22:13:50.000000Z",
-        "kind": "say",
-        "payload": {
-            "utterance_id": say.payload["utterance_id"],
-            "n": 0,
-            "text": "Bye.",
-            "final": True,
-            "interruptible": True,
-        },
-    }
-    assert (digits.intent_id, digits.payload) == ("id-of-collect_dtmf", {"max_digits": 2})
-    assert (hang_up.kind, hang_up.payload) == ("hang_up", {"reason": "closed"})
-    again = voice_intents(given, "call-1", now=1_800_000_000_000_000)
-    assert [one.intent_id for one in again] == [say.intent_id, digits.intent_id, hang_up.intent_id]
-    assert len({one.intent_id for one in again}) == 3

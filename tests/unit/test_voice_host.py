@@ -1,4 +1,4 @@
-"""The reference voice host's readers and memory: hostile datagrams, keys, utterances, what a kill leaves."""
+"""The reference voice host's readers and memory: hostile datagrams, keys, what a kill leaves."""
 
 import struct
 from pathlib import Path
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from channels.voice.host.ledger import Ledger
 from channels.voice.host.rtp import KEYS, key_of
-from channels.voice.host.say import Piece, Utterances
 from channels.voice.host.sdp import own_session, read_session
 from channels.voice.host.sip.message import (
     MAX_HEADERS,
@@ -176,16 +175,6 @@ def test_a_key_is_read_out_of_rtp() -> None:
 @given(st.binary(max_size=40))
 def test_no_packet_breaks_the_listener(data: bytes) -> None:
     key_of(data, data[1] & 0x7F if len(data) > 1 else 101)
-
-
-@given(st.permutations(range(6)), st.lists(st.integers(0, 5), max_size=6))
-def test_an_utterance_is_spoken_once_and_in_order(order: list[int], again: list[int]) -> None:
-    utterances = Utterances()
-    spoken: list[int] = []
-    for n in [*order, *again]:
-        piece = Piece(utterance_id="u", n=n, text=str(n), final=n == 5, intent_id=f"i{n}")
-        spoken += [ready.n for ready in utterances.add(piece)]
-    assert spoken == list(range(6))
 
 
 def test_what_a_successor_knows(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Nothing is done before the ledger has it; each intent ends once.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from channels.voice.host.cold import ColdTransfer
@@ -22,6 +23,9 @@ from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind,
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.voice import VoiceIntent
 from gateway.domain.warm.state import WarmPlan
+
+AFTER_SECONDS = 10.0
+"""For the last words before a transfer or the end; then they are given up."""
 
 
 class HostedCall:
@@ -52,7 +56,7 @@ class HostedCall:
             "call.started",
             **{"host_id": self._site.host_id, "direction": "inbound", "from": sender, "to": recipient},
             transport="sip",
-            capabilities=["refer", "bridge", "hold", "dtmf_collected"],
+            capabilities=["refer", "bridge", "hold", "dtmf_collected", "streaming_text"],
         )
 
     def begin(self, invite: ServerTransaction, session: Session) -> None:
@@ -90,8 +94,13 @@ class HostedCall:
         self.ended(self)
 
     def take(self, intent: VoiceIntent) -> Callable[[], None]:
-        """Keep what the gateway wants; what is returned does it. One that is known is only answered again."""
+        """Keep what the gateway wants; what is returned does it. One that is known is only answered again.
+
+        Of words only the last piece is kept: the others are known by their numbers, and wait for no disk.
+        """
         ledger, intent_id = self._site.ledger, intent.intent_id
+        if intent.kind is IntentKind.SAY and not intent.payload.get("final"):
+            return lambda: None if self.over else self._speak(_piece(intent))
         known = ledger.intent(intent_id)
         if known is not None:
             return lambda: None if known.outcome is None else self._site.link.report(known.outcome)
@@ -110,9 +119,11 @@ class HostedCall:
             return
         match intent.kind:
             case IntentKind.SAY:
-                self._speak(Piece.model_validate({**payload, "intent_id": intent.intent_id}))
+                self._speak(_piece(intent))
             case IntentKind.COLLECT_DTMF:
                 self._collect(intent.intent_id, DtmfInputSpec.model_validate(payload))
+            case IntentKind.TRANSFER | IntentKind.HANG_UP if payload.get("after"):
+                self._spawn(self._act_after(intent, str(payload["after"])))
             case IntentKind.TRANSFER:
                 self._begin_transfer(intent.intent_id, payload)
             case IntentKind.CANCEL:
@@ -121,6 +132,13 @@ class HostedCall:
                 self._settle(intent.intent_id, state="done")
                 self._leave_transfer()
                 self._spawn(self._hang_up("agent"))
+
+    async def _act_after(self, intent: VoiceIntent, utterance_id: str) -> None:
+        """When the words before it are spoken, which come by a queue of their own, or never come."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AFTER_SECONDS):
+                await self._utterances.finished(utterance_id)
+        self._act(intent.model_copy(update={"payload": {**intent.payload, "after": None}}))
 
     def _speak(self, piece: Piece) -> None:
         """This host has no voice: what may be spoken has been. One report for the last piece."""
@@ -276,3 +294,7 @@ class HostedCall:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _piece(intent: VoiceIntent) -> Piece:
+    return Piece.model_validate({**intent.payload, "intent_id": intent.intent_id})

@@ -1,5 +1,6 @@
 """Utterances of a call, in the order of their pieces, each piece once (contract/queues.md, `say`)."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,25 +18,55 @@ class Piece(BaseModel):
     n: int = Field(ge=0)
     text: str
     final: bool
+    whole: str | None = None
+    """With the last piece: all of the utterance, for a host to which a piece of it never came."""
     intent_id: str
+
+
+@dataclass(slots=True)
+class _Utterance:
+    due: int = 0
+    """The piece that comes next."""
+    spoken: str = ""
+    waiting: dict[int, Piece] = field(default_factory=dict)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
 class Utterances:
     """What of each utterance comes next."""
 
-    _next: dict[str, int] = field(default_factory=dict)
-    _waiting: dict[tuple[str, int], Piece] = field(default_factory=dict)
+    _known: dict[str, _Utterance] = field(default_factory=dict)
+    _waiting: int = 0
 
     def add(self, piece: Piece) -> list[Piece]:
         """The pieces that can be spoken now; none where one before is missing, or this one is known."""
-        due = self._next.get(piece.utterance_id, 0)
-        if piece.n < due or len(self._waiting) >= MAX_WAITING:
+        utterance = self._known.setdefault(piece.utterance_id, _Utterance())
+        if piece.n < utterance.due or utterance.over.is_set():
             return []
-        self._waiting[piece.utterance_id, piece.n] = piece
+        if piece.n > utterance.due and piece.final and piece.whole is not None:
+            piece = piece.model_copy(update={"text": piece.whole[len(utterance.spoken) :]})
+            utterance.due = piece.n
+        elif piece.n > utterance.due and self._waiting >= MAX_WAITING:
+            return []
+        if piece.n not in utterance.waiting:
+            utterance.waiting[piece.n] = piece
+            self._waiting += 1
+        return self._ready(utterance)
+
+    def _ready(self, utterance: _Utterance) -> list[Piece]:
         ready: list[Piece] = []
-        while (found := self._waiting.pop((piece.utterance_id, due), None)) is not None:
+        while (found := utterance.waiting.pop(utterance.due, None)) is not None:
+            self._waiting -= 1
             ready.append(found)
-            due += 1
-        self._next[piece.utterance_id] = due
+            utterance.spoken += found.text
+            utterance.due += 1
+            if found.final:
+                self._waiting -= len(utterance.waiting)
+                utterance.waiting.clear()
+                utterance.over.set()
         return ready
+
+    async def finished(self, utterance_id: str) -> None:
+        """Return when the last piece of an utterance has been spoken."""
+        await self._known.setdefault(utterance_id, _Utterance()).over.wait()

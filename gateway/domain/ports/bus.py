@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.domain.envelope import Envelope, Posting
-from gateway.domain.ports.replies import Replies
+from gateway.domain.ports.replies import Hosts, Replies
 
 
 class Ack(StrEnum):
@@ -110,6 +110,11 @@ class Bus(Protocol):
     @property
     def replies(self) -> Replies:
         """The way back to waiting requests."""
+        ...
+
+    @property
+    def hosts(self) -> Hosts:
+        """The way to callers whose words are spoken while they are made."""
         ...
 
     async def start(self, consumers: Sequence[Consumer]) -> None:

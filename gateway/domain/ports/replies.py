@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.domain.envelope import Envelope
+
 
 @dataclass(frozen=True, slots=True)
 class ReplyFrame:
@@ -46,4 +48,12 @@ class ReplyStream(Protocol):
 
     def close(self) -> None:
         """Stop listening."""
+        ...
+
+
+class Hosts(Protocol):
+    """Voice hosts on the queues, as turn workers speak through them; what is said may be lost at any time."""
+
+    async def say(self, host_id: str, told: Envelope) -> None:
+        """Hand a host a piece of what it is to say, at once; silently dropped where there is none."""
         ...

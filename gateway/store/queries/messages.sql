@@ -80,5 +80,8 @@ SELECT * FROM messages
 WHERE conversation_id = :conversation_id AND turn_id = :turn_id AND role = 'assistant' AND authored_by = 'agent'
 ORDER BY seq LIMIT :limit
 
+-- name: message_said_last
+SELECT * FROM messages WHERE conversation_id = :conversation_id AND role = 'assistant' ORDER BY seq DESC LIMIT 1
+
 -- name: message_mark
 UPDATE messages SET metadata = :metadata WHERE id = :id

@@ -199,6 +199,10 @@ SELECT * FROM turns WHERE id = :id
 -- A listener has shown something of this attempt: it must never see another's.
 UPDATE turns SET shown = TRUE WHERE id = :id AND fence = :fence AND state = 'running'
 
+-- name: turn_said
+-- The same for a call at a voice host, with what its caller has been told so far.
+UPDATE turns SET shown = TRUE, text = :text WHERE id = :id AND fence = :fence AND state = 'running'
+
 -- name: turn_of_message
 -- The turn that answers a message, whether it runs or is over.
 SELECT t.*, c.status AS conversation_status, m.seq AS message_seq,

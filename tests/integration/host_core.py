@@ -1,4 +1,4 @@
-"""The reference voice host on the queues: what is doubled, lost on the way, or outlived by a kill."""
+"""The gateway's end of the queues of a voice host, a host on them, and somebody who calls it."""
 
 import asyncio
 import json
@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import aio_pika
-import pytest
 
 from channels.voice.host.host import VoiceHost, open_layer
 from channels.voice.host.ledger import Json, Ledger
 from channels.voice.host.queues import GatewayQueues
-from channels.voice.host.sip.dialog import cancel_of
-from channels.voice.host.sip.message import Request
+from channels.voice.host.sip.dialog import Dialog
+from channels.voice.host.sip.message import Request, sip_uri
 from channels.voice.host.sip.transactions import ServerTransaction, Transactions
 from channels.voice.host.site import Site
-from gateway.bench.services import PrivateRabbit
 from gateway.bus.topology import Topology
 from gateway.domain.clock import SECOND, Clock, rfc3339
 from gateway.domain.ids import new_id
@@ -90,7 +88,9 @@ class Caller:
     def __init__(self, peer: tuple[str, int]) -> None:
         self._layer = Transactions(self._received)
         self._peer = peer
+        self._dialog: Dialog | None = None
         self.referred = 0
+        self.hung_up = asyncio.Event()
 
     async def call(self) -> int:
         """Call; the status of the answer."""
@@ -108,20 +108,71 @@ class Caller:
         request = Request(headers, OFFER, "INVITE", f"sip:+15550100@{HOST}")
         response = await self._layer.ask(request, self._peer)
         if response.status == 200:
-            ack = cancel_of(request)
-            kept = tuple(h for h in ack.headers if h[0] not in ("cseq", "to", "via"))
-            more = (self._layer.via(), ("to", response.get("to")), ("cseq", "1 ACK"))
-            self._layer.acknowledge(Request((*kept, *more), b"", "ACK", request.uri), self._peer)
+            self._dialog = Dialog.calling(request, response, self._peer)
+            ack = self._dialog.request(self._layer, "ACK", sequence=1)
+            self._layer.acknowledge(ack, self._peer)
         return response.status
 
+    async def press(self, keys: str) -> None:
+        """Press keys, one after the other (RFC 6086)."""
+        for key in keys:
+            kind = (("content-type", "application/dtmf-relay"),)
+            assert await self._send("INFO", kind, f"Signal={key}".encode()) == 200
+
+    async def hang_up(self) -> None:
+        """Be gone."""
+        assert await self._send("BYE") == 200
+
+    async def _send(self, method: str, more: tuple[tuple[str, str], ...] = (), body: bytes = b"") -> int:
+        assert self._dialog is not None
+        request = self._dialog.request(self._layer, method, more, body)
+        return (await self._layer.ask(request, self._peer)).status
+
     def _received(self, server: ServerTransaction) -> None:
-        self.referred += server.request.method == "REFER"
-        if server.request.method != "REFER":
+        method = server.request.method
+        self.referred += method == "REFER"
+        if method != "REFER":
             server.reply(200, "OK")
+        if method == "BYE":
+            self.hung_up.set()
+
+    def close(self) -> None:
+        """Say nothing more."""
+        self._layer.close()
+
+
+class Phones:
+    """Whoever is called by way of the host's trunk: it rings, and nobody answers."""
+
+    def __init__(self) -> None:
+        self._layer = Transactions(self._received)
+        self.called: list[str] = []
+        """The numbers, each as often as it was called."""
+        self.cancelled = 0
+
+    async def open(self) -> tuple[str, int]:
+        """Be reachable; where."""
+        await self._layer.open(HOST, 0)
+        return self._layer.local
 
     def close(self) -> None:
         """Be gone."""
         self._layer.close()
+
+    def _received(self, server: ServerTransaction) -> None:
+        request = server.request
+        match request.method:
+            case "INVITE":
+                self.called.append(sip_uri(request.uri).user)
+                server.reply(180, "Ringing", "phone")
+            case "CANCEL":
+                self.cancelled += 1
+                server.reply(200, "OK")
+                invite = self._layer.find_invite(request)
+                if invite is not None:
+                    invite.reply(487, "Request Terminated", "phone")
+            case _:
+                server.reply(481, "Call/Transaction Does Not Exist")
 
 
 class Running:
@@ -148,9 +199,9 @@ class Running:
         self.ledger.close()
 
 
-async def up(core: Core, running: Running) -> tuple[Caller, str]:
-    """A call that is up, and its id."""
-    caller = Caller(running.peer)
+async def up(core: Core, peer: tuple[str, int]) -> tuple[Caller, str]:
+    """A call that is up at the host there, and its id."""
+    caller = Caller(peer)
     calling = asyncio.create_task(caller.call())
     (started,) = await core.events(1)
     assert started["kind"] == "call.started"
@@ -175,112 +226,3 @@ def say(call_id: str, text: str) -> Json:
 
 
 TRANSFER = {"destination": "sip:desk@example.org", "mode": "cold"}
-
-
-@pytest.fixture
-async def core(rabbit_url: str, amqp_prefix: str) -> AsyncIterator[Core]:
-    """The gateway's end of the shared broker."""
-    async with core_at(rabbit_url, amqp_prefix) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def running(core: Core, rabbit_url: str, amqp_prefix: str, tmp_path: Path) -> AsyncIterator[Running]:
-    """A host on the shared broker."""
-    started = Running(tmp_path, rabbit_url, amqp_prefix)
-    await started.start()
-    yield started
-    await started.stop()
-
-
-async def test_a_doubled_intent_is_done_once_and_answered_twice(core: Core, running: Running) -> None:
-    caller, call_id = await up(core, running)
-    wanted = intent(call_id, "transfer", TRANSFER)
-    for _ in range(2):
-        await core.tell("voice.intent", wanted)
-    (progress,) = await core.events(1)
-    assert (progress["kind"], progress["state"]) == ("intent.progress", "refer")
-    other = intent(call_id, "transfer", TRANSFER)
-    for _ in range(2):
-        await core.tell("voice.intent", other)
-    busy = await core.events(2)
-    assert busy[0] == busy[1]
-    assert (busy[0]["intent_id"], busy[0]["state"]) == (other["intent_id"], "rejected_busy")
-    assert caller.referred == 1
-    caller.close()
-
-
-async def test_what_came_too_late_or_is_not_wanted_any_more(core: Core, running: Running) -> None:
-    caller, call_id = await up(core, running)
-    late = intent(call_id, "transfer", TRANSFER, not_after="2026-01-01T00:00:00Z")
-    unwanted = intent(call_id, "transfer", TRANSFER)
-    await core.tell("voice.intent", late)
-    await core.tell("voice.intent", intent(call_id, "cancel", {"intent_id": unwanted["intent_id"]}))
-    await core.tell("voice.intent", unwanted)
-    told = await core.events(3)
-    assert [(event["state"], event["seq"]) for event in told] == [
-        ("expired", 0),
-        ("done", 1),
-        ("canceled", 2),
-    ]
-    assert caller.referred == 0
-    caller.close()
-
-
-async def test_what_is_not_valid_blocks_nothing(core: Core, running: Running) -> None:
-    caller, call_id = await up(core, running)
-    await core.tell("voice.intent", {"kind": "dance"})
-    await core.tell("voice.dance", {})
-    await core.tell("voice.intent", say(call_id, "hello"), "h1.say")
-    ((spoken),) = await core.events(1)
-    assert spoken["state"] == "spoken"
-    caller.close()
-
-
-async def test_a_successor_ends_what_a_killed_host_had(
-    core: Core, running: Running, rabbit_url: str, amqp_prefix: str, tmp_path: Path
-) -> None:
-    caller, call_id = await up(core, running)
-    wanted = intent(call_id, "transfer", TRANSFER)
-    await core.tell("voice.intent", wanted)
-    await core.events(1)
-    await running.stop()
-    successor = Running(tmp_path, rabbit_url, amqp_prefix)
-    await successor.start()
-    lost, ended = await core.events(2)
-    assert (lost["intent_id"], lost["state"], lost["seq"]) == (wanted["intent_id"], "host_lost", 1)
-    assert (ended["kind"], ended["reason"]) == ("call.ended", "host_lost")
-    await core.tell("voice.intent", wanted)
-    assert await core.events(1) == [lost]
-    await core.nothing_waits()
-    assert caller.referred == 1
-    await successor.stop()
-    caller.close()
-
-
-async def test_reports_have_no_gaps_over_a_restart_of_the_broker(
-    private_rabbit: PrivateRabbit, amqp_prefix: str, tmp_path: Path
-) -> None:
-    running = Running(tmp_path, private_rabbit.url, amqp_prefix)
-    async with core_at(private_rabbit.url, amqp_prefix) as core:
-        await running.start()
-        caller, call_id = await up(core, running)
-        await core.tell("voice.intent", say(call_id, "before"))
-        before = await core.events(1)
-    restarting = asyncio.create_task(asyncio.to_thread(private_rabbit.restart))
-    meanwhile = 0
-    while not restarting.done():
-        running.host.told("voice.intent", say(call_id, "while it is away"))()
-        meanwhile += 1
-        await asyncio.sleep(0.2)
-    await restarting
-    async with core_at(private_rabbit.url, amqp_prefix) as core:
-        last = say(call_id, "after")
-        await core.tell("voice.intent", last)
-        reports = before
-        while reports[-1]["intent_id"] != last["intent_id"]:
-            reports += await core.events(1)
-    # one whose confirmation was lost comes twice, under the same id
-    assert list(dict.fromkeys(event["seq"] for event in reports)) == list(range(meanwhile + 2))
-    await running.stop()
-    caller.close()

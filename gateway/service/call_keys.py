@@ -1,0 +1,171 @@
+"""Keys that a voice host reports one by one become inputs here, whichever process hears of them.
+
+The collector is kept with the row of its call. An input that is complete stays beside it until it has been
+accepted as a message; so an event that is delivered again finds it, and adds nothing.
+"""
+
+from collections.abc import Callable, Sequence
+
+from pydantic import BaseModel, Field
+
+from gateway.domain.clock import SECOND
+from gateway.domain.digits import Collected, DigitCollector, Digits, Said
+from gateway.domain.envelope import Exchange
+from gateway.domain.ids import named_id, new_id
+from gateway.domain.intent import DtmfInputSpec
+from gateway.domain.ports.store import Row, Tx
+from gateway.domain.voice import VoiceIntent
+from gateway.service.postings import envelope, post
+from gateway.store.records import unpack
+
+MAX_SEEN = 200
+"""Events of a call by which one that is delivered again is known."""
+COLLECTS = "dtmf_collected"
+"""The capability of a host that does this itself."""
+SINGLE = "dtmf_events"
+"""The capability of one that reports keys as they are pressed."""
+
+Place = tuple[str, str]
+"""A call: its host's id, and the host's name of it."""
+
+
+class Entered(BaseModel):
+    """What a caller has pressed or said, in the order of time, and whole."""
+
+    id: str
+    text: str
+    ended_by: str | None
+    """None for speech."""
+    intent_id: str | None
+    """The `collect_dtmf` that it answers."""
+
+
+class _Kept(BaseModel):
+    """As it stands in the call's row."""
+
+    collector: DigitCollector = Field(default_factory=DigitCollector)
+    seen: list[str] = []
+    entered: list[Entered] = []
+    intent_id: str | None = None
+
+
+def collects_here(call: Row) -> bool:
+    """Whether the digits of a call are collected by the gateway: its host reports keys, and only keys."""
+    capabilities = unpack(call["capabilities"], [])
+    return SINGLE in capabilities and COLLECTS not in capabilities
+
+
+def is_pressing(keys: str | None) -> bool:
+    """Whether keys were pressed that are no input yet: what is said meanwhile comes after them."""
+    return keys is not None and _Kept.model_validate_json(keys).collector.buffered
+
+
+async def press(tx: Tx, place: Place, event_id: str, keys: str) -> Sequence[Entered]:
+    """Keys, in the order in which they were pressed; what is complete and not accepted yet."""
+
+    def pressed(collector: DigitCollector, at: int) -> list[Collected]:
+        return [collected for key in keys for collected in collector.press(key, at)]
+
+    return await _hear(tx, place, event_id, pressed)
+
+
+async def say_between(tx: Tx, place: Place, event_id: str, text: str) -> Sequence[Entered]:
+    """Something was said: after the keys that are being pressed."""
+    return await _hear(tx, place, event_id, lambda collector, at: collector.say(text, at))
+
+
+async def look(tx: Tx, place: Place, event_id: str) -> Sequence[Entered]:
+    """Time has passed."""
+    return await _hear(tx, place, event_id, lambda collector, at: collector.tick(at))
+
+
+async def accepted(tx: Tx, place: Place, ids: Sequence[str]) -> None:
+    """These are messages now."""
+    row = await tx.one("call_keys", host_id=place[0], call_id=place[1])
+    if row is not None:
+        kept = _read(row)
+        kept.entered = [one for one in kept.entered if one.id not in ids]
+        await _keep(tx, place, kept)
+
+
+async def leave(tx: Tx, place: Place) -> int:
+    """The call is over; how many keys were pressed and are no input."""
+    row = await tx.one("call_keys", host_id=place[0], call_id=place[1])
+    if row is None or row["keys"] is None:
+        return 0
+    kept = _read(row)
+    left = kept.collector.discard()
+    await _keep(tx, place, kept)
+    return len(left)
+
+
+async def expect_keys(tx: Tx, call: Row, asked: VoiceIntent | None) -> None:
+    """The next input of a call is collected as a turn asked for it (None: as usual)."""
+    place = (call["host_id"], call["call_id"])
+    row = await tx.one("call_keys", host_id=place[0], call_id=place[1])
+    if row is None or (asked is None and row["keys"] is None):
+        return
+    kept = _read(row)
+    kept.intent_id = None if asked is None else asked.intent_id
+    spec = None if asked is None else DtmfInputSpec.model_validate(asked.payload)
+    _enter(kept, new_id(), kept.collector.retune(spec, row["at"]))
+    await _keep(tx, place, kept)
+    if kept.entered:
+        await _ring(tx, place, row)
+
+
+async def _hear(
+    tx: Tx, place: Place, event_id: str, act: Callable[[DigitCollector, int], list[Collected]]
+) -> Sequence[Entered]:
+    row = await tx.one("call_keys", host_id=place[0], call_id=place[1])
+    if row is None:
+        return ()
+    kept = _read(row)
+    if row["transferring"]:
+        kept.collector.discard()
+    elif event_id not in kept.seen:
+        _enter(kept, event_id, act(kept.collector, row["at"]))
+        due = kept.collector.due
+        if due is not None:
+            await _ring(tx, place, row, due)
+    kept.seen = [*kept.seen[1 - MAX_SEEN :], event_id]
+    await _keep(tx, place, kept)
+    return kept.entered
+
+
+def _enter(kept: _Kept, event_id: str, collected: Sequence[Collected]) -> None:
+    """Note what is complete. That its first key stops what is being said is the host's to do."""
+    for n, one in enumerate(collected):
+        entry_id = named_id(event_id, "entered", str(n))
+        match one:
+            case Digits():
+                entry = Entered(
+                    id=entry_id, text=one.text, ended_by=one.ended_by.value, intent_id=kept.intent_id
+                )
+                kept.intent_id = None
+                kept.entered.append(entry)
+            case Said():
+                kept.entered.append(Entered(id=entry_id, text=one.text, ended_by=None, intent_id=None))
+            case _:
+                pass
+
+
+def _read(row: Row) -> _Kept:
+    return _Kept() if row["keys"] is None else _Kept.model_validate_json(row["keys"])
+
+
+async def _keep(tx: Tx, place: Place, kept: _Kept) -> None:
+    await tx.run("call_keys_keep", host_id=place[0], call_id=place[1], keys=kept.model_dump_json())
+
+
+async def _ring(tx: Tx, place: Place, row: Row, due_at: int | None = None) -> None:
+    """Have the call looked at when its keys may be complete; None: they are."""
+    due = envelope(
+        "voice.due",
+        {"host_id": place[0], "call_id": place[1]},
+        at=row["at"],
+        organization_id=row["organization_id"],
+        conversation_id=row["conversation_id"],
+    )
+    delay = 0 if due_at is None else (due_at - row["at"]) / SECOND
+    await post(tx, Exchange.VOICE_EVENTS, "event", due, delay_seconds=delay)

@@ -1,0 +1,119 @@
+"""The reference voice host on the queues: what is doubled, lost on the way, or outlived by a restart."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.bench.services import PrivateRabbit
+from tests.integration.host_core import TRANSFER, Core, Running, core_at, intent, say, up
+
+
+@pytest.fixture
+async def core(rabbit_url: str, amqp_prefix: str) -> AsyncIterator[Core]:
+    """The gateway's end of the shared broker."""
+    async with core_at(rabbit_url, amqp_prefix) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def running(core: Core, rabbit_url: str, amqp_prefix: str, tmp_path: Path) -> AsyncIterator[Running]:
+    """A host on the shared broker."""
+    started = Running(tmp_path, rabbit_url, amqp_prefix)
+    await started.start()
+    yield started
+    await started.stop()
+
+
+async def test_a_doubled_intent_is_done_once_and_answered_twice(core: Core, running: Running) -> None:
+    caller, call_id = await up(core, running.peer)
+    wanted = intent(call_id, "transfer", TRANSFER)
+    for _ in range(2):
+        await core.tell("voice.intent", wanted)
+    (progress,) = await core.events(1)
+    assert (progress["kind"], progress["state"]) == ("intent.progress", "refer")
+    other = intent(call_id, "transfer", TRANSFER)
+    for _ in range(2):
+        await core.tell("voice.intent", other)
+    busy = await core.events(2)
+    assert busy[0] == busy[1]
+    assert (busy[0]["intent_id"], busy[0]["state"]) == (other["intent_id"], "rejected_busy")
+    assert caller.referred == 1
+    caller.close()
+
+
+async def test_what_came_too_late_or_is_not_wanted_any_more(core: Core, running: Running) -> None:
+    caller, call_id = await up(core, running.peer)
+    late = intent(call_id, "transfer", TRANSFER, not_after="2026-01-01T00:00:00Z")
+    unwanted = intent(call_id, "transfer", TRANSFER)
+    await core.tell("voice.intent", late)
+    await core.tell("voice.intent", intent(call_id, "cancel", {"intent_id": unwanted["intent_id"]}))
+    await core.tell("voice.intent", unwanted)
+    told = await core.events(3)
+    assert [(event["state"], event["seq"]) for event in told] == [
+        ("expired", 0),
+        ("done", 1),
+        ("canceled", 2),
+    ]
+    assert caller.referred == 0
+    caller.close()
+
+
+async def test_what_is_not_valid_blocks_nothing(core: Core, running: Running) -> None:
+    caller, call_id = await up(core, running.peer)
+    await core.tell("voice.intent", {"kind": "dance"})
+    await core.tell("voice.dance", {})
+    await core.tell("voice.intent", say(call_id, "hello"), "h1.say")
+    ((spoken),) = await core.events(1)
+    assert spoken["state"] == "spoken"
+    caller.close()
+
+
+async def test_a_successor_ends_what_a_killed_host_had(
+    core: Core, running: Running, rabbit_url: str, amqp_prefix: str, tmp_path: Path
+) -> None:
+    caller, call_id = await up(core, running.peer)
+    wanted = intent(call_id, "transfer", TRANSFER)
+    await core.tell("voice.intent", wanted)
+    await core.events(1)
+    await running.stop()
+    successor = Running(tmp_path, rabbit_url, amqp_prefix)
+    await successor.start()
+    lost, ended = await core.events(2)
+    assert (lost["intent_id"], lost["state"], lost["seq"]) == (wanted["intent_id"], "host_lost", 1)
+    assert (ended["kind"], ended["reason"]) == ("call.ended", "host_lost")
+    await core.tell("voice.intent", wanted)
+    assert await core.events(1) == [lost]
+    await core.nothing_waits()
+    assert caller.referred == 1
+    await successor.stop()
+    caller.close()
+
+
+async def test_reports_have_no_gaps_over_a_restart_of_the_broker(
+    private_rabbit: PrivateRabbit, amqp_prefix: str, tmp_path: Path
+) -> None:
+    running = Running(tmp_path, private_rabbit.url, amqp_prefix)
+    async with core_at(private_rabbit.url, amqp_prefix) as core:
+        await running.start()
+        caller, call_id = await up(core, running.peer)
+        await core.tell("voice.intent", say(call_id, "before"))
+        before = await core.events(1)
+    restarting = asyncio.create_task(asyncio.to_thread(private_rabbit.restart))
+    meanwhile = 0
+    while not restarting.done():
+        running.host.told("voice.intent", say(call_id, "while it is away"))()
+        meanwhile += 1
+        await asyncio.sleep(0.2)
+    await restarting
+    async with core_at(private_rabbit.url, amqp_prefix) as core:
+        last = say(call_id, "after")
+        await core.tell("voice.intent", last)
+        reports = before
+        while reports[-1]["intent_id"] != last["intent_id"]:
+            reports += await core.events(1)
+    # one whose confirmation was lost comes twice, under the same id
+    assert list(dict.fromkeys(event["seq"] for event in reports)) == list(range(meanwhile + 2))
+    await running.stop()
+    caller.close()

@@ -1,0 +1,81 @@
+"""A call that a voice host has announced, and what happens on it as messages of its conversation."""
+
+from dataclasses import dataclass, replace
+
+from gateway.domain.envelope import Envelope
+from gateway.domain.errors import GatewayError
+from gateway.domain.identity import canonical_phone
+from gateway.domain.message import Channel, InboundMessage, Role, SenderAuth
+from gateway.domain.ports.store import Tx
+from gateway.domain.voice import HostLine
+from gateway.store.records import unpack
+
+STREAMS = "streaming_text"
+"""The capability of a host that speaks pieces of text as they come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call, up or over."""
+
+    host_id: str
+    call_id: str
+    sender: str
+    recipient: str
+    over: bool
+    streams: bool
+    """Whether the host speaks pieces of any size."""
+    keys: str | None
+    """What was pressed and is not worked off yet."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What it is called."""
+        return self.host_id, self.call_id
+
+    def input(self, message_id: str, text: str, now: int) -> InboundMessage:
+        """What the caller has said or pressed. Its answer is spoken while it is made."""
+        line = HostLine(self.host_id, self.call_id, streams=self.streams)
+        return InboundMessage(
+            channel=Channel.VOICE,
+            provider=self.host_id,
+            provider_message_id=message_id,
+            sender=self.sender,
+            recipient=self.recipient,
+            text=text,
+            received_at=now,
+            thread_key=self.call_id,
+            sender_auth=SenderAuth.VERIFIED,
+            reply_to=str(line),
+            stream=True,
+        )
+
+    def event(self, envelope: Envelope, text: str, now: int) -> InboundMessage:
+        """Something that happens."""
+        told = {"voice_event": envelope.data}
+        said = self.input(envelope.id, text, now)
+        return replace(said, role=Role.SYSTEM_EVENT, metadata=told, reply_to=None, stream=False)
+
+
+async def announced(tx: Tx, call_id: str) -> Call | None:
+    """The call that a host calls so."""
+    row = await tx.one("call_announced", call_id=call_id)
+    if row is None:
+        return None
+    return Call(
+        host_id=row["host_id"],
+        call_id=call_id,
+        sender=row["their_address"],
+        recipient=row["our_address"],
+        over=row["ended_at"] is not None,
+        streams=STREAMS in unpack(row["capabilities"], []),
+        keys=row["keys"],
+    )
+
+
+def caller_of(address: str, call_id: str) -> str:
+    """A number is what the carrier says; anything else belongs to this call alone."""
+    try:
+        return canonical_phone(address)
+    except GatewayError:
+        return f"anonymous:{call_id}"
