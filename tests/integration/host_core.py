@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from gateway.domain.clock import SECOND, Clock, rfc3339
 from gateway.domain.ids import new_id
 
 HOST = "127.0.0.1"
-SECONDS = 40
+SECONDS = 60
 OFFER = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
 
 
@@ -50,19 +50,23 @@ class Core:
         await channel.close()
 
     async def events(self, count: int) -> list[Json]:
-        """So many events, in order; taken off the queue."""
-        channel = await self._connection.channel()
-        queue = await channel.get_queue(self._topology.name("voice.events"))
+        """So many events, in order; taken off a queue that a broker which has just begun may not have yet."""
         taken: list[Json] = []
         async with asyncio.timeout(SECONDS):
+            while len(taken) < count:
+                with suppress(TimeoutError, aio_pika.exceptions.AMQPError):
+                    await self._take(taken, count)
+        return taken
+
+    async def _take(self, taken: list[Json], count: int) -> None:
+        async with self._connection.channel() as channel:
+            queue = await channel.get_queue(self._topology.name("voice.events"))
             while len(taken) < count:
                 message = await queue.get(no_ack=True, fail=False)
                 if message is None:
                     await asyncio.sleep(0.02)
                 else:
                     taken.append(json.loads(message.body)["data"])
-        await channel.close()
-        return taken
 
     async def nothing_waits(self) -> None:
         """No event is left."""

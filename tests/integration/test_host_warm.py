@@ -188,7 +188,7 @@ async def leaves(place: Place, stage: str, *steps: str) -> None:
     place.gateway.on = on
     who = await place.start(
         "person",
-        *(sipp.receive("INVITE", actions=REMEMBER), sipp.reply("180 Ringing", tag=";tag=person"), *steps),
+        *(sipp.receive("INVITE"), sipp.reply("180 Ringing", tag=";tag=person"), *steps),
         port=place.trunk_port,
     )
     assert await caller.call() == 200
