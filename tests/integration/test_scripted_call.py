@@ -11,17 +11,19 @@ from typing import Any
 import aiohttp
 import pytest
 
-from channels.twilio.fake import FakeCall, FakeTwilio
+from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio, Phone
 from channels.voice.host.fake import FakeCall as HostCall
 from channels.voice.host.fake import FakeHost, Person
 from gateway.app import App, Plan, Role, running
 from gateway.domain.call_rules import CallPace
 from gateway.domain.clock import Clock
+from gateway.domain.warm.words import CONFIRM_PROMPT
 from gateway.settings import load_settings
 from tests.integration import relay_agents
 from tests.integration.webhooks import ACCOUNT, TOKEN
 from tests.scripted_call import TRANSCRIPT, Hears, HearsBeginning, Line, Says, SpeaksOver, play
 
+FIRST, SECOND = "+15550111", "+15550112"
 RELAYED, HOSTED, THEIRS = "+15550100", "+15550101", "+14155550123"
 PATIENCE = 60.0
 V2 = "/v1/v2/conversations"
@@ -58,7 +60,7 @@ class House:
 
     async def relayed(self) -> Line:
         """A call over ConversationRelay."""
-        return RelayedLine(await self.twilio.call(THEIRS, RELAYED))
+        return RelayedLine(await self.twilio.call(THEIRS, RELAYED), self.twilio)
 
     async def hosted(self, *capabilities: str) -> "HostedLine":
         """A call at a voice host."""
@@ -81,8 +83,9 @@ class House:
 class RelayedLine:
     """A caller whose words travel over ConversationRelay."""
 
-    def __init__(self, call: FakeCall) -> None:
+    def __init__(self, call: FakeCall, twilio: FakeTwilio) -> None:
         self._call = call
+        self._twilio = twilio
 
     @property
     def said(self) -> Sequence[str]:
@@ -104,7 +107,8 @@ class RelayedLine:
         await self._call.wait_for(lambda _call: condition(), PATIENCE)
 
     async def say(self, text: str) -> None:
-        """Speak."""
+        """Speak, once there is a session to speak in."""
+        await self.until(lambda: self._call.relay is not None and self._call.relay.open)
         assert self._call.relay is not None
         await self._call.relay.say(text)
 
@@ -120,9 +124,16 @@ class RelayedLine:
         await self._call.relay.interrupt(heard)
 
     async def nobody_takes_it(self) -> None:
-        """The transfer is a cold one here, and the conversation says so."""
-        await self.until(lambda: self._call.dialing)
-        await self._call.dial_ended("no-answer")
+        """The first phone is not answered; at the second somebody hears the briefing out, and declines."""
+        async with asyncio.timeout(PATIENCE):
+            while not (legs := [c for c in self._twilio.calls if c.parties.to == SECOND]):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            leg = legs[0]
+        while CONFIRM_PROMPT not in leg.said:
+            await leg.wait_for(lambda leg: "dtmf" in leg.listening, PATIENCE)
+            await leg.silence()
+        await leg.wait_for(lambda leg: "dtmf" in leg.listening, PATIENCE)
+        await leg.press("2")
 
 
 class HostedLine:
@@ -176,6 +187,9 @@ async def house(rabbit_url: str, amqp_prefix: str, postgres_url: str, tmp_path: 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     twilio = FakeTwilio(ACCOUNT, TOKEN)
+    twilio.pauses(0.01)
+    twilio.phone(FIRST, Phone(ends=CallStatus.NO_ANSWER))
+    twilio.phone(SECOND, Phone())
     environ = {
         "TWILIO_ACCOUNT_SID": ACCOUNT,
         "TWILIO_AUTH_TOKEN": TOKEN,
