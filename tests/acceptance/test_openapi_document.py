@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.deployments import ADMIN, World, embedded
@@ -32,6 +33,12 @@ enabled = false  # of a pause that there is none stays readable, of a person a t
 HOOKS = "tests.acceptance.schemathesis_hooks"
 
 
+async def written(url: str) -> None:
+    """Wait for the document, which is made when it is first asked for: schemathesis waits for 10 s at most."""
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert answer.status == 200
+
+
 @pytest.mark.parametrize(
     ("examples", "left_out"),
     [
@@ -44,6 +51,7 @@ HOOKS = "tests.acceptance.schemathesis_hooks"
 async def test_schemathesis_finds_nothing(tmp_path: Path, examples: int, left_out: str) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     async with embedded(tmp_path / "gateway", World("http://127.0.0.1:9")) as deployment:
+        await written(f"{deployment.url}/openapi.json")
         run = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(tmp_path / "schemathesis.toml")),
             *("run", f"{deployment.url}/openapi.json", "-H", f"x-api-key:{ADMIN}", "--checks", "all"),
