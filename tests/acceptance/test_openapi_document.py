@@ -34,8 +34,8 @@ HOOKS = "tests.acceptance.schemathesis_hooks"
 
 
 async def written(url: str) -> None:
-    """Wait for the document, which is made when it is first asked for: schemathesis waits for 10 s at most."""
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+    """Have the document made, which is when it is first asked for: schemathesis waits for 10 s at most."""
+    async with aiohttp.ClientSession(headers={"x-api-key": ADMIN}) as session, session.get(url) as answer:
         assert answer.status == 200
 
 
