@@ -4,6 +4,8 @@ A unit takes the event in, stores the state and hands out what is to be done. Di
 that nobody is called twice for one attempt; the rest is handed out again until it is known to be done.
 """
 
+import logging
+
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Status
 from gateway.domain.intent import IntentKind
@@ -21,6 +23,8 @@ from gateway.domain.warm.held import (
 )
 from gateway.domain.warm.words import Cancel, Event
 from gateway.service.timeline import append_event
+
+_log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 10
 """After which what has been handed out, and is not known to be done, is handed out again."""
@@ -62,8 +66,7 @@ async def take_event(tx: Tx, transfer_id: str, event: Event, leg_id: str | None 
     locked = await _lock(tx, transfer_id)
     if locked is None:
         return None
-    conversation, row = locked
-    before = restored_held(row["held"])
+    conversation, row, before = locked
     held = happen(before, event, row["at"], leg_id)
     if not Status(conversation["status"]).terminal:
         await _show(tx, before, held)
@@ -76,16 +79,17 @@ async def settle_work(tx: Tx, done: HeldCall, hung_up: frozenset[int]) -> None:
     """What was handed out with `done` has been carried out; of the legs to hang up, these."""
     locked = await _lock(tx, done.id)
     if locked is not None:
-        _, row = locked
-        await _save(tx, carried_out(restored_held(row["held"]), done, hung_up), row["at"])
+        _, row, held = locked
+        await _save(tx, carried_out(held, done, hung_up), row["at"])
 
 
 async def cancel_transfers(tx: Tx, conversation_id: str) -> None:
     """The conversation, which the caller has locked, is over: nobody is called any more."""
     for unfinished in await tx.all("held_unfinished", conversation_id=conversation_id):
         row = await tx.one("held_lock", id=unfinished["id"])
-        if row is not None:
-            held = happen(restored_held(row["held"]), Cancel(), row["at"])
+        held = None if row is None else await _read(tx, row)
+        if row is not None and held is not None:
+            held = happen(held, Cancel(), row["at"])
             await tx.run("held_save", id=held.id, held=stored_held(held), due_at=row["at"])
 
 
@@ -106,7 +110,7 @@ async def transfer_of_call(tx: Tx, provider: str, call_id: str) -> HeldCall | No
     return None if row is None else restored_held(row["held"])
 
 
-async def _lock(tx: Tx, transfer_id: str) -> tuple[Row, Row] | None:
+async def _lock(tx: Tx, transfer_id: str) -> tuple[Row, Row, HeldCall] | None:
     """The conversation and the transfer, in the order in which everybody locks them."""
     known = await tx.one("held_by_id", id=transfer_id)
     if known is None:
@@ -115,7 +119,18 @@ async def _lock(tx: Tx, transfer_id: str) -> tuple[Row, Row] | None:
         "conversation_lock", organization_id=known["organization_id"], id=known["conversation_id"]
     )
     row = await tx.one("held_lock", id=transfer_id)
-    return None if conversation is None or row is None else (conversation, row)
+    held = None if row is None else await _read(tx, row)
+    return None if conversation is None or row is None or held is None else (conversation, row, held)
+
+
+async def _read(tx: Tx, row: Row) -> HeldCall | None:
+    """The transfer of a row; one that this version cannot read is given up, and holds up nothing else."""
+    try:
+        return restored_held(row["held"])
+    except ValueError:
+        _log.error("a transfer cannot be read", extra={"action": "transfer.lost", "transfer_id": row["id"]})
+        await tx.run("held_save", id=row["id"], held=row["held"], due_at=None)
+        return None
 
 
 async def _save(tx: Tx, held: HeldCall, at: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 from gateway.domain.ids import new_id
 from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer, resolve_transfer
 from gateway.domain.outcome import TransferReason, TransferState
+from gateway.domain.ports.store import Tx
 from gateway.domain.turn import Path
 from gateway.domain.warm.held import HeldCall, NewTransfer
 from gateway.domain.warm.state import Stage
@@ -202,6 +203,20 @@ async def test_a_closed_conversation_calls_nobody(held: Held) -> None:
     assert canceled.warm.outcome.state is TransferState.CANCELED
     assert [one.attempt for one in canceled.hang_ups] == [1]
     await scene.consistent(held.store, held.new.conversation_id)
+
+
+async def test_a_row_that_cannot_be_read_holds_up_nothing(held: Held) -> None:
+    await held.begin()
+
+    async def spoil(tx: Tx) -> None:
+        await tx.run("held_save", id=held.id, held="{}", due_at=0)
+
+    await held.store.write(spoil)
+    assert await held.store.write(take_event, held.id, Tick()) is None
+    assert await held.due() == []
+    await held.store.write(spoil)
+    await held.store.write(close, ORGANIZATION, held.new.conversation_id, "done", PARTITIONS)
+    assert await held.due() == []
 
 
 async def test_no_transfer_begins_in_a_conversation_that_waits_for_none(held: Held) -> None:
