@@ -75,13 +75,16 @@ def split(text: str, *, limits: Limits | None = None, number_parts: bool = True)
     text = text.strip()
     if not text:
         return Chunked((), truncated=False)
-    plan = _Plan(text, limits or Limits(), number_width=0)
+    limits = limits or Limits()
+    if _fits(text, limits):
+        return Chunked((_part(1, text),), truncated=False)
+    plan = _Plan(text, limits, number_width=0)
     cuts = plan.cuts()
     if number_parts and len(cuts) >= NUMBERED_FROM:
         width = 0
         while len(str(len(cuts))) > width:
             width += 1
-            plan = _Plan(text, limits or Limits(), number_width=width)
+            plan = _Plan(text, limits, number_width=width)
             cuts = plan.cuts()
     numbered = number_parts and len(cuts) >= NUMBERED_FROM
     bodies = [plan.body(first, last) for first, last in cuts]
@@ -90,6 +93,18 @@ def split(text: str, *, limits: Limits | None = None, number_parts: bool = True)
         for number, body in enumerate(bodies, 1)
     )
     return Chunked(tuple(parts), truncated=plan.truncated)
+
+
+def _capacity(limits: Limits) -> int:
+    """Characters of a part, at the very most."""
+    return max(160, 153 * limits.max_segments)
+
+
+def _fits(message: str, limits: Limits) -> bool:
+    """Whether this may be one message."""
+    if len(message) > _capacity(limits) or utf16_units(message) > limits.max_units:
+        return False
+    return measure(message).segments <= limits.max_segments
 
 
 def _part(index: int, text: str) -> Part:
@@ -111,7 +126,7 @@ class _Plan:
         self._limits = limits
         digits = "9" * number_width
         self._number = f"({digits}/{digits}) " if digits else ""
-        self._capacity = max(160, 153 * limits.max_segments)
+        self._capacity = _capacity(limits)
         whole = [span for span in atoms(text) if self._sendable(span)]
         self._atom_ends = {end for _, end in whole}
         self._pieces = self._divided(pieces(text, whole), whole)
@@ -207,12 +222,7 @@ class _Plan:
         return self._fits_text(self.body(first, last))
 
     def _fits_text(self, body: str) -> bool:
-        if len(body) > self._capacity:
-            return False
-        message = self._number + body
-        if utf16_units(message) > self._limits.max_units:
-            return False
-        return measure(message).segments <= self._limits.max_segments
+        return _fits(self._number + body, self._limits)
 
     def _sendable(self, atom: Span) -> bool:
         """Whether an atom can be sent in one message, with a number and the mark of a cut."""
