@@ -12,7 +12,7 @@ from gateway.domain.message import (
     JsonObject,
     Message,
 )
-from gateway.domain.ports.store import Row, Tx
+from gateway.domain.ports.store import Param, Row, Tx
 from gateway.domain.simulation import Result
 from gateway.domain.steps import with_facts
 from gateway.domain.timeline import EventKind
@@ -202,20 +202,26 @@ async def commit_turn(
     tx: Tx, claim: Claim, status: Status, *, added: int, events: int, plain: bool = False
 ) -> Row:
     """Count the turn's messages and answered inputs. Comes first: it locks the conversation."""
-    row = await (tx.expect if plain else tx.one)(
-        "conversation_finish_turn",
-        id=claim.conversation.id,
-        worker_id=claim.lease.worker_id,
-        fence=claim.lease.fence,
-        turn_id=claim.turn_id,
-        added=added,
-        events=events,
-        status=status.value,
-        closed=status is Status.CLOSED,
-        parked=status is Status.AWAITING_APPROVAL,
-    )
+    lease = claim.lease
+    turn: dict[str, Param] = {
+        "id": lease.conversation_id,
+        "worker_id": lease.worker_id,
+        "fence": lease.fence,
+        "turn_id": claim.turn_id,
+        "added": added,
+        "events": events,
+    }
+    if status is claim.conversation.status:
+        row = await (tx.expect if plain else tx.one)("conversation_finish_turn", **turn)
+    else:
+        row = await tx.one(
+            "conversation_finish_and_move",
+            **turn,
+            status=status.value,
+            closed=status is Status.CLOSED,
+            parked=status is Status.AWAITING_APPROVAL,
+        )
     if row is None:
-        lease = claim.lease
         held = await tx.one(
             "conversation_held", id=lease.conversation_id, worker_id=lease.worker_id, fence=lease.fence
         )

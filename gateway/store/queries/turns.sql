@@ -251,6 +251,26 @@ WHERE id = :id AND finished_at IS NULL
 -- name: conversation_finish_turn
 -- Commit a turn under its fencing number; the lease goes when nothing more is pending. The answered
 -- inputs are counted here and deleted after: the conversation's row is what every unit locks first.
+-- The status stays: SQLite writes every index anew whose columns are set, be it to what they were.
+UPDATE conversations SET
+    message_count = message_count + :added,
+    event_count = event_count + :events,
+    answered = answered + done.inputs,
+    turn_id = NULL,
+    turn_due_at = NULL,
+    rung_at = NULL,
+    last_message_at = CASE WHEN :added > 0 THEN {now} ELSE last_message_at END,
+    updated_at = {now},
+    ttl_expires_at = {now} + idle_ttl,
+    lease_owner = CASE WHEN answered + done.inputs >= last_input THEN NULL ELSE lease_owner END
+FROM (SELECT COUNT(*) AS inputs FROM inputs WHERE conversation_id = :id AND turn_id = :turn_id) AS done
+WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :turn_id
+  AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause = 'pause'
+        AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
+RETURNING message_count, event_count, lease_owner, updated_at
+
+-- name: conversation_finish_and_move
+-- The same where the turn changes the status.
 UPDATE conversations SET
     message_count = message_count + :added,
     event_count = event_count + :events,
