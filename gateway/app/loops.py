@@ -14,6 +14,7 @@ from gateway.service.spooling import Replay
 from gateway.store.spool import Spool
 from workers.caps import LOOK_SECONDS, CapsWatch
 from workers.closings import Closer
+from workers.forward import Broker, Forwarder
 from workers.media import MediaFetcher
 from workers.relay import Relay
 from workers.spool import SpoolDrain
@@ -42,16 +43,26 @@ async def start_loops(core: Core, stack: AsyncExitStack) -> None:
     """Start those of this process's roles; the stack stops them."""
     if isinstance(core.bus, EmbeddedBus):
         core.store.on_wake(Wake.OUTBOX, core.bus.wake)
-    elif Role.RELAY in core.plan.roles:
-        store = core.store
-        relay = Relay(core.outbox, core.bus, lambda body: store.write(lose_unroutable, body))
-        core.store.on_wake(Wake.OUTBOX, relay.wake)
-        await relay.start()
-        stack.push_async_callback(relay.stop)
+        core.store.hand_over_to(core.bus)
+    else:
+        await _start_publishing(core, core.bus, stack)
     if Role.TIMERS in core.plan.roles:
         looking = Timers(_timers(core, stack))
         await looking.start()
         stack.push_async_callback(looking.stop)
+
+
+async def _start_publishing(core: Core, bus: Broker, stack: AsyncExitStack) -> None:
+    """Every process publishes its own rows; the relays publish what is left."""
+    store = core.store
+    forwarder = Forwarder(core.outbox, bus)
+    store.hand_over_to(forwarder)
+    stack.push_async_callback(forwarder.stop)
+    if Role.RELAY in core.plan.roles:
+        relay = Relay(core.outbox, bus, lambda body: store.write(lose_unroutable, body))
+        store.on_wake(Wake.OUTBOX, relay.wake)
+        await relay.start()
+        stack.push_async_callback(relay.stop)
 
 
 def _timers(core: Core, stack: AsyncExitStack) -> Sequence[Timer]:

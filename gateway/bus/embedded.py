@@ -1,7 +1,9 @@
 """The bus of a single process: dispatches the outbox table to consumers, durable across kill -9.
 
-A row stays in the table until its consumer is done with it. Claims keep it from being read again meanwhile;
-rows that outlive their claim are known by their ids, so being claimed anew only prolongs it.
+A row stays in the table until its consumer is done with it. What is due at once is handed over in memory
+after the commit; the rest (delayed, of a predecessor, of a command line tool) is claimed from the table.
+Claims, and being handed over, keep a row from being read again meanwhile; one that outlives that is known by
+its id, so being claimed anew only prolongs it.
 """
 
 import asyncio
@@ -28,6 +30,8 @@ MAX_HELD = 10_000
 """Rows in memory, at work or waiting for a busy consumer; more stay in the table."""
 POLL_SECONDS = 5.0
 """A command line tool may add rows without waking us."""
+GATHER_SECONDS = 0.05
+"""How long what is finished waits for more, to be deleted with it; after a crash it is dispatched again."""
 PAUSE_SECONDS = 1.0
 """After the database was away."""
 
@@ -86,6 +90,16 @@ class EmbeddedBus:
         """There may be new rows."""
         self._awake.set()
 
+    @property
+    def ready(self) -> bool:
+        """Whether it works, and has room."""
+        return self._dispatcher is not None and not self._draining and len(self._held) < MAX_HELD
+
+    def take(self, postings: Sequence[Posting], /) -> None:
+        """Dispatch rows that were handed over after their commit."""
+        for posting in postings:
+            self._hold(posting)
+
     async def start(self, consumers: Sequence[Consumer]) -> None:
         """Begin to dispatch; at most once."""
         self._lanes = {consumer.queue: _Lane(consumer) for consumer in consumers}
@@ -134,10 +148,13 @@ class EmbeddedBus:
     async def _claim(self) -> int:
         postings = await self._outbox.claim(CLAIM_ROWS, CLAIM_SECONDS)
         for posting in postings:
-            if posting.id not in self._held:
-                self._held.add(posting.id)
-                self._admit(posting)
+            self._hold(posting)
         return len(postings)
+
+    def _hold(self, posting: Posting) -> None:
+        if posting.id not in self._held:
+            self._held.add(posting.id)
+            self._admit(posting)
 
     async def _rest(self, *, full: bool) -> None:
         """Until there is something to claim, or room for it."""
@@ -228,6 +245,7 @@ class EmbeddedBus:
     async def _delete_finished(self) -> None:
         while True:
             await self._deletable.wait()
+            await asyncio.sleep(GATHER_SECONDS)
             try:
                 await self._delete()
             except Unavailable:

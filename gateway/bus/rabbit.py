@@ -64,6 +64,11 @@ class RabbitBus:
         """The way to callers at voice hosts."""
         return self._hosts
 
+    @property
+    def connected(self) -> bool:
+        """Whether something could be published now."""
+        return self._publisher.connected
+
     async def publish(self, postings: Sequence[Posting]) -> list[PublishResult]:
         """Publish all at once, confirmed; a result for each, in order. The broker's faults raise nothing."""
         return await self._publisher.publish(postings)

@@ -13,7 +13,7 @@ class CrashPoint(StrEnum):
     CLOSE_BEFORE_COMMIT = "close.before_commit"
     CLOSE_AFTER_COMMIT = "close.after_commit"
     BELL_PUBLISHED = "bell.published"
-    """A relay has published a row and not yet deleted it."""
+    """A row of the outbox is published, and not yet deleted."""
     TURN_CLAIMED = "turn.claimed"
     TURN_ANSWERED = "turn.answered"
     """The agent has answered, and nothing of it is stored."""

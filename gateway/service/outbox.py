@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from gateway.domain.clock import SECOND
 from gateway.domain.envelope import Envelope, Posting
-from gateway.domain.ports.store import Store, Tx
+from gateway.domain.ports.store import Store, Tx, Wake
 from gateway.service.dead import bury
 from gateway.store.engine import single_statement
 
@@ -28,6 +28,10 @@ class StoredOutbox:
     async def postpone(self, posting_id: str, delay_seconds: float) -> None:
         """Make a row due later."""
         await self._store.write(_postpone, posting_id, int(delay_seconds * SECOND))
+
+    async def give_back(self, ids: Sequence[str]) -> None:
+        """Make rows due at once, and wake whoever looks for them."""
+        await self._store.write(_give_back, ids)
 
     async def next_due(self) -> float | None:
         """Seconds until the next row is due."""
@@ -55,6 +59,12 @@ async def _done(tx: Tx, ids: Sequence[str]) -> None:
 @single_statement
 async def _postpone(tx: Tx, posting_id: str, delay: int) -> None:
     await tx.run("outbox_postpone", id=posting_id, delay=delay)
+
+
+async def _give_back(tx: Tx, ids: Sequence[str]) -> None:
+    for posting_id in ids:
+        await tx.later("outbox_postpone", id=posting_id, delay=0)
+    tx.after_commit(Wake.OUTBOX)
 
 
 @single_statement

@@ -1,11 +1,14 @@
 """What a unit of work puts on the queues: outbox rows, written in its own transaction."""
 
 from gateway.domain.clock import SECOND, rfc3339
-from gateway.domain.envelope import Envelope, Exchange, partition
+from gateway.domain.envelope import Envelope, Exchange, Posting, partition
 from gateway.domain.ids import new_id
 from gateway.domain.message import JsonObject
 from gateway.domain.ports.store import Tx, Wake
 from gateway.tracing import traceparent
+
+HANDED_SECONDS = 10.0
+"""How long a row that is handed over is left alone in the table, as if it were claimed."""
 
 
 def envelope(
@@ -27,16 +30,19 @@ async def post(
     tx: Tx, exchange: Exchange, routing_key: str, message: Envelope, *, delay_seconds: float = 0
 ) -> None:
     """Put an envelope into the outbox; it leaves after the commit and a delay, in the trace of this work."""
+    posting = Posting(message.id, exchange.value, routing_key, message.model_dump_json(), traceparent())
+    handed = not delay_seconds and tx.hand_over(posting)
     await tx.later(
         "outbox_insert",
-        id=message.id,
-        exchange=exchange.value,
-        routing_key=routing_key,
-        body=message.model_dump_json(),
-        traceparent=traceparent(),
-        delay=int(delay_seconds * SECOND),
+        id=posting.id,
+        exchange=posting.exchange,
+        routing_key=posting.routing_key,
+        body=posting.body,
+        traceparent=posting.traceparent,
+        delay=int((HANDED_SECONDS if handed else delay_seconds) * SECOND),
     )
-    tx.after_commit(Wake.OUTBOX)
+    if not handed:
+        tx.after_commit(Wake.OUTBOX)
 
 
 async def ring_turns(

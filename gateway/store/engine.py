@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from gateway.domain.clock import Clock
+from gateway.domain.envelope import Posting
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports.store import Param, Store, Wake
+from gateway.domain.ports.store import Param, Store, Taker, Wake
 from gateway.store.queries import Queries, Query, load_queries
 
 P = ParamSpec("P")
@@ -65,10 +66,20 @@ class UnitOfWork:
     refuse it with the statement's error even if the unit swallowed that.
     """
 
-    def __init__(self, queries: Queries, *, read_only: bool = False, single: bool = False) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        taker: Taker | None = None,
+        *,
+        read_only: bool = False,
+        single: bool = False,
+    ) -> None:
+        """`taker`: who is handed the outbox rows."""
         self.failure: Exception | None = None
         self.wakes: set[Wake] = set()
+        self.handed: list[Posting] = []
         self._queries = queries
+        self._taker = taker
         self._read_only = read_only
         self._single = single
         self._ran = False
@@ -79,6 +90,13 @@ class UnitOfWork:
         if self._read_only:
             raise RuntimeError("a unit that only reads wakes nobody")
         self.wakes.add(wake)
+
+    def hand_over(self, posting: Posting, /) -> bool:
+        """Keep it until the commit, where somebody takes it."""
+        if self._taker is None or not self._taker.ready:
+            return False
+        self.handed.append(posting)
+        return True
 
     def finish(self) -> None:
         """Refuse every further statement, and raise the error of a statement that failed."""
@@ -100,6 +118,12 @@ class UnitOfWork:
             if params.keys() != query.parameters:
                 query.check(params)
         return query
+
+
+def hand(taker: Taker | None, postings: list[Posting]) -> None:
+    """Have them taken soon; an error of the taker goes to the loop, not to the caller."""
+    if postings and taker is not None:
+        asyncio.get_running_loop().call_soon(taker.take, postings)
 
 
 class Wakes:

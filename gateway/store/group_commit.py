@@ -15,8 +15,9 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, Literal, TypeVar
 
-from gateway.domain.ports.store import Param, Row, Wake
-from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes
+from gateway.domain.envelope import Posting
+from gateway.domain.ports.store import Param, Row, Taker, Wake
+from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, hand
 from gateway.store.queries import Queries, bind_sqlite
 
 T = TypeVar("T")
@@ -61,8 +62,8 @@ def may_have_committed(error: BaseException) -> bool:
 class SqliteTx(UnitOfWork):
     """A unit of work on the writer's connection. Its methods never suspend."""
 
-    def __init__(self, connection: sqlite3.Connection, queries: Queries) -> None:
-        super().__init__(queries)
+    def __init__(self, connection: sqlite3.Connection, queries: Queries, taker: Taker | None = None) -> None:
+        super().__init__(queries, taker)
         self._connection = connection
 
     @property
@@ -106,9 +107,9 @@ class SqliteTx(UnitOfWork):
             raise
 
     def _run(self, name: str, params: dict[str, Param], take: Callable[[sqlite3.Cursor], T]) -> T:
-        sql = self._query(name, params).sqlite
+        query = self._query(name, params)
         try:
-            cursor = self._connection.execute(sql, bind_sqlite(params))
+            cursor = self._connection.execute(query.sqlite, bind_sqlite(params) if query.lists else params)
             try:
                 return take(cursor)
             finally:
@@ -187,6 +188,8 @@ class GroupCommit:
         self._queue: deque[_Waiting] = deque()
         self._ready = asyncio.Event()
         self._closing = False
+        self.taker: Taker | None = None
+        """Who is handed the outbox rows of committed units."""
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="sqlite-commit")
         self._task = asyncio.create_task(self._work(), name="sqlite-writer")
 
@@ -275,7 +278,7 @@ class GroupCommit:
 
     def _run_unit(self, waiting: _Waiting) -> None:
         """Run one unit in its savepoint; StoreUnavailable if the transaction did not survive it."""
-        tx = waiting.tx = SqliteTx(self._connection, self._queries)
+        tx = waiting.tx = SqliteTx(self._connection, self._queries, self.taker)
         self._connection.execute("SAVEPOINT unit")
         try:
             waiting.answer = waiting.context.run(lambda: drive(waiting.start(tx)))
@@ -295,11 +298,14 @@ class GroupCommit:
 
     def _announce(self, batch: list[_Waiting]) -> None:
         wakes: set[Wake] = set()
+        handed: list[Posting] = []
         for waiting in batch:
             waiting.resolve()
             if waiting.error is None and waiting.tx is not None:
                 wakes |= waiting.tx.wakes
+                handed += waiting.tx.handed
         self._wakes.fire(wakes)
+        hand(self.taker, handed)
 
     def _refuse(self, error: StoreUnavailable) -> None:
         """Refuse everybody who waits: sooner told is better than queueing for a database that is away."""

@@ -7,9 +7,9 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 import asyncpg
 
-from gateway.domain.ports.store import Param, Row, Tx, Wake
+from gateway.domain.ports.store import Param, Row, Taker, Tx, Wake
 from gateway.store.at_once import AtOnce, ExpectedRow, Reconsidered
-from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, is_at_once, is_single_statement
+from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, hand, is_at_once, is_single_statement
 from gateway.store.postgres_connection import (
     COMMAND_SECONDS,
     CONFLICTS,
@@ -39,9 +39,16 @@ class PostgresTx(UnitOfWork):
     """
 
     def __init__(
-        self, connection: Any, queries: Queries, *, read_only: bool, single: bool, trying: bool = False
+        self,
+        connection: Any,
+        queries: Queries,
+        taker: Taker | None = None,
+        *,
+        read_only: bool,
+        single: bool,
+        trying: bool = False,
     ) -> None:
-        super().__init__(queries, read_only=read_only, single=single)
+        super().__init__(queries, taker, read_only=read_only, single=single)
         self._connection = connection
         self.trying = trying
         self._late = AtOnce(queries)
@@ -162,6 +169,7 @@ class PostgresStore:
         self._listener = WakeListener(url, self._wakes)
         self._teller = WakeTeller(url)
         self._pool = create_pool(url, pool_size)
+        self._taker: Taker | None = None
 
     async def __aenter__(self) -> Self:
         """Prepare the pool; the first unit connects."""
@@ -183,6 +191,10 @@ class PostgresStore:
         self._wakes.on(wake, callback)
         self._listener.start()
 
+    def hand_over_to(self, taker: Taker) -> None:
+        """Hand the outbox rows of committed units to `taker`, instead of having a relay woken for them."""
+        self._taker = taker
+
     async def write(
         self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -195,6 +207,7 @@ class PostgresStore:
                 async with self._transaction(begin, single=single, trying=trying) as tx:
                     answer = await unit(tx, *args, **kwargs)
                     await tx.run_late()
+                hand(self._taker, tx.handed)
                 self._wakes.fire(tx.wakes)
                 self._teller.tell(tx.wakes)
                 return answer
@@ -223,7 +236,9 @@ class PostgresStore:
         """Take a connection, begin, hand out the Tx, commit; whatever is raised rolls back."""
         connection = await self._connect()
         try:
-            tx = PostgresTx(connection, self._queries, read_only=read_only, single=single, trying=trying)
+            tx = PostgresTx(
+                connection, self._queries, self._taker, read_only=read_only, single=single, trying=trying
+            )
             if begin is not None:
                 await _control(connection, begin)
             yield tx

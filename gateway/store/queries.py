@@ -57,6 +57,8 @@ class Query:
     """Every parameter of either variant: a caller gives exactly these, whichever database answers."""
     reads: bool = False
     """Whether PostgreSQL's variant only looks, and holds nothing."""
+    lists: bool = False
+    """Whether SQLite's variant reads lists, which it is given as JSON."""
 
     def check(self, params: Mapping[str, Param]) -> None:
         """Refuse (TypeError) a call with a parameter missing or unknown, alike on both databases."""
@@ -180,6 +182,7 @@ def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
         tuple(order),
         frozenset(order) | frozenset(sqlite_order),
         reads=postgres.startswith("SELECT") and "FOR UPDATE" not in postgres,
+        lists="json_each(:" in sqlite,
     )
 
 

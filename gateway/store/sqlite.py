@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 import aiosqlite
 
 from gateway.domain.clock import Clock
-from gateway.domain.ports.store import Param, Row, Tx, Wake
+from gateway.domain.ports.store import Param, Row, Taker, Tx, Wake
 from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, is_single_statement
 from gateway.store.group_commit import GroupCommit, SqliteTx, primary_code, translated
 from gateway.store.queries import Queries, bind_sqlite
@@ -162,6 +162,12 @@ class SqliteStore:
     def on_wake(self, wake: Wake, callback: Callable[[], None]) -> None:
         """Call `callback` on the event loop after each commit with such a unit in it."""
         self._wakes.on(wake, callback)
+
+    def hand_over_to(self, taker: Taker) -> None:
+        """Hand the outbox rows of committed units to `taker`, instead of having it claim them."""
+        if self._writer is None:
+            raise StoreUnavailable("the database is closed")
+        self._writer.taker = taker
 
     async def write(
         self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs

@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import pytest
 
 from gateway.domain.clock import SECOND, Clock
-from gateway.domain.ports.store import Store, Tx, Wake
+from gateway.domain.ports.store import Store, Taker, Tx, Wake
 from gateway.store.engine import at_once, is_at_once, open_store
 from gateway.store.postgres import PostgresTx
 from gateway.store.queries import Queries, load_queries
@@ -70,6 +70,10 @@ class MovableStore:
     def on_wake(self, wake: Wake, callback: Callable[[], None]) -> None:
         """As the store's."""
         self._store.on_wake(wake, callback)
+
+    def hand_over_to(self, taker: Taker) -> None:
+        """As the store's."""
+        self._store.hand_over_to(taker)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.domain.consent import ConsentSource, Evidence
 from gateway.domain.conversation import Origin, Priority, SessionType
-from gateway.domain.envelope import Envelope
+from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.identity import address_of
 from gateway.domain.ids import named_id, new_id
@@ -169,6 +169,9 @@ class Crashing:
 
     def after_commit(self, wake: Wake, /) -> None:
         self._tx.after_commit(wake)
+
+    def hand_over(self, posting: Posting, /) -> bool:
+        return self._tx.hand_over(posting)
 
 
 async def test_a_crash_at_any_statement_of_any_step_is_made_good(

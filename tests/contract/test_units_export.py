@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from gateway.domain.consent import ConsentSource, ConsentState, Evidence
 from gateway.domain.delivery import PartText
 from gateway.domain.message import Channel
-from gateway.domain.ports.store import Store, Wake
+from gateway.domain.ports.store import Store, Taker, Wake
 from gateway.domain.turn import Path
 from gateway.service import export as exports
 from gateway.service.close import close
@@ -49,6 +49,9 @@ class Counting:
 
     def on_wake(self, wake: Wake, callback: Callable[[], None]) -> None:
         raise AssertionError("an export waits for nothing")
+
+    def hand_over_to(self, taker: Taker) -> None:
+        raise AssertionError("an export posts nothing")
 
 
 async def everything(items: AsyncIterator[T]) -> list[T]:

@@ -85,6 +85,10 @@ class Outbox(Protocol):
         """Make a row due later."""
         ...
 
+    async def give_back(self, ids: Sequence[str]) -> None:
+        """Make rows due at once, and wake whoever looks for them."""
+        ...
+
     async def next_due(self) -> float | None:
         """Seconds until the next row is due (0 or less: now); None when the outbox is empty."""
         ...

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
+from gateway.domain.envelope import Posting
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -67,6 +69,23 @@ class Tx(Protocol):
         """Wake somebody once this unit is durable."""
         ...
 
+    def hand_over(self, posting: Posting, /) -> bool:
+        """Give an outbox row to this process's `Taker` once this unit is durable; False: there is none."""
+        ...
+
+
+class Taker(Protocol):
+    """Takes this process's own outbox rows once they are durable: nobody looks for them in the table."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes any now; else they are due in the table at once."""
+        ...
+
+    def take(self, postings: Sequence[Posting], /) -> None:
+        """Work these off, on the event loop."""
+        ...
+
 
 class Store(Protocol):
     """The database: units of work, durable when `write` returns. Raises `Unavailable` when it is away."""
@@ -85,4 +104,8 @@ class Store(Protocol):
 
     def on_wake(self, wake: Wake, callback: Callable[[], None]) -> None:
         """Call `callback` (on the event loop) whenever such a unit has committed."""
+        ...
+
+    def hand_over_to(self, taker: Taker) -> None:
+        """From now on hand over the outbox rows that are due at once."""
         ...

@@ -1,0 +1,140 @@
+"""Outbox rows that are handed over after their commit: once, else found in the table."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from gateway.domain.envelope import Exchange, Posting
+from gateway.domain.ports.bus import PublishResult
+from gateway.domain.ports.store import Tx, Wake
+from gateway.service.outbox import StoredOutbox
+from gateway.service.postings import HANDED_SECONDS, envelope, post
+from tests.contract.conftest import MovableStore
+from tests.contract.scene import ORGANIZATION, arrive
+from workers.forward import Forwarder
+
+
+class Keeper:
+    """Takes rows, as long as it is ready."""
+
+    def __init__(self, store: MovableStore) -> None:
+        self.ready = True
+        self.taken: list[Posting] = []
+        store.hand_over_to(self)
+
+    def take(self, postings: Sequence[Posting], /) -> None:
+        """Keep them."""
+        self.taken += postings
+
+
+class Broker:
+    """Answers publications as it is told to."""
+
+    def __init__(self, *results: PublishResult) -> None:
+        self.connected = True
+        self.results = list(results)
+        self.published: list[str] = []
+
+    async def publish(self, postings: Sequence[Posting]) -> list[PublishResult]:
+        """The next results."""
+        self.published += [posting.id for posting in postings]
+        return [self.results.pop(0) for _ in postings]
+
+
+async def posted(tx: Tx, number: int = 1, *, delay_seconds: float = 0) -> list[str]:
+    """Post so many."""
+    messages = [
+        envelope("turn.due", {}, at=0, organization_id=ORGANIZATION, conversation_id=None)
+        for _ in range(number)
+    ]
+    for message in messages:
+        await post(tx, Exchange.INBOUND, "0", message, delay_seconds=delay_seconds)
+    return [message.id for message in messages]
+
+
+async def claimed(store: MovableStore) -> list[str]:
+    """What a relay finds now."""
+    return [posting.id for posting in await StoredOutbox(store).claim(100, 30)]
+
+
+async def gone(store: MovableStore) -> None:
+    """Wait until the table is empty."""
+    async with asyncio.timeout(30):
+        while await StoredOutbox(store).next_due() is not None:  # noqa: ASYNC110 - looks into a database
+            await asyncio.sleep(0.01)
+
+
+async def test_a_row_is_handed_over_as_it_is_stored_and_is_due_again_later(store: MovableStore) -> None:
+    keeper = Keeper(store)
+    accepted = await arrive(store)
+    await asyncio.sleep(0)
+    assert await claimed(store) == []
+    store.advance(HANDED_SECONDS + 1)
+    (row,) = await StoredOutbox(store).claim(100, 30)
+    (taken,) = keeper.taken
+    assert taken == row
+    assert accepted.conversation_id in taken.body
+
+
+async def test_what_waits_or_finds_nobody_ready_is_left_in_the_table(store: MovableStore) -> None:
+    keeper = Keeper(store)
+    (later,) = await store.write(posted, delay_seconds=5)
+    keeper.ready = False
+    (now,) = await store.write(posted)
+    await asyncio.sleep(0)
+    assert keeper.taken == []
+    assert await claimed(store) == [now]
+    store.advance(6)
+    assert await claimed(store) == [later]
+
+
+async def test_a_unit_that_is_undone_hands_nothing_over(store: MovableStore) -> None:
+    async def undone(tx: Tx) -> None:
+        await posted(tx)
+        raise LookupError
+
+    keeper = Keeper(store)
+    with pytest.raises(LookupError):
+        await store.write(undone)
+    (row,) = await store.write(posted)
+    await asyncio.sleep(0)
+    assert [posting.id for posting in keeper.taken] == [row]
+
+
+async def test_what_is_published_is_deleted(store: MovableStore) -> None:
+    broker = Broker(*[PublishResult.PUBLISHED] * 3)
+    forwarder = Forwarder(StoredOutbox(store), broker)
+    store.hand_over_to(forwarder)
+    rows = [*await store.write(posted, 2), *await store.write(posted)]
+    await gone(store)
+    assert broker.published == rows
+    await forwarder.stop()
+
+
+async def test_what_is_not_published_is_due_at_once_for_the_relays(store: MovableStore) -> None:
+    woken = asyncio.Event()
+    store.on_wake(Wake.OUTBOX, woken.set)
+    broker = Broker(PublishResult.RETURNED, PublishResult.FAILED, PublishResult.PUBLISHED)
+    forwarder = Forwarder(StoredOutbox(store), broker)
+    store.hand_over_to(forwarder)
+    returned, failed, _ = await store.write(posted, 3)
+    async with asyncio.timeout(30):
+        while not broker.published:  # noqa: ASYNC110 - what it waits for happens soon
+            await asyncio.sleep(0.01)
+        await forwarder.stop()
+        await woken.wait()
+    assert sorted(await claimed(store)) == sorted([returned, failed])
+
+
+async def test_without_a_broker_rows_are_left_to_the_relays(store: MovableStore) -> None:
+    broker = Broker()
+    forwarder = Forwarder(StoredOutbox(store), broker)
+    store.hand_over_to(forwarder)
+    broker.connected = False
+    first = await store.write(posted)
+    broker.connected = True
+    await forwarder.stop()
+    second = await store.write(posted)
+    assert await claimed(store) == first + second
+    assert broker.published == []
