@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from channels.voice.destination import Destination, destination_kind
 from channels.voice.downgrade import Downgrade
+from channels.voice.relay.render import render_intent as relay_frames
 from channels.voice.steps import Links, Step
 from channels.voice.twiml import document, gather_downgrades
 from channels.voice.verbs import Dial, Gather, HangUp, Redirect, Refer, Say, Verb
@@ -37,7 +38,6 @@ WHISPER = Downgrade("mode", "whisper")
 ACCEPT = "1"
 MAX_FILE = 1_048_576
 _WAITING = frozenset({Status.WAITING_FOR_HUMAN, Status.AWAITING_APPROVAL, Status.PAUSED})
-_LATER_HOSTS = frozenset({"relay"})
 
 
 class CannotRender(ValueError):
@@ -232,9 +232,7 @@ def hold(links: Links, step: Step, *said: Say) -> Rendering:
 
 def render_file(host: str, raw: bytes, links: Links | None = None) -> str:
     """What a host is sent for the intent `{"kind", "payload"}` in a file; raises CannotRender."""
-    if host in _LATER_HOSTS:
-        raise CannotRender(f"the host {host} is not supported yet; twilio and jambonz are")
-    if host not in ("twilio", "jambonz"):
+    if host not in ("twilio", "jambonz", "relay"):
         raise CannotRender("the hosts are twilio, jambonz and relay")
     if len(raw) > MAX_FILE:
         raise CannotRender(f"the file is larger than {MAX_FILE} bytes")
@@ -244,6 +242,8 @@ def render_file(host: str, raw: bytes, links: Links | None = None) -> str:
             from channels.voice.jambonz.render import render_intent  # it needs what is said here
 
             return render_intent(intent.kind, intent.payload)
+        if host == "relay":
+            return relay_frames(intent.kind, intent.payload)
         return _render_intent(intent, links or Links()).twiml
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

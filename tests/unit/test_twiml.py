@@ -285,9 +285,36 @@ def test_the_command_shows_what_twilio_would_get(file: object, expected: list[st
 
 
 @pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (
+            {"kind": "say", "payload": {"text": "Hi ", "final": False, "interruptible": False}},
+            [{"type": "text", "token": "Hi ", "last": False, "interruptible": False}],
+        ),
+        ({"kind": "say", "payload": {"text": "Hi"}}, [{"type": "text", "token": "Hi", "last": True}]),
+        ({"kind": "cancel", "payload": {"intent_id": "x"}}, []),
+        ({"kind": "collect_dtmf", "payload": {"max_digits": 4}}, []),
+        (
+            {"kind": "transfer", "payload": {"destination": "+15550111", "connecting_text": "One moment."}},
+            [
+                {"type": "text", "token": "One moment.", "last": True, "interruptible": False},
+                {"type": "end", "handoffData": '{"do":"transfer","n":1,"session":"session"}'},
+            ],
+        ),
+        (
+            {"kind": "hang_up"},
+            [{"type": "end", "handoffData": '{"do":"hang_up","session":"session"}'}],
+        ),
+    ],
+)
+def test_the_command_shows_what_conversation_relay_would_get(file: object, expected: object) -> None:
+    assert json.loads(render_file("relay", json.dumps(file).encode())) == expected
+
+
+@pytest.mark.parametrize(
     ("host", "raw", "reason"),
     [
-        ("relay", b'{"kind": "hang_up"}', "not supported yet"),
+        ("relay", b'{"kind": "transfer", "payload": {}}', "destination"),
         ("jambonz", b'{"kind": "transfer", "payload": {"destination": "fax"}}', "E.164"),
         ("jambonz", b'{"kind": "transfer", "payload": {}}', "destination"),
         ("fax", b'{"kind": "hang_up"}', "the hosts are"),
