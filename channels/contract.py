@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import Clock
+from gateway.domain.ports.calls import CallReports
 from gateway.domain.ports.dialogue import Dialogue
 from gateway.domain.ports.egress import ApplyReceipt
 from gateway.domain.ports.files import KeepAttachment
@@ -28,6 +29,8 @@ class Ingress:
     receive: ApplyReceipt
     report: TakeReport
     dialogue: Dialogue
+    reports: CallReports
+    """For what providers of calls say about them."""
     public_url: str
     """What providers see, without a trailing slash; signatures are checked against it."""
     clock: Clock

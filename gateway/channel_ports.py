@@ -33,6 +33,7 @@ from channels.telnyx.media import telnyx_media
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.media import twilio_media
 from channels.voice.jambonz.routes import jambonz_routes
+from channels.voice.outgoing_routes import outgoing_routes
 from channels.voice.relay.routes import relay_routes
 from channels.voice.routes import voice_routes
 from channels.voice.steps import Links
@@ -110,6 +111,7 @@ def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[BaseRoute]:
         routes += [
             *sms_routes(ingress, twilio),
             *voice_routes(ingress, twilio),
+            *outgoing_routes(ingress, twilio),
             *relay_routes(ingress, twilio),
         ]
     if telnyx is not None:

@@ -23,6 +23,12 @@ DOUBLED = Counter(
     "Parts sent again whose earlier attempt turned out to have been taken: certainly twice",
     ["provider"],
 )
+CALLS_MADE = Counter("gateway_calls_made_total", "Calls that we begin, by what they have come to", ["state"])
+CALLS_DOUBLED = Counter(
+    "gateway_calls_doubled_total",
+    "Calls dialled again whose earlier attempt turned out to have been taken",
+    ["provider"],
+)
 UNCONFIRMED = Counter("gateway_parts_unconfirmed_total", "Parts of which no receipt ever told the end")
 UNANSWERED = Counter(
     "gateway_unanswered_total", "Inbound messages that the agent is not asked about", ["channel", "reason"]

@@ -16,7 +16,8 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports.store import Store
 from gateway.service.call_intents import lose_overdue
-from gateway.service.due import AT_ONCE, due_lanes, due_turns
+from gateway.service.call_over import CLOSED_AT_ONCE, close_ended_calls
+from gateway.service.due import AT_ONCE, due_calls, due_lanes, due_turns
 from gateway.service.erase import erase_step
 from gateway.service.expire import (
     OVERDUE_AT_ONCE,
@@ -32,6 +33,9 @@ from workers.closings import Closer
 
 RING_AGAIN_SECONDS = 15
 """How old a bell must be before it is rung again."""
+
+CALLS_OLD = 5 * SECOND
+"""The same of a call that we begin, µs: it is due again and again, and each time somebody looks alone."""
 
 RING_STEPS = 50
 """Units of work that one look spends on bells of a kind, or on what is overdue."""
@@ -62,6 +66,12 @@ def timers(
     return (
         Timer("turns", 5, lambda: _all_due(AT_ONCE, lambda: store.write(due_turns, old, partitions))),
         Timer("lanes", 5, lambda: _all_due(AT_ONCE, lambda: store.write(due_lanes, old))),
+        Timer("calls", 5, lambda: _all_due(AT_ONCE, lambda: store.write(due_calls, CALLS_OLD))),
+        Timer(
+            "ended calls",
+            1,
+            lambda: _all_due(CLOSED_AT_ONCE, lambda: store.write(close_ended_calls, partitions)),
+        ),
         Timer("approvals", 1, lambda: overdue(lambda: store.write(overdue_approvals, partitions))),
         Timer("handoffs", 1, lambda: overdue(lambda: store.write(overdue_handoffs, fallbacks, partitions))),
         Timer("hosts", 1, lambda: store.write(lose_overdue)),

@@ -19,9 +19,15 @@ GREETING = "greeting"
 _SPOKEN = ("Digits", "SpeechResult", "UnstableSpeechResult", "StableSpeechResult")
 
 
+def direction_of(raw: str) -> str:
+    """Who began the call: `outbound` where we did, for which Twilio has several words."""
+    return "outbound" if raw.startswith("outbound") else "inbound"
+
+
 def parties_of(sid: str, sender: str, recipient: str, direction: str) -> Parties:
     """The parties of a Twilio call in either direction."""
-    ours, theirs = (sender, recipient) if direction.startswith("outbound") else (recipient, sender)
+    outbound = direction_of(direction) == "outbound"
+    ours, theirs = (sender, recipient) if outbound else (recipient, sender)
     withheld = is_withheld(theirs)
     return Parties(
         provider=PROVIDER,
@@ -30,6 +36,7 @@ def parties_of(sid: str, sender: str, recipient: str, direction: str) -> Parties
         ours=ours,
         # A SIP or client name is the caller's own claim; a number is what the carrier says.
         proven=theirs.startswith("+") and not withheld,
+        direction=direction_of(direction),
     )
 
 
@@ -87,13 +94,14 @@ class Call:
         return self._message(self.input_id(step), self.heard(step), Role.USER, {})
 
     def started(self) -> InboundMessage:
-        """The call has come in."""
-        event = {"kind": "call.started", "call_id": self.sid, "direction": "inbound"}
+        """The call has come in, or has been answered."""
+        direction = direction_of(self.form.text("Direction"))
+        event = {"kind": "call.started", "call_id": self.sid, "direction": direction}
         return self._event("start", "Call started.", event)
 
-    def greeting(self, text: str) -> InboundMessage:
-        """What the caller hears first, where it is to be in the transcript."""
-        return self._message(f"{self.sid}:{GREETING}", text, Role.ASSISTANT, {})
+    def said(self, place: str, text: str) -> InboundMessage:
+        """What we say outside of a turn, where it is to be in the transcript."""
+        return self._message(f"{self.sid}:{place}", text, Role.ASSISTANT, {})
 
     def ended(self, reason: str) -> InboundMessage:
         """The call is over."""

@@ -29,6 +29,8 @@ class Parties:
     ours: str
     proven: bool
     """Whether the network says that it is theirs, and not only they themselves."""
+    direction: str = "inbound"
+    """`outbound` where we called them."""
 
     def message(
         self, message_id: str, text: str, role: Role, metadata: dict[str, Any], received_at: int
@@ -55,7 +57,7 @@ class Parties:
 
     def started(self, transport: str, received_at: int) -> InboundMessage:
         """The call is here, carried by `transport`."""
-        event = {"kind": "call.started", "direction": "inbound", "transport": transport}
+        event = {"kind": "call.started", "direction": self.direction, "transport": transport}
         return self.event("start", "Call started.", event, received_at)
 
     def greeted(self, text: str, received_at: int) -> InboundMessage:

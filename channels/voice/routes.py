@@ -17,6 +17,7 @@ from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.requests import PROVIDER, proven_form, twiml
 from channels.voice import steps
 from channels.voice.calls import Call
+from channels.voice.opening import connect, opened
 from channels.voice.parties import input_id
 from channels.voice.relay.exit import HANG_UP, TRANSFER, read_handoff
 from channels.voice.render import (
@@ -34,7 +35,7 @@ from channels.voice.render import (
     wishes_of,
 )
 from channels.voice.steps import Links, Step
-from channels.voice.verbs import Connect, Gather, HangUp, Pause, Redirect, Say
+from channels.voice.verbs import Gather, HangUp, Pause, Redirect, Say
 from channels.voice.warm.documents import lines_since
 from channels.voice.warm.routes import WarmCalls
 from channels.webhooks import invalid, webhook
@@ -122,11 +123,7 @@ class _TwimlCalls:
 
     async def start(self, call: Call, step: Step) -> Rendering:
         """A call comes in: it must be stored before it is answered (UnknownAddress, Unavailable)."""
-        await self.ingress.accept(call.started())
-        if not self.ingress.calls(call.parties.ours).streams:
-            return listen(self.links, 1, self.texts(call).greeting)
-        await self.ingress.accept(call.greeting(self.texts(call).greeting))
-        return self._connect(self.texts(call).greeting)
+        return await opened(self.ingress, self.links, call)
 
     async def input(self, call: Call, step: Step) -> Rendering:
         """The caller has said or pressed something, or nothing."""
@@ -174,7 +171,7 @@ class _TwimlCalls:
         said = lines_since(held, step.told)
         if step.session:
             told = " ".join(line.text for line in said)
-            return Rendering(self._connect(told).verbs, downgrades)
+            return Rendering(connect(self.links, told).verbs, downgrades)
         gather = Gather(action=self.links.input(Step(n=step.n + 1)), prompts=said)
         return Rendering((gather,), downgrades)
 
@@ -205,7 +202,7 @@ class _TwimlCalls:
         if not step.session or any(isinstance(verb, HangUp) for verb in failed.verbs):
             return failed
         told = ((wishes.transfer and wishes.transfer.warm) or WarmTransfer()).failure_text
-        return replace(self._connect(told), downgrades=failed.downgrades)
+        return replace(connect(self.links, told), downgrades=failed.downgrades)
 
     async def relayed(self, call: Call, step: Step) -> Rendering:
         """A ConversationRelay session is over: as it asked, or broken off, and then another one goes on."""
@@ -224,12 +221,7 @@ class _TwimlCalls:
         _note("relay_broken", call, error=call.form.text("ErrorCode")[:10])
         if step.tries >= MAX_CONNECTS:
             return Rendering((Say(self.texts(call).goodbye), HangUp()))
-        return self._connect(self.texts(call).apology, step.tries + 1)
-
-    def _connect(self, greeting: str, tries: int = 0) -> Rendering:
-        """Go on with the call over a WebSocket."""
-        action = self.links.relayed(Step(n=0, tries=tries))
-        return Rendering((Connect(url=self.links.relay, action=action, greeting=greeting),))
+        return connect(self.links, self.texts(call).apology, step.tries + 1)
 
     async def status(self, call: Call, step: Step) -> Rendering:
         """Twilio reports the call's progress; its end closes the conversation (Unavailable)."""

@@ -13,7 +13,19 @@ from twilio.twiml import voice_response
 
 from channels.voice.destination import Destination, destination_kind
 from channels.voice.downgrade import Downgrade
-from channels.voice.verbs import Connect, Dial, Gather, HangUp, Join, Pause, Redirect, Refer, Say, Verb
+from channels.voice.verbs import (
+    Connect,
+    Dial,
+    Gather,
+    HangUp,
+    Join,
+    Pause,
+    Record,
+    Redirect,
+    Refer,
+    Say,
+    Verb,
+)
 from gateway.domain.intent import DtmfInputSpec
 
 _twiml: Any = voice_response
@@ -69,25 +81,35 @@ class _Budget:
 
 
 def _elements(verb: Verb, budget: _Budget) -> Iterator[Any]:
+    """Those that speak may be several, or none; they share what may be said."""
     match verb:
         case Say(text):
             yield from (_twiml.Say(piece) for piece in budget.take(text))
         case Gather():
             yield _gather(verb, budget)
-        case Dial():
-            yield _dial(verb)
-        case Refer():
-            yield _refer(verb)
-        case Join():
-            yield _join(verb)
-        case Redirect(url):
-            yield _twiml.Redirect(url, method="POST")
-        case Pause(seconds):
-            yield _twiml.Pause(length=seconds)
-        case HangUp():
-            yield _twiml.Hangup()
         case Connect():
             yield _connect(verb, budget)
+        case _:
+            yield _silent(verb)
+
+
+def _silent(verb: Dial | Refer | Join | Redirect | Pause | HangUp | Record) -> Any:
+    """The element of a verb that says nothing."""
+    match verb:
+        case Dial():
+            return _dial(verb)
+        case Refer():
+            return _refer(verb)
+        case Join():
+            return _join(verb)
+        case Redirect(url):
+            return _twiml.Redirect(url, method="POST")
+        case Pause(seconds):
+            return _twiml.Pause(length=seconds)
+        case HangUp():
+            return _twiml.Hangup()
+        case Record(callback):
+            return _record(callback)
 
 
 def _gather(verb: Gather, budget: _Budget) -> Any:
@@ -169,5 +191,15 @@ def _connect(verb: Connect, budget: _Budget) -> Any:
         welcome_greeting_interruptible="any",
         interruptible="any",
         dtmf_detection=True,
+    )
+    return element
+
+
+def _record(callback: str) -> Any:
+    element = _twiml.Start()
+    element.recording(
+        recording_status_callback=callback,
+        recording_status_callback_method="POST",
+        recording_status_callback_event="completed",
     )
     return element

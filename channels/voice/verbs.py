@@ -88,4 +88,11 @@ class Connect:
     greeting: str
 
 
-Verb = Say | Gather | Dial | Refer | Join | Redirect | Pause | HangUp | Connect
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Record the call from here on, beside what follows; where the recording is goes to `callback`."""
+
+    callback: str
+
+
+Verb = Say | Gather | Dial | Refer | Join | Redirect | Pause | HangUp | Connect | Record

@@ -9,6 +9,7 @@ from gateway.api import (
     analytics,
     attachments,
     brakes,
+    calls,
     consent,
     conversations,
     docs,
@@ -51,6 +52,7 @@ _TAGS = {
     "conversations": "Sessions between one end user and an agent: create, list, follow, close, delete.",
     "turns": "What the end user says and the agent answers: whole, as a stream, polled, as a transcript.",
     "operators": "People who answer: their replies, handoffs, approvals. Needs the role `operator`.",
+    "calls": "Calls that begin here.",
     "identity": "End users, their addresses and their history across channels.",
     "consent": "Who may not be written to, and what they said about it. Needs the role `operator`.",
     "agents": "Who answers, and whether they are paused.",
@@ -133,6 +135,7 @@ def _include_private(app: FastAPI) -> None:
         for router in (conversations.router, turns.router, events.router, hitl.router):
             _include(app, router, prefix, suffix)
     extras = (
+        calls.router,
         analytics.router,
         revisions.router,
         simulations.router,

@@ -10,6 +10,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.message import Channel
 from gateway.domain.ports.store import Store
+from gateway.domain.quiet import QuietHours
 from gateway.domain.reply import ServedAgent
 from gateway.domain.send_rules import SendRules
 from gateway.domain.summary import Summary, Transcript
@@ -71,6 +72,10 @@ class Configured:
         entry = self.config.address(Channel.VOICE, number)
         streams = entry is not None and entry.voice_mode in (VoiceMode.RELAY, VoiceMode.JAMBONZ)
         return replace(self.config.channel(Channel.VOICE, number).calls, streams=streams)
+
+    def quiet(self, number: str) -> QuietHours | None:
+        """When nobody is called unasked from a number of ours."""
+        return self.config.channel(Channel.VOICE, number).quiet_hours
 
     def consent(self, conversation: Conversation) -> ConsentRules:
         """What is said to somebody who wants no more messages."""

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
 
+from gateway.app.calls import call_worker
 from gateway.app.core import Core
 from gateway.app.plan import Role
 from gateway.bus.topology import WEBHOOKS
@@ -20,7 +21,7 @@ from workers.voice import VoiceWorker
 from workers.webhook_post import WebhookPoster
 from workers.webhooks import WebhookWorker
 
-_DELIVERY_CHANNELS = ("sms", "email", "voice")
+_DELIVERY_CHANNELS = ("sms", "email")
 _FAN_OUTS = 16
 """Facts fanned out at once."""
 
@@ -48,6 +49,7 @@ async def _start_leased(core: Core, stack: AsyncExitStack) -> list[Consumer]:
         stack.push_async_callback(outgoing.close)
         deliveries = DeliveryWorker(store, outgoing.of, liveness, core.configured.send_rules)
         wanted += [(f"deliveries.{channel}", deliveries.consume) for channel in _DELIVERY_CHANNELS]
+        wanted.append(("deliveries.voice", call_worker(core, stack, liveness).consume))
     if Role.VOICE in roles:
         wanted.append(("voice.events", _voice_worker(core).consume))
     return _shared_out(wanted, core.plan.concurrency)

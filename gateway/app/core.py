@@ -14,6 +14,7 @@ from gateway.domain.ports.store import Store
 from gateway.service.accept import ATTACHMENTS_PATH
 from gateway.service.ask import Waiting
 from gateway.service.attachments import Attachments
+from gateway.service.call_reports import StoredCallReports
 from gateway.service.dialogues import Dialogues
 from gateway.service.ingress import Acceptance, Receipts, Reports
 from gateway.service.outbox import StoredOutbox
@@ -68,13 +69,24 @@ class Core:
                 self.store,
                 acceptance,
                 self.waiting(),
+                rules_of=self.configured.calls,
                 organization_id=self.configured.config.organization_id,
                 partitions=self.settings.partitions,
             ),
+            reports=self.call_reports(),
             public_url=self.settings.public_url,
             clock=self.clock,
             calls=self.configured.calls,
             warm=self.warm,
+        )
+
+    def call_reports(self) -> StoredCallReports:
+        """What providers of calls say about them, stored."""
+        return StoredCallReports(
+            self.store,
+            self.configured.calls,
+            organization_id=self.configured.config.organization_id,
+            partitions=self.settings.partitions,
         )
 
     def attachments(self) -> Attachments:

@@ -24,6 +24,7 @@ from gateway.domain.wire import (
     FactType,
     MessageInbound,
     MessageOutbound,
+    OutgoingCallDue,
     TurnDue,
     VoiceEvent,
 )
@@ -35,6 +36,7 @@ _PAYLOADS: Mapping[str, type[BaseModel]] = {
     "turn.due": TurnDue,
     "message.outbound": MessageOutbound,
     "delivery.due": DeliveryDue,
+    "call.due": OutgoingCallDue,
     "voice.event": VoiceEvent,
     "voice.due": CallDue,
     "voice.intent": VoiceIntent,
@@ -43,7 +45,7 @@ _PAYLOADS: Mapping[str, type[BaseModel]] = {
 """The model of `data` for each envelope `type`."""
 
 _TURNS = ("message.inbound", "turn.due")
-_DELIVERIES = ("message.outbound", "delivery.due")
+_DELIVERIES = ("message.outbound", "delivery.due", "call.due")
 _CALLS = ("voice.event", "voice.due")
 _FACTS = tuple(kind.value for kind in FactType)
 _SCHEMAS = "#/components/schemas/"

@@ -1,6 +1,7 @@
 """How a call is carried: what the gateway says in it in its own words, and how long it waits for what."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,10 @@ class CallTexts:
     hold: str = "Please hold, a colleague will take over."
     reassurance: str = "Thank you for holding."
     apology: str = "I'm sorry, something went wrong. Could you say that again, please?"
+    welcome_back: str = "Hello again. Let's go on."
+    """To somebody who rings back into the conversation."""
+    machine: str = "Hello, we tried to reach you. Please call us back."
+    """Left on an answering machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,15 @@ class CallPace:
     """Of speech."""
 
 
+class OnMachine(StrEnum):
+    """What becomes of a call of ours that a machine answers."""
+
+    HANG_UP = "hang_up"
+    LEAVE_MESSAGE = "leave_message"
+    GO_ON = "go_on"
+    """It is noted, and nothing else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRules:
     """What holds for the calls of one number of ours."""
@@ -44,3 +58,12 @@ class CallRules:
     """Whether their words travel over a WebSocket while they are spoken."""
     texts: CallTexts = CallTexts()
     pace: CallPace = CallPace()
+    ring_seconds: int = 60
+    """How long a call of ours rings before nobody answers."""
+    on_machine: OnMachine | None = None
+    """None: nobody looks who has answered."""
+    record: bool = False
+    closes: bool = True
+    """Whether the end of a call closes its conversation."""
+    ring_back_seconds: int = 0
+    """How long it waits with that, so that a caller who rings back goes on with it."""

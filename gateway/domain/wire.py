@@ -85,6 +85,10 @@ class DeliveryDue(_Data):
     lane: str
 
 
+class OutgoingCallDue(_Data):
+    """`call.due`: a call that the gateway begins may have to be dialled. The database knows what."""
+
+
 class Fact(RootModel[dict[str, object]]):
     """What has happened: the same `data` as the webhook of that name."""
 
@@ -130,6 +134,12 @@ class CallEnded(_Data):
     kind: Literal["call.ended"]
     call_id: CallId
     reason: Word = "ended"
+    recording_url: str | None = Field(
+        None,
+        max_length=2048,
+        pattern=r"^https?://[^\s]+$",
+        description="where a recording of the call can be fetched",
+    )
 
 
 class UserSpeech(_Data):

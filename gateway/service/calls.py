@@ -1,12 +1,13 @@
 """Phone calls as conversations: what a call's events change, and what a host is told after a turn."""
 
 from gateway.domain.clock import rfc3339
-from gateway.domain.conversation import Cause, Conversation, Status
+from gateway.domain.conversation import Cause, Conversation, Origin, Status
 from gateway.domain.envelope import Exchange
 from gateway.domain.handoff import HandoffStatus
 from gateway.domain.intent import IntentKind
 from gateway.domain.message import Accepted, Channel, InboundMessage, JsonObject, Message
 from gateway.domain.outcome import TransferState
+from gateway.domain.outgoing_call import CallState, Command
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import TurnOutcome, Uttered
@@ -14,8 +15,9 @@ from gateway.domain.voice import VoiceIntent, hanging_up, saying, voice_intents
 from gateway.domain.wire import FactType
 from gateway.service.call_intents import issue, note_intent
 from gateway.service.call_keys import collects_here, expect_keys
+from gateway.service.call_status import climb
 from gateway.service.interrupt import speak_over
-from gateway.service.postings import envelope, post, ring_turns
+from gateway.service.postings import envelope, post, ring_call, ring_turns
 from gateway.service.status import move_status
 from gateway.service.timeline import append_event
 from gateway.store.records import conversation_of, pack
@@ -25,12 +27,16 @@ async def apply_voice_event(
     tx: Tx, message: InboundMessage, row: Row, event: JsonObject, partitions: int
 ) -> None:
     """What an event of a call means for its conversation; kinds that change nothing are only recorded."""
-    if event.get("kind") == "call.started":
-        await _remember(tx, message.provider, row, event)
-    elif event.get("kind") == "intent.outcome":
-        await _transfer_ended(tx, row, event, partitions)
-    elif event.get("kind") == "user.interrupted":
-        await speak_over(tx, row, event.get("spoken_text"), event.get("spoken_ms"), partitions)
+    match event.get("kind"):
+        case "call.started":
+            await _remember(tx, message.provider, row, event)
+            await climb(tx, conversation_of(row), Status.ACTIVE)
+        case "call.ended":
+            await _ended(tx, message.provider, row, event)
+        case "intent.outcome":
+            await _transfer_ended(tx, row, event, partitions)
+        case "user.interrupted":
+            await speak_over(tx, row, event.get("spoken_text"), event.get("spoken_ms"), partitions)
 
 
 async def _remember(tx: Tx, provider: str, row: Row, event: JsonObject) -> None:
@@ -45,6 +51,14 @@ async def _remember(tx: Tx, provider: str, row: Row, event: JsonObject) -> None:
         transport=event.get("transport"),
         capabilities=pack(event.get("capabilities") or []),
     )
+
+
+async def _ended(tx: Tx, provider: str, row: Row, event: JsonObject) -> None:
+    """The call is over; a host may say where it has recorded it."""
+    if event.get("call_id") is not None:
+        await end_call(tx, provider, event["call_id"])
+    if event.get("recording_url") is not None:
+        await tx.run("conversation_recorded", id=row["id"], recording_url=event["recording_url"])
 
 
 async def _transfer_ended(tx: Tx, row: Row, event: JsonObject, partitions: int) -> None:
@@ -134,10 +148,29 @@ async def say_on_call(tx: Tx, conversation: Conversation, message: Message) -> N
 
 async def hang_up_call(tx: Tx, conversation: Conversation, reason: Status, at: int) -> None:
     """The conversation has ended, and not by the agent or the caller: its host lets the caller go."""
+    if conversation.channel is Channel.VOICE and conversation.origin is Origin.OUTBOUND:
+        await command_call(tx, conversation.id, Command.HANG_UP)
     call = await _hosted(tx, conversation)
     if call is not None:
         hung_up = hanging_up(call["call_id"], conversation.id, reason, at)
         await issue(tx, call["host_id"], hung_up, at=at, organization_id=conversation.organization_id)
+
+
+async def command_call(tx: Tx, conversation_id: str, command: Command) -> None:
+    """Have the provider of a call that we began told something, unless the call is over."""
+    told = await tx.one(
+        "outgoing_call_command",
+        conversation_id=conversation_id,
+        command=command.value,
+        over=CallState.COMPLETED.rank,
+    )
+    if told is not None:
+        await ring_call(
+            tx,
+            organization_id=told["organization_id"],
+            conversation_id=conversation_id,
+            at=told["rung_at"],
+        )
 
 
 async def _hosted(tx: Tx, conversation: Conversation) -> Row | None:

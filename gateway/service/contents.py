@@ -17,6 +17,7 @@ _ABOUT = (
     "handoffs_purge",
     "approvals_purge",
     "calls_purge",
+    "outgoing_calls_purge",
     "intents_purge",
     "held_purge",
     "idempotency_purge",

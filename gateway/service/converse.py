@@ -29,6 +29,8 @@ class NewConversation:
     subject: str | None
     metadata: JsonObject
     context_variables: JsonObject
+    status: Status = Status.ACTIVE
+    """How it begins."""
 
 
 async def create(tx: Tx, new: NewConversation, route: Route) -> tuple[Conversation, bool]:
@@ -55,7 +57,7 @@ async def insert(tx: Tx, new: NewConversation, route: Route, theirs: str | None)
         organization_id=organization_id,
         end_user_id=new.end_user_id,
         channel=new.channel.value,
-        status=Status.ACTIVE.value,
+        status=new.status.value,
         session_type=new.session_type.value,
         priority=new.priority.value,
         origin=new.origin.value if new.origin else None,

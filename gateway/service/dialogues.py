@@ -9,7 +9,8 @@ from gateway.domain.ports.ingress import Accept
 from gateway.domain.ports.store import Store
 from gateway.domain.turn import Said, TurnOutcome
 from gateway.service.ask import Waiting
-from gateway.service.close import close
+from gateway.service.call_over import end_of_call
+from gateway.service.call_progress import RulesOf
 from gateway.service.interrupt import Reach, interrupt, news
 from gateway.service.outcomes import message_of_receipt
 
@@ -18,11 +19,19 @@ class Dialogues:
     """What is said in a call, and what the call has to be told."""
 
     def __init__(
-        self, store: Store, accept: Accept, waiting: Waiting, *, organization_id: str, partitions: int
+        self,
+        store: Store,
+        accept: Accept,
+        waiting: Waiting,
+        *,
+        rules_of: RulesOf,
+        organization_id: str,
+        partitions: int,
     ) -> None:
         self._store = store
         self._accept = accept
         self._waiting = waiting
+        self._rules_of = rules_of
         self._organization_id = organization_id
         self._partitions = partitions
 
@@ -59,12 +68,12 @@ class Dialogues:
         return None if known is None else await self._waiting.wait(*known, wait)
 
     async def end(self, message: InboundMessage) -> None:
-        """The call is over: record the event and close its conversation."""
+        """The call is over: record the event; its conversation closes as is configured for that."""
         accepted = await self._accept(message)
         await self._store.write(
-            close,
+            end_of_call,
             self._organization_id,
             accepted.conversation_id,
-            "the call ended",
+            self._rules_of(message.recipient),
             self._partitions,
         )

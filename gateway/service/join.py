@@ -32,6 +32,8 @@ class Place:
     """What is noted in a new one."""
     messages: int | None = None
     """How many it has, where that was seen."""
+    takes_over: bool = False
+    """Whether it is of a call that is over, and goes on with this one."""
 
 
 NOWHERE = Place(None, {}, 0)
@@ -59,6 +61,8 @@ async def join(
             conversation_id = place.conversation_id
             row = await _count(tx, message, route, end_user_id, place, answered=answered)
         if row is not None:
+            if place.takes_over:
+                await _take_over(tx, message, route, end_user_id, conversation_id)
             if len(route.senders) > 1 and row["our_address"] != message.recipient:
                 # the number that people write to is the one that answers
                 await tx.run("conversation_moved", id=conversation_id, our_address=message.recipient)
@@ -95,11 +99,50 @@ async def find_place(tx: Tx, message: InboundMessage, route: "Route", end_user_i
         row = await tx.one("conversation_ended_before", organization_id=organization_id, thread_key=key)
         if row is not None and message.role is not Role.USER:
             return Place(row["id"], {})
+        if row is None and message.channel is Channel.VOICE:
+            return await _place_of_call(tx, message, route, end_user_id)
         return standing(None, None, None if row is None else row["id"])
     found, metadata = await find_mail_thread(tx, message, route)
     if found is None and not metadata and message.answers_subject is not None:
         found, metadata = await _find_by_subject(tx, message, route, end_user_id)
     return Place(found, metadata)
+
+
+async def _place_of_call(tx: Tx, message: InboundMessage, route: "Route", end_user_id: str) -> Place:
+    """Of a call whose name no conversation has: where it was before, or what its caller goes on with."""
+    call = await tx.one("call_by_id", provider=message.provider, call_id=message.thread_key)
+    if call is not None:
+        known = await tx.one(
+            "conversation_by_id", organization_id=route.organization_id, id=call["conversation_id"]
+        )
+        if known is not None and (known["ended_at"] is None or message.role is not Role.USER):
+            return Place(known["id"], {})
+        return standing(None, None, call["conversation_id"])
+    if not _rings_back(message):
+        return NOWHERE
+    row = await tx.one(
+        "call_to_go_on_with",
+        organization_id=route.organization_id,
+        end_user_id=end_user_id,
+        our_address=message.recipient,
+    )
+    return NOWHERE if row is None else Place(row["id"], {}, takes_over=True)
+
+
+def _rings_back(message: InboundMessage) -> bool:
+    """Whether this is the beginning of a call by somebody whom we know by their number."""
+    event = message.metadata.get("voice_event") or {}
+    begins = event.get("kind") == "call.started" and event.get("direction", "inbound") == "inbound"
+    return begins and message.sender_auth.proven and message.sender.startswith("+")
+
+
+async def _take_over(
+    tx: Tx, message: InboundMessage, route: "Route", end_user_id: str, conversation_id: str
+) -> None:
+    """What comes of the new call finds the conversation by it, and that does not close."""
+    key = _thread_key(message, route, end_user_id)
+    await tx.run("conversation_bind_call", id=conversation_id, thread_key=key)
+    await tx.run("calls_keep", conversation_id=conversation_id)
 
 
 async def _find_by_subject(
@@ -156,7 +199,7 @@ async def _begin(
         "organization_id": route.organization_id,
         "end_user_id": end_user_id,
         "channel": message.channel.value,
-        "status": Status.ACTIVE.value,
+        "status": (Status.QUEUED if _is_new_call(message) else Status.ACTIVE).value,
         "session_type": SessionType.LIVE.value,
         "priority": Priority.NORMAL.value,
         "origin": Origin.INBOUND.value,
@@ -181,6 +224,12 @@ async def _begin(
         return conversation_id, None
     begun = Place(conversation_id, {})
     return conversation_id, await _count(tx, message, route, end_user_id, begun, answered=answered)
+
+
+def _is_new_call(message: InboundMessage) -> bool:
+    """Whether a call begins with this: it climbs from there (`service.calls`)."""
+    event = message.metadata.get("voice_event") or {}
+    return message.role is Role.SYSTEM_EVENT and event.get("kind") == "call.started"
 
 
 async def _count(

@@ -3,7 +3,7 @@
 from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.envelope import Envelope, Exchange, Posting, partition
 from gateway.domain.ids import new_id
-from gateway.domain.message import JsonObject
+from gateway.domain.message import Channel, JsonObject
 from gateway.domain.ports.store import Tx, Wake
 from gateway.tracing import traceparent
 
@@ -68,3 +68,9 @@ async def ring_lane(
         "delivery.due", {"lane": lane}, at=at, organization_id=organization_id, conversation_id=None
     )
     await post(tx, Exchange.OUTBOUND, channel, bell, delay_seconds=delay_seconds)
+
+
+async def ring_call(tx: Tx, *, organization_id: str, conversation_id: str, at: int) -> None:
+    """Ring for a call that we begin: it is to be dialled, looked at, or told something."""
+    bell = envelope("call.due", {}, at=at, organization_id=organization_id, conversation_id=conversation_id)
+    await post(tx, Exchange.OUTBOUND, Channel.VOICE.value, bell)

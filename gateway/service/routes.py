@@ -19,9 +19,11 @@ from gateway.domain.send_rules import (
 )
 from gateway.domain.usage import MILLION, Meter
 from gateway.service.accept import ATTACHMENTS_PATH, Route
-from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig
+from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig, VoiceMode
 
 _MICROSECOND = timedelta(microseconds=1)
+_CALL = frozenset({None, VoiceMode.WEBHOOK, VoiceMode.RELAY})
+"""How the calls of a number are carried that can call somebody: over Twilio."""
 
 
 def route_of(
@@ -171,3 +173,32 @@ def our_address(
     return next(
         (entry for entry in ours if agent is not None and entry.agent == agent.slug), next(iter(ours), None)
     )
+
+
+def calling_address(config: GatewayConfig, wanted: str | None, assistant: str | None) -> AddressConfig:
+    """The number that calls: the one wanted, else the agent's first that can, else the first of all.
+
+    Raises GatewayError `no_address` for one that is not ours, or is carried by a host that takes no calls
+    from us: the queue contract has no intent for it.
+    """
+    if wanted is not None:
+        found = config.address(Channel.VOICE, wanted)
+        if found is None:
+            raise GatewayError(
+                ErrorCode.NO_ADDRESS, "`from` is no voice address of this gateway; see gateway.toml"
+            )
+        if found.voice_mode not in _CALL:
+            raise GatewayError(
+                ErrorCode.NO_ADDRESS,
+                f"calls cannot begin at this number: its voice_mode is {found.voice_mode}, and such a host"
+                " cannot be asked to call anybody; use a number with voice_mode relay or webhook",
+            )
+        return found
+    ours = [entry for entry in config.addresses_of(Channel.VOICE) if entry.voice_mode in _CALL]
+    if not ours:
+        raise GatewayError(
+            ErrorCode.NO_ADDRESS,
+            "this gateway has no number that can call; declare one with voice_mode relay or webhook",
+        )
+    agent = config.agent(assistant) if assistant is not None else config.default_agent()
+    return next((entry for entry in ours if agent is not None and entry.agent == agent.slug), ours[0])

@@ -1,14 +1,27 @@
 """What gateway.toml may say about calls, for the channel `voice` or one number of it."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from gateway.domain.call_rules import CallRules, OnMachine
 from gateway.settings.refusals import Table
-from gateway.settings.values import Number
+from gateway.settings.values import Duration, Number
 
 Said = Annotated[str, Field(min_length=1, max_length=1600)]
 """What the gateway itself says to an end user."""
+
+
+_LONGEST_RING_BACK = timedelta(hours=1)
+
+
+def _ring_back(value: timedelta) -> timedelta:
+    if value > _LONGEST_RING_BACK:
+        raise ValueError("must be at most an hour")
+    return value
 
 
 class CallTable(Table):
@@ -25,6 +38,13 @@ class CallTable(Table):
     reassurance_text: Said | None = None
     reassurance_every_seconds: Annotated[float, Number, Field(ge=5, le=600)] | None = None
     apology_text: Said | None = None
+    welcome_back_text: Said | None = None
+    machine_text: Said | None = None
+    ring_seconds: Annotated[int, Number, Field(ge=5, le=600)] | None = None
+    on_machine: OnMachine | None = None
+    record_calls: bool | None = None
+    close_after_call: bool | None = None
+    ring_back: Annotated[Duration, AfterValidator(_ring_back)] | None = None
 
 
 CALL_TEXTS = (
@@ -35,6 +55,8 @@ CALL_TEXTS = (
     "hold_text",
     "reassurance_text",
     "apology_text",
+    "welcome_back_text",
+    "machine_text",
 )
 CALL_PACE = {
     "filler_after_seconds": "filler_after",
@@ -43,10 +65,32 @@ CALL_PACE = {
     "reassurance_every_seconds": "reassure_every",
 }
 """What belongs to calls only, and what it is called in `CallPace`."""
+CALL_RULES = {
+    "ring_seconds": "ring_seconds",
+    "on_machine": "on_machine",
+    "record_calls": "record",
+    "close_after_call": "closes",
+    "ring_back": "ring_back_seconds",
+}
+"""The same in `CallRules`."""
+
+
+def call_rules(before: CallRules, given: dict[str, Any]) -> CallRules:
+    """The rules with what a table sets, which is taken out of `given`."""
+    texts = {name.removesuffix("_text"): given.pop(name) for name in CALL_TEXTS if name in given}
+    pace = _taken(given, CALL_PACE)
+    rules = _taken(given, CALL_RULES)
+    if "ring_back_seconds" in rules:
+        rules["ring_back_seconds"] = int(rules["ring_back_seconds"].total_seconds())
+    return replace(before, texts=replace(before.texts, **texts), pace=replace(before.pace, **pace), **rules)
+
+
+def _taken(given: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names[name]: given.pop(name) for name in names if name in given}
 
 
 def not_called(table: CallTable) -> None:
     """Raise ValueError for what has a meaning only where people speak."""
-    for name in (*CALL_TEXTS, *CALL_PACE):
+    for name in (*CALL_TEXTS, *CALL_PACE, *CALL_RULES):
         if getattr(table, name) is not None:
             raise ValueError(f"{name} belongs to calls (voice)")

@@ -15,7 +15,7 @@ from gateway.domain.send_rules import RECONCILE_AFTER, OnUnknown
 from gateway.domain.usage import MILLION, Caps
 from gateway.settings.addresses import parse_address
 from gateway.settings.agents import AgentConfig, read_agent
-from gateway.settings.call_table import CALL_PACE, CALL_TEXTS
+from gateway.settings.call_table import call_rules
 from gateway.settings.refusals import dotted, nearest, shown
 from gateway.settings.tables import (
     AddressTable,
@@ -80,11 +80,7 @@ class ChannelConfig:
         """The same with the values that a table sets."""
         given = {name: getattr(table, name) for name in ChannelTable.model_fields}
         given = {name: value for name, value in given.items() if value is not None}
-        texts = {name.removesuffix("_text"): given.pop(name) for name in CALL_TEXTS if name in given}
-        pace = {CALL_PACE[name]: given.pop(name) for name in CALL_PACE if name in given}
-        calls = replace(
-            self.calls, texts=replace(self.calls.texts, **texts), pace=replace(self.calls.pace, **pace)
-        )
+        calls = call_rules(self.calls, given)
         return replace(self, calls=calls, **given)
 
 

@@ -1,4 +1,4 @@
-"""kill -9 between each two steps of approve, hand back, close, send: after the restart each completes once.
+"""kill -9 between each two steps of what must happen exactly once: after the restart each completes once.
 
 Embedded it is the one process that dies; distributed, the one that serves the API or the one worker.
 
@@ -21,8 +21,10 @@ import pytest
 
 from gateway.domain.crash_point import CrashPoint
 from tests.deployments import (
+    ACCOUNT,
     ADMIN,
     DEMO_NUMBER,
+    TOKEN,
     Deployment,
     Services,
     TwilioProcess,
@@ -41,6 +43,7 @@ HAND_BACK = (CrashPoint.HAND_BACK_BEFORE_COMMIT, CrashPoint.HAND_BACK_AFTER_COMM
 CLOSE = (CrashPoint.CLOSE_BEFORE_COMMIT, CrashPoint.CLOSE_AFTER_COMMIT)
 TURN = (CrashPoint.TURN_CLAIMED, CrashPoint.TURN_ANSWERED, CrashPoint.TURN_COMMITTED)
 SEND = (CrashPoint.DELIVERY_CLAIMED, CrashPoint.DELIVERY_SENT)
+CALL = (CrashPoint.CALL_CLAIMED, CrashPoint.CALL_DIALED)
 BELL = CrashPoint.BELL_PUBLISHED
 """Of the relay, which only a distributed gateway has."""
 CLOSING = (CrashPoint.CLOSING_CLAIMED, CrashPoint.CLOSING_SUMMED_UP, CrashPoint.CLOSING_FINISHED)
@@ -104,6 +107,16 @@ class Client:
         """(who, what) of all messages."""
         found = await self.call("GET", f"{V1}/{conversation_id}/messages")
         return [(message["authored_by"], message["content"]) for message in found["messages"]]
+
+    async def phoned(self, number: str) -> list[Any]:
+        """The calls to a number that its provider knows of."""
+        path = f"/2010-04-01/Accounts/{ACCOUNT}/Calls.json"
+        auth = aiohttp.encode_basic_auth(ACCOUNT, TOKEN)
+        async with self._http.get(
+            self.twilio.url + path, params={"To": number}, headers={"Authorization": auth}
+        ) as answer:
+            calls: list[Any] = (await answer.json())["calls"]
+            return calls
 
     async def until_last(self, conversation_id: str, begins: str) -> list[tuple[str, str]]:
         """All messages, once the last one begins so."""
@@ -202,6 +215,26 @@ async def textable(client: Client) -> tuple[str, Act]:
     return conversation_id, Act(f"{V1}/{conversation_id}/human-turns", said)
 
 
+async def phonable(client: Client) -> tuple[str, Act]:
+    """A person, and a call to them: its conversation is not there yet."""
+    number = f"+1415556{1000 + len(client.numbers)}"
+    resolve = {"channel": "voice", "identifier": number}
+    person = str((await client.call("POST", "/v1/identity/resolve", resolve))["end_user_id"])
+    client.numbers[person] = number
+    return person, Act("/v1/voice/calls", {"end_user_id": person, "from": DEMO_NUMBER})
+
+
+async def phoned_once(client: Client, person: str) -> None:
+    """Whoever was killed between the two: one conversation, one call, and it is known how that went."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            [found] = (await client.call("GET", f"{V1}?end_user_id={person}"))["items"]
+            if found["status"] not in ("queued", "ringing"):
+                break
+            await asyncio.sleep(0.1)
+    assert len(await client.phoned(client.numbers[person])) == 1
+
+
 async def texted_once(client: Client, conversation_id: str) -> None:
     async def status() -> str | None:
         found = await client.call("GET", f"{V1}/{conversation_id}/messages")
@@ -266,6 +299,7 @@ KINDS: tuple[tuple[tuple[CrashPoint, ...], Prepare, Check], ...] = (
     ((*HAND_BACK, *TURN, BELL), returnable, handed_back_once),
     ((*CLOSE, *CLOSING), closable, closed_once),
     (SEND, textable, texted_once),
+    (CALL, phonable, phoned_once),
 )
 """What is done around which points, and how it is checked."""
 
@@ -300,14 +334,14 @@ BETWEEN = tuple(point for pair in zip(TURN, CLOSING, strict=True) for point in p
 
 @pytest.mark.timeout(600)
 async def test_each_completes_once_wherever_the_process_is_killed(alone: Client) -> None:
-    await completes_once(alone, (*SEND, *APPROVE, *HAND_BACK, *CLOSE, *BETWEEN))
+    await completes_once(alone, (*SEND, *CALL, *APPROVE, *HAND_BACK, *CLOSE, *BETWEEN))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_each_completes_once_whichever_process_is_killed(together: Client) -> None:
-    await completes_once(together, (*SEND, BELL, *APPROVE, *HAND_BACK, *CLOSE, *BETWEEN))
+    await completes_once(together, (*SEND, *CALL, BELL, *APPROVE, *HAND_BACK, *CLOSE, *BETWEEN))
 
 
 def test_every_point_is_reached() -> None:
-    assert {*SEND, BELL, *APPROVE, *HAND_BACK, *CLOSE, *BETWEEN} == set(CrashPoint)
+    assert {*SEND, *CALL, BELL, *APPROVE, *HAND_BACK, *CLOSE, *BETWEEN} == set(CrashPoint)

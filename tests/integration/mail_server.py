@@ -23,6 +23,7 @@ from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
 from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.turn import Said, TurnOutcome
+from tests.integration.webhooks import Calls
 
 NOW = 1_795_424_400_000_000
 MARKS = ThreadMarks("example.org", (b"secret",))
@@ -128,6 +129,7 @@ def ingress_over(accept: Accepting) -> Ingress:
         receive=Unused(),
         report=accept.report,
         dialogue=Unused(),
+        reports=Calls(),
         public_url="http://localhost",
         clock=Clock(now=lambda: NOW),
     )

@@ -23,7 +23,8 @@ from gateway.domain.conversation import Status
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.mail_report import MailReport
-from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
+from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage, Message
+from gateway.domain.outgoing_call import AnsweredReport, CallReport, Recording, Standing
 from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.turn import Said, TurnOutcome
 from tests.turns import outcome
@@ -32,6 +33,32 @@ ACCOUNT = "AC" + "0" * 32
 TOKEN = "token-of-this-test"
 OURS = "+15550100"
 THEIRS = "+15550123"
+
+
+@dataclass
+class Calls:
+    """CallReports: keeps what it is told, and says that every call is ours."""
+
+    reports: list[CallReport] = field(default_factory=list)
+    answered: list[AnsweredReport] = field(default_factory=list)
+    recordings: list[Recording] = field(default_factory=list)
+    standing: Standing = field(default_factory=lambda: Standing(ours=True, status=Status.ACTIVE))
+    failure: GatewayError | None = None
+
+    async def progress(self, report: CallReport) -> Standing:
+        """How far a call has come."""
+        if self.failure is not None:
+            raise self.failure
+        self.reports.append(report)
+        return self.standing
+
+    async def answered_by(self, report: AnsweredReport) -> None:
+        """Who has answered."""
+        self.answered.append(report)
+
+    async def recorded(self, recording: Recording) -> None:
+        """A recording can be fetched."""
+        self.recordings.append(recording)
 
 
 @dataclass
@@ -48,6 +75,8 @@ class Core:
     interrupted: list[tuple[str, str, str]] = field(default_factory=list)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     status: Status = Status.ACTIVE
+    said: tuple[Message, ...] = ()
+    calls: Calls = field(default_factory=Calls)
 
     async def __call__(self, message: InboundMessage) -> Accepted:
         """Accept."""
@@ -112,8 +141,8 @@ class Core:
         return None
 
     async def news(self, conversation_id: str, since: int) -> CallNews:
-        """Dialogue: nothing new."""
-        return CallNews(self.status, ())
+        """Dialogue: what there is."""
+        return CallNews(self.status, tuple(m for m in self.said if m.seq > since))
 
     async def end(self, message: InboundMessage) -> None:
         """Dialogue: the call is over."""
@@ -197,6 +226,7 @@ async def site(
         receive=core.receive,
         report=core.report,
         dialogue=core,
+        reports=core.calls,
         public_url=public_url or url,
         clock=Clock(),
         calls=lambda _number: rules or CallRules(),

@@ -22,7 +22,7 @@ class EndCall(Protocol):
     """For whoever learns that a call is over."""
 
     async def end(self, message: InboundMessage) -> None:
-        """The call is over: record the event and close its conversation."""
+        """The call is over: record the event; its conversation closes as is configured for that."""
         ...
 
 

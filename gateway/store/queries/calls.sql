@@ -40,3 +40,28 @@ FROM calls k WHERE k.provider = :host_id AND k.call_id = :call_id FOR UPDATE
 
 -- name: call_keys_keep
 UPDATE calls SET keys = :keys WHERE provider = :host_id AND call_id = :call_id
+
+-- name: call_close_later
+-- Its conversation stays open for a while, for a caller who rings back.
+UPDATE calls SET closes_at = {now} + :wait
+WHERE conversation_id = :conversation_id AND ended_at IS NOT NULL AND closes_at IS NULL
+
+-- name: calls_keep
+-- The caller has rung back.
+UPDATE calls SET closes_at = NULL WHERE conversation_id = :conversation_id AND closes_at IS NOT NULL
+
+-- name: calls_close
+-- The caller has not: nothing where they have at this very moment.
+UPDATE calls SET closes_at = NULL WHERE conversation_id = :conversation_id AND closes_at <= {now}
+
+-- name: calls_closing
+SELECT organization_id, conversation_id FROM calls WHERE closes_at <= {now} ORDER BY closes_at LIMIT :limit
+
+-- name: call_to_go_on_with
+-- A person's conversation whose call is over, and which is open: where they ring back, they go on with it.
+SELECT c.id FROM conversations c
+WHERE c.organization_id = :organization_id AND c.end_user_id = :end_user_id AND c.channel = 'voice'
+  AND c.our_address = :our_address AND c.ended_at IS NULL
+  AND EXISTS (SELECT 1 FROM calls k WHERE k.conversation_id = c.id AND k.ended_at IS NOT NULL)
+  AND NOT EXISTS (SELECT 1 FROM calls k WHERE k.conversation_id = c.id AND k.ended_at IS NULL)
+ORDER BY c.created_at DESC, c.id DESC LIMIT 1

@@ -116,3 +116,6 @@ SELECT * FROM suppressions ORDER BY created_at, id
 
 -- name: test_knowledge_chunks
 SELECT id FROM knowledge_chunks WHERE document_id = :document_id
+
+-- name: test_outgoing_call
+SELECT * FROM outgoing_calls WHERE conversation_id = :id

@@ -1,0 +1,68 @@
+"""Calls that we begin: their way out, and what their providers say about them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.domain.delivery import OutcomeUnknown, SendOutcome
+from gateway.domain.outgoing_call import (
+    AnsweredReport,
+    CallReport,
+    Command,
+    Found,
+    OutgoingCall,
+    Recording,
+    Standing,
+)
+
+
+class Caller(Protocol):
+    """The way out for calls through one provider."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's name, as stored with a call."""
+        ...
+
+    async def dial(self, call: OutgoingCall, timeout: float) -> SendOutcome:
+        """Begin the call within `timeout` seconds. Never raises for the provider's faults."""
+        ...
+
+    async def find(self, call: OutgoingCall) -> Found | OutcomeUnknown | None:
+        """Whether the provider has a call whose outcome was not learnt; None: it has not."""
+        ...
+
+    async def look(self, call_id: str) -> Found | OutcomeUnknown:
+        """How a call stands."""
+        ...
+
+    async def tell(self, call: OutgoingCall, command: Command, timeout: float) -> SendOutcome:
+        """Hang up, or leave a message, within `timeout` seconds; `Taken` also where the call is over."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
+        ...
+
+
+class CallReports(Protocol):
+    """Takes what a provider says about calls; every method may raise Unavailable (retryable)."""
+
+    async def progress(self, report: CallReport) -> Standing:
+        """A call of ours has come so far. Idempotent and order-safe."""
+        ...
+
+    async def answered_by(self, report: AnsweredReport) -> None:
+        """Machine detection has come to a result; the first counts."""
+        ...
+
+    async def recorded(self, recording: Recording) -> None:
+        """A recording can be fetched. Idempotent; of a call we do not know it changes nothing."""
+        ...
+
+
+class BoundCalls(Protocol):
+    """Which of a provider's calls belong to conversations already."""
+
+    async def __call__(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that do."""
+        ...

@@ -1,0 +1,32 @@
+"""The `CallReports` port, over the store."""
+
+from gateway.domain.outgoing_call import AnsweredReport, CallReport, Recording, Standing
+from gateway.domain.ports.store import Store
+from gateway.service.call_progress import RulesOf, note_answered_by, report_call
+from gateway.service.recordings import record_call
+
+
+class StoredCallReports:
+    """What providers say about calls, stored."""
+
+    def __init__(self, store: Store, rules_of: RulesOf, *, organization_id: str, partitions: int) -> None:
+        self._store = store
+        self._rules_of = rules_of
+        self._organization_id = organization_id
+        self._partitions = partitions
+
+    async def progress(self, report: CallReport) -> Standing:
+        """A call of ours has come so far."""
+        return await self._store.write(
+            report_call, self._organization_id, report, self._rules_of, self._partitions
+        )
+
+    async def answered_by(self, report: AnsweredReport) -> None:
+        """Machine detection has come to a result."""
+        await self._store.write(
+            note_answered_by, self._organization_id, report, self._rules_of, self._partitions
+        )
+
+    async def recorded(self, recording: Recording) -> None:
+        """A recording can be fetched."""
+        await self._store.write(record_call, self._organization_id, recording)
