@@ -90,7 +90,7 @@ class PrivateRabbit(PrivateServer):
 
 
 class PrivatePostgres(PrivateServer):
-    """A PostgreSQL server with durable commits, as shipped; `url` names its `postgres` database.
+    """A PostgreSQL server, by default as shipped; `url` names its `postgres` database.
 
     PostgreSQL refuses to run as root: as root it is run as `postgres`, or else `nobody`.
     Raises `ServiceMissing` when the machine has no PostgreSQL.
@@ -100,8 +100,10 @@ class PrivatePostgres(PrivateServer):
     last_signal = signal.SIGQUIT  # "immediate": as a crash, but its children go with it
     start_seconds = 30.0
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = True) -> None:
+        """`durable`: a commit is on the disk; without, the server is quicker and must not be killed."""
         super().__init__()
+        self._durable = durable
         self._binaries = _postgres_binaries()
         self._account = _unprivileged_account() if os.geteuid() == 0 else None
         (self._port,) = free_ports(1)
@@ -133,6 +135,7 @@ class PrivatePostgres(PrivateServer):
             "port": str(self._port),
             "unix_socket_directories": str(directory),
             "max_connections": "200",
+            **({} if self._durable else {"fsync": "off", "full_page_writes": "off"}),
         }
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
         return self._spawn([f"{self._binaries}/postgres", "-D", "data", *options], directory)

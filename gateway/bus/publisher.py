@@ -40,6 +40,8 @@ class Publisher:
         self._channel: AbstractRobustChannel | None = None
         self._declarations: AbstractRobustChannel | None = None
         self._connection: AbstractRobustConnection | None = None
+        self._declared = False
+        """Whether the broker has all queues: what is published before them comes back."""
 
     async def start(self, consumed: Collection[str], stopping: asyncio.Event) -> AbstractRobustConnection:
         """Connect, however long that takes, and declare everything. Raises when the broker refuses that."""
@@ -52,13 +54,17 @@ class Publisher:
         self._declarations = await self._connection.channel()
         for queue in self._topology.queues(consumed):
             await _declare(self._declarations, queue)
+        self._connection.close_callbacks.add(self._lost)
+        self._connection.reconnect_callbacks.add(self._restored)
+        self._declared = True
         return self._connection
 
     @property
     def connected(self) -> bool:
-        """Whether the connection is open now, and the channel to publish on is open again."""
+        """Whether the connection is open, everything declared, and the channel to publish on open again."""
         return (
-            self._connection is not None
+            self._declared
+            and self._connection is not None
             and self._connection.connected.is_set()
             and self._channel is not None
             and not self._channel.is_closed
@@ -80,6 +86,12 @@ class Publisher:
     async def stop(self) -> None:
         """Close the connection."""
         await self._broker.stop()
+
+    def _lost(self, *_: object) -> None:
+        self._declared = False
+
+    def _restored(self, *_: object) -> None:
+        self._declared = True
 
     async def _send_posting(self, posting: Posting) -> None:
         headers = {TRACEPARENT: posting.traceparent}

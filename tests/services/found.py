@@ -77,7 +77,7 @@ def find_postgres() -> Service:
     if url := os.environ.get("TEST_DATABASE_URL"):
         return Borrowed(url)
     try:
-        return PrivatePostgres()
+        return PrivatePostgres(durable=False)
     except ServiceMissing as missing:
         return _postgres_container(missing)
 
