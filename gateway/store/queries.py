@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -112,15 +113,23 @@ def bind_sqlite(params: Mapping[str, Param]) -> Mapping[str, Param]:
 
 
 def load_queries(folder: Path | Traversable | None = None) -> Queries:
-    """Load every `*.sql` file of `folder` (the package's own by default). Raises QueryError."""
-    source = files("gateway.store").joinpath("queries") if folder is None else folder
+    """Load every `*.sql` file of `folder`: the package's own by default, read once. Raises QueryError."""
+    return Queries(_own() if folder is None else _read(folder))
+
+
+@cache
+def _own() -> Mapping[str, Query]:
+    return dict(_read(files("gateway.store").joinpath("queries")))
+
+
+def _read(source: Path | Traversable) -> Iterator[tuple[str, Query]]:
     blocks: dict[str, dict[Dialect | None, _Block]] = {}
     for file in sorted(source.iterdir(), key=lambda entry: entry.name):
         if not file.name.endswith(".sql"):
             continue
         for block in _blocks(file.name, file.read_text(encoding="utf-8")):
             _add(blocks.setdefault(block.name, {}), block)
-    return Queries((name, _query(variants)) for name, variants in blocks.items())
+    return ((name, _query(variants)) for name, variants in blocks.items())
 
 
 def _add(variants: dict[Dialect | None, _Block], block: _Block) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -21,6 +22,7 @@ T = TypeVar("T")
 TEST_QUERIES = Path(__file__).parent / "queries"
 
 
+@cache
 def all_queries() -> Queries:
     """The package's queries and those with which tests look into tables."""
     return Queries({**load_queries(), **load_queries(TEST_QUERIES)})
