@@ -22,7 +22,7 @@ from gateway.bench.servers import databases
 from gateway.domain.clock import Clock
 from gateway.domain.ids import named_id
 from gateway.domain.knowledge import Chunk, Document, Heading, knowledge_base_id
-from gateway.service.knowledge import KnowledgeIndex, Place, put_document
+from gateway.service.knowledge import KnowledgeIndex, Place, count_words, put_document
 from gateway.store.engine import open_store
 from gateway.store.migrate import migrate
 
@@ -156,6 +156,7 @@ async def _asked(url: str, chunks: int, size: Size) -> list[float]:
             cut = tuple(Chunk((Heading(said(4), str(n)),), said(_CHUNK_WORDS)) for n in range(_IN_DOCUMENT))
             document = Document(f"Document {number}", cut)
             await put_document(store, Place(_ORGANIZATION, kb_id, f"{number}.md"), "1", document)
+        await store.write(count_words, kb_id)
         index = KnowledgeIndex(store)
         for _ in range(size.questions):
             question = said(size.words)

@@ -21,10 +21,12 @@ _ROWS = 100
 """Chunks that one unit writes."""
 _READ = 2_000
 """Hits that a search goes through: the rarest words first, and frequent ones only where there is room."""
-_FREQUENT = 400
-"""Chunks with a word after which PostgreSQL looks no further."""
+_IN_PART = 400
+"""Hits of each word that PostgreSQL goes through where even the rarest has more than `_READ`."""
 _TOGETHER = 4
-"""The rarest words, of which it looks for each two together besides."""
+"""The rarest words, of which it looks for each two together then."""
+_COUNTED = 20_000
+"""Chunks of a knowledge base in which words are counted; where there are more it is an estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,12 @@ async def put_document(store: Store, place: Place, content_hash: str, document: 
         await store.write(_put_chunks, rows[start : start + _ROWS])
     await store.write(_publish, place, content_hash, document)
     await _sweep(store, place.document_id, content_hash)
+
+
+async def count_words(tx: Tx, kb_id: str) -> None:
+    """Count how many chunks have each word, for searches that follow; seconds where there are many."""
+    await tx.run("knowledge_vocabulary_forget", kb_id=kb_id)
+    await tx.run("knowledge_vocabulary_count", kb_id=kb_id, most=_COUNTED)
 
 
 async def remove_document(store: Store, document_id: str) -> None:
@@ -140,11 +148,13 @@ class KnowledgeIndex:
 
 
 async def _search(tx: Tx, kb_ids: Sequence[str], words: Sequence[str], limit: int) -> Sequence[EvidenceItem]:
-    counted = await tx.all("knowledge_words", words=words, most=_FREQUENT)
-    rare = _rare({row["word"]: row["chunks"] for row in counted if row["chunks"]})
+    counted = await tx.all("knowledge_words", words=words, kb_ids=kb_ids, most=_READ + 1)
+    chunks = {row["word"]: row["chunks"] for row in counted if row["chunks"]}
+    rare = _rare(chunks)
     if not rare:
         return ()
-    together = [" ".join(pair) for pair in combinations(rare[:_TOGETHER], 2)]
+    in_part = chunks[rare[0]] > _READ
+    together = _pairs(chunks) if in_part else ()
     # in the language of FTS5, every word quoted: https://sqlite.org/fts5.html#full_text_query_syntax
     match = " OR ".join(f'"{word}"' for word in rare)
     rows = await tx.all(
@@ -152,17 +162,26 @@ async def _search(tx: Tx, kb_ids: Sequence[str], words: Sequence[str], limit: in
         match=match,
         words=[*rare, *together],
         kb_ids=kb_ids,
-        most=_FREQUENT,
+        most=_IN_PART if in_part else _READ,
         limit=limit,
     )
     return [_item(row) for row in rows]
+
+
+def _by_rarity(chunks: Mapping[str, int]) -> list[str]:
+    return sorted(chunks, key=lambda word: (chunks[word], word))
+
+
+def _pairs(chunks: Mapping[str, int]) -> list[str]:
+    """The rarest words two by two, for a search that reads none of them to its end."""
+    return [" ".join(pair) for pair in combinations(_by_rarity(chunks)[:_TOGETHER], 2)]
 
 
 def _rare(chunks: Mapping[str, int]) -> list[str]:
     """The words to look for: what stands everywhere tells little, and costs most."""
     kept: list[str] = []
     read = 0
-    for word in sorted(chunks, key=lambda word: (chunks[word], word)):
+    for word in _by_rarity(chunks):
         read += chunks[word]
         if kept and read > _READ:
             break

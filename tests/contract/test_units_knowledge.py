@@ -11,6 +11,7 @@ from gateway.service import knowledge
 from gateway.service.knowledge import (
     KnowledgeIndex,
     Place,
+    count_words,
     indexed_documents,
     put_document,
     remove_document,
@@ -133,3 +134,33 @@ async def test_a_rare_word_is_found_among_frequent_ones(store: MovableStore) -> 
     best, *_ = await asked(store, "voucher customer order number item")
     assert best.text == "A voucher for an order."
     assert len(await asked(store, "order")) == 5
+
+
+async def test_words_that_were_not_counted_yet_are_found_all_the_same(store: MovableStore) -> None:
+    await put_document(store, place(), "v1", read_markdown(FAQ, "faq"))
+    await store.write(count_words, place().kb_id)
+    await put_document(store, place(path="b.md"), "v1", read_markdown(b"# Vouchers\n\nA voucher.", "b"))
+    for _ in range(2):
+        assert [item.text for item in await asked(store, "voucher")] == ["A voucher."]
+        assert (await asked(store, "card"))[0].text.startswith("A refund costs nothing")
+        await store.write(count_words, place().kb_id)
+    await remove_document(store, place().document_id)
+    assert not await asked(store, "card")
+    await store.write(count_words, place().kb_id)
+    assert not await asked(store, "card")
+
+
+async def test_a_question_of_frequent_words_only_finds_where_they_stand_together(
+    store: MovableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knowledge, "_READ", 20)
+    monkeypatch.setattr(knowledge, "_IN_PART", 10)
+    text = "\n\n".join(f"# Item {n}\n\nThe {'order' if n % 2 else 'customer'} {n}." for n in range(100))
+    await put_document(store, place(), "v1", read_markdown(text.encode(), "items"))
+    await put_document(
+        store, place(path="b.md"), "v1", read_markdown(b"# Item\n\nThe order of a customer.", "b")
+    )
+    for _ in range(2):
+        best, *_ = await asked(store, "customer order")
+        assert best.text == "The order of a customer."
+        await store.write(count_words, place().kb_id)

@@ -15,6 +15,7 @@ from gateway.domain.ports.store import Store
 from gateway.service.knowledge import (
     Indexed,
     Place,
+    count_words,
     indexed_documents,
     put_document,
     remove_document,
@@ -52,6 +53,7 @@ class Indexer:
         self._folders = folders
         self._seen: dict[Path, tuple[int, int]] = {}
         self._missing: set[str] = set()
+        self._counted: set[str] = set()
 
     async def look(self) -> Looked:
         """Index what has changed since the last look. Raises Unavailable."""
@@ -80,6 +82,7 @@ class Indexer:
         self._missing.discard(folder.name)
         kb_id = knowledge_base_id(self._organization_id, folder.name)
         known = await self._store.read(indexed_documents, kb_id)
+        changes = looked.indexed + looked.removed
         for file in files:
             if self._seen.get(file.path) == file.stamp and file.name in known:
                 continue
@@ -88,6 +91,10 @@ class Indexer:
         for path in known.keys() - {file.name for file in files}:
             await remove_document(self._store, known[path].id)
             looked.removed += 1
+        # after a start, too: what changed the folder before may have been killed before it counted
+        if looked.indexed + looked.removed > changes or kb_id not in self._counted:
+            await self._store.write(count_words, kb_id)
+            self._counted.add(kb_id)
 
     async def _take(self, file: File, place: Place, known: Indexed | None, looked: Looked) -> None:
         if known is None and self._seen.get(file.path) == file.stamp:

@@ -37,12 +37,39 @@ DELETE FROM knowledge_chunks WHERE id IN (
 SELECT term AS word, doc AS chunks FROM knowledge_vocabulary WHERE term IN (SELECT value FROM json_each(:words))
 
 -- name: knowledge_words @postgres
--- How many chunks have each of some words, in all knowledge bases; of frequent ones no more than `most` are counted.
-SELECT w.word, (
+-- How many chunks of some knowledge bases have each of some words, as they were counted last. A word that none had then
+-- is counted now, up to `most`.
+SELECT w.word, COALESCE((
+    SELECT SUM(v.chunks)::bigint FROM knowledge_vocabulary v WHERE v.kb_id = ANY(:kb_ids) AND v.word = w.word
+), (
     SELECT COUNT(*) FROM (
-        SELECT 1 FROM knowledge_chunks c WHERE c.words @@ plainto_tsquery('simple', w.word) LIMIT :most
+        SELECT 1 FROM knowledge_chunks c
+        WHERE c.words @@ plainto_tsquery('simple', w.word) AND c.kb_id = ANY(:kb_ids) LIMIT :most
     ) AS counted
-) AS chunks FROM unnest(:words::text[]) AS w (word)
+)) AS chunks FROM unnest(:words::text[]) AS w (word)
+
+-- name: knowledge_vocabulary_forget @sqlite
+-- FTS5 counts by itself.
+SELECT 1 WHERE FALSE
+
+-- name: knowledge_vocabulary_forget @postgres
+DELETE FROM knowledge_vocabulary WHERE kb_id = :kb_id
+
+-- name: knowledge_vocabulary_count @sqlite
+SELECT 1 WHERE FALSE
+
+-- name: knowledge_vocabulary_count @postgres
+-- Of `most` chunks; where there are more, the others are taken to be like them.
+INSERT INTO knowledge_vocabulary (kb_id, word, chunks)
+SELECT CAST(:kb_id AS uuid), counted.word, ceil(counted.ndoc * (
+    SELECT GREATEST(1.0, SUM(d.chunks)::float8 / CAST(:most AS bigint))
+    FROM knowledge_documents d WHERE d.kb_id = CAST(:kb_id AS uuid)
+))::bigint
+FROM ts_stat(format(
+    'SELECT c.words FROM knowledge_documents d
+        JOIN knowledge_chunks c ON c.document_id = d.id AND c.content_hash = d.content_hash
+    WHERE d.kb_id = %L LIMIT %s', CAST(:kb_id AS uuid), CAST(:most AS bigint))) AS counted
+ON CONFLICT (kb_id, word) DO UPDATE SET chunks = excluded.chunks
 
 -- name: knowledge_search @sqlite
 -- The best by BM25; a word in a heading counts four times. `match` is text of FTS5's language.
@@ -56,8 +83,8 @@ ORDER BY score DESC, c.id LIMIT :limit
 
 -- name: knowledge_search @postgres
 -- The chunks with the rarest of the words (each of `words` may be several, which must all be there), and of these
--- the best by each one's rank times how rare it is; a word in a heading counts four times. Of what is frequent no
--- more than `most` chunks are looked at: it tells little. OFFSET 0 has each looked up by itself.
+-- the best by each one's rank times how rare it is; a word in a heading counts four times. Of each no more than `most`
+-- chunks are looked at. OFFSET 0 has each looked up by itself.
 WITH asked AS MATERIALIZED (
     SELECT word, plainto_tsquery('simple', word) AS query FROM unnest(:words::text[]) AS w (word)
 ), hits AS MATERIALIZED (
@@ -75,7 +102,7 @@ WITH asked AS MATERIALIZED (
     FROM hits GROUP BY word
 ), candidates AS MATERIALIZED (
     SELECT hits.id FROM hits JOIN rarity USING (word)
-    GROUP BY hits.id ORDER BY SUM(rarity.weight) DESC, hits.id LIMIT :limit * 3
+    GROUP BY hits.id ORDER BY SUM(rarity.weight) DESC, hits.id LIMIT :limit * 5
 )
 SELECT c.id, c.section, c.text, c.kb_id, d.title, d.version_number, (
     SELECT SUM(r.weight * ts_rank('{0.25, 0.25, 0.25, 1}', c.words, a.query, 1))
