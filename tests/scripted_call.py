@@ -58,50 +58,63 @@ class IsOver:
 
 Act = Hears | HearsBeginning | Says | SpeaksOver | Presses | NobodyTakesIt | IsOver
 
-SCRIPT: Sequence[Act] = (
-    Hears(CallTexts().greeting),
-    Says("hello"),
-    Hears("You said hello."),
-    Says("tell me everything"),
-    HearsBeginning("First this."),
-    SpeaksOver("First"),
-    Says("what did I hear?"),
-    Hears("You said hello. | First"),
-    Says("a pin, please"),
-    Hears("Your PIN?"),
-    Presses("1234#"),
-    Hears("You said PIN 1234."),
-    Says("two colleagues"),
-    Hears("Connecting."),
-    NobodyTakesIt(),
-    Hears(WarmTransfer().failure_text),
-    Says("hello again"),
-    Hears("You said hello again."),
-    Says("bye"),
-    Hears("Goodbye then."),
-    IsOver(),
-)
 
-TRANSCRIPT = [
-    ("assistant", CallTexts().greeting),
-    ("user", "hello"),
-    ("assistant", "You said hello."),
-    ("user", "tell me everything"),
-    ("assistant", "First"),
-    ("user", "what did I hear?"),
-    ("assistant", "You said hello. | First"),
-    ("user", "a pin, please"),
-    ("assistant", "Your PIN?"),
-    ("user", "PIN 1234"),
-    ("assistant", "You said PIN 1234."),
-    ("user", "two colleagues"),
-    ("assistant", "Connecting."),
-    ("user", "hello again"),
-    ("assistant", "You said hello again."),
-    ("user", "bye"),
-    ("assistant", "Goodbye then."),
-]
-"""What was said, as it was heard; besides it the transcript has events."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the call, and what was said in it, as it was heard; besides it the transcript has events."""
+
+    acts: Sequence[Act]
+    transcript: Sequence[tuple[str, str]]
+
+
+GREETING = Part((Hears(CallTexts().greeting),), [("assistant", CallTexts().greeting)])
+QUESTION = Part(
+    (Says("hello"), Hears("You said hello.")), [("user", "hello"), ("assistant", "You said hello.")]
+)
+INTERRUPTION = Part(
+    (
+        Says("tell me everything"),
+        HearsBeginning("First this."),
+        SpeaksOver("First"),
+        Says("what did I hear?"),
+        Hears("You said hello. | First"),
+    ),
+    [
+        ("user", "tell me everything"),
+        ("assistant", "First"),
+        ("user", "what did I hear?"),
+        ("assistant", "You said hello. | First"),
+    ],
+)
+PIN = Part(
+    (Says("a pin, please"), Hears("Your PIN?"), Presses("1234#"), Hears("You said PIN 1234.")),
+    [
+        ("user", "a pin, please"),
+        ("assistant", "Your PIN?"),
+        ("user", "PIN 1234"),
+        ("assistant", "You said PIN 1234."),
+    ],
+)
+TRANSFER = Part(
+    (
+        Says("two colleagues"),
+        Hears("Connecting."),
+        NobodyTakesIt(),
+        Hears(WarmTransfer().failure_text),
+        Says("hello again"),
+        Hears("You said hello again."),
+    ),
+    [
+        ("user", "two colleagues"),
+        ("assistant", "Connecting."),
+        ("user", "hello again"),
+        ("assistant", "You said hello again."),
+    ],
+)
+END = Part((Says("bye"), Hears("Goodbye then."), IsOver()), [("user", "bye"), ("assistant", "Goodbye then.")])
+
+CALL = (GREETING, QUESTION, INTERRUPTION, PIN, TRANSFER, END)
+"""All of it."""
 
 
 class Line(Protocol):
@@ -143,10 +156,10 @@ class Line(Protocol):
         ...
 
 
-async def play(line: Line, script: Sequence[Act] = SCRIPT) -> None:
-    """Play a script; AssertionError names the act that did not come about."""
+async def play(line: Line, *acts: Act) -> None:
+    """Play a call; AssertionError names the act that did not come about."""
     heard = 0
-    for number, act in enumerate(script):
+    for number, act in enumerate(acts):
         try:
             match act:
                 case Hears():

@@ -1,4 +1,4 @@
-"""The reference voice host as a process: killed in a transfer; a broker that is away under a call."""
+"""The reference voice host as a process: killed in a transfer; a broker that is killed under a call."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -82,20 +82,23 @@ async def _put_on_hold(core: Core, call_id: str, dial_seconds: int = 30) -> tupl
     return wanted, progress
 
 
-async def test_a_call_goes_on_while_its_broker_is_away(
+async def test_a_call_goes_on_while_its_broker_is_killed(
     private_rabbit: PrivateRabbit, amqp_prefix: str, tmp_path: Path
 ) -> None:
     amqp, phones = (private_rabbit.url, amqp_prefix), Phones()
+    async with core_at(*amqp):
+        pass  # a quorum queue that is younger than a second or two does not survive what follows
     async with host_process(tmp_path, amqp, await phones.open()) as process:
         async with core_at(*amqp) as core:
             caller, call_id = await up(core, where(process))
-            _, reports = await _put_on_hold(core, call_id, dial_seconds=1)
-        restarting = asyncio.create_task(asyncio.to_thread(private_rabbit.restart))
+            _, reports = await _put_on_hold(core, call_id, dial_seconds=3)
+            reports += await core.events(1)  # the first person has not answered
+        await asyncio.to_thread(private_rabbit.kill)
         async with asyncio.timeout(60):
             while phones.cancelled < 2:  # noqa: ASYNC110 - the second person has not answered either
                 await asyncio.sleep(0.05)
         await caller.press("12#")
-        await restarting
+        await asyncio.to_thread(private_rabbit.start)
         async with core_at(*amqp) as core:
             await core.tell("voice.intent", intent(call_id, "hang_up", {"reason": "closed"}))
             while reports[-1]["kind"] != "call.ended":

@@ -4,16 +4,19 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio, Phone
 from channels.voice.host.fake import FakeCall as HostCall
 from channels.voice.host.fake import FakeHost, Person
+from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzCall
 from gateway.app import App, Plan, Role, running
 from gateway.domain.call_rules import CallPace
 from gateway.domain.clock import Clock
@@ -21,32 +24,60 @@ from gateway.domain.warm.words import CONFIRM_PROMPT
 from gateway.settings import load_settings
 from tests.integration import relay_agents
 from tests.integration.webhooks import ACCOUNT, TOKEN
-from tests.scripted_call import TRANSCRIPT, Hears, HearsBeginning, Line, Says, SpeaksOver, play
+from tests.scripted_call import (
+    CALL,
+    GREETING,
+    INTERRUPTION,
+    Hears,
+    HearsBeginning,
+    Line,
+    Part,
+    Says,
+    SpeaksOver,
+    play,
+)
+from tests.services import Service, execute
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FIRST, SECOND = "+15550111", "+15550112"
-RELAYED, HOSTED, THEIRS = "+15550100", "+15550101", "+14155550123"
+WEBHOOK, RELAY, HOST, JAMBONZ = "+15550100", "+15550101", "+15550102", "+15550103"
 PATIENCE = 60.0
 V2 = "/v1/v2/conversations"
+LOGIN = "jambonz:a-password"
+ADDRESSES = "\n".join(
+    f"""
+[[addresses]]
+channel = "voice"
+address = "{number}"
+voice_mode = "{mode}"
+filler_after_seconds = 30
+reminder_after_seconds = 300
+"""
+    for number, mode in ((WEBHOOK, "webhook"), (RELAY, "relay"), (HOST, "host"), (JAMBONZ, "jambonz"))
+)
 CONFIG = f"""
 [organisation]
 name = "Here"
 
-[[addresses]]
-channel = "voice"
-address = "{RELAYED}"
-voice_mode = "relay"
-filler_after_seconds = 30
-reminder_after_seconds = 300
-
-[[addresses]]
-channel = "voice"
-address = "{HOSTED}"
-voice_mode = "host"
+{ADDRESSES}
 
 [agents.caller]
 kind = "python"
 target = "tests.integration.relay_agents:answer"
 """
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - what it waits for is in many places
+            await asyncio.sleep(0.01)
+
+
+async def heard_out(text: str) -> None:
+    """Wait until a text has been spoken, as the gateway reckons: keys before that would cut it off."""
+    await asyncio.sleep(len(text) / CallPace().characters_per_second)
 
 
 @dataclass(slots=True)
@@ -56,23 +87,33 @@ class House:
     app: App
     twilio: FakeTwilio
     host: FakeHost
+    jambonz: FakeJambonz
     http: aiohttp.ClientSession
+    seen: set[str] = field(default_factory=set)
+    """The conversations of earlier tests."""
+    _numbers: "count[int]" = field(default_factory=lambda: count(14155550100))
 
-    async def relayed(self) -> Line:
-        """A call over ConversationRelay."""
-        return RelayedLine(await self.twilio.call(THEIRS, RELAYED), self.twilio)
+    async def call(self, ours: str, *capabilities: str) -> Line:
+        """Somebody calls one of our numbers."""
+        self.seen = {found["id"] for found in await self._conversations()}
+        theirs = next(self._numbers)
+        if ours == HOST:
+            people = (Person.NO_ANSWER, Person.DECLINES)
+            more = {"capabilities": capabilities} if capabilities else {}
+            return HostedLine(await self.host.call(f"+{theirs}", ours, people, **more))
+        if ours == JAMBONZ:
+            return JambonzLine(await self.jambonz.call(str(theirs), ours.removeprefix("+")))
+        call = await self.twilio.call(f"+{theirs}", ours)
+        return (WebhookLine if ours == WEBHOOK else RelayLine)(call, self.twilio)
 
-    async def hosted(self, *capabilities: str) -> "HostedLine":
-        """A call at a voice host."""
-        people = (Person.NO_ANSWER, Person.DECLINES)
-        more = {"capabilities": capabilities} if capabilities else {}
-        return HostedLine(await self.host.call(THEIRS, HOSTED, people, **more))
-
-    async def conversation(self) -> Any:
-        """The only one there is, and what was said in it."""
-        [found] = (await self._get(f"{V2}?channel=voice"))["items"]
+    async def conversation(self) -> tuple[Any, list[tuple[str, str]]]:
+        """That of the newest call, and what was said in it."""
+        [found] = [one for one in await self._conversations() if one["id"] not in self.seen]
         rows = (await self._get(f"{V2}/{found['id']}/turns?limit=100"))["turns"]
         return found, [(row["role"], row["content"].strip()) for row in rows]
+
+    async def _conversations(self) -> Any:
+        return (await self._get(f"{V2}?channel=voice&limit=100"))["items"]
 
     async def _get(self, path: str) -> Any:
         async with self.http.get(self.app.http_url + path, headers={"x-api-key": "root"}) as answer:
@@ -80,60 +121,125 @@ class House:
             return await answer.json()
 
 
-class RelayedLine:
-    """A caller whose words travel over ConversationRelay."""
+class WebhookLine:
+    """A caller at Twilio whose call is carried by webhooks: nothing is streamed."""
+
+    partial = ""
 
     def __init__(self, call: FakeCall, twilio: FakeTwilio) -> None:
-        self._call = call
+        self.call = call
         self._twilio = twilio
 
     @property
     def said(self) -> Sequence[str]:
         """What they have heard."""
-        return self._call.said
-
-    @property
-    def partial(self) -> str:
-        """What is being said."""
-        return self._call.relay.partial if self._call.relay is not None else ""
+        return self.call.said
 
     @property
     def over(self) -> bool:
         """Whether the call has ended."""
-        return self._call.ended
+        return self.call.ended
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something."""
-        await self._call.wait_for(lambda _call: condition(), PATIENCE)
+        await self.call.wait_for(lambda _call: condition(), PATIENCE)
 
     async def say(self, text: str) -> None:
-        """Speak, once there is a session to speak in."""
-        await self.until(lambda: self._call.relay is not None and self._call.relay.open)
-        assert self._call.relay is not None
-        await self._call.relay.say(text)
+        """Speak, where the call listens."""
+        await self.until(lambda: "speech" in self.call.listening)
+        await self.call.say(text)
 
     async def press(self, keys: str) -> None:
-        """Press keys when the question has been heard out, as the gateway reckons; else they cut it off."""
-        assert self._call.relay is not None
-        await asyncio.sleep(len(self.said[-1]) / CallPace().characters_per_second)
-        await self._call.relay.press(keys)
+        """Press keys, where the call listens."""
+        await self.until(lambda: "dtmf" in self.call.listening)
+        await self.call.press(keys)
 
     async def speak_over(self, heard: str) -> None:
-        """Speak over what is being said."""
-        assert self._call.relay is not None
-        await self._call.relay.interrupt(heard)
+        """Nobody is told what was heard."""
+        raise NotImplementedError
 
     async def nobody_takes_it(self) -> None:
         """The first phone is not answered; at the second somebody hears the briefing out, and declines."""
-        async with asyncio.timeout(PATIENCE):
-            while not (legs := [c for c in self._twilio.calls if c.parties.to == SECOND]):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-            leg = legs[0]
+        await until(lambda: any(leg.parties.to == SECOND and not leg.ended for leg in self._twilio.calls))
+        [leg] = [leg for leg in self._twilio.calls if leg.parties.to == SECOND and not leg.ended]
         while CONFIRM_PROMPT not in leg.said:
             await leg.wait_for(lambda leg: "dtmf" in leg.listening, PATIENCE)
             await leg.silence()
         await leg.wait_for(lambda leg: "dtmf" in leg.listening, PATIENCE)
         await leg.press("2")
+
+
+class RelayLine(WebhookLine):
+    """A caller at Twilio whose words travel over ConversationRelay."""
+
+    @property
+    def partial(self) -> str:  # type: ignore[override]
+        """What is being said."""
+        return self.call.relay.partial if self.call.relay is not None else ""
+
+    async def say(self, text: str) -> None:
+        """Speak, once there is a session to speak in."""
+        await self.until(lambda: self.call.relay is not None and self.call.relay.open)
+        assert self.call.relay is not None
+        await self.call.relay.say(text)
+
+    async def press(self, keys: str) -> None:
+        """Press keys when the question has been heard out."""
+        assert self.call.relay is not None
+        await heard_out(self.said[-1])
+        await self.call.relay.press(keys)
+
+    async def speak_over(self, heard: str) -> None:
+        """Speak over what is being said."""
+        assert self.call.relay is not None
+        await self.call.relay.interrupt(heard)
+
+
+class JambonzLine:
+    """A caller at jambonz, whose voice can be streamed to."""
+
+    def __init__(self, call: FakeJambonzCall) -> None:
+        self.call = call
+
+    @property
+    def said(self) -> Sequence[str]:
+        """What they have heard."""
+        return self.call.said
+
+    @property
+    def partial(self) -> str:
+        """What is being said."""
+        return self.call.voice.partial
+
+    @property
+    def over(self) -> bool:
+        """Whether the call has ended."""
+        return self.call.ended
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something."""
+        await until(condition)
+
+    async def say(self, text: str) -> None:
+        """Speak, where the call listens."""
+        await until(lambda: self.call.listener is not None)
+        await self.call.say(text, over=False)
+
+    async def press(self, keys: str) -> None:
+        """Press keys when the question has been heard out; one too many would find nobody who listens."""
+        await heard_out(self.said[-1])
+        await until(lambda: self.call.listener is not None and self.call.listener.hears("digits"))
+        await self.call.press(keys.removesuffix("#"))
+
+    async def speak_over(self, heard: str) -> None:
+        """Speak over what is being said."""
+        await self.call.interrupt(heard)
+
+    async def nobody_takes_it(self) -> None:
+        """The transfer is a cold one here, and the conversation says so."""
+        await until(lambda: self.call.callee is not None)
+        assert self.call.callee is not None
+        self.call.callee.refuse("no-answer", 480)
 
 
 class HostedLine:
@@ -178,14 +284,16 @@ class HostedLine:
         await self.until(lambda: len(self.call.called) == 2)
 
 
-@pytest.fixture
-async def house(rabbit_url: str, amqp_prefix: str, postgres_url: str, tmp_path: Path) -> AsyncIterator[House]:
-    """A gateway of one process over RabbitMQ and PostgreSQL."""
-    relay_agents.held.clear()
-    relay_agents.stopped.clear()
-    (tmp_path / "gateway.toml").write_text(CONFIG, "utf-8")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(
+    rabbit_url: str, postgres_server: Service, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
+    """A gateway of one process over RabbitMQ and PostgreSQL, for all tests here."""
+    folder, prefix, database = tmp_path_factory.mktemp("house"), "scripted.", "scripted_call"
+    (folder / "gateway.toml").write_text(CONFIG, "utf-8")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
+    await execute(postgres_server.url, f"CREATE DATABASE {database}")
     twilio = FakeTwilio(ACCOUNT, TOKEN)
     twilio.pauses(0.01)
     twilio.phone(FIRST, Phone(ends=CallStatus.NO_ANSWER))
@@ -194,18 +302,19 @@ async def house(rabbit_url: str, amqp_prefix: str, postgres_url: str, tmp_path: 
         "TWILIO_ACCOUNT_SID": ACCOUNT,
         "TWILIO_AUTH_TOKEN": TOKEN,
         "TWILIO_API_URL": await twilio.start(),
+        "JAMBONZ_WEBHOOK_LOGIN": LOGIN,
         "GATEWAY_API_KEYS": "root:admin::Root",
         "GATEWAY_AMQP_URL": rabbit_url,
-        "GATEWAY_AMQP_PREFIX": amqp_prefix,
-        "GATEWAY_DATABASE_URL": postgres_url,
+        "GATEWAY_AMQP_PREFIX": prefix,
+        "GATEWAY_DATABASE_URL": urlunsplit(urlsplit(postgres_server.url)._replace(path=f"/{database}")),
         "GATEWAY_PARTITIONS": "2",
         "GATEWAY_DRAIN_SECONDS": "2",
     }
     settings = load_settings(
-        environ, config_path=tmp_path / "gateway.toml", data_dir=tmp_path, host="127.0.0.1", port=port
+        environ, config_path=folder / "gateway.toml", data_dir=folder, host="127.0.0.1", port=port
     )
     plan = Plan(roles=frozenset(Role) - {Role.SMTP, Role.WEBHOOKS}, migrate=True)
-    host = FakeHost((rabbit_url, amqp_prefix), "fake-1", tmp_path, Clock())
+    host = FakeHost((rabbit_url, prefix), "fake-1", folder, Clock())
     async with AsyncExitStack() as stack:
         stack.push_async_callback(twilio.stop)
         app = await stack.enter_async_context(running(settings, plan))
@@ -213,21 +322,35 @@ async def house(rabbit_url: str, amqp_prefix: str, postgres_url: str, tmp_path: 
         await host.start()
         stack.push_async_callback(host.stop)
         twilio.webhook_url = app.http_url
-        yield House(app, twilio, host, http)
+        jambonz = FakeJambonz(app.http_url, LOGIN)
+        stack.push_async_callback(jambonz.stop)
+        yield House(app, twilio, host, jambonz, http)
 
 
-@pytest.mark.parametrize("kind", ["relayed", "hosted"])
-async def test_the_scripted_call(house: House, kind: str) -> None:
-    await play(await getattr(house, kind)())
+@pytest.mark.parametrize(
+    ("ours", "parts"),
+    [
+        (RELAY, CALL),
+        (HOST, CALL),
+        (JAMBONZ, CALL),
+        # without a stream there is nothing to speak over, and the greeting is only in the document
+        (WEBHOOK, [part for part in CALL if part is not INTERRUPTION]),
+    ],
+    ids=["relay", "host", "jambonz", "webhook"],
+)
+async def test_the_scripted_call(house: House, ours: str, parts: Sequence[Part]) -> None:
+    await play(await house.call(ours), *(act for part in parts for act in part.acts))
     conversation, transcript = await _closed(house)
-    assert [said for said in transcript if said[0] in ("user", "assistant")] == TRANSCRIPT
+    told = [part for part in parts if ours != WEBHOOK or part is not GREETING]
+    said = [one for one in transcript if one[0] in ("user", "assistant")]
+    assert said == [one for part in told for one in part.transcript]
     events = [text for role, text in transcript if role == "system_event"]
     assert events[0] == "Call started."
     assert any(text.startswith("Call transfer failed: ") for text in events)
     assert conversation["status"] == "closed"
 
 
-async def _closed(house: House) -> Any:
+async def _closed(house: House) -> tuple[Any, list[tuple[str, str]]]:
     """The conversation, once its end is known."""
     async with asyncio.timeout(PATIENCE):
         while (found := await house.conversation())[0]["status"] != "closed":  # noqa: ASYNC110
@@ -236,22 +359,16 @@ async def _closed(house: House) -> Any:
 
 
 async def test_a_host_that_speaks_whole_texts_is_given_sentences(house: House) -> None:
-    line = await house.hosted("dtmf_collected")
-    pieces: list[str] = []
-    speak = line.call.act
-
-    def act(intent: Any) -> None:
-        pieces.append(str(intent.payload.get("text")))
-        speak(intent)
-
-    line.call.act = act  # type: ignore[method-assign]
-    await play(line, (Says("three sentences"), Hears("This is one. This is Dr. Two. And this is three.")))
-    assert pieces[-4:] == ["This is one. ", "This is Dr. Two. ", "And this is three.", ""]
+    line = await house.call(HOST, "dtmf_collected")
+    assert isinstance(line, HostedLine)
+    await play(line, Says("three sentences"), Hears("This is one. This is Dr. Two. And this is three."))
+    assert line.call.pieces[-4:] == ["This is one. ", "This is Dr. Two. ", "And this is three.", ""]
 
 
 async def test_a_caller_who_speaks_over_a_reply_has_its_agent_stopped(house: House) -> None:
-    line = await house.hosted()
+    relay_agents.stopped.clear()
+    line = await house.call(HOST)
     acts = (Says("tell me everything"), HearsBeginning("First this."), SpeaksOver("First"), Says("hello"))
-    await play(line, (*acts, Hears("You said hello.")))
+    await play(line, *acts, Hears("You said hello."))
     assert relay_agents.stopped == ["tell me everything"]
     assert "First this." not in " ".join(line.said)

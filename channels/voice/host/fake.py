@@ -60,6 +60,8 @@ class FakeCall:
         """What the caller has heard, utterance by utterance; of one that they spoke over, the beginning."""
         self.partial = ""
         """What is being said."""
+        self.pieces: list[str] = []
+        """What the host was given to say, piece by piece."""
         self.called: list[str] = []
         """Whom transfers have called."""
         self.briefings: list[str] = []
@@ -147,6 +149,7 @@ class FakeCall:
 
     def _speak(self, piece: Piece) -> None:
         for spoken in self._utterances.add(piece):
+            self.pieces.append(spoken.text)
             cut = spoken.utterance_id in self._spoken_over
             if not cut:
                 self._speaking = spoken.utterance_id
