@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gateway.domain.intent import CallTransferIntent
+from channels.voice.render import Wishes
 
 
 class Exit(Protocol):
@@ -18,9 +18,7 @@ class Exit(Protocol):
         """Whether nothing more can be said."""
         ...
 
-    async def pass_on(
-        self, transfer: CallTransferIntent, intent_id: str | None, n: int, lang: str | None
-    ) -> None:
+    async def pass_on(self, wishes: Wishes, n: int, lang: str | None) -> None:
         """Input number `n` led to a transfer."""
         ...
 

@@ -218,7 +218,7 @@ class LiveSession:
                 await self._playback.line(self._texts.goodbye, lang=self._lang)
             await self._exit.hang_up()
         elif wishes.transfer is not None:
-            await self._exit.pass_on(wishes.transfer, wishes.transfer_id, self._n, self._lang)
+            await self._exit.pass_on(wishes, self._n, self._lang)
         elif is_waiting(outcome):
             told = bool(reply.sent) and outcome.path is Path.APPROVAL
             if self._quiet.hold() and not told:

@@ -15,7 +15,8 @@ from channels.voice.jambonz.messages import redirect
 from channels.voice.jambonz.render import render_intent
 from channels.voice.jambonz.transfer import Transfer, announced, dialing, referring
 from channels.voice.jambonz.verbs import Hangup, Say, SipDecline, Verb, array, said
-from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind
+from channels.voice.jambonz.warm import JOINS, JambonzWarm
+from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind, WarmTransfer
 from tests.node import node_script
 
 MAX_MESSAGE = 24 * 1024
@@ -43,6 +44,13 @@ _transfer = st.builds(
     label=st.none() | _any,
     connecting_text=st.none() | _any,
     reason=st.none() | _any,
+    warm=st.builds(
+        WarmTransfer,
+        detect_supervisor_voicemail=st.booleans(),
+        detect_supervisor_silence=st.booleans(),
+        hold_announcement_text=_any,
+        silence_reminder_text=_any,
+    ),
 )
 
 
@@ -51,6 +59,10 @@ def _arrays_of(intent: CallTransferIntent) -> Iterable[tuple[Verb, ...]]:
     yield announced(transfer)
     yield referring(transfer)
     yield (dialing(transfer),)
+    warm = JambonzWarm(transfer, intent.reason or "", 15)
+    yield warm.begin(0).verbs
+    yield warm.answered(1, 1)[1]
+    yield JOINS
 
 
 _arrays = (
@@ -132,6 +144,7 @@ def test_no_message_is_larger_than_jambonz_reads(text: str) -> None:
             {"destination": "+15550111", "connecting_text": "One moment."},
             ["config", "say", "dial"],
         ),
+        ("transfer", {"destination": "+15550111", "mode": "warm"}, ["config", "say", "dial"]),
         ("transfer", {"destination": "sip:desk@example.org"}, ["config", "sip:refer", "redirect"]),
     ],
 )

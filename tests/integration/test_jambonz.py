@@ -1,156 +1,45 @@
 """Calls over jambonz: the whole gateway in this process, and the callers of the fake jambonz."""
 
 import asyncio
-import socket
 import sys
-from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzCall
-from gateway.app import App, Plan, Role, running
-from gateway.domain.call_rules import CallTexts
-from gateway.settings import load_settings
+from channels.voice.jambonz.fake import FakeJambonz
+from gateway.app import App
 from tests.integration import relay_agents
+from tests.integration.jambonz_house import (
+    AUTHORIZED,
+    LOGIN,
+    OURS,
+    PATIENCE,
+    TEXTS,
+    V2,
+    WS,
+    Line,
+    caller,
+    gateway,
+    until,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-OURS = "+15550100"
-LOGIN = "jambonz:a-password"
-AUTHORIZED = {"Authorization": f"Basic {b64encode(LOGIN.encode()).decode()}"}
-TEXTS = CallTexts()
-PATIENCE = 30.0
-V2 = "/v1/v2/conversations"
-WS = "/webhooks/jambonz"
-CONFIG = f"""
-[organisation]
-name = "Here"
-
-[[addresses]]
-channel = "voice"
-address = "{OURS}"
-voice_mode = "jambonz"
-filler_after_seconds = 30
-reminder_after_seconds = 300
-
-[agents.caller]
-kind = "python"
-target = "tests.integration.relay_agents:answer"
-"""
-numbers = count(4155550100)
-
-
-@dataclass
-class Line:
-    """A call, and the gateway at its other end."""
-
-    app: App
-    http: aiohttp.ClientSession
-    fake: FakeJambonz
-    theirs: str
-    call: FakeJambonzCall
-    others: frozenset[str] = frozenset()
-    """The conversations that were there before."""
-
-    async def api(self, method: str, path: str, body: object = None) -> Any:
-        """What the API answers."""
-        headers = {"x-api-key": "root"}
-        async with self.http.request(method, self.app.http_url + path, json=body, headers=headers) as answer:
-            assert answer.status < 400, await answer.text()
-            return await answer.json()
-
-    async def conversation(self) -> Any:
-        """This caller's."""
-        found = (await self.api("GET", f"{V2}?channel=voice&limit=100"))["items"]
-        [mine] = [item for item in found if item["id"] not in self.others]
-        return mine
-
-    async def status(self) -> str:
-        """Of the conversation."""
-        return str((await self.conversation())["status"])
-
-    async def becomes(self, status: str) -> None:
-        """Wait until the conversation has this status."""
-        async with asyncio.timeout(PATIENCE):
-            while await self.status() != status:  # noqa: ASYNC110 - it is asked of the API
-                await asyncio.sleep(0.02)
-
-    async def transcript(self) -> list[tuple[str, str]]:
-        """Roles and words."""
-        conversation = await self.conversation()
-        rows = (await self.api("GET", f"{V2}/{conversation['id']}/turns"))["turns"]
-        return [(row["role"], row["content"]) for row in rows]
-
-    async def hears(self, text: str) -> None:
-        """Wait until the caller has been told this."""
-        await until(lambda: text in self.call.said)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for it."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what it waits for is in many places
-            await asyncio.sleep(0.01)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
-    """A gateway of one process, for all tests here."""
-    folder: Path = tmp_path_factory.mktemp("house")
-    config = folder / "gateway.toml"
-    config.write_text(CONFIG, "utf-8")
-    environ = {
-        "JAMBONZ_WEBHOOK_LOGIN": LOGIN,
-        "GATEWAY_API_KEYS": "root:admin::Root",
-        "GATEWAY_DRAIN_SECONDS": "2",
-    }
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=port)
-    plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
-    async with running(settings, plan) as app:
+    """A gateway for all tests here."""
+    async with gateway(tmp_path_factory.mktemp("house")) as app:
         yield app
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """For the API."""
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-async def _ids(house: App, http: aiohttp.ClientSession) -> frozenset[str]:
-    url, headers = f"{house.http_url}{V2}?channel=voice&limit=100", {"x-api-key": "root"}
-    async with http.get(url, headers=headers) as answer:
-        return frozenset(item["id"] for item in (await answer.json())["items"])
-
-
 @pytest_asyncio.fixture(loop_scope="module", params=["streamed", "sentences"])
-async def line(
-    house: App, http: aiohttp.ClientSession, request: pytest.FixtureRequest
-) -> AsyncIterator[Line]:
-    """A caller who is being greeted, by a voice that can be streamed to or one that cannot."""
-    relay_agents.held.clear()
-    relay_agents.stopped.clear()
-    fake = FakeJambonz(house.http_url, LOGIN, streams=request.param == "streamed")
-    theirs = f"1{next(numbers)}"
-    before = await _ids(house, http)
-    call = await fake.call(theirs, OURS.removeprefix("+"))
-    try:
-        opened = Line(house, http, fake, theirs, call, before)
-        await opened.hears(TEXTS.greeting)
-        await until(lambda: call.listener is not None)
+async def line(house: App, request: pytest.FixtureRequest) -> AsyncIterator[Line]:
+    """A caller who has been greeted."""
+    async with caller(house, streams=request.param == "streamed") as opened:
         yield opened
-        assert call.wire.late == []
-    finally:
-        await fake.stop()
 
 
 async def test_a_call_is_greeted_and_answered(line: Line) -> None:
@@ -341,17 +230,18 @@ async def test_a_number_that_is_not_ours_is_declined(house: App) -> None:
     await until(lambda: call.ended)
 
 
-async def test_only_who_has_the_login_opens_a_call(house: App, http: aiohttp.ClientSession) -> None:
+async def test_only_who_has_the_login_opens_a_call(house: App) -> None:
     for login in ("jambonz:wrong", "other:a-password"):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await FakeJambonz(house.http_url, login).call("14155550000", "15550100")
         assert refused.value.status == 403
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await http.ws_connect(house.http_url + WS, protocols=("ws.jambonz.org",))
-    assert refused.value.status == 403
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await http.ws_connect(house.http_url + WS, headers=AUTHORIZED)
-    assert refused.value.status == 403
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(house.http_url + WS, protocols=("ws.jambonz.org",))
+        assert refused.value.status == 403
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(house.http_url + WS, headers=AUTHORIZED)
+        assert refused.value.status == 403
 
 
 async def test_the_end_of_a_call_may_come_by_webhook(line: Line) -> None:

@@ -10,11 +10,14 @@ from channels.voice.jambonz.messages import (
     DIGITS_HOOK,
     CallStatus,
     Dialed,
+    Event,
     Gathered,
     Incoming,
     Opened,
+    Place,
     Problem,
     Referred,
+    Screened,
     Streamed,
     Taken,
     VerbStatus,
@@ -77,12 +80,18 @@ class JambonzSession(LiveSession):
         if status is Status.ACTIVE:
             await self._taken_back(self._texts.apology)
 
+    def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
+        """What is done at once when jambonz has told us this; the rest is for `take`."""
+        return self._way_out.acknowledge(incoming)
+
     async def take(self, incoming: Incoming) -> None:
         """What jambonz has told us."""
-        place = incoming.place
+        if incoming.place is not None and incoming.place.session:
+            await self._passed_on(incoming.place, incoming.event)
+            return
         match incoming.event:
             case Gathered() as gathered:
-                if place is not None and place.hook == DIGITS_HOOK:
+                if incoming.place == Place(DIGITS_HOOK):
                     # not with the acknowledgement, which jambonz may act on after commands that came later
                     await self._send(redirect(listening()))
                 await self._gathered(gathered)
@@ -92,18 +101,32 @@ class JambonzSession(LiveSession):
                 await self._speaker.taken(taken)
             case VerbStatus(event=event) if event in SPOKEN_OVER:
                 await self._over_spoken()
-            case Dialed() as dialed if place is not None:
-                await self._way_out.dialed(place, dialed)
-            case Referred() as referred if place is not None:
-                await self._way_out.referred(place, referred)
             case CallStatus() as status:
                 await self._status(status)
             case Problem() as problem:
                 self._note("jambonz_error", description_length=len(problem.msg) + len(problem.details))
 
+    async def _passed_on(self, place: Place, event: Event | None) -> None:
+        """Something about a transfer."""
+        match event:
+            case Dialed() as dialed:
+                await self._way_out.dialed(place, dialed)
+            case Referred() as referred:
+                await self._way_out.referred(place, referred)
+            case Screened() as screened:
+                await self._way_out.screened(place, screened)
+            case _:
+                await self._way_out.settle()
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which `tend` has something to do."""
+        return min(super().patience, self._way_out.patience)
+
     async def tend(self) -> None:
         """Time has passed."""
         await self._speaker.tick()
+        await self._way_out.tick()
         await super().tend()
 
     async def _gathered(self, gathered: Gathered) -> None:

@@ -3,11 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
+from math import inf
 
 from channels.contract import Ingress
 from channels.voice.destination import Destination, destination_kind
 from channels.voice.host.outcomes import Outcome
-from channels.voice.jambonz.messages import CallStatus, Dialed, Place, Referred, redirect
+from channels.voice.jambonz.messages import (
+    REFERRED_HOOK,
+    CallStatus,
+    Dialed,
+    Incoming,
+    Place,
+    Referred,
+    Screened,
+    redirect,
+)
+from channels.voice.jambonz.persons import Persons, Put, unasked
 from channels.voice.jambonz.speaker import JambonzSpeaker
 from channels.voice.jambonz.transfer import (
     LOST,
@@ -21,13 +33,16 @@ from channels.voice.jambonz.transfer import (
     referring,
 )
 from channels.voice.jambonz.verbs import Hangup, Say, Verb, said
+from channels.voice.jambonz.warm import ABANDONED, JambonzWarm
 from channels.voice.parties import Parties, input_id
 from channels.voice.playback import Playback, Send
-from channels.voice.render import wishes_of
+from channels.voice.render import Wishes, wishes_of
+from gateway.domain.conversation import Status
 from gateway.domain.errors import GatewayError
-from gateway.domain.intent import CallTransferIntent, OnFailure, TransferMode, WarmTransfer
+from gateway.domain.intent import OnFailure, TransferMode, WarmTransfer
 from gateway.domain.message import InboundMessage
-from gateway.domain.outcome import TransferReason, TransferState
+from gateway.domain.outcome import TransferReason
+from gateway.domain.warm.words import Finish
 
 LONGEST_WAIT = 60.0
 """Seconds for the last words."""
@@ -61,7 +76,10 @@ class JambonzExit:
         self._playback = playback
         self._send = send
         self._back = back
+        self._pace = ingress.calls(parties.ours).pace.characters_per_second
         self._transfer: Transfer | None = None
+        self._persons: Persons | None = None
+        """Of a warm transfer, as long as it is not over."""
         self._over: set[str] = set()
         """The transfers of this session that have ended: later hooks of theirs mean nothing."""
         self._refers = False
@@ -74,27 +92,57 @@ class JambonzExit:
         await self._after_all(Hangup())
         self.over = True
 
-    async def pass_on(
-        self, transfer: CallTransferIntent, intent_id: str | None, n: int, lang: str | None
-    ) -> None:
+    async def pass_on(self, wishes: Wishes, n: int, lang: str | None) -> None:
         """Input number `n` led to a transfer: it is announced, and jambonz dials."""
-        self.begun, self._proven = True, False
-        current = Transfer(intent=transfer, intent_id=intent_id, session=self._session, n=n)
-        self._transfer = current
-        if transfer.mode is TransferMode.WARM:
-            await self._downgraded(current, "mode", TransferMode.COLD)
-        kind = destination_kind(transfer.destination)
-        if kind is None:
-            await self._failed(current, failed(TransferReason.INVALID_DESTINATION))
+        if wishes.transfer is None:
             return
-        self._refers = kind is Destination.SIP
-        way = referring(current) if self._refers else (dialing(current),)
-        await self._after_all(*announced(current), *way)
+        self.begun, self._proven = True, False
+        intent = wishes.transfer
+        current = Transfer(intent=intent, intent_id=wishes.transfer_id, session=self._session, n=n)
+        self._transfer = current
+        if intent.mode is not TransferMode.WARM:
+            await self._pass_cold(current, announced(current), self._after_all)
+            return
+        if (intent.warm or WarmTransfer()).reassurance_text:
+            await self._downgraded(current, "reassurance_text", "ringing")
+        warm = JambonzWarm(current, wishes.briefing, self._pace)
+        self._persons = Persons(current, warm, self._ingress.clock, self._instead, self._finished)
+        await self._persons.begin(self._after_all)
+
+    def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
+        """What jambonz has to be told at once: what somebody who was dialled hears next."""
+        return unasked(incoming) if self._persons is None else self._persons.acknowledge(incoming)
+
+    async def settle(self) -> None:
+        """Do what the answers of somebody who was dialled have led to."""
+        if self._persons is not None:
+            await self._persons.settle()
+
+    async def tick(self) -> None:
+        """Time has passed."""
+        if self._persons is not None:
+            await self._persons.tick()
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which `tick` has something to do."""
+        return inf if self._persons is None else self._persons.patience
+
+    async def screened(self, place: Place, data: Screened) -> None:
+        """Whether a machine has answered."""
+        if self._persons is not None:
+            await self._persons.screened(place, data)
 
     async def dialed(self, place: Place, data: Dialed) -> None:
         """A dial has ended: whoever was reached has hung up, or nobody was reached."""
         current = await self._at(place)
-        if current is not None and not self._refers:
+        if current is None or self._refers:
+            return
+        if self._persons is None:
+            unseen = current.warm and not self._proven  # whether they accepted, no process knows any more
+            lost = failed(TransferReason.BRIDGE_ERROR, "bridge")
+            await self._ended(current, lost if unseen else dialed(data))
+        elif await self._persons.dialed(place, data):
             await self._ended(current, dialed(data))
 
     async def referred(self, place: Place, data: Referred) -> None:
@@ -106,24 +154,48 @@ class JambonzExit:
         if place.step == LOST or outcome.reason is TransferReason.REFER_REJECTED:
             self._refers = False
             await self._downgraded(current, "method", "bridge")
-            await self._send(redirect([dialing(current)]))
+            await self._instead(dialing(current))
             return
         await self._ended(current, outcome)
 
     async def answered(self, status: CallStatus) -> None:
-        """Somebody who was dialled has answered: the two are joined."""
+        """Somebody who was dialled has answered: the two are joined, unless they are asked first."""
         current = self._transfer
-        if current is None or self._refers or self._proven or status.call_status != "in-progress":
+        if current is None or current.warm or self._refers or self._proven:
             return
-        self._proven = await self._report(current, dialed(Dialed(dial_call_status="completed")))
+        if status.call_status == "in-progress":
+            self._proven = await self._report(current, dialed(Dialed(dial_call_status="completed")))
 
     async def caller_gone(self) -> None:
         """The caller is gone; where a REFER is under way, they are taken to have followed it."""
+        if self._persons is not None and not self._proven:
+            await self._persons.caller_gone()
         current, self._transfer = self._transfer, None
-        if current is None or self._proven:
+        if current is not None and not self._proven:
+            await self._report(current, presumed() if self._refers else ABANDONED)
+
+    async def _pass_cold(self, current: Transfer, before: tuple[Verb, ...], put: Put) -> None:
+        kind = destination_kind(current.intent.destination)
+        if kind is None:
+            await self._failed(current, failed(TransferReason.INVALID_DESTINATION))
             return
-        outcome = presumed() if self._refers else Outcome(TransferState.CALLER_ABANDONED)
-        await self._report(current, outcome)
+        self._refers = kind is Destination.SIP
+        await put(*before, *(referring(current) if self._refers else (dialing(current),)))
+
+    async def _finished(self, current: Transfer, warm: JambonzWarm, finish: Finish) -> None:
+        outcome = warm.outcome(finish)
+        if outcome.state.proven:
+            self._proven = await self._report(current, outcome)
+        elif finish.then is OnFailure.COLD_TRANSFER:
+            self._persons = None
+            cold = current.intent.model_copy(update={"mode": TransferMode.COLD, "on_failure": None})
+            self._transfer = replace(current, intent=cold, attempt=warm.attempt + 1)
+            await self._pass_cold(self._transfer, (), self._instead)
+        elif finish.then is None:
+            self._transfer = None  # the caller is gone
+            await self._report(current, outcome)
+        else:
+            await self._failed(current, outcome)
 
     async def _ended(self, current: Transfer, outcome: Outcome) -> None:
         if not outcome.state.proven:
@@ -132,18 +204,18 @@ class JambonzExit:
         self._transfer = None
         if not self._proven:
             await self._report(current, outcome)
-        await self._send(redirect([Hangup()]))
+        await self._instead(Hangup())
         self.over = True
 
     async def _failed(self, current: Transfer, outcome: Outcome) -> None:
         """Nobody was reached: the caller is told, and has the agent again where they may."""
-        self._transfer = None
+        self._transfer = self._persons = None
         self._over.add(current.name)
         await self._report(current, outcome)
         intent = current.intent
         text = (intent.warm or WarmTransfer()).failure_text
         if intent.failure_action is OnFailure.HANGUP:
-            await self._send(redirect([Say(text=said(text)), Hangup()]))
+            await self._instead(Say(text=said(text)), Hangup())
             self.over = True
             return
         if intent.failure_action is not OnFailure.RETURN_TO_AGENT:
@@ -155,26 +227,30 @@ class JambonzExit:
         """The transfer that a hook is about, also one that another process began; None: it is over."""
         if self._transfer is not None:
             current = self._transfer
-            return current if (current.session, current.n) == (place.session, place.n) else None
+            return current if current.name == f"{place.session}:{place.n}" else None
         if self.begun or not place.session or f"{place.session}:{place.n}" in self._over:
             return None
         message_id = input_id(self._parties.sid, place.n, place.session)
         with suppress(GatewayError):
             outcome = await self._ingress.dialogue.outcome(self._parties.provider, message_id, 0)
-            wishes = wishes_of(outcome.intents) if outcome is not None else None
-            if wishes is not None and wishes.transfer is not None:
-                self.begun, self._proven = True, False
-                self._refers = place.hook == "/referred"
+            wishes = wishes_of(outcome.intents) if outcome is not None else Wishes()
+            if outcome is not None and wishes.transfer is not None:
+                self.begun = True
+                self._proven = outcome.session_status is Status.TRANSFERRED
+                self._refers = place.hook == REFERRED_HOOK
                 self._transfer = Transfer(
                     intent=wishes.transfer, intent_id=wishes.transfer_id, session=place.session, n=place.n
                 )
         return self._transfer
 
+    async def _instead(self, *verbs: Verb) -> None:
+        await self._send(redirect(verbs))
+
     async def _after_all(self, *verbs: Verb) -> None:
         """When what is being said has been said. Streamed words do not wait in the queue of verbs."""
         if self._speaker.streams:
             await asyncio.sleep(min(self._playback.seconds_left, LONGEST_WAIT))
-            await self._send(redirect(verbs))
+            await self._instead(*verbs)
         else:
             await self._send(redirect(verbs, queue=True))
 

@@ -159,7 +159,7 @@ class _Connection:
             if incoming is None:
                 continue
             if incoming.expects_ack:
-                await self._websocket.send_json(ack(incoming.msgid))
+                await self._websocket.send_json(ack(incoming.msgid, self._session.acknowledge(incoming)))
             self._waiting.put_nowait(incoming)
 
     async def _work(self) -> None:

@@ -19,7 +19,7 @@ from channels.voice.jambonz.verbs import (
     said,
     speakable,
 )
-from gateway.domain.intent import CallTransferIntent, WarmTransfer
+from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer
 from gateway.domain.outcome import TransferReason, TransferState
 
 ACCEPTED, OK = 202, 200
@@ -50,6 +50,11 @@ class Transfer:
         return Place(hook, self.session, self.n, self.attempt, step)
 
     @property
+    def warm(self) -> bool:
+        """Whether the person is asked before they are joined with the caller."""
+        return self.intent.mode is TransferMode.WARM
+
+    @property
     def name(self) -> str:
         """Where in its call it is, unique there."""
         return f"{self.session}:{self.n}"
@@ -78,11 +83,18 @@ def dialing(transfer: Transfer) -> Dial:
     destination = transfer.intent.destination
     sip = destination_kind(destination) is Destination.SIP
     return Dial(
-        target=(SipTarget(sip_uri=destination) if sip else PhoneTarget(number=destination),),
+        target=(target(destination),),
         action_hook=transfer.place(DIALED_HOOK).url,
         timeout=(transfer.intent.warm or WarmTransfer()).max_dial_seconds,
         headers=_headers(transfer.intent) if sip else None,
     )
+
+
+def target(destination: str) -> PhoneTarget | SipTarget:
+    """Whom a dial calls."""
+    if destination_kind(destination) is Destination.SIP:
+        return SipTarget(sip_uri=destination)
+    return PhoneTarget(number=destination)
 
 
 def dialed(data: Dialed) -> Outcome:

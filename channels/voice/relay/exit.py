@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from channels.voice.playback import Playback, Send, Utterance
 from channels.voice.relay.frames import end
-from gateway.domain.intent import CallTransferIntent
+from channels.voice.render import Wishes
 
 HANG_UP = "hang_up"
 TRANSFER = "transfer"
@@ -53,12 +53,11 @@ class Exit:
         self._playback = playback
         self._send = send
 
-    async def pass_on(
-        self, transfer: CallTransferIntent, intent_id: str | None, n: int, lang: str | None
-    ) -> None:
+    async def pass_on(self, wishes: Wishes, n: int, lang: str | None) -> None:
         """Input number `n` led to a transfer: it is announced, and the action dials."""
         self.begun = True
-        if transfer.connecting_text:
+        transfer = wishes.transfer
+        if transfer is not None and transfer.connecting_text:
             line = Utterance(self._playback, "", lang, interruptible=False)
             await line.say(transfer.connecting_text)
             await line.end()

@@ -261,9 +261,15 @@ class FakeJambonzCall:
         self.callees.append(callee)
         try:
             results = await callee.results
-        finally:
+        except asyncio.CancelledError:
             callee.hang_up_by_jambonz()
+            if not self.ended:  # it is told of, and its answer counts for nothing (dial.js)
+                self.spawn(self._tell(verb["actionHook"], {"dial_call_status": "completed"}))
+            raise
         self._put(await self.hook(verb["actionHook"], results))
+
+    async def _tell(self, hook: str, data: dict[str, Any]) -> None:
+        await self.hook(hook, data)
 
     async def _end(self, status: dict[str, Any]) -> None:
         if self.ended:

@@ -26,7 +26,8 @@ class Wire:
         """Every message of the gateway's, in order."""
         self.late: list[str] = []
         """Types of messages that were not acknowledged in time."""
-        self.closed_with: int | None = None
+        self.reconnected = 0
+        """How often a connection that broke was made again."""
         self._url = url
         self._headers = {"Authorization": authorization}
         self._call_sid = call_sid
@@ -102,7 +103,6 @@ class Wire:
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT:
                 await self._take(json.loads(message.data))
-        self.closed_with = socket.close_code
         if not self._gone and socket.close_code != aiohttp.WSCloseCode.OK:
             asyncio.get_running_loop().create_task(self._again()).add_done_callback(lambda _: None)
 
@@ -123,4 +123,5 @@ class Wire:
             with suppress(aiohttp.ClientError, OSError):
                 await self._connect()
                 await self.request("session:reconnect", self._opening)
+                self.reconnected += 1
                 return

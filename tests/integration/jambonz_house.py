@@ -1,0 +1,162 @@
+"""A gateway in this process for calls over jambonz, and callers of the fake jambonz."""
+
+import asyncio
+import socket
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzCall
+from channels.voice.jambonz.fake.callee import Callee
+from gateway.app import App, Plan, Role, running
+from gateway.domain.call_rules import CallTexts
+from gateway.settings import load_settings
+from tests.integration import relay_agents
+
+OURS, WARM = "+15550100", "+15550102"
+LOGIN = "jambonz:a-password"
+AUTHORIZED = {"Authorization": f"Basic {b64encode(LOGIN.encode()).decode()}"}
+TEXTS = CallTexts()
+PATIENCE = 30.0
+V2 = "/v1/v2/conversations"
+WS = "/webhooks/jambonz"
+CONFIG = f"""
+[organisation]
+name = "Here"
+default_agent = "caller"
+
+[channels.voice]
+filler_after_seconds = 30
+reminder_after_seconds = 300
+
+[[addresses]]
+channel = "voice"
+address = "{OURS}"
+voice_mode = "jambonz"
+
+[[addresses]]
+channel = "voice"
+address = "{WARM}"
+voice_mode = "jambonz"
+agent = "warm"
+
+[agents.caller]
+kind = "python"
+target = "tests.integration.relay_agents:answer"
+
+[agents.warm]
+kind = "python"
+target = "tests.integration.warm_agents:answer"
+"""
+numbers = count(4155550100)
+
+
+@dataclass
+class Line:
+    """A call, and the gateway at its other end."""
+
+    app: App
+    http: aiohttp.ClientSession
+    theirs: str
+    call: FakeJambonzCall
+    others: frozenset[str] = frozenset()
+    """The conversations that were there before."""
+
+    async def api(self, method: str, path: str, body: object = None) -> Any:
+        """What the API answers."""
+        headers = {"x-api-key": "root"}
+        async with self.http.request(method, self.app.http_url + path, json=body, headers=headers) as answer:
+            assert answer.status < 400, await answer.text()
+            return await answer.json()
+
+    async def conversation(self) -> Any:
+        """This caller's."""
+        found = (await self.api("GET", f"{V2}?channel=voice&limit=100"))["items"]
+        [mine] = [item for item in found if item["id"] not in self.others]
+        return mine
+
+    async def status(self) -> str:
+        """Of the conversation."""
+        return str((await self.conversation())["status"])
+
+    async def becomes(self, status: str) -> None:
+        """Wait until the conversation has this status."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.status() != status:  # noqa: ASYNC110 - it is asked of the API
+                await asyncio.sleep(0.02)
+
+    async def transcript(self) -> list[tuple[str, str]]:
+        """Roles and words."""
+        conversation = await self.conversation()
+        rows = (await self.api("GET", f"{V2}/{conversation['id']}/turns"))["turns"]
+        return [(row["role"], row["content"]) for row in rows]
+
+    async def events(self) -> list[str]:
+        """What happened."""
+        return [text for role, text in await self.transcript() if role == "system_event"]
+
+    async def hears(self, text: str) -> None:
+        """Wait until the caller has been told this."""
+        await until(lambda: text in self.call.said)
+
+    async def dials(self, number: int = 1) -> Callee:
+        """Wait for the person who is called so and so many'th."""
+        await until(lambda: len(self.call.callees) >= number)
+        return self.call.callees[number - 1]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - what it waits for is in many places
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def gateway(folder: Path) -> AsyncIterator[App]:
+    """A gateway of one process."""
+    config = folder / "gateway.toml"
+    config.write_text(CONFIG, "utf-8")
+    environ = {
+        "JAMBONZ_WEBHOOK_LOGIN": LOGIN,
+        "GATEWAY_API_KEYS": "root:admin::Root",
+        "GATEWAY_DRAIN_SECONDS": "2",
+    }
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=port)
+    plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
+    async with running(settings, plan) as app:
+        yield app
+
+
+@asynccontextmanager
+async def caller(app: App, to: str = OURS, *, streams: bool = True) -> AsyncIterator[Line]:
+    """A caller who has been greeted, by a voice that can be streamed to or one that cannot."""
+    relay_agents.held.clear()
+    relay_agents.stopped.clear()
+    fake = FakeJambonz(app.http_url, LOGIN, streams=streams)
+    theirs = f"1{next(numbers)}"
+    async with aiohttp.ClientSession() as http:
+        before = await _ids(app, http)
+        call = await fake.call(theirs, to.removeprefix("+"))
+        try:
+            line = Line(app, http, theirs, call, before)
+            await line.hears(TEXTS.greeting)
+            await until(lambda: call.listener is not None)
+            yield line
+            assert call.wire.late == []
+        finally:
+            await fake.stop()
+
+
+async def _ids(app: App, http: aiohttp.ClientSession) -> frozenset[str]:
+    url, headers = f"{app.http_url}{V2}?channel=voice&limit=100", {"x-api-key": "root"}
+    async with http.get(url, headers=headers) as answer:
+        return frozenset(item["id"] for item in (await answer.json())["items"])

@@ -1,0 +1,170 @@
+"""Warm transfers over jambonz: persons are called, briefed and asked, and only who accepts is joined."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from gateway.app import App
+from gateway.domain.warm.words import CONFIRM_PROMPT
+from tests.integration.jambonz_house import WARM, Line, caller, gateway, until
+from tests.integration.warm_agents import ANN, BOB, BRIEFING, DESK
+from tests.integration.warm_agents import WARM as SETTINGS
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
+    """A gateway for all tests here."""
+    async with gateway(tmp_path_factory.mktemp("house")) as app:
+        yield app
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=["streamed", "sentences"])
+async def line(house: App, request: pytest.FixtureRequest) -> AsyncIterator[Line]:
+    """A caller who has been greeted."""
+    async with caller(house, WARM, streams=request.param == "streamed") as opened:
+        yield opened
+
+
+async def test_who_accepts_is_joined_with_the_caller(line: Line) -> None:
+    await line.call.say("person")
+    ann = await line.dials()
+    assert ann.destination == ANN
+    assert line.call.said[-1] == f"I'll get somebody. {SETTINGS.hold_announcement_text}"
+    assert line.call.listener is None
+    await ann.answer()
+    await until(lambda: ann.said == [BRIEFING])
+    assert await line.status() == "waiting_for_human"
+    ann.wait()
+    await until(lambda: ann.said == [BRIEFING, CONFIRM_PROMPT])
+    assert not ann.bridged
+    ann.press("1")
+    await until(lambda: ann.bridged)
+    await line.becomes("transferred")
+    ann.hang_up()
+    await until(lambda: line.call.ended)
+    await line.becomes("closed")
+    events = await line.events()
+    assert events.count("Call transferred.") == 1
+    assert "This call cannot do what was asked for: reassurance_text is ringing." in events
+
+
+async def test_a_briefing_may_be_cut_short(line: Line) -> None:
+    await line.call.say("person")
+    ann = await line.dials()
+    await ann.answer()
+    await until(lambda: ann.asking is not None)
+    ann.press("1")
+    await until(lambda: ann.bridged)
+    await line.becomes("transferred")
+    assert ann.said == [BRIEFING]
+
+
+async def test_the_first_does_not_answer_the_second_declines_and_the_agent_has_the_caller_back(
+    line: Line,
+) -> None:
+    await line.call.say("person")
+    (await line.dials()).refuse("no-answer", 487)
+    bob = await line.dials(2)
+    assert bob.destination == BOB
+    assert SETTINGS.retry_announcement_text in line.call.said
+    await bob.answer()
+    await until(lambda: bob.said == [BRIEFING])
+    bob.wait()
+    await until(lambda: len(bob.said) == 2)
+    bob.press("2")
+    await line.hears(SETTINGS.failure_text)
+    await line.becomes("active")
+    assert not bob.bridged
+    assert "Call transfer failed: declined." in await line.events()
+    await until(lambda: line.call.listener is not None)
+    await line.call.say("hello again")
+    await line.hears("You said hello again.")
+
+
+async def test_a_key_that_was_not_asked_for_accepts_nothing(line: Line) -> None:
+    await line.call.say("person")
+    ann = await line.dials()
+    await ann.answer()
+    await until(lambda: ann.asking is not None)
+    ann.press("7")
+    await until(lambda: len(ann.said) == 2)
+    ann.press("7")
+    assert (await line.dials(2)).destination == BOB
+    assert not ann.bridged
+
+
+async def test_who_never_answers_the_question_is_not_joined(line: Line) -> None:
+    await line.call.say("person")
+    ann = await line.dials()
+    await ann.answer()
+    await until(lambda: ann.asking is not None)
+    ann.wait()
+    await until(lambda: len(ann.said) == 2)
+    ann.wait()
+    await line.dials(2)
+    assert not ann.bridged
+
+
+async def test_a_machine_is_hung_up_on(line: Line) -> None:
+    await line.call.say("person return_to_agent screened")
+    ann = await line.dials()
+    await ann.answer()
+    await ann.screened("amd_machine_detected")
+    bob = await line.dials(2)
+    await bob.answer()
+    await bob.screened("amd_human_detected")
+    await until(lambda: bob.asking is not None)
+    bob.press("1")
+    await line.becomes("transferred")
+    await bob.screened("amd_machine_detected")
+    assert await line.status() == "transferred"
+    assert not ann.bridged
+
+
+async def test_a_caller_who_hangs_up_abandons_the_transfer(line: Line) -> None:
+    await line.call.say("person")
+    ann = await line.dials()
+    await ann.answer()
+    await until(lambda: ann.asking is not None)
+    await line.call.hang_up()
+    await line.becomes("closed")
+    assert "Call transfer failed: caller_abandoned." in await line.events()
+    assert not ann.bridged
+
+
+async def test_where_nobody_accepts_the_call_may_be_passed_on_without_asking(line: Line) -> None:
+    await line.call.say("person cold_transfer")
+    (await line.dials()).refuse()
+    (await line.dials(2)).refuse()
+    desk = await line.dials(3)
+    assert desk.destination == DESK
+    await desk.answer()
+    await until(lambda: desk.bridged)
+    await line.becomes("transferred")
+
+
+async def test_where_nobody_accepts_the_call_may_end(line: Line) -> None:
+    await line.call.say("person hangup")
+    (await line.dials()).refuse()
+    (await line.dials(2)).refuse()
+    await line.hears(SETTINGS.failure_text)
+    await until(lambda: line.call.ended)
+
+
+async def test_a_connection_that_breaks_while_a_person_is_asked_joins_nobody(line: Line) -> None:
+    await line.call.say("person")
+    ann = await line.dials()
+    await ann.answer()
+    await until(lambda: ann.asking is not None)
+    await line.call.drop()
+    await until(lambda: line.call.wire.reconnected == 1)
+    ann.press("1")
+    await until(lambda: len(ann.said) == 2)
+    ann.press("1")
+    await line.hears(SETTINGS.failure_text)
+    await line.becomes("active")
+    assert not ann.bridged
+    assert "Call transfer failed: bridge_error." in await line.events()

@@ -1,0 +1,139 @@
+"""A warm transfer over jambonz, in whatever order things happen: nobody is joined who has not accepted."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels.voice.jambonz.messages import ANSWER_HOOK, Dialed, Gathered, Place, Screened
+from channels.voice.jambonz.transfer import Transfer
+from channels.voice.jambonz.verbs import Dial, Gather, Hangup, Say, Verb
+from channels.voice.jambonz.warm import ASKING, BRIEFING, REMINDING, JambonzWarm
+from gateway.domain.clock import SECOND
+from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer
+from gateway.domain.outcome import TransferReason, TransferState
+from gateway.domain.warm.words import Finish
+
+PACE = 10.0
+ANN, BOB = "+15550112", "+15550113"
+
+
+def warm(*, retries: int = 1, silence: bool = False, persons: tuple[str, ...] = (ANN, BOB)) -> JambonzWarm:
+    """A transfer that has not begun."""
+    settings = WarmTransfer(
+        hold_announcement_text="x" * 100, detect_supervisor_silence=silence, max_dial_seconds=30
+    )
+    intent = CallTransferIntent(
+        destination="+15550111",
+        mode=TransferMode.WARM,
+        warm_destinations=list(persons),
+        max_retries=retries,
+        warm=settings,
+    )
+    transfer = Transfer(intent=intent, intent_id=None, session="s", n=1)
+    return JambonzWarm(transfer, "A caller.", PACE)
+
+
+def steps(verbs: tuple[Verb, ...]) -> list[int]:
+    """Which questions a person is asked."""
+    places = [Place.parse(verb.action_hook) for verb in verbs if isinstance(verb, Gather)]
+    return [place.step for place in places if place is not None]
+
+
+def test_whoever_is_called_rings_as_long_as_was_asked_for_once_the_caller_has_been_told() -> None:
+    transfer = warm()
+    begun = transfer.begin(0)
+    [dial] = [verb for verb in begun.verbs if isinstance(verb, Dial)]
+    assert dial.timeout == 30
+    assert transfer.due is not None
+    assert not transfer.tick(39 * SECOND).verbs
+    late = transfer.tick(41 * SECOND)
+    assert [verb.target[0] for verb in late.verbs if isinstance(verb, Dial)]
+    assert transfer.attempt == 2
+
+
+def test_the_verbs_of_a_person_end_with_a_hangup() -> None:
+    for silence in (False, True):
+        transfer = warm(silence=silence)
+        transfer.begin(0)
+        _, verbs = transfer.answered(1, SECOND)
+        assert isinstance(verbs[-1], Hangup)
+        assert steps(verbs) == ([BRIEFING, ASKING, REMINDING] if silence else [BRIEFING, ASKING])
+
+
+def test_who_answers_late_is_hung_up_on() -> None:
+    transfer = warm()
+    transfer.begin(0)
+    transfer.tick(41 * SECOND)
+    follows, verbs = transfer.answered(1, 42 * SECOND)
+    assert verbs == (Hangup(),)
+    assert follows.verbs == ()
+
+
+def test_somebody_who_cannot_be_dialled_is_passed_over() -> None:
+    transfer = warm(persons=("nobody", BOB))
+    begun = transfer.begin(0)
+    assert transfer.attempt == 2
+    assert isinstance(begun.verbs[1], Say)
+    only = warm(persons=("nobody",), retries=0)
+    finish = only.begin(0).finish
+    assert finish is not None
+    assert (finish.state, finish.reason) == (TransferState.RETURNED, TransferReason.INVALID_DESTINATION)
+
+
+_EVENT = st.tuples(
+    st.sampled_from(
+        ["answered", "1", "2", "7", "none", "gone", "busy", "machine", "human", "tick", "caller", "bridged"]
+    ),
+    st.integers(0, 4),
+    st.sampled_from([BRIEFING, ASKING, REMINDING]),
+    st.integers(0, 20),
+)
+
+
+def _tell(transfer: JambonzWarm, event: tuple[str, int, int, int], at: int) -> list[Finish]:
+    """The end that an event has led to, if it has."""
+    what, attempt, step, _ = event
+    place = Place(ANSWER_HOOK, "s", 1, attempt, step)
+    match what:
+        case "answered":
+            follows, _ = transfer.answered(attempt, at)
+        case "gone" | "busy":
+            data = Dialed(dial_call_status="completed" if what == "gone" else "busy", dial_sip_status=486)
+            follows = transfer.dialed(place, data, at)
+        case "machine" | "human":
+            follows = transfer.screened(place, Screened(type=f"amd_{what}_detected"), at)
+        case "tick":
+            follows = transfer.tick(at)
+        case "caller":
+            follows = transfer.caller_gone(at)
+        case "bridged":
+            follows = transfer.bridged(at)
+        case _:
+            pressed = Gathered(digits="" if what == "none" else what)
+            follows = transfer.pressed(place, pressed, at)
+    return [] if follows.finish is None else [follows.finish]
+
+
+@given(st.lists(_EVENT, max_size=60), st.booleans(), st.integers(0, 3))
+def test_in_any_order_there_is_one_end_and_nobody_is_joined_who_has_not_accepted(
+    events: list[tuple[str, int, int, int]], silence: bool, retries: int
+) -> None:
+    transfer = warm(silence=silence, retries=retries)
+    at, ends, accepted = 0, [end for end in [transfer.begin(0).finish] if end], False
+    for event in events:
+        at += event[3] * SECOND
+        before = transfer.accepted
+        live = event[0] == "1" and event[1] == transfer.attempt
+        ends += _tell(transfer, event, at)
+        if transfer.accepted and not before:
+            assert live
+            accepted = True
+    for _ in range(200):
+        if transfer.over:
+            break
+        at += 10 * SECOND
+        end = transfer.tick(at).finish
+        ends += [end] if end else []
+    assert len(ends) == 1
+    assert transfer.over
+    assert transfer.due is None
+    assert accepted or ends[0].state is not TransferState.TRANSFERRED
