@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from channels.voice.render import Wishes
+from channels.voice.wishes import Wishes
 
 
 class Exit(Protocol):

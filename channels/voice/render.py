@@ -5,7 +5,6 @@ replaced (`downgrades`), so that it can be recorded.
 """
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +16,8 @@ from channels.voice.relay.render import render_intent as relay_frames
 from channels.voice.steps import Links, Step
 from channels.voice.twiml import document, gather_downgrades
 from channels.voice.verbs import Dial, Gather, HangUp, Redirect, Refer, Say, Verb
+from channels.voice.wishes import Wishes, is_waiting, wishes_of
 from gateway.domain.call_rules import CallTexts
-from gateway.domain.conversation import Status
 from gateway.domain.intent import (
     CallTransferIntent,
     DtmfInputSpec,
@@ -37,7 +36,6 @@ INVALID_DESTINATION = "invalid_destination"
 WHISPER = Downgrade("mode", "whisper")
 ACCEPT = "1"
 MAX_FILE = 1_048_576
-_WAITING = frozenset({Status.WAITING_FOR_HUMAN, Status.AWAITING_APPROVAL, Status.PAUSED})
 
 
 class CannotRender(ValueError):
@@ -62,55 +60,6 @@ class Rendering:
     def twiml(self) -> str:
         """The verbs as a TwiML document."""
         return document(self.verbs)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What the intents of an outcome ask for."""
-
-    transfer: CallTransferIntent | None = None
-    transfer_id: str | None = None
-    briefing: str = ""
-    """What a warm transfer's person is told."""
-    digits: DtmfInputSpec | None = None
-    hang_up: bool = False
-    invalid: tuple[str, ...] = ()
-    """Kinds of intents that could not be read."""
-
-
-def wishes_of(intents: Iterable[Mapping[str, Any]]) -> Wishes:
-    """The last transfer and the last digit request among stored intents."""
-    transfer: CallTransferIntent | None = None
-    transfer_id: str | None = None
-    briefing = ""
-    digits: DtmfInputSpec | None = None
-    hang_up = False
-    invalid: list[str] = []
-    for intent in intents:
-        kind, payload = intent.get("kind"), intent.get("payload")
-        try:
-            if kind == IntentKind.TRANSFER:
-                transfer = CallTransferIntent.model_validate(payload)
-                transfer_id = intent.get("intent_id")
-                briefing = str((payload or {}).get("briefing_text") or "")
-            elif kind == IntentKind.COLLECT_DTMF:
-                digits = DtmfInputSpec.model_validate(payload)
-            hang_up = hang_up or kind == IntentKind.HANG_UP
-        except ValidationError:
-            invalid.append(str(kind))
-    return Wishes(
-        transfer=transfer,
-        transfer_id=transfer_id,
-        briefing=briefing,
-        digits=digits,
-        hang_up=hang_up,
-        invalid=tuple(invalid),
-    )
-
-
-def is_waiting(outcome: TurnOutcome) -> bool:
-    """Whether a person has to act before the agent answers again."""
-    return outcome.path is Path.QUEUED or outcome.session_status in _WAITING
 
 
 def render_outcome(

@@ -22,22 +22,20 @@ from channels.voice.parties import input_id
 from channels.voice.relay.exit import HANG_UP, TRANSFER, read_handoff
 from channels.voice.render import (
     Rendering,
-    Wishes,
     failure_downgrades,
     hold,
-    is_waiting,
     listen,
     render_next_attempt,
     render_outcome,
     render_transfer,
     render_transfer_failed,
     render_whisper,
-    wishes_of,
 )
 from channels.voice.steps import Links, Step
 from channels.voice.verbs import Gather, HangUp, Pause, Redirect, Say
 from channels.voice.warm.documents import lines_since
 from channels.voice.warm.routes import WarmCalls
+from channels.voice.wishes import Wishes, is_waiting, wishes_of
 from channels.webhooks import invalid, webhook
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.errors import GatewayError

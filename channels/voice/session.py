@@ -16,7 +16,7 @@ from channels.voice.exit import Exit
 from channels.voice.parties import Parties, input_id
 from channels.voice.playback import Playback, Utterance
 from channels.voice.quiet import Quiet
-from channels.voice.render import is_waiting, wishes_of
+from channels.voice.wishes import is_waiting, wishes_of
 from gateway.domain.conversation import Status
 from gateway.domain.digits import BargeIn, Collected, DigitCollector, Digits, NoDigits
 from gateway.domain.errors import GatewayError

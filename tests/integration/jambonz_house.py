@@ -19,7 +19,7 @@ from gateway.domain.call_rules import CallTexts
 from gateway.settings import load_settings
 from tests.integration import relay_agents
 
-OURS, WARM = "+15550100", "+15550102"
+OURS, WARM, BACK = "+15550100", "+15550102", "+15550104"
 LOGIN = "jambonz:a-password"
 AUTHORIZED = {"Authorization": f"Basic {b64encode(LOGIN.encode()).decode()}"}
 TEXTS = CallTexts()
@@ -45,6 +45,12 @@ channel = "voice"
 address = "{WARM}"
 voice_mode = "jambonz"
 agent = "warm"
+
+[[addresses]]
+channel = "voice"
+address = "{BACK}"
+voice_mode = "jambonz"
+ring_back = "60s"
 
 [agents.caller]
 kind = "python"

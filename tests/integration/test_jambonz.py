@@ -13,6 +13,7 @@ from gateway.app import App
 from tests.integration import relay_agents
 from tests.integration.jambonz_house import (
     AUTHORIZED,
+    BACK,
     LOGIN,
     OURS,
     PATIENCE,
@@ -279,3 +280,20 @@ async def test_a_telephone_in_the_terminal(house: App) -> None:
         rest = (await telephone.stdout.read()).decode()
         assert await telephone.wait() == 0
     assert rest.split("\n") == ["  Goodbye then.", "The call has ended.", ""]
+
+
+async def test_a_caller_who_rings_back_goes_on(house: App) -> None:
+    async with caller(house, BACK) as line:
+        await line.call.say("hello")
+        await line.hears("You said hello.")
+        await line.call.hang_up()
+        async with asyncio.timeout(PATIENCE):
+            while "Call ended." not in await line.events():  # noqa: ASYNC110 - it is asked of the API
+                await asyncio.sleep(0.02)
+        again = await FakeJambonz(house.http_url, LOGIN).call(line.theirs, BACK)
+        await until(lambda: again.said == [TEXTS.welcome_back])
+        await until(lambda: again.listener is not None)
+        await again.say("me again")
+        await until(lambda: "You said me again." in again.said)
+        assert [text for role, text in await line.transcript() if role == "user"] == ["hello", "me again"]
+        await again.hang_up()

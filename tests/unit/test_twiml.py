@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from channels.voice.destination import destination_kind
 from channels.voice.downgrade import Downgrade
-from channels.voice.render import CannotRender, Rendering, render_file, render_outcome, wishes_of
+from channels.voice.render import CannotRender, Rendering, render_file, render_outcome
 from channels.voice.steps import MAX_PREFIX, Links, Step
 from channels.voice.twiml import SAY_CHARACTERS, SPOKEN_CHARACTERS, document
 from channels.voice.verbs import Dial, Gather, HangUp, Pause, Redirect, Say
+from channels.voice.wishes import wishes_of
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.errors import ErrorCode

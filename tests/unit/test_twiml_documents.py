@@ -13,12 +13,12 @@ from channels.voice.render import (
     render_transfer,
     render_transfer_failed,
     render_whisper,
-    wishes_of,
 )
 from channels.voice.steps import Links, Step
 from channels.voice.twiml import document
 from channels.voice.verbs import Dial, Gather, HangUp, Join, Pause, Redirect, Refer, Say
 from channels.voice.warm.documents import caller_document, leg_document
+from channels.voice.wishes import wishes_of
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.intent import resolve_transfer

@@ -26,6 +26,7 @@ def parties_of(call: Opened | CallStatus) -> Parties:
         ours=_canonical(ours),
         # A number is what the carrier of a trunk says; a device of the account may claim any.
         proven=address.startswith("+") and (bool(call.trunk) or outbound),
+        direction="outbound" if outbound else "inbound",
     )
 
 

@@ -64,7 +64,8 @@ class JambonzSession(LiveSession):
         await self.begin(TRANSPORT)
         if self._again and self._since >= 0:
             return (opening(),)
-        greeting = self._texts.greeting
+        # what was said before was in an earlier call, which goes on in this one
+        greeting = self._texts.greeting if self._since < 0 else self._texts.welcome_back
         await self._ingress.accept(self._parties.greeted(greeting, self._clock.now()))
         return opening(), Say(text=said(greeting))
 

@@ -36,7 +36,7 @@ from channels.voice.jambonz.verbs import Hangup, Say, Verb, said
 from channels.voice.jambonz.warm import ABANDONED, JambonzWarm
 from channels.voice.parties import Parties, input_id
 from channels.voice.playback import Playback, Send
-from channels.voice.render import Wishes, wishes_of
+from channels.voice.wishes import Wishes, wishes_of
 from gateway.domain.conversation import Status
 from gateway.domain.errors import GatewayError
 from gateway.domain.intent import OnFailure, TransferMode, WarmTransfer

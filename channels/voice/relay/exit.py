@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from channels.voice.playback import Playback, Send, Utterance
 from channels.voice.relay.frames import end
-from channels.voice.render import Wishes
+from channels.voice.wishes import Wishes
 
 HANG_UP = "hang_up"
 TRANSFER = "transfer"

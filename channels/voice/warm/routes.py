@@ -12,7 +12,7 @@ from channels.twilio.requests import PROVIDER
 from channels.voice import steps
 from channels.voice.calls import Call
 from channels.voice.host.outcomes import refusal
-from channels.voice.render import ACCEPT, Rendering, Wishes
+from channels.voice.render import ACCEPT, Rendering
 from channels.voice.steps import Links, Step
 from channels.voice.verbs import HangUp, Pause, Redirect
 from channels.voice.warm.documents import (
@@ -21,6 +21,7 @@ from channels.voice.warm.documents import (
     leg_document,
     returns_to_agent,
 )
+from channels.voice.wishes import Wishes
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.errors import GatewayError
 from gateway.domain.outcome import TransferReason, TransferState
