@@ -122,6 +122,15 @@ async def test_a_simulation_is_replayed_and_reported(any_api: Api, steering: Ste
         assert answer.error == (409, "simulation_read_only")
 
 
+async def test_a_script_may_be_texts_alone(api: Api) -> None:
+    body = {"script": ["Hello", {"user": "Again"}]}
+    begun = await api.post("/v1/agents/steered/simulations", body)
+    assert begun.status == 202
+    report = await reported(api, "steered", begun.json["id"])
+    assert [(t["user"], t["status"]) for t in report["turns"]] == [("Hello", "passed"), ("Again", "passed")]
+    assert (await api.post("/v1/agents/steered/simulations", {"script": [""]})).error[0] == 422
+
+
 async def test_a_conversation_may_be_created_with_its_script(api: Api) -> None:
     path = await api.conversation(session_type="simulation", script=["Hello", "Again"])
 

@@ -12,6 +12,7 @@ import pytest
 
 from channels.twilio.fake import FakeCall, FakeTwilio
 from channels.twilio.fake.relay import RelayLine
+from channels.twilio.signature import sign
 from gateway.app import App, Plan, Role, running
 from gateway.bench.private_server import free_ports
 from gateway.domain.call_rules import CallTexts
@@ -231,3 +232,21 @@ async def test_only_twilio_opens_a_session(house: House) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await house.http.ws_connect(url, headers=headers)
         assert refused.value.status == 403
+
+
+@pytest.mark.parametrize(
+    ("account", "taken"),
+    [({}, True), ({"accountSid": ACCOUNT}, True), ({"accountSid": "AC" + "1" * 32}, False)],
+)
+async def test_a_signed_session_names_no_other_account(
+    house: House, account: dict[str, str], taken: bool
+) -> None:
+    url = f"{house.app.http_url}/webhooks/twilio/relay"
+    signed = {"X-Twilio-Signature": sign(TOKEN, url.replace("http", "ws", 1), ())}
+    async with house.http.ws_connect(url, headers=signed) as socket:
+        setup = {"type": "setup", "sessionId": "VX1", "callSid": "CA1", "from": THEIRS, "to": OURS}
+        await socket.send_json(setup | account)
+        if taken:
+            await socket.send_json({"type": "prompt", "voicePrompt": "one", "last": True})
+        kinds = {(await socket.receive(timeout=30)).type}
+    assert (aiohttp.WSMsgType.TEXT in kinds) is taken

@@ -50,6 +50,15 @@ class StepBody(Request):
     expect: ExpectationBody = ExpectationBody()
 
 
+def _said(value: object) -> object:
+    return {"user": value} if isinstance(value, str) else value
+
+
+_Said = Annotated[str, Field(min_length=1, max_length=MAX_SAID)]
+_Step = Annotated[StepBody, BeforeValidator(_said, json_schema_input_type=StepBody | _Said)]
+"""A turn of which nothing is expected may be its text alone."""
+
+
 class SimulationBody(Request):
     """A script to replay against an agent."""
 
@@ -64,7 +73,9 @@ class SimulationBody(Request):
         }
     )
 
-    script: list[StepBody] = Field(min_length=1, max_length=MAX_STEPS)
+    script: list[_Step] = Field(
+        min_length=1, max_length=MAX_STEPS, description="What the end user says, turn by turn."
+    )
     context_variables: dict[str, Any] = Field(default_factory=dict)
     revision_id: str | None = Field(
         default=None, max_length=128, description="A stored revision, such as a draft; else the one in force."
