@@ -13,6 +13,7 @@ from gateway.domain.ports.store import Store, Tx
 from gateway.domain.sentences import Sentences
 from gateway.domain.turn import Claim, Uttered
 from gateway.domain.voice import HostLine, piece, utterance_of
+from gateway.service.interrupt import keep_broken_off
 from gateway.service.postings import envelope
 
 NOTE_SECONDS = 0.5
@@ -42,6 +43,11 @@ class Audience:
     def of(self, claim: Claim) -> "Showing":
         """Those of one attempt."""
         return Showing(self, claim)
+
+    async def begin(self, claim: Claim) -> None:
+        """An attempt begins; what a caller has heard of the one before stays theirs. Raises Fenced."""
+        if claim.shown and any(_line(one.reply_to) is not None for one in claim.listeners):
+            await self.store.write(keep_broken_off, claim)
 
     async def tell(self, claim: Claim) -> None:
         """The turn row is worth reading now."""

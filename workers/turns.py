@@ -183,6 +183,7 @@ class TurnWorker:
         served = await self._agents(claim.conversation)
         if served is None:
             raise AgentFailed("the conversation's agent is not configured any more")
+        await self._audience.begin(claim)
         started = self._clock.monotonic()
         draft = ReplyDraft(
             claim.conversation.channel,

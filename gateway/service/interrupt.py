@@ -6,14 +6,14 @@ agent is given. A reply of which nothing was heard keeps its place, so that it i
 
 from dataclasses import dataclass
 
-from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.errors import ErrorCode, Fenced, GatewayError
 from gateway.domain.ids import new_id
 from gateway.domain.message import SPOKEN_TEXT, Author, Message, Role
 from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.speech import BETWEEN_MESSAGES
 from gateway.domain.spoken import heard
-from gateway.domain.turn import TurnOutcome, TurnState
+from gateway.domain.turn import Claim, TurnOutcome, TurnState
 from gateway.service.postings import ring_turns
 from gateway.service.timeline import write_messages
 from gateway.store.records import conversation_of, message_of, outcome_of, pack
@@ -73,6 +73,38 @@ async def speak_over(tx: Tx, row: Row, piece: str | None, spoken_ms: int | None,
             return
     if last:
         await _mark(tx, last, _reached(sent, piece, spoken_ms))
+
+
+async def keep_broken_off(tx: Tx, claim: Claim) -> None:
+    """An earlier attempt of a turn broke off while a caller was told its reply: what they heard is a message.
+
+    What the attempt that begins now says is another utterance. Raises Fenced.
+    """
+    lease = claim.lease
+    place = {"organization_id": claim.conversation.organization_id, "id": lease.conversation_id}
+    held = await tx.one("conversation_lock", **place)
+    if held is None or (held["lease_owner"], held["fence"]) != (lease.worker_id, lease.fence):
+        raise Fenced(claim.turn_id)
+    turn = await tx.one("turn_by_id", id=claim.turn_id)
+    if turn is None or not turn["text"]:
+        return
+    await tx.run("turn_unsaid", id=claim.turn_id)
+    row = await tx.one("conversation_add_message", id=lease.conversation_id)
+    if row is None:
+        raise AssertionError("the conversation is held in this unit")
+    message = Message(
+        id=new_id(),
+        conversation_id=lease.conversation_id,
+        seq=row["message_count"] - 1,
+        turn_id=claim.turn_id,
+        role=Role.ASSISTANT,
+        content=turn["text"],
+        author=Author.AGENT,
+        created_at=row["updated_at"],
+        metadata=_interrupted(turn["text"]),
+    )
+    agent_id = claim.conversation.assigned_agent_id
+    await write_messages(tx, [message], row["event_count"] - 1, agent_id=agent_id)
 
 
 def _reached(sent: str, piece: str | None, spoken_ms: int | None) -> str:

@@ -4,16 +4,21 @@ from typing import Any
 
 import pytest
 
+from gateway.bus.streams import LocalReplies, NoHosts
+from gateway.domain.clock import Clock
+from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
 from gateway.domain.ports.bus import DONE
 from gateway.domain.turn import Claim, Path, Uttered
 from gateway.domain.voice import utterance_of
+from gateway.service.interrupt import keep_broken_off
+from gateway.service.turn_failure import postpone_turn
 from gateway.store.records import message_of
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
 from tests.contract.host_line import CALL, HOST, Line
-from workers.audience import note_said
+from workers.audience import Audience, note_said
 
 REPLY = "We open at nine. On Sundays at ten."
 
@@ -66,6 +71,42 @@ async def test_whom_we_call_is_not_greeted(store: Store) -> None:
 async def test_what_a_caller_says_is_answered_while_the_answer_is_made(line: Line) -> None:
     claim = await asked(line)
     assert [i.reply_to for i in claim.listeners] == [f"voice:{HOST}:pieces:{CALL}"]
+
+
+class Told:
+    """Voice hosts that write down what they are told."""
+
+    def __init__(self) -> None:
+        self.pieces: list[tuple[str, int, str]] = []
+
+    async def say(self, host_id: str, told: Envelope) -> None:
+        """A piece."""
+        payload = told.data["payload"]
+        self.pieces.append((payload["utterance_id"], payload["n"], payload["text"]))
+        assert (host_id, told.data["call_id"], payload["final"]) == (HOST, CALL, False)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "pieces"),
+    [
+        (["streaming_text"], ["We open", " at nine. On", " Sundays."]),
+        ([], ["We open at nine. ", "On Sundays."]),
+    ],
+    ids=["pieces", "sentences"],
+)
+async def test_a_host_is_told_as_it_can_speak(
+    store: Store, capabilities: list[str], pieces: list[str]
+) -> None:
+    line, hosts = Line(store), Told()
+    await line.start(capabilities=capabilities)
+    claim = await asked(line)
+    showing = Audience(store, LocalReplies(), hosts, Clock()).of(claim)
+    for text in ("We open", " at nine. On", " Sundays."):
+        await showing.show(text)
+    utterance_id = utterance_of(claim.turn_id, claim.lease.fence)
+    assert await showing.finish() == Uttered(utterance_id, len(pieces), "We open at nine. On Sundays.")
+    showing.close()
+    assert hosts.pieces == [(utterance_id, n, piece) for n, piece in enumerate(pieces)]
 
 
 async def test_of_a_streamed_reply_the_end_is_committed(line: Line) -> None:
@@ -150,3 +191,22 @@ async def test_nothing_was_said_that_could_be_spoken_over(line: Line) -> None:
     assert await line.send("user.interrupted", spoken_ms=0) == DONE
     await scene.answer(line.store, claim, REPLY)
     assert await messages(line) == [(REPLY, None)]
+
+
+async def test_what_was_heard_of_an_attempt_that_broke_off_is_a_message(line: Line) -> None:
+    claim = await asked(line)
+    await told_so_far(line, claim, "We open at")
+    await line.store.write(postpone_turn, claim, 5)
+    line.store.advance(5)
+    again = await scene.claimed(line.store, claim.conversation.id)
+    assert again.shown
+    audience = Audience(line.store, LocalReplies(), NoHosts(), Clock())
+    for _ in range(2):
+        await audience.begin(again)
+    with pytest.raises(Fenced):
+        await line.store.write(keep_broken_off, claim)
+    await scene.answer(line.store, again, REPLY)
+    assert await messages(line) == [("We open at", "We open at"), (REPLY, None)]
+    (said,) = await line.told("say")
+    assert said["payload"]["utterance_id"] == utterance_of(again.turn_id, again.lease.fence)
+    await scene.consistent(line.store, claim.conversation.id)

@@ -280,8 +280,10 @@ class HostedLine:
         self.call.interrupt(heard)
 
     async def nobody_takes_it(self) -> None:
-        """The fake has called both."""
+        """The fake has called both, and briefed the second."""
         await self.until(lambda: len(self.call.called) == 2)
+        [briefing] = self.call.briefings
+        assert briefing
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

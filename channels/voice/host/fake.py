@@ -152,7 +152,7 @@ class FakeCall:
             self.pieces.append(spoken.text)
             cut = spoken.utterance_id in self._spoken_over
             if not cut:
-                self._speaking = spoken.utterance_id
+                self._begin(spoken.utterance_id)
                 self.partial += spoken.text
             if not spoken.final:
                 continue
@@ -160,6 +160,13 @@ class FakeCall:
                 self.said.append(self.partial)
                 self.partial = ""
             self._settle(spoken.intent_id, state="interrupted" if cut else "spoken")
+
+    def _begin(self, utterance_id: str) -> None:
+        """One that has no end, and after which another begins, was broken off."""
+        if utterance_id != self._speaking and self.partial:
+            self.said.append(self.partial)
+            self.partial = ""
+        self._speaking = utterance_id
 
     def _transfer(self, intent: VoiceIntent) -> None:
         wanted = CallTransferIntent.model_validate(intent.payload)

@@ -23,20 +23,13 @@ FROM calls k JOIN conversations c ON c.id = k.conversation_id
 WHERE k.call_id = :call_id AND k.host_id IS NOT NULL AND c.their_address IS NOT NULL
 ORDER BY k.started_at DESC LIMIT 1
 
--- name: call_keys @sqlite
+-- name: call_keys
 -- What was pressed on a call and is not worked off yet. `transferring`: keys are nobody's then.
 SELECT k.keys, k.organization_id, k.conversation_id, {now} AS at, EXISTS (
     SELECT 1 FROM call_intents i
     WHERE i.conversation_id = k.conversation_id AND i.call_id = k.call_id AND i.kind = 'transfer' AND i.state IS NULL
     ) AS transferring
-FROM calls k WHERE k.provider = :host_id AND k.call_id = :call_id
-
--- name: call_keys @postgres
-SELECT k.keys, k.organization_id, k.conversation_id, {now} AS at, EXISTS (
-    SELECT 1 FROM call_intents i
-    WHERE i.conversation_id = k.conversation_id AND i.call_id = k.call_id AND i.kind = 'transfer' AND i.state IS NULL
-    ) AS transferring
-FROM calls k WHERE k.provider = :host_id AND k.call_id = :call_id FOR UPDATE
+FROM calls k WHERE k.provider = :host_id AND k.call_id = :call_id {for update}
 
 -- name: call_keys_keep
 UPDATE calls SET keys = :keys WHERE provider = :host_id AND call_id = :call_id

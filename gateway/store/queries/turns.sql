@@ -203,6 +203,10 @@ UPDATE turns SET shown = TRUE WHERE id = :id AND fence = :fence AND state = 'run
 -- The same for a call at a voice host, with what its caller has been told so far.
 UPDATE turns SET shown = TRUE, text = :text WHERE id = :id AND fence = :fence AND state = 'running'
 
+-- name: turn_unsaid
+-- What was said of it is a message now: another attempt begins with nothing.
+UPDATE turns SET shown = FALSE, text = NULL WHERE id = :id AND state = 'running'
+
 -- name: turn_of_message
 -- The turn that answers a message, whether it runs or is over.
 SELECT t.*, c.status AS conversation_status, m.seq AS message_seq,
