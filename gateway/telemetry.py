@@ -7,6 +7,11 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 ACCEPTED = Counter("gateway_accepted_total", "Inbound messages stored", ["channel", "result"])
 TURNS = Counter("gateway_turns_total", "Turns by how they ended", ["channel", "outcome"])
 TURN_SECONDS = Histogram("gateway_turn_seconds", "From claim to commit", ["channel"], buckets=_SECONDS)
+FIRST_WORD_SECONDS = Histogram(
+    "gateway_call_first_word_seconds",
+    "From what a caller has said to the first word of the answer that is sent, where words are streamed",
+    buckets=_SECONDS,
+)
 SENDS = Counter("gateway_sends_total", "Attempts to hand a part to a provider", ["channel", "outcome"])
 REPEATED = Counter(
     "gateway_sends_repeated_total",

@@ -180,11 +180,11 @@ class TurnWorker:
 
     async def _ask(self, claim: Claim) -> Reply:
         """Run the agent, show its deltas as they come. Raises AgentFailed, TimeoutError, Fenced, Braked."""
+        started = self._clock.monotonic()
         served = await self._agents(claim.conversation)
         if served is None:
             raise AgentFailed("the conversation's agent is not configured any more")
         await self._audience.begin(claim)
-        started = self._clock.monotonic()
         draft = ReplyDraft(
             claim.conversation.channel,
             served.transfers,

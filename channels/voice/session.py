@@ -24,6 +24,7 @@ from gateway.domain.intent import DtmfInputSpec
 from gateway.domain.message import Role
 from gateway.domain.spoken import heard
 from gateway.domain.turn import Path, Said, TurnOutcome
+from gateway.telemetry import FIRST_WORD_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +148,7 @@ class LiveSession:
     async def _ask(self, text: str, metadata: dict[str, Any]) -> None:
         """The caller has said or pressed something; the answer is made beside what comes next."""
         self._quiet.heard()
+        asked = self._clock.monotonic()
         if self._busy:
             await self.interrupt(None, self._playback.spoken_ms)
         self._n += 1
@@ -165,22 +167,28 @@ class LiveSession:
         except GatewayError as error:
             await self._failed(reply, error)
             return
-        self._task = asyncio.create_task(self._answer(pieces, reply))
+        self._task = asyncio.create_task(self._answer(pieces, reply, asked))
 
     @property
     def _busy(self) -> bool:
         return self._task is not None and not self._task.done()
 
-    async def _answer(self, pieces: AsyncGenerator[Said | TurnOutcome, None], reply: Utterance) -> None:
+    async def _answer(
+        self, pieces: AsyncGenerator[Said | TurnOutcome, None], reply: Utterance, asked: float
+    ) -> None:
+        """`asked`: when the caller had said it, by the monotonic clock."""
         filler = asyncio.create_task(self._fill(reply))
         outcome: TurnOutcome | None = None
         try:
             async with aclosing(pieces):
                 async for piece in pieces:
                     if isinstance(piece, Said):
+                        first = bool(piece.text) and not reply.sent
                         if piece.text:
                             self._quiet.release()
                         await reply.say(piece.text)
+                        if first:
+                            FIRST_WORD_SECONDS.observe(self._clock.monotonic() - asked)
                     else:
                         outcome = piece
         except GatewayError as error:

@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from twilio.base.values import unset
 
+from channels.twilio.calls import NewCall, TwilioCalls
 from channels.twilio.client import NewMessage, TwilioRest
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.numbers import TwilioNumbers, wanted
@@ -92,6 +94,36 @@ async def test_messages_are_listed_as_they_are_looked_up(twilio: TwilioCredentia
         assert not isinstance(await rest.list_messages(MESSAGE.to, MESSAGE.sender), OutcomeUnknown)
     finally:
         await rest.close()
+
+
+async def test_a_call_is_taken_as_it_is_begun_looked_up_and_told(
+    twilio: TwilioCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the mock takes no list in a form, whichever way it is written
+    monkeypatch.setattr("channels.twilio.calls.PROGRESS_EVENTS", unset)
+    # as many as its first page has: it does not take the link to the second
+    monkeypatch.setattr("channels.twilio.calls.LIST_LIMIT", 2)
+    public, sid = "https://gateway.example.org", "CA" + "1" * 32
+    call = NewCall(
+        to="+15550123",
+        sender="+15550100",
+        url=f"{public}/answered?c=1",
+        status_callback=f"{public}/progress?c=1",
+        ring_seconds=30,
+        machine_detection="DetectMessageEnd",
+        machine_callback=f"{public}/machine?c=1",
+    )
+    calls = TwilioCalls(twilio)
+    try:
+        assert isinstance(await calls.create(call, 10), Taken)
+        assert isinstance(await calls.create(replace(call, machine_detection=None), 10), Taken)
+        assert isinstance(await calls.create(replace(call, status_callback="not a url"), 10), Refused)
+        assert not isinstance(await calls.listed(call.to, call.sender), OutcomeUnknown)
+        assert not isinstance(await calls.fetched(sid), OutcomeUnknown)
+        assert isinstance(await calls.hang_up(sid, 10), Taken)
+        assert isinstance(await calls.redirect(sid, call.url, 10), Taken)
+    finally:
+        await calls.close()
 
 
 async def test_numbers_are_read_and_changed(twilio: TwilioCredentials) -> None:

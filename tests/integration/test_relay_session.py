@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from prometheus_client import REGISTRY
 from starlette.routing import BaseRoute
 
 from channels.contract import Ingress
@@ -63,6 +64,11 @@ class Phone:
         await self.hears("You said hi.")
 
 
+def first_words() -> float:
+    """How many answers have begun to be heard, as the metric has it."""
+    return REGISTRY.get_sample_value("gateway_call_first_word_seconds_count") or 0.0
+
+
 @asynccontextmanager
 async def phone(pace: CallPace = PACE) -> AsyncIterator[Phone]:
     """A call that has been greeted."""
@@ -83,10 +89,13 @@ async def phone(pace: CallPace = PACE) -> AsyncIterator[Phone]:
 async def test_a_filler_bridges_a_long_thought_and_gives_way() -> None:
     async with phone(replace(PACE, filler_after=0.01)) as line:
         line.core.go_on.clear()
+        words = first_words()
         await line.relay.say("hello")
         await line.hears(TEXTS.filler)
+        assert first_words() == words  # a filler is no answer
         line.core.go_on.set()
         await line.hears("You said hello.")
+        assert first_words() == words + 1
         filler = next(frame for frame in line.relay.frames if frame.get("token") == TEXTS.filler)
         assert (filler["preemptible"], filler["last"]) == (True, True)
         assert line.call.said.count(TEXTS.filler) == 1
