@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from gateway.domain.agent import AgentFailed
 from gateway.domain.call_rules import CallRules
 from gateway.domain.consent import ConsentRules
 from gateway.domain.conversation import Conversation
@@ -109,14 +110,17 @@ class Configured:
     async def summarise(self, transcript: Transcript) -> Summary | None:
         """Sum a conversation up as its agent was configured to when it began. Raises AgentFailed.
 
-        It is quoted where that is so configured, the agent is stopped or gone, or nobody has proven who
-        wrote: whoever writes under false names shall not have us pay a model for it.
+        It is quoted where that is so configured, the agent is stopped or cannot be made any more, or nobody
+        has proven who wrote: whoever writes under false names shall not have us pay a model for it.
         """
-        if transcript.proven and not transcript.stopped:
+        quoted = await extractive_summary(transcript)
+        if quoted is None or transcript.stopped or not transcript.proven:
+            return quoted
+        try:
             served = await self.agent(transcript.conversation)
-            if served is not None and served.summarise is not None:
-                return await served.summarise(transcript)
-        return await extractive_summary(transcript)
+        except AgentFailed:
+            return quoted
+        return quoted if served is None or served.summarise is None else await served.summarise(transcript)
 
     def meter(self, conversation: Conversation) -> Meter | None:
         """What counts what a conversation's agent costs; None where there is no cap."""

@@ -20,7 +20,7 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.SKIP: "cyan", V
 @data_dir_option
 @click.pass_context
 def doctor(ctx: click.Context, show: bool, config: Path | None, data_dir: Path) -> None:
-    """Check configuration, database, broker, attachments, mail and providers.
+    """Check configuration, database, broker, attachments, mail, providers, agents and their models.
 
     A line each: ok, warn, skip (not configured) or fail, with what to do. Exit code 1 if one fails. Nothing
     is sent to anybody and nothing is changed, but for a file that is put among the attachments and deleted.

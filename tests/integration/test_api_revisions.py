@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.integration.api import CONFIG, Api, gateway
 from tests.integration.commands import Folder
-from tests.integration.test_api_close import reported
+from tests.integration.test_api_close import reported, summed_up
 
 LATER = CONFIG.replace("api_agents:steered", "api_agents:outspoken")
 
@@ -61,6 +61,8 @@ async def test_a_revision_whose_code_has_gone_fails_its_turn_and_says_so(
     module.unlink()
     async with gateway(tmp_path) as api:
         assert (await api.turn(path, "Hi")).error == (502, "agent_failed")
+        assert (await api.post(f"{path}/close")).status == 200
+        assert "Asked: “Hi”" in (await summed_up(api, path))["summary"]
         assert (await api.turn(await api.conversation(), "Hi")).status == 200
     reasons = [getattr(record, "reason", "") for record in caplog.records]
     assert any("cannot be used any more" in reason and module.stem in reason for reason in reasons)

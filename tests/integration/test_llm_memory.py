@@ -16,7 +16,7 @@ from gateway.domain.message import Author, Message, Role
 from gateway.domain.summary import Counts, Summarise, Summary, Transcript
 from gateway.settings import load_config
 from tests.integration.api import CONFIG, Api, gateway
-from tests.integration.test_api_close import until
+from tests.integration.test_api_close import summed_up, until
 from workers.agents.catalogue import build_agents
 from workers.agents.fake_openai import Call, ModelFault, ModelRequest, Say, ScriptedModel
 from workers.agents.http import HttpAgents
@@ -186,7 +186,12 @@ async def test_what_was_learnt_in_one_conversation_is_known_in_the_next(
             for body in ({}, {"facts": [""]}, {"facts": ["x"] * 21}):
                 answer = await api.call("PATCH", f"{person}/{memory['conversation_id']}", body)
                 assert answer.error == (422, "validation_error")
-            # while the agent is paused its model is not asked
+            # who has said nothing is no reason to ask; and while the agent is paused its model is not asked
+            asked = len(model.requests)
+            path = await api.conversation(assistant_id="desk")
+            await api.post(f"{path}/close")
+            assert (await summed_up(api, path))["summary"] is None
+            assert len(model.requests) == asked
             path = await api.conversation(assistant_id="desk")
             await api.turn(path, "Where is my order?")
             asked = len(model.requests)
