@@ -36,20 +36,17 @@ from channels.voice.jambonz.routes import jambonz_routes
 from channels.voice.outgoing_routes import outgoing_routes
 from channels.voice.relay.routes import relay_routes
 from channels.voice.routes import voice_routes
-from channels.voice.steps import Links
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
 from gateway.domain.ports.files import ReadAttachment
 from gateway.domain.ports.ingress import Accept, BindToken
 from gateway.domain.ports.store import Store
-from gateway.domain.ports.warm import Legs
 from gateway.service.deliver import bound_ids
 from gateway.service.ingress import known_messages
 from gateway.settings import GatewayConfig, MailAuthMode, Settings, SettingsError, SmsProvider, VoiceMode
 
 if TYPE_CHECKING:
     from channels.sms.sweep import TwilioSweep
-    from channels.twilio.calls import TwilioCalls
     from channels.twilio.client import TwilioRest
 
 
@@ -119,23 +116,6 @@ def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[BaseRoute]:
     if settings.jambonz_webhook_login is not None:
         routes += jambonz_routes(ingress, settings.jambonz_webhook_login.get_secret_value())
     return routes
-
-
-def twilio_calls(settings: Settings) -> "TwilioCalls | None":
-    """The REST API of our Twilio account's calls; None without one, so that nobody can be called."""
-    credentials = twilio_credentials(settings)
-    if credentials is None or credentials.account_sid is None:
-        return None
-    from channels.twilio.calls import TwilioCalls
-
-    return TwilioCalls(credentials)
-
-
-def twilio_legs(settings: Settings, calls: "TwilioCalls") -> Legs:
-    """Calls to the persons that callers are transferred to."""
-    from channels.voice.warm.legs import TwilioLegs
-
-    return TwilioLegs(calls, Links(settings.public_url))
 
 
 @dataclass(frozen=True, slots=True)

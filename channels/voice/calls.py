@@ -114,10 +114,11 @@ class Call:
         declined = self.dial_status in TRANSFERRED  # answered, and not joined
         why = "declined" if declined else _REASONS.get(self.dial_status, "bridge_error")
         state = TransferState.TRANSFERRED if done else TransferState.FAILED
+        if self.over and not done:
+            state, why = TransferState.CALLER_ABANDONED, ""
         place = max(1, step.attempt)
-        return self._transfer_ended(
-            step, intent_id, state, None if done else step.reason or why, method="bridge", attempt=place
-        )
+        reason = None if done else step.reason or why or None
+        return self._transfer_ended(step, intent_id, state, reason, method="bridge", attempt=place)
 
     def refer_outcome(self, step: Step, intent_id: str | None) -> InboundMessage:
         """How the REFER that input number `step.n` led to has ended (RFC 3515)."""

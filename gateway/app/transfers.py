@@ -3,9 +3,10 @@
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
+from channels.voice.steps import Links
 from gateway.app.core import Core
 from gateway.app.plan import Role
-from gateway.channel_ports import twilio_calls, twilio_legs
+from gateway.channel_ports import twilio_credentials
 from workers.warm import WarmDriver
 
 _USERS = frozenset({Role.SERVE, Role.TIMERS})
@@ -16,14 +17,18 @@ def open_transfers(core: Core, stack: AsyncExitStack) -> Core:
     """The core with its driver; without one, persons are briefed by a whisper."""
     if not core.plan.roles & _USERS:
         return core
-    calls = twilio_calls(core.settings)
-    if calls is None:
+    credentials = twilio_credentials(core.settings)
+    if credentials is None or credentials.account_sid is None:
         return core
+    from channels.twilio.calls import TwilioCalls
+    from channels.voice.warm.legs import TwilioLegs
+
+    calls = TwilioCalls(credentials)
     stack.push_async_callback(calls.close)
     driver = WarmDriver(
         core.store,
         core.acceptance(),
-        twilio_legs(core.settings, calls),
+        TwilioLegs(calls, Links(core.settings.public_url)),
         core.clock,
         core.configured.config.organization_id,
     )

@@ -103,6 +103,8 @@ async def held(store: Store) -> Held:
         sender=THEIRS,
         recipient=OURS,
         proven=True,
+        n=1,
+        session="",
         intent=intent,
         briefing="About a refund.",
     )

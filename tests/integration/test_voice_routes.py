@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio
-from channels.voice.routes import MAX_HOLDS, MAX_POLLS, MAX_REPORTS, voice_routes
+from channels.voice.routes import MAX_HOLDS, MAX_POLLS, voice_routes
+from channels.voice.transferring import MAX_REPORTS
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
@@ -232,7 +233,7 @@ async def test_an_outage_in_a_call_is_an_apology(
     [gather] = ElementTree.fromstring(answer.body)
     assert gather[0].text == TEXTS.apology
     assert (gather.get("action") or "").endswith("/input?n=4")
-    [record] = [r for r in caplog.records if r.name == "channels.voice.routes"]
+    [record] = [r for r in caplog.records if r.name == "channels.voice.notes"]
     assert vars(record)["action"] == "voice.input_failed"
     assert "secret" not in str(vars(record))
 
@@ -285,7 +286,7 @@ async def test_a_warm_transfer_without_an_account_is_a_whisper_and_says_so(
     line.core.answers["a person"] = transfer(mode="warm", warm=warm, on_failure="hangup")
     call = await line.call()
     await call.say("a person")
-    notes = [vars(r) for r in caplog.records if r.name == "channels.voice.routes"]
+    notes = [vars(r) for r in caplog.records if r.name == "channels.voice.notes"]
     assert [(n["action"], n["field"]) for n in notes] == [("voice.capability_downgrade", "mode")]
     assert line.event(f"{call.sid}:1:downgrade:mode")["substitute"] == "whisper"
     await call.dial_ended("no-answer")

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio, Phone
+from channels.voice.relay import hold as relay_hold
 from gateway.app import App, Plan, Role, running
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.warm.words import CALLER_LEFT, CONFIRM_PROMPT, NOT_JOINED
@@ -144,8 +145,9 @@ async def accepts(leg: FakeCall, key: str = "1") -> None:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """A gateway of one process."""
+    monkeypatch.setattr(relay_hold, "LOOK_SECONDS", 0.05)
     async with _house(tmp_path) as opened:
         yield opened
 
@@ -197,10 +199,9 @@ async def test_a_call_from_greeting_to_end(house: House, ours: str) -> None:
     await caller.hears(WARM.failure_text, "Call transfer failed: declined.")
     await caller.call.hang_up()
     await caller.status("closed")
-    said = CONNECTING + " " if ours == OURS else ""  # in a session it was said there, with its voice
     assert [text for role, text in await caller.transcript() if role == "system_event"] == [
         "Call started.",
-        f"The caller was told: {said}{WARM.hold_announcement_text}",
+        f"The caller was told: {CONNECTING} {WARM.hold_announcement_text}",
         f"The caller was told: {WARM.retry_announcement_text}",
         f"The caller was told: {WARM.failure_text}",
         "Call transfer failed: declined.",
@@ -225,6 +226,28 @@ async def test_who_accepts_is_joined(house: House, ours: str) -> None:
     assert ("system_event", "Call transferred.") in await caller.transcript()
     assert len(house.fake.rooms.past) == 1
     assert [call.parties.to for call in house.fake.calls] == [ours, ANN]
+
+
+async def test_on_hold_in_a_session_nothing_is_heard_and_nothing_is_lost(house: House) -> None:
+    """What the caller says is no turn; a session that breaks goes on as documents, and comes back."""
+    house.phone(Phone(rings=True), Phone())
+    caller = await house.call(RELAYED)
+    await caller.says("person")
+    first = await house.leg(ANN)
+    await caller.hears(CONNECTING, WARM.hold_announcement_text)
+    line = caller.call.relay
+    assert line is not None
+    await line.say("are you there?")
+    await line.press("5")
+    await line.drop()
+    await first.finish(CallStatus.BUSY)
+    await accepts(await house.leg(BOB), "2")
+    await caller.hears(WARM.retry_announcement_text, WARM.failure_text)
+    await until(lambda: caller.call.relay is not line and caller.call.relay is not None)
+    await caller.status("active")
+    await caller.says("hello")
+    await caller.hears("You said hello.")
+    assert [text for role, text in await caller.transcript() if role == "user"] == ["person", "hello"]
 
 
 async def test_the_caller_leaves_while_it_rings(house: House) -> None:

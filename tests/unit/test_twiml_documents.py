@@ -157,6 +157,8 @@ def test_both_calls_of_a_warm_transfer_are_told_documents(
             sender="+14155550123",
             recipient="+15550100",
             proven=True,
+            n=1,
+            session="",
             intent=resolve_transfer(intent)[0],
             briefing=briefing,
         ),

@@ -50,6 +50,8 @@ def new(on_failure: str | None = None, retries: int = 1, **warm: object) -> NewT
         sender="+14155550123",
         recipient="+15550100",
         proven=True,
+        n=1,
+        session="",
         intent=intent,
         briefing="A caller.",
     )

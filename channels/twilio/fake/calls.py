@@ -1,95 +1,19 @@
-"""A phone call at the fake Twilio: fetches TwiML, acts on it, and lets a script be the person on the line.
+"""A phone call at the fake Twilio, with a script for the person on the line.
 
-What a verb does takes no time here, but for pauses where `second` says so; only the person's own acts (`say`,
-`press`, `silence`, `hang_up`) and the end of a dialled leg (`dial_ended`) move a waiting call on.
+Only the person's own acts (`say`, `press`, `silence`, `hang_up`) and the end of a dialled leg (`dial_ended`)
+move a waiting call on.
 """
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
 from urllib.parse import urljoin
 
-from channels.twilio.fake.callstate import CallError, CallParties, CallStatus
+from channels.twilio.fake.callstate import CallError, CallStatus
 from channels.twilio.fake.ledger import new_sid
-from channels.twilio.fake.recordings import Recordings
-from channels.twilio.fake.relay import RelayLine
-from channels.twilio.fake.rooms import Rooms
-from channels.twilio.fake.twiml import (
-    Connect,
-    Dial,
-    Gather,
-    Hangup,
-    Join,
-    Pause,
-    Record,
-    Redirect,
-    Refer,
-    Say,
-    TwimlError,
-    Unknown,
-    Verb,
-    parse,
-)
-from channels.twilio.fake.webhooks import Webhooks, WebhookUnreachable
-
-MAX_REDIRECTS: Final = 20
-"""Documents fetched one after another without anything heard from the caller."""
-_TWIML_TYPES: Final = ("text/xml", "application/xml", "text/html")
+from channels.twilio.fake.running import RunningCall, Waiting
+from channels.twilio.fake.twiml import Dial, Gather, Refer
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """The verb a call waits in, the URL of its document and what follows it there."""
-
-    verb: Gather | Dial | Refer | Join | Connect
-    url: str
-    rest: tuple[Verb, ...]
-
-
-class FakeCall:
-    """One call. What the caller heard and where it was connected can be read at any time."""
-
-    def __init__(
-        self, account_sid: str, parties: CallParties, webhooks: Webhooks, rooms: Rooms, second: float = 0.0
-    ) -> None:
-        """`second`: how long a second of a `<Pause>` takes."""
-        self.sid: str = new_sid("CA")
-        self.parties = parties
-        self.status = CallStatus.QUEUED
-        self.said: list[str] = []
-        """The texts spoken to the caller, in order."""
-        self.dialed: list[str] = []
-        """The numbers, SIP addresses and clients the call was connected to."""
-        self.paused_seconds = 0.0
-        self.unknown_verbs: list[str] = []
-        self.error = ""
-        """Why Twilio gave the call up (its error code and a text); empty if it did not."""
-        self.created_at = time.time()
-        self.ended_at: float | None = None
-        self.picked_up = False
-        """Whether the script has had a ringing phone answered."""
-        self._account_sid = account_sid
-        self._webhooks = webhooks
-        self._recordings = Recordings(webhooks)
-        self._rooms = rooms
-        self._second = second
-        self._pauses: set[asyncio.Task[None]] = set()
-        self._after_pause: Callable[[], Awaitable[None]] | None = None
-        self._reports = 0
-        self.relay: RelayLine | None = None
-        """The newest ConversationRelay session: there the caller speaks and presses."""
-        self._waiting: _Waiting | None = None
-        self._document = ""
-        self._episode = 0
-        """Counts what replaced the running document; an answer that comes for an older one is dropped."""
-        self._changed = asyncio.Event()
-
-    @property
-    def ended(self) -> bool:
-        """Whether the call is over."""
-        return self.ended_at is not None
+class FakeCall(RunningCall):
+    """One call, and whoever is on the line."""
 
     @property
     def listening(self) -> frozenset[str]:
@@ -121,13 +45,6 @@ class FakeCall:
     def together(self) -> bool:
         """Whether the call hears somebody else in a conference."""
         return self._rooms.together(self.sid)
-
-    async def wait_for(self, condition: Callable[["FakeCall"], bool], timeout: float) -> None:
-        """Wait until the condition holds; raises TimeoutError after `timeout` seconds."""
-        async with asyncio.timeout(timeout):
-            while not condition(self):
-                self._changed.clear()
-                await self._changed.wait()
 
     def pick_up(self) -> None:
         """Whoever is called answers (`Phone.rings`)."""
@@ -196,55 +113,7 @@ class FakeCall:
         """The caller, or the API, ends the call; the status callback has been answered when this returns."""
         await self.finish(CallStatus.COMPLETED)
 
-    async def fetch(self, url: str, extra: Sequence[tuple[str, str]] = (), method: str = "POST") -> None:
-        """Go on with the document at `url`, whatever the call does now."""
-        await self._goto(url, extra, method)
-
-    async def perform(self, twiml: str) -> None:
-        """Go on with this document, whatever the call does now."""
-        try:
-            verbs = parse(twiml)
-        except TwimlError as error:
-            await self._give_up(str(error))
-            return
-        await self._perform(verbs, self._document)
-
-    async def report(self, event: str, status: CallStatus) -> None:
-        """Take a status and tell the status callback, if it asked for this event."""
-        self.status = status
-        self._changed.set()
-        parties = self.parties
-        if not parties.status_callback or event not in parties.status_events:
-            return
-        form = [
-            *self.form(),
-            ("CallDuration", str(self.duration)),
-            ("CallbackSource", "call-progress-events"),
-            ("SequenceNumber", str(self._reports)),
-        ]
-        self._reports += 1
-        try:
-            await self._webhooks.post(parties.status_callback, form)
-        except WebhookUnreachable:
-            return  # as at Twilio, where a status callback that fails is only logged
-
-    @property
-    def duration(self) -> int:
-        """Whole seconds since the call began."""
-        return int((self.ended_at or time.time()) - self.created_at)
-
-    async def finish(self, status: CallStatus) -> None:
-        """End the call with this status; without effect if it is over."""
-        if self.ended:
-            return
-        self._move_on()
-        if self.relay is not None:
-            await self.relay.close()
-        self.ended_at = time.time()
-        await self.report("completed", status)
-        await self._recordings.finish(self._account_sid, self.sid, self.duration)
-
-    def _gather(self) -> _Waiting:
+    def _gather(self) -> Waiting:
         waiting = self._waiting
         if waiting is None or not isinstance(waiting.verb, Gather):
             raise CallError("the call has ended" if self.ended else "the call does not listen")
@@ -255,162 +124,3 @@ class FakeCall:
         if self._waiting and isinstance(self._waiting.verb, Gather) and kind not in self._waiting.verb.inputs:
             raise CallError(f"the call does not listen for {kind}")
         await self._act(self._gather(), result)
-
-    async def _act(self, waiting: _Waiting, extra: Sequence[tuple[str, str]]) -> None:
-        await self._goto(urljoin(waiting.url, waiting.verb.action), extra, waiting.verb.method)
-
-    def _move_on(self) -> None:
-        """Whatever the call did, it does no more."""
-        self._episode += 1
-        self._waiting = None
-        self._rooms.leave(self.sid)
-
-    async def stop(self) -> None:
-        """Stop what runs in the background."""
-        if self.relay is not None:
-            await self.relay.close()
-        for task in self._pauses:
-            task.cancel()
-        await asyncio.gather(*self._pauses, return_exceptions=True)
-
-    async def _goto(self, url: str, extra: Sequence[tuple[str, str]], method: str) -> None:
-        self._move_on()
-        verbs = await self._document_at(url, extra, method)
-        if verbs is not None:
-            await self._perform(verbs, url)
-
-    async def _perform(self, verbs: Sequence[Verb], url: str) -> None:
-        self._move_on()
-        self.status = CallStatus.IN_PROGRESS
-        for _ in range(MAX_REDIRECTS):
-            self._document = url
-            redirect = await self._run(verbs, url)
-            if redirect is None:
-                return
-            url = urljoin(url, redirect.url)
-            fetched = await self._document_at(url, (), redirect.method)
-            if fetched is None:
-                return
-            verbs = fetched
-        await self._give_up("too many redirects")
-
-    async def _run(self, verbs: Sequence[Verb], url: str) -> Redirect | None:
-        """Act on the verbs until one waits, ends the call or (returned) redirects it."""
-        for index, verb in enumerate(verbs):
-            match verb:
-                case Redirect():
-                    return verb
-                case Gather() | Dial() | Refer() | Join():
-                    self._wait(_Waiting(verb, url, tuple(verbs[index + 1 :])))
-                    return None
-                case Pause() if self._second:
-                    self._play(verb)
-                    self._pause(verb.seconds * self._second, tuple(verbs[index + 1 :]), url)
-                    return None
-                case Connect():
-                    await self._connect(_Waiting(verb, url, ()), verb)
-                    return None
-                case Hangup():
-                    break
-                case _:
-                    self._play(verb)
-        await self.finish(CallStatus.COMPLETED)
-        return None
-
-    def _wait(self, waiting: _Waiting) -> None:
-        if isinstance(waiting.verb, Dial):
-            self.dialed += waiting.verb.destinations
-        elif isinstance(waiting.verb, Gather):
-            for prompt in waiting.verb.prompts:
-                self._play(prompt)
-        self._waiting = waiting
-        if isinstance(waiting.verb, Join):
-            self._rooms.enter(self.sid, waiting.verb, lambda: self._room_over(waiting))
-        self._changed.set()
-
-    async def _room_over(self, waiting: _Waiting) -> None:
-        if self._waiting is not waiting:
-            return
-        if waiting.verb.action:
-            await self._act(waiting, [("DialCallStatus", "completed")])
-        else:
-            await self._perform(waiting.rest, waiting.url)
-
-    def _pause(self, delay: float, rest: tuple[Verb, ...], url: str) -> None:
-        episode = self._episode
-
-        async def go_on() -> None:
-            if self._episode == episode:
-                await self._perform(rest, url)
-
-        async def later() -> None:
-            await asyncio.sleep(delay)
-            await go_on()
-
-        self._after_pause = go_on
-
-        task = asyncio.create_task(later())
-        self._pauses.add(task)
-        task.add_done_callback(self._pauses.discard)
-
-    async def _connect(self, waiting: _Waiting, verb: Connect) -> None:
-        if verb.greeting:
-            self.said.append(verb.greeting)
-        self._waiting = waiting
-
-        async def ended(fields: list[tuple[str, str]]) -> None:
-            if self._waiting is waiting:
-                await self._act(waiting, fields)
-
-        line = self.relay = RelayLine(self.said.append, self._changed.set, ended)
-        await line.start(
-            verb.url, self._webhooks.signature(verb.url), self._account_sid, self.sid, self.parties
-        )
-        self._changed.set()
-
-    def _play(self, verb: Verb) -> None:
-        match verb:
-            case Say():
-                self.said.append(verb.text)
-            case Pause():
-                self.paused_seconds += verb.seconds
-            case Record(callback):
-                self._recordings.start(callback)
-            case Unknown():
-                self.unknown_verbs.append(verb.name)
-
-    async def _document_at(
-        self, url: str, extra: Sequence[tuple[str, str]], method: str
-    ) -> tuple[Verb, ...] | None:
-        """The verbs answered there; None if the call was given up for the answer, or went elsewhere."""
-        episode = self._episode
-        try:
-            answer = await self._webhooks.post(url, [*self.form(), *extra], method=method)
-            if not 200 <= answer.status < 300:
-                raise TwimlError(f"11200 HTTP {answer.status}")
-            if answer.content_type not in _TWIML_TYPES:
-                raise TwimlError(f"12300 Invalid Content-Type {answer.content_type}")
-            verbs = parse(answer.body)
-        except (TwimlError, WebhookUnreachable) as error:
-            if self._episode == episode:
-                await self._give_up(f"{error}" if isinstance(error, TwimlError) else f"11200 {error}")
-            return None
-        return verbs if self._episode == episode else None
-
-    async def _give_up(self, error: str) -> None:
-        self.error = error
-        await self.finish(CallStatus.FAILED)
-
-    def form(self) -> list[tuple[str, str]]:
-        """What every request about the call says."""
-        return [
-            ("AccountSid", self._account_sid),
-            ("ApiVersion", "2010-04-01"),
-            ("CallSid", self.sid),
-            ("CallStatus", self.status),
-            ("Called", self.parties.to),
-            ("Caller", self.parties.from_),
-            ("Direction", self.parties.direction),
-            ("From", self.parties.from_),
-            ("To", self.parties.to),
-        ]

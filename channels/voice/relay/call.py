@@ -5,6 +5,7 @@ from channels.voice.calls import parties_of
 from channels.voice.playback import Playback, Send
 from channels.voice.relay.exit import Exit
 from channels.voice.relay.frames import Fault, Interrupt, Key, Prompt, Setup, line, token
+from channels.voice.relay.hold import RelayHold
 from channels.voice.session import MAX_SPOKEN, LiveSession
 
 
@@ -37,11 +38,15 @@ class RelaySession(LiveSession):
         parties = parties_of(setup.call_sid, setup.sender, setup.recipient, setup.direction)
         pace = ingress.calls(parties.ours).pace
         playback = Playback(RelaySpeaker(send), ingress.clock, pace.characters_per_second)
-        leaving = Exit(setup.session_id, playback, send)
+        warm, session = ingress.warm, setup.session_id
+        hold = None if warm is None else RelayHold(ingress, warm, parties, session, playback)
+        leaving = self._leaving = Exit(session, playback, send, hold)
         super().__init__(ingress, parties, setup.session_id, playback, leaving)
 
     async def take(self, frame: Prompt | Key | Interrupt | Fault) -> None:
         """One frame of Twilio's."""
+        if self._leaving.holding and not isinstance(frame, Fault):
+            return
         match frame:
             case Prompt(last=True) if frame.text.strip():
                 await self.hear(frame.text.strip(), frame.lang)

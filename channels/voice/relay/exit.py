@@ -1,50 +1,27 @@
-"""How a call leaves a ConversationRelay session: its last words, and what its action is handed."""
+"""How a call leaves a ConversationRelay session: held, passed on or ended, with the last words."""
 
 import asyncio
-import re
-from dataclasses import dataclass
 from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from channels.voice.playback import Playback, Send, Utterance
 from channels.voice.relay.frames import end
+from channels.voice.relay.handoff import HANG_UP, HELD, TRANSFER
+from channels.voice.relay.hold import RelayHold
 from channels.voice.wishes import Wishes
+from gateway.domain.intent import TransferMode
 
-HANG_UP = "hang_up"
-TRANSFER = "transfer"
-"""What `handoffData` may ask of the action: `do`."""
 _LONGEST_WAIT = 60.0
 """Seconds for the last words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handoff:
-    """What a session left."""
-
-    do: str = ""
-    """HANG_UP, TRANSFER, or "" where it broke off."""
-    n: int = 0
-    session: str = ""
-
-
-_HANDOFF: TypeAdapter[Handoff] = TypeAdapter(Handoff)
-_SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
-
-
-def read_handoff(text: str) -> Handoff:
-    """The `HandoffData` of an action; what is none of ours counts as none."""
-    try:
-        left = _HANDOFF.validate_json(text)
-    except ValidationError:
-        return Handoff()
-    return left if left.do in (HANG_UP, TRANSFER) and _SESSION.fullmatch(left.session) else Handoff()
 
 
 class Exit:
     """The end of one session."""
 
-    def __init__(self, session: str, playback: Playback, send: Send) -> None:
+    def __init__(self, session: str, playback: Playback, send: Send, hold: RelayHold | None) -> None:
+        """`hold`: None where nobody can be called."""
+        self.holding = False
+        """The caller is on hold for a transfer: what they say or press is nobody's."""
+        self._hold = hold
         self.begun = False
         """The call is being passed on or ended: nothing stops that."""
         self.over = False
@@ -54,9 +31,21 @@ class Exit:
         self._send = send
 
     async def pass_on(self, wishes: Wishes, n: int, lang: str | None) -> None:
-        """Input number `n` led to a transfer: it is announced, and the action dials."""
+        """Input number `n` led to a transfer: it is announced, and the action dials.
+
+        Of a warm one the caller is held here, and with the agent again where nobody takes the call.
+        """
         self.begun = True
         transfer = wishes.transfer
+        if self._hold is not None and transfer is not None and transfer.mode is TransferMode.WARM:
+            self.holding = True
+            returned = await self._hold.hold(wishes, n, lang)
+            self.holding = False
+            if returned is not None:
+                self.begun = not returned
+                if not returned:
+                    await self._end({"do": HELD, "n": n})
+                return
         if transfer is not None and transfer.connecting_text:
             line = Utterance(self._playback, "", lang, interruptible=False)
             await line.say(transfer.connecting_text)
@@ -71,5 +60,8 @@ class Exit:
         """When all was said, the session ends: an end cuts off what is still being spoken."""
         self.begun = True
         await asyncio.sleep(min(self._playback.seconds_left, _LONGEST_WAIT))
+        await self._end(handoff)
+
+    async def _end(self, handoff: dict[str, Any]) -> None:
         await self._send(end({**handoff, "session": self._session}))
         self.over = True

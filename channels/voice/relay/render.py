@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from channels.voice.relay.exit import HANG_UP, TRANSFER
 from channels.voice.relay.frames import end, token
+from channels.voice.relay.handoff import HANG_UP, TRANSFER
 from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind
 
 

@@ -6,7 +6,7 @@ that comes twice, late or from a call that was given up does no harm.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from channels.twilio.requests import PROVIDER
 from channels.voice import steps
@@ -97,17 +97,26 @@ class WarmCalls:
                 sender=parties.theirs,
                 recipient=parties.ours,
                 proven=parties.proven,
+                n=step.n,
+                session=step.session,
                 intent=wishes.transfer,
                 briefing=wishes.briefing,
             )
         )
         if held is None:
             return None
-        return await self._caller(call, held, Step(n=step.n, session=step.session, transfer=held.id))
+        return await self._caller(call, held, _place(held))
 
     async def of_call(self, call: Call) -> HeldCall | None:
         """The call's newest transfer."""
         return await self.transfers.of_call(PROVIDER, call.sid)
+
+    async def resume(self, call: Call, held: HeldCall) -> Rendering:
+        """The caller was on hold within a session, and is in none any more.
+
+        They were told what there was, but for a line that nobody has said to be spoken.
+        """
+        return await self._caller(call, held, replace(_place(held), told=len(held.told) - held.warm.speaking))
 
     async def caller_gone(self, call: Call) -> None:
         """The caller has hung up: nobody is to be called for them any more."""
@@ -177,6 +186,10 @@ class WarmCalls:
         if key or said:
             return Leg(step.attempt, _KEYS.get(key, LegEvent.HEARD))
         return Leg(step.attempt, LegEvent.BRIEFED if step.told else LegEvent.ANSWERED)
+
+
+def _place(held: HeldCall) -> Step:
+    return Step(n=held.n, session=held.session, transfer=held.id)
 
 
 def _failed(call: Call) -> TransferReason:

@@ -45,6 +45,9 @@ class NewTransfer:
     recipient: str
     """The caller, and our number, as the call's messages have them."""
     proven: bool
+    n: int
+    session: str
+    """The number of the input that led here, and of which of the call's sessions it is; "" for none."""
     intent: CallTransferIntent
     """Resolved."""
     briefing: str
@@ -61,6 +64,8 @@ class HeldCall:
     sender: str
     recipient: str
     proven: bool
+    n: int
+    session: str
     destination: str
     """Where the caller goes if nobody took the call and they are to be passed on all the same."""
     warm: Warm
@@ -161,6 +166,8 @@ def hold(new: NewTransfer, at: int) -> HeldCall:
         sender=new.sender,
         recipient=new.recipient,
         proven=new.proven,
+        n=new.n,
+        session=new.session,
         destination=new.intent.destination,
         warm=warm,
     )
