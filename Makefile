@@ -10,6 +10,8 @@ unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV UV_PROJECT_ENVIRONMENT 
 BIN := .venv/bin
 STAMP := .venv/.synced
 ARGS ?=
+# One more than the processor has cores: many tests wait for a process, a lease or a retry.
+WORKERS = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf 'make %-12s %s\n' "$$name" "$$what"; done
@@ -24,7 +26,7 @@ demo: $(STAMP) ## one scripted pass: SMS, e-mail, call, API, handoff
 	@exec $(BIN)/gateway demo $(ARGS)
 
 test: check ## linters, types and all tests but the long ones (ARGS="-k sms")
-	@$(BIN)/pytest -m "not slow" --numprocesses auto --dist worksteal $(ARGS)
+	@$(BIN)/pytest -m "not slow" --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(STAMP) ## linters, format, types, import rules
 	@$(BIN)/ruff check .

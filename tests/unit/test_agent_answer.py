@@ -152,7 +152,7 @@ def test_a_line_has_an_end() -> None:
 
 
 def test_an_answer_has_an_end() -> None:
-    blank = b"\n" * (MAX_ANSWER // 4)
+    blank = (b" " * 1023 + b"\n") * (MAX_ANSWER // 4096)
     assert streamed(*[blank] * 4) == []
     assert str(MAX_ANSWER) in refused(streamed, *[blank] * 4, b"\n")
     assert str(MAX_ANSWER) in refused(whole, b" " * (MAX_ANSWER + 1))
