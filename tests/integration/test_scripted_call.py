@@ -236,10 +236,16 @@ class JambonzLine:
         await self.call.interrupt(heard)
 
     async def nobody_takes_it(self) -> None:
-        """The transfer is a cold one here, and the conversation says so."""
-        await until(lambda: self.call.callee is not None)
-        assert self.call.callee is not None
-        self.call.callee.refuse("no-answer", 480)
+        """The first is not there; the second hears the briefing out, is asked, and declines."""
+        await until(lambda: len(self.call.callees) == 1)
+        self.call.callees[0].refuse("no-answer", 480)
+        await until(lambda: len(self.call.callees) == 2)
+        second = self.call.callees[1]
+        await second.answer()
+        await until(lambda: second.asking is not None)
+        second.wait()
+        await until(lambda: CONFIRM_PROMPT in second.said and second.asking is not None)
+        second.press("2")
 
 
 class HostedLine:
