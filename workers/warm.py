@@ -15,7 +15,7 @@ from gateway.domain.ports.ingress import Accept
 from gateway.domain.ports.store import Store
 from gateway.domain.ports.warm import Legs
 from gateway.domain.warm.held import HeldCall, NewTransfer
-from gateway.domain.warm.words import Dial, Event, Leg, LegEvent, Tick
+from gateway.domain.warm.words import CallerGone, Dial, Event, Leg, LegEvent, Tick
 from gateway.service.warm_transfers import (
     begin_transfer,
     due_transfers,
@@ -105,7 +105,13 @@ class WarmDriver:
                 _undone(held, error)
 
     async def _dial(self, held: HeldCall, dial: Dial) -> None:
-        """Where it stays unknown what became of the request, its callbacks tell, or the time runs out."""
+        """Where it stays unknown what became of the request, its callbacks tell, or the time runs out.
+
+        Some time has gone by before another person is called: nobody is for a caller who has left.
+        """
+        if dial.attempt > 1 and await self._legs.caller_left(held):
+            await self.happened(held.id, CallerGone())
+            return
         dialled = await self._legs.dial(held, dial)
         if isinstance(dialled, TransferReason):
             await self.happened(held.id, Leg(dial.attempt, LegEvent.FAILED, dialled))

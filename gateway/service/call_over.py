@@ -4,7 +4,9 @@ from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Cause, Conversation, Status
 from gateway.domain.ports.store import Tx
+from gateway.domain.warm.words import CallerGone
 from gateway.service.close import Ending, end
+from gateway.service.warm_transfers import end_transfers
 from gateway.store.records import conversation_of
 
 CALL_ENDED = "the call ended"
@@ -31,6 +33,7 @@ async def call_over(tx: Tx, conversation: Conversation, rules: CallRules, partit
     stays = conversation.status is not Status.TRANSFERRED
     if stays and await tx.one("call_live", conversation_id=conversation.id) is not None:
         return
+    await end_transfers(tx, conversation.id, CallerGone())
     if stays and not rules.closes:
         return
     if stays and rules.ring_back_seconds:

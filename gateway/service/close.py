@@ -11,12 +11,13 @@ from gateway.domain.message import Author, Channel, Message, Role
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.turn import InputKind, TurnState
+from gateway.domain.warm.words import Cancel
 from gateway.service.calls import hang_up_call
 from gateway.service.deliver import cancel_unsent
 from gateway.service.postings import envelope, post, ring_turns
 from gateway.service.status import move_status
 from gateway.service.timeline import append_event, write_messages
-from gateway.service.warm_transfers import cancel_transfers
+from gateway.service.warm_transfers import end_transfers
 from gateway.store.records import conversation_of, message_of, pack
 
 
@@ -43,7 +44,7 @@ async def end(tx: Tx, conversation: Conversation, ending: Ending, partitions: in
     await cancel_unsent(tx, conversation, at=moved["updated_at"])
     await hang_up_call(tx, conversation, ending.status, moved["updated_at"])
     if conversation.channel is Channel.VOICE:
-        await cancel_transfers(tx, conversation.id)
+        await end_transfers(tx, conversation.id, Cancel())
     await conversation_ended(
         tx, conversation, reason=ending.reason, at=moved["updated_at"], partitions=partitions
     )

@@ -21,7 +21,7 @@ from gateway.domain.warm.held import (
     stored_held,
     taken,
 )
-from gateway.domain.warm.words import Cancel, Event
+from gateway.domain.warm.words import Event
 from gateway.service.timeline import append_event
 
 _log = logging.getLogger(__name__)
@@ -83,13 +83,13 @@ async def settle_work(tx: Tx, done: HeldCall, hung_up: frozenset[int]) -> None:
         await _save(tx, carried_out(held, done, hung_up), row["at"])
 
 
-async def cancel_transfers(tx: Tx, conversation_id: str) -> None:
-    """The conversation, which the caller has locked, is over: nobody is called any more."""
+async def end_transfers(tx: Tx, conversation_id: str, why: Event) -> None:
+    """The call is over, or the conversation, which is locked by this unit: nobody is called any more."""
     for unfinished in await tx.all("held_unfinished", conversation_id=conversation_id):
         row = await tx.one("held_lock", id=unfinished["id"])
         held = None if row is None else await _read(tx, row)
         if row is not None and held is not None:
-            held = happen(held, Cancel(), row["at"])
+            held = happen(held, why, row["at"])
             await tx.run("held_save", id=held.id, held=stored_held(held), due_at=row["at"])
 
 

@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 
+from gateway.domain.call_rules import CallRules
 from gateway.domain.ids import new_id
 from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer, resolve_transfer
 from gateway.domain.outcome import TransferReason, TransferState
@@ -14,6 +15,7 @@ from gateway.domain.turn import Path
 from gateway.domain.warm.held import HeldCall, NewTransfer
 from gateway.domain.warm.state import Stage
 from gateway.domain.warm.words import CallerGone, Event, Leg, LegEvent, Spoken, Tick
+from gateway.service.call_over import end_of_call
 from gateway.service.close import close
 from gateway.service.warm_transfers import (
     AGAIN_SECONDS,
@@ -205,6 +207,20 @@ async def test_a_closed_conversation_calls_nobody(held: Held) -> None:
     assert canceled.warm.outcome.state is TransferState.CANCELED
     assert [one.attempt for one in canceled.hang_ups] == [1]
     await scene.consistent(held.store, held.new.conversation_id)
+
+
+async def test_the_end_of_the_call_ends_the_hold(held: Held) -> None:
+    """Whoever told of it, and whether or not the conversation closes with the call."""
+    await held.begin()
+    await held.happens(Spoken())
+    await held.leg(LegEvent.RINGING)
+    rules = CallRules(closes=False)
+    await held.store.write(end_of_call, ORGANIZATION, held.new.conversation_id, rules, PARTITIONS)
+    assert await held.due() == [held.id]
+    abandoned = await held.happens(Tick())
+    assert abandoned.warm.outcome is not None
+    assert abandoned.warm.outcome.state is TransferState.CALLER_ABANDONED
+    assert [one.attempt for one in abandoned.hang_ups] == [1]
 
 
 async def test_a_row_that_cannot_be_read_holds_up_nothing(held: Held) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +273,22 @@ async def test_the_caller_leaves_during_the_briefing(house: House) -> None:
     await caller.call.hang_up()
     await until(lambda: leg.ended)
     assert leg.said == [BRIEFING, CALLER_LEFT]
+    assert [call.parties.to for call in house.fake.calls] == [OURS, ANN]
+
+
+async def test_nobody_is_called_for_a_caller_of_whose_end_nobody_told(house: House) -> None:
+    """Twilio repeats no status callback: the call is looked at before somebody else is called."""
+    house.phone(Phone(rings=True), Phone())
+    caller = await house.call(OURS)
+    await caller.says("person")
+    first = await house.leg(ANN)
+    caller.call.parties = replace(caller.call.parties, status_callback="")
+    await caller.call.hang_up()
+    await first.finish(CallStatus.NO_ANSWER)
+    said = ("system_event", "Call transfer failed: caller_abandoned.")
+    async with asyncio.timeout(PATIENCE):
+        while said not in await caller.transcript():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
     assert [call.parties.to for call in house.fake.calls] == [OURS, ANN]
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from channels.twilio.calls import NewCall, TwilioCalls
+from channels.twilio.calls import ListedCall, NewCall, TwilioCalls
+from channels.voice.calls import FINAL_STATUSES
 from channels.voice.destination import destination_kind
 from channels.voice.steps import Links, Step
 from channels.voice.twiml import document
@@ -52,6 +53,11 @@ class TwilioLegs:
                 return _MEANS.get(failure, TransferReason.BRIDGE_ERROR)
             case _:
                 return None
+
+    async def caller_left(self, held: HeldCall) -> bool:
+        """Whether the caller's call is over, of which no callback may have come."""
+        call = await self.calls.fetched(held.call_id)
+        return isinstance(call, ListedCall) and call.status in FINAL_STATUSES
 
     async def hang_up(self, leg_id: str, after: str | None) -> bool:
         """End a call; one that does not take a document any more is over as well."""

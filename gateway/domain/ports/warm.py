@@ -40,6 +40,10 @@ class Legs(Protocol):
         """
         ...
 
+    async def caller_left(self, held: HeldCall) -> bool:
+        """Whether the caller is known to be there no more."""
+        ...
+
     async def hang_up(self, leg_id: str, after: str | None) -> bool:
         """End a call in whatever state it is; `after`: when this has been said. False: try again later."""
         ...
