@@ -53,7 +53,7 @@ def dev(host: str, port: int, smtp_port: int | None, data_dir: Path, config: Pat
 
 @dataclass(frozen=True, slots=True)
 class _Secured:
-    """Settings with an API key and a Twilio token, and the names of those that were made up."""
+    """Settings with an API key, a Twilio token, jambonz's login, and the names of those that were made up."""
 
     settings: Settings
     made_up: frozenset[str]
@@ -66,4 +66,6 @@ def _secured(settings: Settings) -> _Secured:
         made_up["api_keys"] = (ApiKeySetting(key, KeyRole.ADMIN, settings.config.organisation, "dev"),)
     if not settings.twilio_auth_tokens:
         made_up["twilio_auth_tokens"] = (SecretStr(secrets.token_hex(_RANDOM_BYTES)),)
+    if settings.jambonz_webhook_login is None:
+        made_up["jambonz_webhook_login"] = SecretStr(f"dev:{secrets.token_hex(_RANDOM_BYTES)}")
     return _Secured(settings.model_copy(update=made_up), frozenset(made_up))

@@ -1,6 +1,7 @@
 """What `gateway dev` prints once it is ready: what to open, and commands to copy that try each channel."""
 
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from shlex import quote
@@ -64,6 +65,7 @@ def welcome(settings: Settings, ready: Ready, *, made_up: frozenset[str]) -> Ite
     yield from _try_sms(settings, ready)
     yield from _try_mail(settings, ready)
     yield from _try_call(settings, ready)
+    yield from _try_telephone(settings, ready, invented="jambonz_webhook_login" in made_up)
     yield ""
     yield "All of it played once by itself: gateway demo.  Ctrl-C ends this process."
 
@@ -129,6 +131,16 @@ def _try_call(settings: Settings, ready: Ready) -> Iterator[str]:
     call = {"CallSid": f"CA{secrets.token_hex(16)}", "From": _PERSON, "To": entry.address}
     yield from _heading("Call: what the caller hears first, as TwiML")
     yield from _indented(_Webhook("/webhooks/twilio/voice", call).curl(settings, ready))
+
+
+def _try_telephone(settings: Settings, ready: Ready, *, invented: bool) -> Iterator[str]:
+    entry, login = _first(settings, Channel.VOICE), settings.jambonz_webhook_login
+    if entry is None or login is None:
+        return
+    shown = quote(login.get_secret_value()) if invented else '"$JAMBONZ_WEBHOOK_LOGIN"'
+    yield from _heading("Telephone: type what you say, or keys; an empty line hangs up")
+    yield f"  {quote(sys.executable)} -m channels.voice.jambonz.fake --url {ready.http} \\"
+    yield f"  --login {shown} --to {quote(entry.address)}"
 
 
 def _first(settings: Settings, channel: Channel) -> AddressConfig | None:

@@ -42,8 +42,8 @@ OPEN_SECONDS = 10.0
 """For the first message."""
 BEGIN_SECONDS = 4.0
 """For storing that a call is here: jambonz waits five."""
-LINGER_SECONDS = 30.0
-"""For jambonz to close the connection of a call that is over."""
+LINGER_SECONDS = 120.0
+"""For jambonz to say what is left, and to close the connection of a call that is over."""
 JOIN_SECONDS = 10.0
 """For what came before the end of the connection."""
 MAX_WAITING = 200
@@ -171,6 +171,7 @@ class _Connection:
                     incoming = await self._waiting.get()
             except TimeoutError:
                 if self._session.over:
+                    await self._session.gone("completed")
                     return
                 await self._session.tend()
                 continue

@@ -6,6 +6,8 @@ A line that you type is said to the gateway; one of keys (0-9, *, #) is pressed;
 import asyncio
 import re
 import sys
+import threading
+from contextlib import suppress
 
 import aiohttp
 import click
@@ -26,12 +28,25 @@ async def _listen(call: FakeJambonzCall) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _talk(call: FakeJambonzCall) -> None:
-    lines = asyncio.StreamReader()
+def _typed() -> "asyncio.Queue[str]":
+    """Lines as they are typed, "" at their end, by a thread that ends with the process."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+
+    def read() -> None:
+        with suppress(RuntimeError):  # the call is over, and with it the loop
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, "")
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+async def _talk(call: FakeJambonzCall) -> None:
+    lines = _typed()
     while not call.ended:
-        text = (await lines.readline()).decode("utf-8", "replace").strip()
+        text = (await lines.get()).strip()
         if not text:
             await call.hang_up()
         elif _KEYS.fullmatch(text):
