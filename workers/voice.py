@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gateway.domain.call_rules import CallTexts
 from gateway.domain.clock import SECOND, Clock, from_rfc3339
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import GatewayError, UnknownAddress
@@ -55,14 +56,14 @@ class VoiceWorker:
         core: tuple[Accept, EndCall],
         clock: Clock,
         organization_id: str,
-        greeting: Callable[[str], str],
+        texts: Callable[[str], CallTexts],
     ) -> None:
-        """`greeting`: what those hear first who call a number of ours; "" for nothing."""
+        """`texts`: what the gateway says itself to those who call a number of ours."""
         self._store = store
         self._accept, self._calls = core
         self._clock = clock
         self._organization_id = organization_id
-        self._greeting = greeting
+        self._texts = texts
         self._queues = Queues()
 
     async def consume(self, envelope: Envelope) -> Verdict:
@@ -107,11 +108,11 @@ class VoiceWorker:
         ids = {"conversation_id": accepted.conversation_id, "end_user_id": accepted.end_user_id}
         await self._tell(event, "call.accepted", ids, at)
         if event.direction == "inbound":
-            await self._greet(announcement)
+            await self._greet(announcement, goes_on=accepted.goes_on)
         return DONE
 
-    async def _greet(self, announcement: InboundMessage) -> None:
-        text = self._greeting(announcement.recipient)
+    async def _greet(self, announcement: InboundMessage, *, goes_on: bool) -> None:
+        text = self._texts(announcement.recipient).greeting_of(goes_on=goes_on)
         if text:
             place = f"{announcement.thread_key}:greeting"
             said = replace(

@@ -80,7 +80,7 @@ def _voice_worker(core: Core) -> VoiceWorker:
         (ingress.accept, ingress.dialogue),
         core.clock,
         core.configured.config.organization_id,
-        lambda number: core.configured.calls(number).texts.greeting,
+        lambda number: core.configured.calls(number).texts,
     )
 
 

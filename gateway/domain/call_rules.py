@@ -21,6 +21,10 @@ class CallTexts:
     machine: str = "Hello, we tried to reach you. Please call us back."
     """Left on an answering machine."""
 
+    def greeting_of(self, *, goes_on: bool) -> str:
+        """What a caller hears first; one who goes on with a conversation is not asked what it is about."""
+        return self.welcome_back if goes_on else self.greeting
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPace:

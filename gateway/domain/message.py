@@ -164,6 +164,8 @@ class Accepted:
     """False when the conversation's status runs no turns now, or the agent is not asked."""
     unanswered: str | None = None
     """Why the agent is not asked, in one of a few fixed words."""
+    goes_on: bool = False
+    """Whether a call begins with it that goes on with the conversation of one that is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

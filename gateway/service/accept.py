@@ -115,6 +115,7 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         duplicate=False,
         turn_expected=message.role is Role.USER and answered and status.runs_turns,
         unanswered=None if admission.unanswered is None else admission.unanswered.value,
+        goes_on=place.takes_over,
     )
 
 

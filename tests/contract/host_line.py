@@ -3,6 +3,7 @@
 from itertools import count
 from typing import Any, TypeVar
 
+from gateway.domain.call_rules import CallTexts
 from gateway.domain.clock import SECOND, Clock, rfc3339
 from gateway.domain.envelope import Envelope
 from gateway.domain.ids import named_id, new_id
@@ -49,8 +50,8 @@ class Line:
     def __init__(self, store: Store, greeting: str = "") -> None:
         self.store = store
         core = Core(store)
-        clock = Clock(now=lambda: MOMENT)
-        self.worker = VoiceWorker(store, (core, core), clock, ORGANIZATION, lambda _number: greeting)
+        clock, texts = Clock(now=lambda: MOMENT), CallTexts(greeting=greeting)
+        self.worker = VoiceWorker(store, (core, core), clock, ORGANIZATION, lambda _number: texts)
         self._seq = count()
 
     async def send(self, kind: str, *, event_id: str | None = None, at: int = MOMENT, **data: Any) -> Verdict:

@@ -44,8 +44,8 @@ async def status(store: Store, conversation_id: str) -> str:
 
 
 async def test_a_call_is_queued_rings_and_is_active(store: Store) -> None:
-    for _ in range(2):
-        begun = await begin(store, "CA1")
+    begun = await begin(store, "CA1")
+    await begin(store, "CA1")
     timeline = await scene.rows(store, "test_timeline", id=begun.conversation_id)
     statuses = [json.loads(e["body"]) for e in timeline if e["kind"] == "status"]
     assert [(s["previous"], s["session_status"]) for s in statuses] == [
@@ -73,6 +73,7 @@ async def test_a_caller_who_rings_back_in_time_goes_on(store: Store) -> None:
     store.advance(59)
     second = await begin(store, "CA2")
     assert second.conversation_id == first.conversation_id
+    assert (first.goes_on, second.goes_on) == (False, True)
     assert (await scene.arrive(store, scene.call("me again", "CA2"))).conversation_id == first.conversation_id
     store.advance(10)
     assert await store.write(close_ended_calls, PARTITIONS) == 0
@@ -90,7 +91,7 @@ async def test_a_caller_who_rings_back_in_time_goes_on(store: Store) -> None:
 async def test_nobody_goes_on_with_anothers_conversation(store: Store) -> None:
     first = await begin(store, "CA1")
     await over(store, "CA1")
-    others = (
+    others: tuple[dict[str, Any], ...] = (
         {"sender": "+14155550199"},
         {"sender": "anonymous:CA4", "sender_auth": SenderAuth.UNVERIFIED},
         {"sender_auth": SenderAuth.UNVERIFIED},
