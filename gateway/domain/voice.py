@@ -29,7 +29,13 @@ class VoiceIntent(BaseModel):
     issued_at: str
     not_after: str
     kind: IntentKind
-    payload: dict[str, Any] = Field(default_factory=dict)
+    payload: dict[str, Any] = Field(
+        default_factory=dict,
+        description="by kind. say: utterance_id, n, text, final, interruptible, and with the last piece of "
+        "one that was said while it was made `whole`, all of it. collect_dtmf: a resolved DtmfInputSpec. "
+        "transfer: a resolved CallTransferIntent and briefing_text. cancel: intent_id. hang_up: reason. "
+        "A transfer and a hang_up may have `after`: the utterance that is to be spoken first.",
+    )
 
 
 _LINE, _PIECES, _SENTENCES = "voice", "pieces", "sentences"

@@ -167,7 +167,9 @@ class UserInterrupted(_Data):
 
     kind: Literal["user.interrupted"]
     call_id: CallId
-    spoken_text: str | None = Field(None, max_length=100_000)
+    spoken_text: str | None = Field(
+        None, max_length=100_000, description="what was heard of the utterance, from its beginning"
+    )
     spoken_ms: _Count | None = None
 
 

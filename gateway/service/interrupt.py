@@ -65,7 +65,7 @@ async def speak_over(tx: Tx, row: Row, piece: str | None, spoken_ms: int | None,
     last = await _said_last(tx, row)
     sent = BETWEEN_MESSAGES.join(message.content for message in last)
     if turn is not None and turn["state"] == TurnState.RUNNING:
-        making = turn["text"] or ""
+        making = turn["text"] if turn["shown"] and turn["text"] else ""
         if piece and not heard(making, piece, None).certain and not heard(sent, piece, None).certain:
             making = piece  # it was told more than is noted yet
         if making:

@@ -12,6 +12,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.ports.bus import DONE
 from gateway.domain.turn import Claim, Path, Uttered
 from gateway.domain.voice import utterance_of
+from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.interrupt import keep_broken_off
 from gateway.service.turn_failure import postpone_turn
 from gateway.store.records import message_of
@@ -131,6 +132,19 @@ async def test_what_is_said_before_a_decision_is_not_what_is_said_after_it(line:
     (holding,) = await line.told("say")
     assert holding["payload"]["text"] == "I'm asking."
     assert holding["payload"]["utterance_id"] == utterance_of(claim.turn_id, claim.lease.fence)
+
+
+async def test_who_speaks_over_the_holding_line_does_not_end_what_is_decided(line: Line) -> None:
+    claim = await asked(line, "a refund")
+    holding = "I'm asking. One moment."
+    await scene.answer(line.store, claim, holding, path=Path.APPROVAL, approval=scene.APPROVAL)
+    (approval,) = await scene.rows(line.store, "test_approvals", id=claim.conversation.id)
+    approved = Resolution(decision=Decision.APPROVE, decided_by="olga", note=None)
+    await line.store.write(resolve_approval, scene.ORGANIZATION, approval["id"], approved, scene.PARTITIONS)
+    again = await scene.claimed(line.store, claim.conversation.id)
+    assert await line.send("user.interrupted", spoken_text="I'm asking.") == DONE
+    await scene.answer(line.store, again, "Done.")
+    assert await messages(line) == [(holding, "I'm asking."), ("Done.", None)]
 
 
 async def test_who_speaks_over_a_reply_that_is_made_ends_its_turn(line: Line) -> None:
