@@ -38,8 +38,6 @@ WAIT_SECONDS = 10.0
 """For a turn, in one request."""
 MAX_POLLS = 6
 """With the first wait: 70 s, which is longer than a turn may take."""
-MAX_SILENCES = 2
-"""Reminders before the gateway hangs up."""
 MAX_HOLDS = 30
 """Silent rounds on hold before the gateway hangs up: ten minutes."""
 MAX_CONNECTS = 3
@@ -170,7 +168,7 @@ class _TwimlCalls:
         return Rendering((Say(self.texts(call).filler), again) if step.tries == 0 else (Pause(1), again))
 
     async def _silence(self, call: Call, step: Step) -> Rendering:
-        if step.silences >= MAX_SILENCES:
+        if step.silences >= self.ingress.calls(call.parties.ours).pace.max_reminders:
             await self.ingress.dialogue.end(call.ended("silence"))
             return Rendering((Say(self.texts(call).goodbye), HangUp()))
         again = replace(step, silences=step.silences + 1)

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +107,9 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, more: str = "", *, account: bool = True) -> AsyncIterator[House]:
+async def open_house(
+    folder: Path, more: str = "", *, account: bool = True, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[House]:
     """A gateway of one process; `more` is added to the keys of all calls."""
     path = folder / "gateway.toml"
     path.write_text(CONFIG.replace("[channels.voice]\n", f"[channels.voice]\n{more}\n"), encoding="utf-8")
@@ -120,6 +122,7 @@ async def open_house(folder: Path, more: str = "", *, account: bool = True) -> A
         "TWILIO_AUTH_TOKEN": TOKEN,
         "TWILIO_API_URL": await fake.start(),
         **({"TWILIO_ACCOUNT_SID": ACCOUNT} if account else {}),
+        **(environment or {}),
     }
     settings = load_settings(environ, config_path=path, data_dir=folder, host="127.0.0.1", port=port)
     plan = Plan(roles=frozenset({Role.SERVE}) | WORKER_ROLES, migrate=True)
@@ -233,6 +236,23 @@ async def test_whoever_may_not_call_does_not(house: House) -> None:
     assert (status, answer["error"]) == (404, "agent_not_found")
     status, answer = await house.post({"end_user_id": "550e8400-e29b-41d4-a716-446655440000"})
     assert (status, answer["error"]) == (404, "end_user_not_found")
+
+
+async def test_calls_are_made_over_rabbitmq_and_postgresql(
+    tmp_path: Path, rabbit_url: str, amqp_prefix: str, postgres_url: str
+) -> None:
+    services = {
+        "GATEWAY_AMQP_URL": rabbit_url,
+        "GATEWAY_AMQP_PREFIX": amqp_prefix,
+        "GATEWAY_DATABASE_URL": postgres_url,
+    }
+    async with open_house(tmp_path, 'on_machine = "hang_up"', environment=services) as house:
+        call_id = await house.call(**{"from": DOCUMENTS})
+        phone = await house.phone(lambda one: one.said == [TEXTS.greeting])
+        await house.until(call_id, lambda found: found["metadata"] == {"answered_by": "human"})
+        await phone.hang_up()
+        await house.until(call_id, "closed")
+        assert len(house.fake.calls) == 1
 
 
 async def test_without_an_account_nobody_can_be_called(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio
 from channels.voice.routes import MAX_HOLDS, MAX_POLLS, voice_routes
 from channels.voice.transferring import MAX_REPORTS
-from gateway.domain.call_rules import CallTexts
+from gateway.domain.call_rules import CallPace, CallRules, CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.intent import WarmTransfer
@@ -187,6 +187,17 @@ async def test_silence_is_reminded_twice_then_the_call_ends(line: Line) -> None:
     assert call.status is CallStatus.COMPLETED
     assert {m.provider_message_id for m in line.core.ended} == {f"{call.sid}:end"}
     assert line.core.asked == 0
+
+
+async def test_how_often_silence_is_reminded_is_configured() -> None:
+    never = CallRules(pace=CallPace(max_reminders=0))
+    async with site(voice_routes, rules=never) as served:
+        fake = FakeTwilio(ACCOUNT, TOKEN, webhook_url=served.url)
+        await fake.start()
+        call = await fake.call(THEIRS, OURS)
+        await call.silence()
+        assert call.said == [TEXTS.greeting, TEXTS.goodbye]
+        await fake.stop()
 
 
 async def test_speech_ends_a_row_of_silences(line: Line) -> None:
