@@ -73,16 +73,16 @@ class Liveness:
         self._believed_from = began
 
     async def _keep(self) -> None:
-        wait = RENEW_SECONDS
         while True:
-            await asyncio.sleep(wait)
+            # from the last renewal on, not from now: a start, or a busy loop, may have taken its time already
+            due = self._believed_from + RENEW_SECONDS
+            await asyncio.sleep(max(0.0, due - self.clock.monotonic()))
             try:
                 async with asyncio.timeout(RENEW_SECONDS):
                     await self._renew()
-                wait = RENEW_SECONDS
             except (Unavailable, TimeoutError) as error:
-                wait = _RETRY_SECONDS
                 _log.warning(
                     "the worker's lease could not be renewed",
                     extra={"action": "liveness.failed", "reason": str(error) or "no answer"},
                 )
+                await asyncio.sleep(_RETRY_SECONDS)
