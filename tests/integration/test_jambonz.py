@@ -81,6 +81,17 @@ async def test_a_reply_that_is_spoken_over_is_kept_as_heard(line: Line) -> None:
     assert heard == "First" or not line.call.voice.open
 
 
+@pytest.mark.parametrize("line", ["streamed"], indirect=True)
+async def test_what_was_heard_may_be_told_before_the_interruption(line: Line) -> None:
+    await line.call.say("tell me everything")
+    await until(lambda: line.call.voice.partial == "First this. ")
+    spoken = {"event_type": "tts_spoken", "text": "First", "bargein": True}
+    await line.call.wire.report("tts:streaming-event", spoken)
+    await line.call.interrupt()
+    await line.call.say("what did I hear?", over=False)
+    await line.hears("First")
+
+
 async def test_digits_are_an_input_of_their_own(line: Line) -> None:
     await line.call.say("a pin, please")
     await line.hears("Your PIN?")

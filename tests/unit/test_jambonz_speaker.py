@@ -123,6 +123,17 @@ async def test_what_was_not_said_is_dropped_when_the_caller_speaks() -> None:
     assert ear.tokens == ["One. ", "Three."]
 
 
+async def test_no_text_is_too_long() -> None:
+    text = "One of many words. " * 1_000
+    streamed, said = await Ear().start(), await Ear(open=False).start()
+    await streamed.say(text)
+    while streamed.names[-1] != "tts:flush":
+        await streamed.answer()
+    assert "".join(streamed.tokens) == text
+    await said.speaker.line(text, None, preemptible=False)
+    assert "".join(said.says) == text
+
+
 async def test_white_space_alone_is_not_sent() -> None:
     ear = await Ear().start()
     await ear.say("One.")

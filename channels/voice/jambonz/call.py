@@ -165,23 +165,26 @@ class JambonzSession(LiveSession):
         else:
             await self._speaker.streamed(event)
 
-    async def _over_spoken(self) -> None:
-        """The caller is heard: what was being said has been stopped, and is told of in two ways."""
+    async def _over_spoken(self, piece: str | None = None) -> None:
+        """The caller is heard: what was being said has been stopped, and is told of in up to three ways."""
         self.listen()
         if self._reply is None or self._reply is self._spoken_over:
             return
         self._spoken_over = self._reply
         if self._busy or self._playback.seconds_left:
-            await self.interrupt(None, self._playback.spoken_ms)
+            await self.interrupt(piece, self._playback.spoken_ms)
 
     async def _spoken(self, event: Streamed) -> None:
         """Some voices know to the word what was heard."""
-        reply = self._spoken_over
-        if not event.bargein or reply is None:
+        for reply in (self._spoken_over, self._reply):  # it comes after the interruption, or before it
+            reached = None if reply is None or not event.bargein else heard(reply.sent, event.text, None)
+            if reply is None or reached is None or not reached.certain:
+                continue
+            if reply is self._spoken_over:
+                await self._cut(reply, reached.text)
+            else:
+                await self._over_spoken(event.text)
             return
-        reached = heard(reply.sent, event.text, None)
-        if reached.certain:
-            await self._cut(reply, reached.text)
 
     async def _status(self, status: CallStatus) -> None:
         if status.call_sid != self._parties.sid:

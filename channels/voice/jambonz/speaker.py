@@ -76,7 +76,8 @@ class JambonzSpeaker:
             self._waiting.extend((speakable(text), ""))
             await self._pump()
         else:
-            await self._say([text])
+            sentences = Sentences()
+            await self._say([*sentences.add(text), *sentences.finish()])
 
     async def stop(self) -> None:
         """What was not said yet is dropped."""

@@ -22,13 +22,13 @@ BOTH: tuple[Input, ...] = ("digits", "speech")
 
 
 def speakable(text: str) -> str:
-    """The text without what nobody can speak, at most MAX_SAID characters."""
-    return _UNSPEAKABLE.sub(" ", text)[:MAX_SAID]
+    """The text without what nobody can speak."""
+    return _UNSPEAKABLE.sub(" ", text)
 
 
 def said(text: str) -> str:
-    """A text for `say`, which takes what begins like a URL for a recording, and like a tag for SSML."""
-    return _MARKUP.sub(" ", _SCHEME.sub(r"\1 :", speakable(text)), count=1)
+    """A text for `say`, which takes what begins like a URL for a recording, and like a tag for SSML; cut."""
+    return _MARKUP.sub(" ", _SCHEME.sub(r"\1 :", speakable(text)), count=1)[:MAX_SAID]
 
 
 class _Part(BaseModel):
