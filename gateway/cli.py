@@ -32,7 +32,9 @@ COMMANDS: Mapping[str, Entry] = {
     "worker": Entry("roles", _RUN, "Run turns, deliveries and the work around them."),
     "migrate": Entry("migrate", _CARE, "Bring the database's schema up to date."),
     "doctor": Entry(
-        "doctor", _CARE, "Check configuration, database, broker, attachments, mail and providers."
+        "doctor",
+        _CARE,
+        "Check configuration, database, broker, attachments, mail, providers, agents and their models.",
     ),
     "reload": Entry("reload", _CARE, "Have the running gateway dev read gateway.toml again."),
     "twilio": Entry("twilio", _CARE, "Set up the numbers of a Twilio account."),

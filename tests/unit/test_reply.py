@@ -146,8 +146,9 @@ def test_a_transfer_on_a_call_is_an_intent_with_everything_resolved() -> None:
     assert (reply.path, reply.handoff_reason, reply.handoff_text) == (Path.HANDOFF, "invoice", None)
     [intent] = reply.intents
     assert (intent["intent_id"], intent["kind"]) == ("intent-1", "transfer")
-    assert intent["payload"] == reply.transfer
     payload = intent["payload"]
+    assert payload["briefing_text"] == "A caller would like to speak with you about: invoice."
+    assert payload == {**(reply.transfer or {}), "briefing_text": payload["briefing_text"]}
     assert (payload["destination"], payload["label"], payload["mode"]) == ("+15550111", "billing", "warm")
     assert payload["warm_destinations"] == ["sip:desk@example.org"]
     assert (payload["max_retries"], payload["on_failure"]) == (5, "return_to_agent")
