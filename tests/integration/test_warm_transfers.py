@@ -89,9 +89,8 @@ class Caller:
 
     async def says(self, text: str) -> None:
         """Speak; the answer may come later."""
-        line = self.call.relay
-        if line is not None and line.open:
-            await line.say(text)
+        if open_session(self.call) and self.call.relay is not None:
+            await self.call.relay.say(text)
         else:
             await until(lambda: "speech" in self.call.listening)
             await self.call.say(text)
@@ -132,6 +131,11 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - what it waits for is in many places
             await asyncio.sleep(0.01)
+
+
+def open_session(call: FakeCall) -> bool:
+    """Whether the caller can speak in a session."""
+    return call.relay is not None and call.relay.open
 
 
 async def accepts(leg: FakeCall, key: str = "1") -> None:
@@ -243,7 +247,7 @@ async def test_on_hold_in_a_session_nothing_is_heard_and_nothing_is_lost(house: 
     await first.finish(CallStatus.BUSY)
     await accepts(await house.leg(BOB), "2")
     await caller.hears(WARM.retry_announcement_text, WARM.failure_text)
-    await until(lambda: caller.call.relay is not line and caller.call.relay is not None)
+    await until(lambda: caller.call.relay is not line and open_session(caller.call))
     await caller.status("active")
     await caller.says("hello")
     await caller.hears("You said hello.")
