@@ -15,7 +15,8 @@ import pytest_asyncio
 
 from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio, Phone
 from channels.voice.host.fake import FakeCall as HostCall
-from channels.voice.host.fake import FakeHost, Person
+from channels.voice.host.fake import FakeHost
+from channels.voice.host.fake_people import Person
 from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzCall
 from gateway.app import App, Plan, Role, running
 from gateway.domain.call_rules import CallPace
@@ -287,8 +288,8 @@ class HostedLine:
 
     async def nobody_takes_it(self) -> None:
         """The fake has called both, and briefed the second."""
-        await self.until(lambda: len(self.call.called) == 2)
-        [briefing] = self.call.briefings
+        await self.until(lambda: len(self.call.people.called) == 2)
+        [briefing] = self.call.people.briefings
         assert briefing
 
 

@@ -7,44 +7,22 @@ What is said takes no time; `interrupt` has the caller speak over what is still 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
+from channels.voice.host.fake_people import People, Person
 from channels.voice.host.ledger import Json, Ledger
 from channels.voice.host.queues import GatewayQueues
 from channels.voice.host.say import Piece, Utterances
 from gateway.domain.clock import Clock, rfc3339
 from gateway.domain.ids import new_id
 from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind, TransferMode
-from gateway.domain.outcome import TransferReason, TransferState
+from gateway.domain.outcome import TransferState
 from gateway.domain.voice import VoiceIntent
-from gateway.domain.warm.machine import Step, advance, begin
-from gateway.domain.warm.state import Stage, Warm, WarmPlan
-from gateway.domain.warm.words import (
-    Bridge,
-    Dial,
-    Event,
-    HangUpLeg,
-    Leg,
-    LegEvent,
-    SayToCaller,
-    SayToLeg,
-    Spoken,
-    StartHold,
-    StopHold,
-)
+from gateway.domain.warm.state import Warm, WarmPlan
 
 SINGLE_KEYS = ("refer", "bridge", "hold", "dtmf_events", "streaming_text")
 """The capabilities of a host that reports keys as they are pressed, and speaks as it is told."""
-
-
-class Person(StrEnum):
-    """What somebody does who is called."""
-
-    NO_ANSWER = "no_answer"
-    DECLINES = "declines"
-    """Once they have been briefed."""
-    ACCEPTS = "accepts"
 
 
 class CallRefused(Exception):
@@ -62,16 +40,12 @@ class FakeCall:
         """What is being said."""
         self.pieces: list[str] = []
         """What the host was given to say, piece by piece."""
-        self.called: list[str] = []
-        """Whom transfers have called."""
-        self.briefings: list[str] = []
+        self.people = People(people)
         self.collecting: DtmfInputSpec | None = None
-        self.on_hold = False
         self.ended = ""
         """Why it is over."""
         self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._host = host
-        self._people = list(people)
         self._utterances = Utterances()
         self._speaking = ""
         self._spoken_over: set[str] = set()
@@ -171,12 +145,13 @@ class FakeCall:
     def _transfer(self, intent: VoiceIntent) -> None:
         wanted = CallTransferIntent.model_validate(intent.payload)
         if wanted.mode is TransferMode.COLD:
-            self.called.append(wanted.destination)
+            self.people.called.append(wanted.destination)
             self._settle(intent.intent_id, state=TransferState.TRANSFERRED.value, method_used="refer")
             self.end("transferred")
             return
         plan = WarmPlan.of(wanted, str(intent.payload.get("briefing_text") or ""))
-        warm = self._run_warm(plan, intent.intent_id)
+        moved = partial(self._moved, intent.intent_id)
+        warm = self.people.play(plan, self._host.clock.now(), self.said.append, moved)
         assert warm.outcome is not None, "every person of the script has done something"
         reason = warm.outcome.reason
         self._settle(
@@ -190,50 +165,9 @@ class FakeCall:
         if warm.outcome.state is TransferState.TRANSFERRED:
             self.end("transferred")
 
-    def _run_warm(self, plan: WarmPlan, intent_id: str) -> Warm:
-        """The domain's machine, with people who do at once what they are there for."""
-        now = self._host.clock.now()
-        stage: tuple[Stage, int] | None = None
-        step: Step = begin(plan, now)
-        coming: list[Event] = []
-        while True:
-            warm, commands = step
-            if (warm.stage, warm.attempt) != stage and warm.stage is not Stage.OVER:
-                stage = (warm.stage, warm.attempt)
-                place = {"attempt": warm.attempt, "destination_index": warm.destination_index}
-                self._number("intent.progress", intent_id, state=warm.stage.value, **place)
-            for command in commands:
-                coming += self._do(command)
-            if not coming:
-                return warm
-            step = advance(warm, coming.pop(0), now)
-
-    def _do(self, command: object) -> list[Event]:
-        """What follows a command at once."""
-        match command:
-            case SayToCaller(text=text):
-                self.said.append(text)
-                return [Spoken()]
-            case Dial(attempt=attempt, destination=destination):
-                self.called.append(destination)
-                person = self._people[0] if self._people else Person.NO_ANSWER
-                if person is Person.NO_ANSWER:
-                    self._people = self._people[1:]
-                    return [Leg(attempt, LegEvent.FAILED, TransferReason.NO_ANSWER)]
-                return [Leg(attempt, LegEvent.ANSWERED), Leg(attempt, LegEvent.HUMAN)]
-            case SayToLeg(attempt=attempt, text=text, briefing=True):
-                self.briefings.append(text)
-                return [Leg(attempt, LegEvent.BRIEFED)]
-            case SayToLeg(attempt=attempt, asks=True):
-                accepts = self._people.pop(0) is Person.ACCEPTS
-                return [Leg(attempt, LegEvent.ACCEPTED if accepts else LegEvent.DECLINED)]
-            case Bridge(attempt=attempt):
-                return [Leg(attempt, LegEvent.BRIDGED)]
-            case StartHold() | StopHold():
-                self.on_hold = isinstance(command, StartHold)
-            case HangUpLeg():
-                pass
-        return []
+    def _moved(self, intent_id: str, warm: Warm) -> None:
+        place = {"attempt": warm.attempt, "destination_index": warm.destination_index}
+        self._number("intent.progress", intent_id, state=warm.stage.value, **place)
 
     def _settle(self, intent_id: str, **fields: object) -> None:
         self._number("intent.outcome", intent_id, **fields)
