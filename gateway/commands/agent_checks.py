@@ -121,7 +121,8 @@ def _models(settings: Settings) -> Iterator[tuple[str, _Wanted]]:
         names: list[str | None] = []
         base_url = None
         if isinstance(definition, LlmAgent):
-            names, base_url = [definition.model, definition.fallback_model], definition.base_url
+            names = [definition.model, definition.fallback_model, definition.embeddings]
+            base_url = definition.base_url
         elif isinstance(definition, FlowAgent):
             names, base_url = [definition.model], definition.base_url
         for name in names:

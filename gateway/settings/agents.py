@@ -12,6 +12,7 @@ from gateway.domain.ids import named_id
 from gateway.domain.steps import PolicyPoint
 from gateway.settings.flow import ChoiceNode, Name, Nodes, ToolNode, TransferNode, check_graph, of_type
 from gateway.settings.llm import (
+    EmbeddingName,
     HttpToolTable,
     LimitsTable,
     McpServerTable,
@@ -95,6 +96,8 @@ class LlmAgent(AgentWithTools):
     limits: LimitsTable = LimitsTable()
     instructions: Annotated[str, Field(max_length=200_000)] = ""
     knowledge: Folders = ()
+    embeddings: EmbeddingName | None = None
+    """By which passages of the documents are ranked besides their words."""
     memory: MemorySource = MemorySource.QUOTES
 
 

@@ -13,6 +13,8 @@ from gateway.settings.values import Number, Text
 
 PROVIDERS = frozenset({"openai", "openai-chat", "openai-responses", "anthropic", "google", "google-cloud"})
 """The providers whose libraries are installed."""
+EMBEDDERS = frozenset({"openai", "google"})
+"""Those of them that have embedding models."""
 OFFLINE = "test"
 """The model that answers without any provider."""
 PLATFORM_TOOLS = frozenset(
@@ -37,6 +39,15 @@ def parse_model(value: str) -> str:
     provider, _, name = value.partition(":")
     if value != OFFLINE and (provider not in PROVIDERS or not name):
         known = ", ".join(sorted(PROVIDERS))
+        raise ValueError(f'must be "test" or provider:model, with a provider of {known}')
+    return value
+
+
+def parse_embeddings(value: str) -> str:
+    """An embedding model as `provider:name`, or `test`."""
+    provider, _, name = value.partition(":")
+    if value != OFFLINE and (provider not in EMBEDDERS or not name):
+        known = ", ".join(sorted(EMBEDDERS))
         raise ValueError(f'must be "test" or provider:model, with a provider of {known}')
     return value
 
@@ -75,6 +86,7 @@ def parse_header(value: str) -> str:
 
 
 ModelName = Annotated[Text, AfterValidator(parse_model)]
+EmbeddingName = Annotated[Text, AfterValidator(parse_embeddings)]
 ToolName = Annotated[str, AfterValidator(parse_tool_name)]
 Header = Annotated[str, Field(max_length=4096), AfterValidator(parse_header)]
 Seconds = Annotated[float, Number, Field(gt=0, le=600)]

@@ -117,7 +117,7 @@ async def test_each_model_is_looked_up_once_and_others_servers_at_their_place(
 ) -> None:
     config = (
         AGENT.format(model="openai:known")
-        + 'fallback_model = "test"\n'
+        + 'fallback_model = "test"\nembeddings = "google:known"\n'
         + AGENT.format(model="openai:known").replace("desk", "second")
         + AGENT.format(model="openai:known").replace("desk", "third")
         + f'base_url = "{provider.url}/own"\n'
@@ -127,10 +127,15 @@ async def test_each_model_is_looked_up_once_and_others_servers_at_their_place(
     found = await findings(tmp_path, config)
     assert [(subject, verdict) for subject, verdict, _ in found[1:]] == [
         ("model openai:known", Verdict.OK),
+        ("model google:known", Verdict.OK),
         ("model openai:known", Verdict.OK),
         ("model google-cloud:known", Verdict.SKIP),
     ]
-    assert sorted(path for path, _ in provider.asked) == ["/models/known", "/own/models/known"]
+    assert sorted(path for path, _ in provider.asked) == [
+        "/models/known",
+        "/own/models/known",
+        "/v1beta/models/known",
+    ]
 
 
 async def test_an_agent_that_cannot_be_made_is_told(tmp_path: Path) -> None:

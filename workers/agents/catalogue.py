@@ -20,6 +20,7 @@ from workers.agents.flow.ports import chooser_of
 from workers.agents.http import HttpAgent, HttpAgents
 from workers.agents.knowing import KnowingAgent
 from workers.agents.llm.agent import LlmAgent, LlmMemory
+from workers.agents.nearest import nearest_first
 from workers.agents.policed import PolicedAgent
 from workers.agents.policies import CallPolicies, Policy, load_policies
 from workers.agents.python import PythonAgent
@@ -86,7 +87,7 @@ def _unpoliced(definition: AgentDefinition, parts: AgentParts) -> Agent:
             return FlowAgent(definition, tools, chooser_of(definition, parts.http))
         case settings.LlmAgent():
             calls = load_policies(definition.policies, PolicyPoint.TOOL_CALL)
-            tools = tools_of(definition, parts.http, _search_of(definition.knowledge, parts))
+            tools = tools_of(definition, parts.http, _ranked(definition, parts))
             return LlmAgent(definition, tools, CallPolicies(calls), parts.http)
         case _:
             raise settings.SettingsError([f'kind = "{definition.kind}" arrives with a later version'])
@@ -96,6 +97,14 @@ def _knowing(agent: Agent, folders: Sequence[str], parts: AgentParts) -> Agent:
     """With passages of its documents, where it has some."""
     search = _search_of(folders, parts)
     return agent if search is None else KnowingAgent(agent, search)
+
+
+def _ranked(definition: settings.LlmAgent, parts: AgentParts) -> Search | None:
+    """The search of a model's documents, also by meaning where it is given embeddings."""
+    search = _search_of(definition.knowledge, parts)
+    if search is None or definition.embeddings is None:
+        return search
+    return nearest_first(search, definition, parts.http)
 
 
 def _search_of(folders: Sequence[str], parts: AgentParts) -> Search | None:

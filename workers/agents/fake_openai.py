@@ -6,17 +6,23 @@ Source: https://platform.openai.com/docs/api-reference/chat
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+from zlib import crc32
 
 from aiohttp import web
 
 from workers.agents.fake_server import ScriptedServer, break_off
 
 PATH: Final = "/v1/chat/completions"
+EMBEDDINGS_PATH: Final = "/v1/embeddings"
+DIMENSIONS: Final = 256
 MODEL: Final = "fake-model"
+
+_WORD = re.compile(r"\w+")
 
 
 class ModelFault(StrEnum):
@@ -84,12 +90,44 @@ class ScriptedModel(ScriptedServer[ModelRequest, Say, ModelFault]):
         self.base_url = ""
         """What `base_url` of an agent is set to."""
         self.requests: list[ModelRequest] = []
+        self.alike: Mapping[str, str] = {}
+        """Words that mean the same as another, for embeddings: a vector is made of the words of its text."""
+        self.embedded: list[Sequence[str]] = []
+        """The texts of each request for embeddings."""
+        self.embedding_fault: ModelFault | None = None
+        """`SERVER_ERROR` or `NO_ANSWER`, at every such request."""
         self._calls = 0
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen, and return the base URL. Raises OSError where the port is taken."""
         self.base_url = f"{await self.listen(host, port)}/v1"
         return self.base_url
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Chat completions and embeddings."""
+        super().add_routes(router)
+        router.add_post(EMBEDDINGS_PATH, self._embed)
+
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        if self.embedding_fault is ModelFault.SERVER_ERROR:
+            return _refusal(500, "server_error", {})
+        if self.embedding_fault is ModelFault.NO_ANSWER:
+            return await self.hold(request)
+        asked = await request.json()
+        texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
+        self.embedded.append(texts)
+        listed = [
+            {"object": "embedding", "index": index, "embedding": self._vector(text)}
+            for index, text in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
+        return web.json_response({"object": "list", "data": listed, "model": asked["model"], "usage": usage})
+
+    def _vector(self, text: str) -> Sequence[float]:
+        vector = [0.0] * DIMENSIONS
+        for word in _WORD.findall(text.lower()):
+            vector[crc32(self.alike.get(word, word).encode()) % DIMENSIONS] += 1.0
+        return vector
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         """Keep a request, and answer it."""

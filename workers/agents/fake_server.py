@@ -36,11 +36,15 @@ class ScriptedServer(ABC, Generic[Asked, Said, Fault]):
     async def listen(self, host: str, port: int) -> str:
         """Listen, and return `http://host:port`. Raises OSError where the port is taken."""
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
-        app.router.add_post(self._path, self.take)
+        self.add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
         return f"http://{host}:{self._runner.addresses[0][1]}"
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """What is served."""
+        router.add_post(self._path, self.take)
 
     async def stop(self) -> None:
         """Stop listening; requests that are held without an answer are dropped."""
