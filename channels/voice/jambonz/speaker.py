@@ -9,7 +9,7 @@ Source: https://docs.jambonz.org/guides/tts-streaming, and its tts-streaming-buf
 from collections import deque
 
 from channels.voice.jambonz.messages import Streamed, Taken, command, redirect
-from channels.voice.jambonz.verbs import Config, Say, said, speakable
+from channels.voice.jambonz.verbs import MAX_SAID, Config, Say, said, speakable
 from channels.voice.playback import Send
 from gateway.domain.clock import Clock
 from gateway.domain.sentences import Sentences
@@ -77,7 +77,8 @@ class JambonzSpeaker:
             await self._pump()
         else:
             sentences = Sentences()
-            await self._say([*sentences.add(text), *sentences.finish()])
+            whole = len(text) <= MAX_SAID
+            await self._say([text] if whole else [*sentences.add(text), *sentences.finish()])
 
     async def stop(self) -> None:
         """What was not said yet is dropped."""
