@@ -25,6 +25,7 @@ export class Conversation {
     this.about = found;
     this.status = found.status;
     this.approval = null;
+    this.text = undefined;
     this.log = el("ol", { className: "log", "aria-live": "polite" });
     this.head = el("header", { className: "about" });
     this.desk = el("div", { className: "reply" });
@@ -98,11 +99,13 @@ export class Conversation {
     this.log.append(el("li", { className: "event" }, text, at ? [" ", clock(at)] : null));
   }
 
-  /** The controls for the status it has now; what was typed stays. */
+  /** The controls for the status it has now; what was typed stays, and the cursor with it. */
   offer() {
     const typed = this.text?.value ?? "";
+    const writing = this.text !== undefined && document.activeElement === this.text;
     this.text = el("textarea", { rows: 3, value: typed, "aria-label": "Your words" });
     this.desk.replaceChildren(...this.controls());
+    if (writing) this.text.focus();
   }
 
   controls() {
