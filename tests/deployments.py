@@ -189,7 +189,7 @@ class Deployment:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         return done.returncode, done.stdout, done.stderr

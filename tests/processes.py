@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 _POLL_SECONDS = 0.02
 _TAIL_BYTES = 6_000
 

@@ -45,7 +45,7 @@ def test_the_walk_through_works_as_written(gateway: tuple[Process, int], tmp_pat
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + process.tail()
