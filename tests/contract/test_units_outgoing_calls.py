@@ -1,15 +1,10 @@
-"""Calls that we begin: dialled once, reported in any order, ended once."""
+"""Calls that we begin: wanted, dialled once, held up, and hung up."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, time
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.domain.call_rules import CallRules, OnMachine
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Status
 from gateway.domain.errors import ErrorCode, GatewayError
@@ -17,116 +12,21 @@ from gateway.domain.message import Channel
 from gateway.domain.outgoing_call import (
     DIALED_AT_MOST,
     LOOK_EVERY,
-    AnsweredBy,
-    AnsweredReport,
-    CallReport,
     CallState,
     Command,
     OutgoingCall,
-    Recording,
-    Standing,
 )
-from gateway.domain.ports.store import Row
-from gateway.domain.quiet import QuietHours
-from gateway.service.begin_call import NewOutgoingCall, begin_call
+from gateway.service.begin_call import begin_call
 from gateway.service.brake import pause, resume
-from gateway.service.call_over import close_ended_calls
-from gateway.service.call_progress import bound_calls, note_answered_by, report_call
+from gateway.service.call_progress import bound_calls
 from gateway.service.close import close
-from gateway.service.dial import CallTask, Task, claim_call, dial_again, fail_call, find_again, told
+from gateway.service.dial import Task, dial_again, fail_call, find_again, told
 from gateway.service.due import due_calls
-from gateway.service.recordings import record_call
 from gateway.service.suppress import suppress
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
+from tests.contract.outgoing_line import OTHER, SID, Line, begun, new, night_at
 from tests.contract.scene import ORGANIZATION, OURS, PARTITIONS, ROUTE, THEIRS
-
-SID, OTHER = "CA" + "1" * 32, "CA" + "2" * 32
-ONGOING = [CallState.INITIATED, CallState.RINGING, CallState.ANSWERED]
-
-
-def night_at(at: int) -> QuietHours:
-    """The hours in which it is quiet where THEIRS is, as at this moment (µs)."""
-    hour = datetime.fromtimestamp(at / SECOND, ZoneInfo("America/Los_Angeles")).hour
-    return QuietHours(time(hour), time((hour + 3) % 24))
-
-
-def never(_number: str) -> QuietHours | None:
-    return None
-
-
-def rules(**given: Any) -> Callable[[str], CallRules]:
-    """The same for every number."""
-    return lambda _number: CallRules(**given)
-
-
-def new(**changed: Any) -> NewOutgoingCall:
-    """A wish to call somebody."""
-    wanted: dict[str, Any] = {
-        "end_user_id": None,
-        "their_address": THEIRS,
-        "our_address": OURS,
-        "first_message": None,
-        "metadata": {"order": 7},
-        "context_variables": {"name": "Ada"},
-    }
-    return NewOutgoingCall(**{**wanted, **changed})
-
-
-class Line:
-    """One call that we begin, as its worker and its provider see it."""
-
-    def __init__(self, store: Store, conversation_id: str) -> None:
-        self.store = store
-        self.id = conversation_id
-
-    async def claim(self, quiet: Callable[[str], QuietHours | None] = never) -> CallTask | None:
-        """What is to be done."""
-        return await self.store.write(claim_call, ORGANIZATION, self.id, quiet, PARTITIONS)
-
-    async def dialed(self) -> OutgoingCall:
-        """An attempt, claimed."""
-        task = await self.claim()
-        assert task is not None
-        assert task.task is Task.DIAL
-        return task.call
-
-    async def report(self, state: CallState, *, sid: str = SID, raw: str = "", **given: Any) -> Standing:
-        """Its provider says how far it is."""
-        report = CallReport(
-            provider="twilio", call_id=sid, conversation_id=self.id, state=state, raw=raw or state.value
-        )
-        return await self.store.write(report_call, ORGANIZATION, report, rules(**given), PARTITIONS)
-
-    async def answered_by(self, who: AnsweredBy, on_machine: OnMachine | None, *, sid: str = SID) -> None:
-        """Machine detection has a result."""
-        report = AnsweredReport(call_id=sid, conversation_id=self.id, who=who, raw=f"{who}_raw")
-        await self.store.write(
-            note_answered_by, ORGANIZATION, report, rules(on_machine=on_machine), PARTITIONS
-        )
-
-    async def row(self) -> Row:
-        """Its conversation."""
-        return await scene.conversation(self.store, self.id)
-
-    async def stored(self) -> Row:
-        """Its own row."""
-        (row,) = await scene.rows(self.store, "test_outgoing_call", id=self.id)
-        return row
-
-    async def statuses(self) -> list[str]:
-        """What its timeline has of statuses."""
-        timeline = await scene.rows(self.store, "test_timeline", id=self.id)
-        return [json.loads(e["body"])["session_status"] for e in timeline if e["kind"] == "status"]
-
-    async def transcript(self) -> list[str]:
-        """What its transcript has."""
-        return [m["content"] for m in await scene.rows(self.store, "test_messages", id=self.id)]
-
-
-async def begun(store: Store) -> Line:
-    """A call that nobody has been asked to dial yet."""
-    return Line(store, (await store.write(begin_call, new(), ROUTE)).id)
 
 
 @pytest.fixture
@@ -188,79 +88,6 @@ async def test_one_worker_dials_and_the_others_wait(line: Line) -> None:
     assert task is not None
     assert (task.task, task.call.attempt) == (Task.FIND, 1)
     assert await line.claim() is None  # whoever looks, looks alone
-
-
-@pytest.mark.parametrize("first", ["answer", "callback"])
-async def test_a_call_becomes_active_step_by_step(line: Line, first: str) -> None:
-    await line.dialed()
-    order = ONGOING if first == "answer" else [CallState.RINGING, CallState.INITIATED, CallState.ANSWERED]
-    seen = []
-    for state in order:
-        line.store.advance(3)
-        await line.report(state)
-        seen.append((await line.row())["status"])
-    assert seen == (
-        ["queued", "ringing", "active"] if first == "answer" else ["ringing", "ringing", "active"]
-    )
-    row = await line.row()
-    assert row["started_at"] >= row["created_at"] + 9 * SECOND
-    assert await line.statuses() == ["ringing", "active"]
-    await scene.consistent(line.store, line.id)
-
-
-async def test_what_comes_of_the_call_finds_its_conversation(line: Line) -> None:
-    await line.dialed()
-    await line.report(CallState.ANSWERED)
-    accepted = await scene.arrive(line.store, scene.call("hello", SID))
-    assert accepted.conversation_id == line.id
-    assert accepted.turn_expected
-
-
-async def test_a_call_that_nobody_answers_is_an_error(store: Store) -> None:
-    for state in (CallState.BUSY, CallState.NO_ANSWER, CallState.FAILED, CallState.CANCELED):
-        line, sid = await begun(store), f"CA{state}"
-        await line.dialed()
-        await line.report(CallState.RINGING, sid=sid)
-        for _ in range(2):
-            standing = await line.report(state, sid=sid)
-            assert standing.status is Status.ERROR
-        assert (await line.row())["status"] == "error"
-        assert await line.transcript() == [f"Call failed: {state}."]
-        assert await line.claim() is None
-    reasons = {closed["data"]["reason"] for closed in await scene.posted(store, "conversation.closed")}
-    assert reasons == {"busy", "no_answer", "failed", "canceled"}
-
-
-async def test_a_call_that_was_answered_and_is_over_closes(line: Line) -> None:
-    await line.dialed()
-    await line.report(CallState.ANSWERED)
-    line.store.advance(60)
-    for _ in range(2):
-        await line.report(CallState.COMPLETED)
-    row = await line.row()
-    assert row["status"] == "closed"
-    assert row["ended_at"] - row["started_at"] >= 60 * SECOND
-    assert await line.transcript() == ["Call ended."]
-    assert (await line.stored())["due_at"] is None
-
-
-async def test_reports_that_overtake_each_other_come_to_the_same(line: Line) -> None:
-    await line.dialed()
-    for state in (CallState.COMPLETED, CallState.RINGING, CallState.ANSWERED, CallState.INITIATED):
-        await line.report(state)
-    assert await line.statuses() == ["ringing", "active", "closed"]
-    assert (await line.stored())["state"] == "completed"
-    await scene.consistent(line.store, line.id)
-
-
-async def test_a_word_that_is_not_known_is_kept_and_changes_nothing(line: Line) -> None:
-    await line.dialed()
-    await line.report(CallState.UNKNOWN, raw="levitating")
-    assert (await line.stored())["state"] == "unknown"
-    await line.report(CallState.RINGING)
-    await line.report(CallState.UNKNOWN, raw="hovering")
-    stored = await line.stored()
-    assert (stored["state"], stored["raw_state"]) == ("ringing", "hovering")
 
 
 async def test_an_attempt_that_left_no_trace_is_made_again_and_then_given_up(line: Line) -> None:
@@ -390,80 +217,3 @@ async def test_a_call_that_is_closed_while_it_is_dialled_is_hung_up(line: Line) 
     task = await line.claim()
     assert task is not None
     assert task.command is Command.HANG_UP
-
-
-async def test_nothing_is_told_of_a_call_that_is_over(line: Line) -> None:
-    await line.dialed()
-    await line.report(CallState.ANSWERED)
-    await line.report(CallState.COMPLETED, closes=False)
-    assert (await line.row())["status"] == "active"
-    await line.store.write(close, ORGANIZATION, line.id, "done", PARTITIONS)
-    assert await line.claim() is None
-
-
-ON_MACHINE = (
-    (AnsweredBy.HUMAN, OnMachine.HANG_UP, "active", None),
-    (AnsweredBy.UNKNOWN, OnMachine.HANG_UP, "active", None),
-    (AnsweredBy.MACHINE, OnMachine.HANG_UP, "closed", Command.HANG_UP),
-    (AnsweredBy.FAX, OnMachine.LEAVE_MESSAGE, "closed", Command.HANG_UP),
-    (AnsweredBy.MACHINE, OnMachine.LEAVE_MESSAGE, "active", Command.LEAVE_MESSAGE),
-    (AnsweredBy.MACHINE, OnMachine.GO_ON, "active", None),
-    (AnsweredBy.MACHINE, None, "active", None),
-)
-"""Who answers, what is configured, what becomes of the conversation, what the provider is told."""
-
-
-async def test_who_answers_is_noted_and_a_machine_is_dealt_with(store: Store) -> None:
-    for place, (who, on_machine, status, command) in enumerate(ON_MACHINE):
-        line, sid = await begun(store), f"CA{place}"
-        await line.dialed()
-        await line.report(CallState.ANSWERED, sid=sid)
-        for _ in range(2):
-            await line.answered_by(who, on_machine, sid=sid)
-        await line.answered_by(AnsweredBy.HUMAN, on_machine, sid=sid)  # the first result counts
-        row = await line.row()
-        assert (row["status"], json.loads(row["metadata"])) == (
-            status,
-            {"order": 7, "answered_by": who.value},
-        )
-        assert await line.transcript() == [f"Answered by: {who}."]
-        task = await line.claim()
-        assert (task and task.command) == command
-
-
-async def test_a_recording_is_shown_once(line: Line) -> None:
-    await line.dialed()
-    await line.report(CallState.ANSWERED)
-    await line.report(CallState.COMPLETED)
-    recording = Recording(
-        provider="twilio", call_id=SID, recording_id="RE1", url="https://api.test/RE1", seconds=3
-    )
-    assert [await line.store.write(record_call, ORGANIZATION, recording) for _ in range(2)] == [True, False]
-    row = await line.row()
-    assert (bool(row["has_recording"]), row["recording_url"]) == (True, "https://api.test/RE1")
-    assert await line.transcript() == ["Call ended.", "The call was recorded."]
-
-
-async def test_a_recording_of_an_unknown_call_is_nobodys(line: Line) -> None:
-    recording = Recording(provider="twilio", call_id=OTHER, recording_id="RE1", url="https://x", seconds=None)
-    assert not await line.store.write(record_call, ORGANIZATION, recording)
-
-
-async def test_after_its_call_a_conversation_may_wait_with_closing(line: Line) -> None:
-    await line.dialed()
-    await line.report(CallState.ANSWERED)
-    await line.report(CallState.COMPLETED, ring_back_seconds=60)
-    line.store.advance(59)
-    assert await line.store.write(close_ended_calls, PARTITIONS) == 0
-    assert (await line.row())["status"] == "active"
-    line.store.advance(2)
-    assert await line.store.write(close_ended_calls, PARTITIONS) == 1
-    assert (await line.row())["status"] == "closed"
-    assert await line.store.write(close_ended_calls, PARTITIONS) == 0
-
-
-async def test_reports_of_a_call_that_is_gone_are_nobodys(store: Store) -> None:
-    gone = Line(store, ORGANIZATION)
-    assert not (await gone.report(CallState.ANSWERED)).ours
-    await gone.answered_by(AnsweredBy.MACHINE, OnMachine.HANG_UP)
-    assert await gone.claim() is None
