@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from gateway.settings import load_config
-from tests.integration.api import V2, Api
+from tests.integration.api import V2, Api, Reply
 
 NOWHERE = "550e8400-e29b-41d4-a716-446655440000"
 OBJECT = {
@@ -286,6 +286,14 @@ async def test_an_address_resolves_to_one_person(any_api: Api) -> None:
 
 async def test_a_hundred_at_once_resolve_to_one_person(any_api: Api) -> None:
     body = {"channel": "email", "identifier": "Ann@Example.ORG"}
-    answers = await asyncio.gather(*(any_api.post("/v1/identity/resolve", body) for _ in range(100)))
+
+    async def resolve() -> Reply:
+        """As a client does: what cannot be taken for now, for want of a connection, is asked again."""
+        while (answer := await any_api.post("/v1/identity/resolve", body)).status == 503:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+        return answer
+
+    answers = await asyncio.gather(*(resolve() for _ in range(100)))
+    assert {answer.status for answer in answers} == {200}
     assert len({answer.json["end_user_id"] for answer in answers}) == 1
     assert [answer.json["created"] for answer in answers].count(True) == 1
