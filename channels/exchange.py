@@ -48,11 +48,16 @@ async def read_answer(exchange: Exchange, response: aiohttp.ClientResponse) -> b
     """Note what the answer says of itself and read it; raises ClientPayloadError where it is too large."""
     exchange.status = response.status
     exchange.retry_after = _seconds(response.headers.get("Retry-After"))
-    raw = await response.content.read(MAX_ANSWER_BYTES)
-    while not response.content.at_eof():
-        if len(raw) >= MAX_ANSWER_BYTES:
+    return await read_body(response, MAX_ANSWER_BYTES)
+
+
+async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """All of a body; raises ClientPayloadError where it has more than `most` bytes."""
+    raw = b""
+    while more := await response.content.read(most + 1 - len(raw)):  # what has arrived, not all of it
+        raw += more
+        if len(raw) > most:
             raise aiohttp.ClientPayloadError("the answer is too large")
-        raw += await response.content.read(MAX_ANSWER_BYTES)
     return raw
 
 

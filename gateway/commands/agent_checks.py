@@ -17,6 +17,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from channels.exchange import read_body
 from gateway.commands.findings import SECONDS, Finding, Verdict
 from gateway.domain.clock import Clock
 from gateway.settings import FlowAgent, LlmAgent, Settings, SettingsError
@@ -182,7 +183,7 @@ async def _looked_up(
 async def _get(session: aiohttp.ClientSession, url: str, headers: Mapping[str, str]) -> tuple[int, object]:
     """Status, and what was answered as far as it is JSON."""
     async with session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as response:
-        body = await response.content.read(MAX_BYTES)
+        body = await read_body(response, MAX_BYTES)
         try:
             return response.status, json.loads(body)
         except ValueError:

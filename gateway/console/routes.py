@@ -25,6 +25,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 """Nothing but its own files and the API is reached, and nobody frames it."""
+_FILES = {path.name: path for path in _STATIC.iterdir() if path.suffix in _MEDIA_TYPES}
 
 
 @router.get("")
@@ -41,8 +42,7 @@ async def console(request: Request) -> Response:
 @router.get("/{name}")
 async def console_file(name: str) -> Response:
     """A file of the page."""
-    path = _STATIC / name
-    media_type = _MEDIA_TYPES.get(path.suffix)
-    if media_type is None or path.parent != _STATIC or not path.is_file():
+    path = _FILES.get(name)
+    if path is None:
         raise HTTPException(404)
-    return FileResponse(path, headers=_HEADERS, media_type=media_type)
+    return FileResponse(path, headers=_HEADERS, media_type=_MEDIA_TYPES[path.suffix])

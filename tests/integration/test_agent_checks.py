@@ -1,5 +1,6 @@
 """`gateway doctor` on agents: whether they can be made, and whether their models are there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -29,16 +30,26 @@ class Provider:
         self.status: int | None = None
         self.lists_only = False
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(self, request: web.Request) -> web.StreamResponse:
         self.asked.append((request.path, request.headers))
         if self.status is not None:
             return web.Response(status=self.status)
         if SECRET not in str([*request.headers.values()]):
             return web.Response(status=401, text=SECRET)
         if request.path.endswith("/models"):
-            return web.json_response({"data": [{"id": "known"}]})
+            return await _in_pieces(request, b'{"data": [{"id": "other"}, ', b'{"id": "known"}]}')
         known = request.path.endswith("/models/known") and not self.lists_only
         return web.json_response({}, status=200 if known else 404)
+
+
+async def _in_pieces(request: web.Request, *pieces: bytes) -> web.StreamResponse:
+    """A long list arrives so."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for piece in pieces:
+        await response.write(piece)
+        await asyncio.sleep(0.05)
+    return response
 
 
 @pytest.fixture

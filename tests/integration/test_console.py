@@ -44,6 +44,6 @@ async def test_the_page_is_made_of_its_own_files_only(api: Api) -> None:
         assert "://" not in found.text.replace("http://www.w3.org/2000/svg", "")
 
 
-@pytest.mark.parametrize("name", ["index.html", "nothing.js", "..%2froutes.py", "%2e%2e"])
+@pytest.mark.parametrize("name", ["index.html", "nothing.js", "..%2froutes.py", "%2e%2e", "a" * 300 + ".js"])
 async def test_nothing_else_is_served(api: Api, name: str) -> None:
     assert (await api.get(f"/console/{name}")).error == (404, "not_found")

@@ -1,13 +1,19 @@
 """Documents that are found by words and ranked by meaning, too, against the bundled fake of OpenAI."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from gateway.domain.agent import AgentFailed, EvidenceItem
+from gateway.settings import LlmAgent
 from tests.integration.api import CONFIG, gateway
 from workers.agents import nearest
 from workers.agents.fake_openai import Call, ModelFault, ModelRequest, Say, ScriptedModel
+from workers.agents.llm import nearness
 from workers.knowledge.folders import folders_of
 from workers.knowledge.indexer import Indexer
 
@@ -107,3 +113,46 @@ async def test_the_offline_model_leaves_the_order_as_it_is(tmp_path: Path) -> No
         assert (await first(tmp_path, None, model, "test"))[0] != "1.2 Repair"
     finally:
         await model.stop()
+
+
+class Embedder:
+    """Answers the question "slow" when it is told to; `lacking`: so many vectors too few."""
+
+    def __init__(self, lacking: int = 0) -> None:
+        self.go_on = asyncio.Event()
+        self.lacking = lacking
+
+    async def embed_query(self, question: str) -> SimpleNamespace:
+        if question == "slow":
+            await self.go_on.wait()
+        return SimpleNamespace(embeddings=[[1.0, 0.0]])
+
+    async def embed_documents(self, texts: Sequence[str]) -> SimpleNamespace:
+        return SimpleNamespace(embeddings=[[1.0, 0.0]] * (len(texts) - self.lacking))
+
+
+def passages(*names: str) -> list[EvidenceItem]:
+    return [EvidenceItem(chunk_id=name, kb_id="k", score=1.0, text=name) for name in names]
+
+
+async def test_a_search_keeps_the_vectors_that_others_push_out_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nearness, "KEPT", 2)
+    ranking = nearness.Nearness(LlmAgent(model="test", embeddings="test"))
+    monkeypatch.setattr(ranking, "_embedder", embedder := Embedder())
+    await ranking.ranked("quick", passages("a", "b"))
+    slow = asyncio.create_task(ranking.ranked("slow", passages("a", "b")))
+    await asyncio.sleep(0)  # it has begun
+    await ranking.ranked("quick", passages("c", "d"))
+    embedder.go_on.set()
+    assert [item.chunk_id for item in await slow] == ["a", "b"]
+
+
+async def test_an_answer_that_lacks_vectors_is_a_failure_of_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ranking = nearness.Nearness(LlmAgent(model="test", embeddings="test"))
+    monkeypatch.setattr(ranking, "_embedder", Embedder(lacking=1))
+    with pytest.raises(AgentFailed, match="ValueError"):
+        await ranking.ranked("quick", passages("a", "b"))

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 import uvicorn
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
@@ -24,7 +25,7 @@ from starlette.applications import Starlette
 from channels.email.auth.sender import Judgement, MailArrival, Standing
 from channels.email.hooks.mailgun import mailgun_routes
 from channels.email.hooks.postmark import postmark_routes
-from channels.email.hooks.ses import is_amazon, ses_routes
+from channels.email.hooks.ses import MAX_FETCHED, fetch_from_amazon, is_amazon, ses_routes
 from channels.email.intake import MailIntake
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
@@ -339,3 +340,29 @@ async def test_forged_mail_that_a_provider_took_is_kept_and_not_answered(hooks: 
 )
 def test_which_servers_are_amazons(url: str, ours: bool) -> None:
     assert is_amazon(url) is ours
+
+
+async def test_what_amazon_sends_in_pieces_is_fetched_whole_and_never_in_part() -> None:
+    pieces = [b"-----BEGIN ", b"CERTIFICATE-----"]
+
+    async def certificate(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+            await asyncio.sleep(0.05)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/cert.pem", certificate)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/cert.pem"
+        assert await fetch_from_amazon(url) == b"".join(pieces)
+        pieces.append(b"x" * MAX_FETCHED)
+        with pytest.raises(Unavailable):
+            await fetch_from_amazon(url)
+    finally:
+        await runner.cleanup()

@@ -23,6 +23,7 @@ from starlette.routing import Route
 from channels.email.auth.sender import MailArrival
 from channels.email.hooks.common import hand_over, read_json, text_of
 from channels.email.intake import MailIntake
+from channels.exchange import read_body
 from channels.webhooks import invalid, malformed, unproven, webhook
 from gateway.domain.errors import Unavailable
 
@@ -123,7 +124,7 @@ async def fetch_from_amazon(url: str) -> bytes:
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(url, allow_redirects=False) as response,
         ):
-            content = await response.content.read(MAX_FETCHED)
+            content = await read_body(response, MAX_FETCHED)
             if response.status == 200:
                 return content
     except (aiohttp.ClientError, TimeoutError, OSError):

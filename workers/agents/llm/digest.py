@@ -14,7 +14,8 @@ from workers.agents.llm.history import MAX_DIGEST, Fold, Line
 
 MAX_LINE = 1_500
 """Characters of one message that go into it."""
-MAX_TOKENS = 500
+MAX_TOKENS = 4_000
+"""Of the notes, with what a model thinks before them; how long they are the instructions say."""
 
 _INSTRUCTIONS = (
     "You keep the notes of a conversation between a user and an assistant. You are given the notes so far "

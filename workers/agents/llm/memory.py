@@ -27,7 +27,8 @@ MAX_READ = 40_000
 MAX_MESSAGE = 4_000
 MAX_KNOWN = 4_000
 """Characters of what is remembered already."""
-MAX_TOKENS = 1_200
+MAX_TOKENS = 4_000
+"""Of an answer, with what a model thinks before it; how long the text is the instructions say."""
 REQUESTS = 3
 """The first answer, and two that put right what was no valid one."""
 

@@ -50,18 +50,20 @@ class Nearness:
 
     async def ranked(self, question: str, items: Sequence[EvidenceItem]) -> list[EvidenceItem]:
         """Passages that were ranked by words, the best of both rankings first. Raises AgentFailed."""
-        new = [item for item in items if item.chunk_id not in self._vectors]
+        # looked up before the model is asked: other searches may put theirs in the place of these meanwhile
+        known = {i.chunk_id: self._vectors[i.chunk_id] for i in items if i.chunk_id in self._vectors}
+        new = [item for item in items if item.chunk_id not in known]
         try:
             asked, told = await asyncio.gather(
                 self._embedder.embed_query(question[:MAX_QUESTION]),
                 self._vectors_of(new),
             )
-        except Exception as error:
+            wanted = _unit(asked.embeddings[0])
+            known |= {item.chunk_id: _unit(vector) for item, vector in zip(new, told, strict=True)}
+        except Exception as error:  # also an answer that lacks a vector
             raise failure_of(error) from error
-        found = {item.chunk_id: _unit(vector) for item, vector in zip(new, told, strict=True)}
-        vectors = [found.get(i.chunk_id) or self._vectors[i.chunk_id] for i in items]
+        vectors = [known[item.chunk_id] for item in items]
         self._keep(items, vectors)
-        wanted = _unit(asked.embeddings[0])
         near = sorted(range(len(items)), key=lambda n: -sum(map(mul, wanted, vectors[n])))
         scores = [1 / (RANKS + n) for n in range(len(items))]
         for rank, n in enumerate(near):

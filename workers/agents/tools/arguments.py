@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -51,4 +52,4 @@ def _read(value: Any, wanted: Any) -> Any:
         read = json.loads(value.strip().lower())
     except ValueError:
         return value
-    return read if type(read) in kinds else value
+    return read if type(read) in kinds and read not in (inf, -inf) else value
