@@ -5,11 +5,20 @@ the call, so that one delivered twice is one message. Events carry `metadata["vo
 the queue contract's `voice.event`.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.message import Channel, InboundMessage, Role, SenderAuth
 from gateway.domain.outcome import transfer_sentence
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""What JSON can spell and no database keeps as text: U+0000, and half a surrogate pair."""
+
+
+def storable(text: str) -> str:
+    """The text as it can be kept."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def input_id(sid: str, n: int, session: str = "") -> str:
@@ -42,7 +51,7 @@ class Parties:
             provider_message_id=message_id,
             sender=self.theirs,
             recipient=self.ours,
-            text=text,
+            text=storable(text),
             received_at=received_at,
             sender_auth=SenderAuth.VERIFIED if self.proven else SenderAuth.UNVERIFIED,
             thread_key=self.sid,

@@ -150,7 +150,7 @@ async def caller(app: App, to: str = OURS, *, streams: bool = True) -> AsyncIter
     fake = FakeJambonz(app.http_url, LOGIN, streams=streams)
     theirs = f"1{next(numbers)}"
     async with aiohttp.ClientSession() as http:
-        before = await _ids(app, http)
+        before = frozenset(await statuses(app, http))
         call = await fake.call(theirs, to.removeprefix("+"))
         try:
             line = Line(app, http, theirs, call, before)
@@ -162,7 +162,8 @@ async def caller(app: App, to: str = OURS, *, streams: bool = True) -> AsyncIter
             await fake.stop()
 
 
-async def _ids(app: App, http: aiohttp.ClientSession) -> frozenset[str]:
+async def statuses(app: App, http: aiohttp.ClientSession) -> dict[str, str]:
+    """Of all calls, by the ids of their conversations."""
     url, headers = f"{app.http_url}{V2}?channel=voice&limit=100", {"x-api-key": "root"}
     async with http.get(url, headers=headers) as answer:
-        return frozenset(item["id"] for item in (await answer.json())["items"])
+        return {item["id"]: item["status"] for item in (await answer.json())["items"]}

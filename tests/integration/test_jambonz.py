@@ -23,6 +23,7 @@ from tests.integration.jambonz_house import (
     Line,
     caller,
     gateway,
+    statuses,
     until,
 )
 
@@ -270,6 +271,22 @@ async def test_the_end_of_a_call_may_come_by_webhook(line: Line) -> None:
     async with line.http.post(url, json=told, headers=AUTHORIZED) as answer:
         assert answer.status == 200
     assert await line.status() == "closed"
+
+
+async def test_a_caller_who_leaves_before_they_are_answered_leaves_no_open_call(house: App) -> None:
+    call = {"call_sid": "left-at-once", "direction": "inbound", "from": "14155550001", "to": OURS}
+    async with aiohttp.ClientSession() as http:
+        before = await statuses(house, http)
+        socket = await http.ws_connect(house.http_url + WS, protocols=("ws.jambonz.org",), headers=AUTHORIZED)
+        for kind, data in (("session:new", call), ("call:status", call | {"call_status": "no-answer"})):
+            await socket.send_json({"type": kind, "msgid": "a1", "call_sid": "left-at-once", "data": data})
+        await socket.close()
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                now = await statuses(house, http)
+                if [now[name] for name in now.keys() - before] == ["closed"]:
+                    break
+                await asyncio.sleep(0.02)
 
 
 async def test_a_telephone_in_the_terminal(house: App) -> None:

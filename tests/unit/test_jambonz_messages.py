@@ -20,6 +20,7 @@ from channels.voice.jambonz.messages import (
     read_message,
 )
 from channels.voice.jambonz.transfer import dialed, referred
+from gateway.domain.message import Role
 
 SID = "7c2a8b3e-2f4e-4f7c-9c3e-0a5c1b2d3e4f"
 CALL = {"call_sid": SID, "direction": "inbound", "from": "14155550123", "to": "15550100"}
@@ -30,6 +31,15 @@ def message(kind: str, data: object, **more: object) -> Incoming:
     found = read_message(json.dumps({"type": kind, "msgid": "abc123", "call_sid": SID, "data": data, **more}))
     assert found is not None
     return found
+
+
+def test_what_no_database_keeps_is_no_part_of_a_text() -> None:
+    speech = {"alternatives": [{"transcript": "a\x00b\ud800c \U0001f600"}]}
+    found = message("verb:hook", {"reason": "speechDetected", "speech": speech}, hook="/input").event
+    assert isinstance(found, Gathered)
+    said = parties_of(Opened.model_validate(CALL)).message("1", found.transcript, Role.USER, {}, 0)
+    assert said.text == "a\ufffdb\ufffdc \U0001f600"
+    assert message("call:status", CALL | {"call_sid": "\x00"}).event is None
 
 
 def test_a_call_is_announced() -> None:
@@ -106,6 +116,7 @@ def test_tokens_that_were_refused_say_why() -> None:
         ({"from": "sip:anonymous@anonymous.invalid"}, f"anonymous:{SID}", "+15550100", False),
         ({"from": "Restricted"}, f"anonymous:{SID}", "+15550100", False),
         ({"from": "desk"}, "alpha:desk", "+15550100", False),
+        ({"from": "de\x00sk"}, "alpha:de\ufffdsk", "+15550100", False),
         ({"from": "sip:ada@example.org"}, "sip:ada@example.org", "+15550100", False),
         (
             {"from": "15550100", "to": "14155550123", "direction": "outbound"},

@@ -1,5 +1,6 @@
 """How words reach a caller over jambonz: streamed with back-pressure, or sentence by sentence."""
 
+import json
 from typing import Any
 
 from hypothesis import given
@@ -132,6 +133,14 @@ async def test_no_text_is_too_long() -> None:
     assert "".join(streamed.tokens) == text
     await said.speaker.line(text, None, preemptible=False)
     assert "".join(said.says) == text
+
+
+async def test_no_message_is_larger_than_jambonz_reads() -> None:
+    text = "One of many words. " * 3_000
+    ear = await Ear(open=False).start()
+    await ear.say(text)
+    assert "".join(ear.says) == text
+    assert max(len(json.dumps(message)) for message in ear.sent) < 24 * 1024
 
 
 async def test_white_space_alone_is_not_sent() -> None:

@@ -4,10 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.voice.jambonz.messages import ANSWER_HOOK, Dialed, Gathered, Place, Screened
+from channels.voice.jambonz.persons import Persons
 from channels.voice.jambonz.transfer import Transfer
 from channels.voice.jambonz.verbs import Dial, Gather, Hangup, Say, Verb
 from channels.voice.jambonz.warm import ASKING, BRIEFING, REMINDING, JambonzWarm
-from gateway.domain.clock import SECOND
+from gateway.domain.clock import SECOND, Clock
 from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.warm.words import Finish
@@ -48,6 +49,23 @@ def test_whoever_is_called_rings_as_long_as_was_asked_for_once_the_caller_has_be
     late = transfer.tick(41 * SECOND)
     assert [verb.target[0] for verb in late.verbs if isinstance(verb, Dial)]
     assert transfer.attempt == 2
+
+
+async def test_what_is_still_being_said_before_is_no_time_of_the_first_person() -> None:
+    transfer, put = warm(), list[Verb]()
+
+    async def take(*verbs: Verb) -> None:
+        put.extend(verbs)
+
+    async def finished(_transfer: Transfer, _warm: JambonzWarm, _finish: Finish) -> None:
+        raise AssertionError("it has begun just now")
+
+    about = Transfer(intent=CallTransferIntent(destination=ANN), intent_id=None, session="s", n=1)
+    persons = Persons(about, transfer, Clock(now=lambda: 0), take, finished)
+    await persons.begin(take, 25.0)
+    assert [verb.timeout for verb in put if isinstance(verb, Dial)] == [30]
+    assert not transfer.tick(64 * SECOND).verbs
+    assert [verb for verb in transfer.tick(66 * SECOND).verbs if isinstance(verb, Dial)]
 
 
 def test_the_verbs_of_a_person_end_with_a_hangup() -> None:

@@ -114,7 +114,7 @@ class HostedCall:
 
     def _act(self, intent: VoiceIntent) -> None:
         payload = intent.payload
-        if self.over:
+        if self.over or self._site.ledger.canceled(intent.intent_id):
             self._settle(intent.intent_id, state=TransferState.CANCELED.value)
             return
         match intent.kind:

@@ -3,7 +3,7 @@
 import re
 
 from channels.voice.jambonz.messages import CallStatus, Opened
-from channels.voice.parties import Parties
+from channels.voice.parties import Parties, storable
 
 PROVIDER = "jambonz"
 _NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})")
@@ -31,7 +31,7 @@ def parties_of(call: Opened | CallStatus) -> Parties:
 
 
 def _canonical(raw: str) -> str:
-    raw = raw.strip()
+    raw = storable(raw.strip())
     number = _NUMBER.fullmatch(raw)
     if number is not None:
         return f"+{number[1]}"

@@ -107,7 +107,7 @@ class JambonzExit:
             await self._downgraded(current, "reassurance_text", "ringing")
         warm = JambonzWarm(current, wishes.briefing, self._pace)
         self._persons = Persons(current, warm, self._ingress.clock, self._instead, self._finished)
-        await self._persons.begin(self._after_all)
+        await self._persons.begin(self._after_all, self._last_words)
 
     def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
         """What jambonz has to be told at once: what somebody who was dialled hears next."""
@@ -246,10 +246,15 @@ class JambonzExit:
     async def _instead(self, *verbs: Verb) -> None:
         await self._send(redirect(verbs))
 
+    @property
+    def _last_words(self) -> float:
+        """Seconds that are given to what is being said."""
+        return min(self._playback.seconds_left, LONGEST_WAIT)
+
     async def _after_all(self, *verbs: Verb) -> None:
         """When what is being said has been said. Streamed words do not wait in the queue of verbs."""
         if self._speaker.streams:
-            await asyncio.sleep(min(self._playback.seconds_left, LONGEST_WAIT))
+            await asyncio.sleep(self._last_words)
             await self._instead(*verbs)
         else:
             await self._send(redirect(verbs, queue=True))

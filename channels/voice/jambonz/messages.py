@@ -22,6 +22,7 @@ _ACKED = frozenset(
     {"session:new", "session:redirect", "session:reconnect", "session:adulting", "verb:hook", "dial:confirm"}
 )
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SID = r"^[A-Za-z0-9-]{1,64}$"
 
 
 def _text(value: object) -> object:
@@ -40,7 +41,7 @@ class _Data(BaseModel):
 class Opened(_Data):
     """Whose call this is."""
 
-    call_sid: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
+    call_sid: str = Field(pattern=_SID)
     direction: Name = "inbound"
     sender: str = Field(alias="from", max_length=255)
     recipient: str = Field(alias="to", max_length=255)
@@ -105,7 +106,7 @@ class Screened(_Data):
 class CallStatus(_Data):
     """A call has got on; also one that was dialled."""
 
-    call_sid: str = Field(max_length=64)
+    call_sid: str = Field(pattern=_SID)
     call_status: Name = ""
     direction: Name = ""
     sender: Name = Field("", alias="from")

@@ -54,9 +54,9 @@ class Persons:
         self._finished = finished
         self._due: list[Follows] = []
 
-    async def begin(self, put: Put) -> None:
-        """The caller is told, and the first one called."""
-        await self._follow(self._warm.begin(self._clock.now()), put)
+    async def begin(self, put: Put, seconds: float) -> None:
+        """The caller is told, and the first one called, when what is being said has been: in `seconds`."""
+        await self._follow(self._warm.begin(self._clock.now() + int(seconds * SECOND)), put)
 
     def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
         """What a person hears next."""

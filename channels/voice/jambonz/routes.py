@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from channels.contract import Ingress
 from channels.voice.jambonz.address import PROVIDER, parties_of
@@ -30,6 +30,8 @@ from channels.voice.jambonz.messages import (
     read_message,
 )
 from channels.voice.jambonz.verbs import SipDecline
+from channels.voice.playback import Send
+from channels.voice.sockets import closing, sending
 from channels.webhooks import malformed, read_body, unproven, webhook
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.ids import new_id
@@ -109,23 +111,25 @@ class _Door:
             await websocket.close(_POLICY)
             return
         session_id = first.msgid if _SESSION.fullmatch(first.msgid) else new_id().replace("-", "")
-        session = JambonzSession(self._ingress, first.event, session_id, websocket.send_json)
+        send = sending(websocket)
+        session = JambonzSession(self._ingress, first.event, session_id, send)
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
                 verbs = await session.open()
         except (GatewayError, TimeoutError) as error:
             await _decline(websocket, first, error)
             return
-        await websocket.send_json(ack(first.msgid, verbs))
-        await _Connection(websocket, session).serve()
+        await send(ack(first.msgid, verbs))  # who has left meanwhile has said so, too
+        await _Connection(websocket, session, send).serve()
 
 
 class _Connection:
     """One connection: what comes is acknowledged at once, and worked off in order beside that."""
 
-    def __init__(self, websocket: WebSocket, session: JambonzSession) -> None:
+    def __init__(self, websocket: WebSocket, session: JambonzSession, send: Send) -> None:
         self._websocket = websocket
         self._session = session
+        self._send = send
         self._waiting: asyncio.Queue[Incoming | None] = asyncio.Queue(MAX_WAITING)
 
     async def serve(self) -> None:
@@ -145,8 +149,7 @@ class _Connection:
             log.error(
                 "a jambonz call broke off", extra={"action": "voice.jambonz_broken"}, exc_info=failed[0]
             )
-        if self._websocket.client_state is WebSocketState.CONNECTED:
-            await self._websocket.close(_FAILED if failed else _NORMAL)
+        await closing(self._websocket, _FAILED if failed else _NORMAL)
 
     async def _read(self) -> None:
         while True:
@@ -159,7 +162,7 @@ class _Connection:
             if incoming is None:
                 continue
             if incoming.expects_ack:
-                await self._websocket.send_json(ack(incoming.msgid, self._session.acknowledge(incoming)))
+                await self._send(ack(incoming.msgid, self._session.acknowledge(incoming)))
             self._waiting.put_nowait(incoming)
 
     async def _work(self) -> None:

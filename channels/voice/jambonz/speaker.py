@@ -169,6 +169,7 @@ class JambonzSpeaker:
             await self._say(self._sentences.add(piece) if piece else self._sentences.finish())
 
     async def _say(self, sentences: list[str]) -> None:
-        spoken = [Say(text=said(sentence)) for sentence in sentences if sentence.strip()]
-        if spoken:
-            await self._send(redirect(spoken, queue=True))
+        """Each in a message of its own: jambonz closes the connection over one that is too large."""
+        for sentence in sentences:
+            if sentence.strip():
+                await self._send(redirect((Say(text=said(sentence)),), queue=True))

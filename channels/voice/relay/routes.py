@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from channels.contract import Ingress
 from channels.twilio.credentials import TwilioCredentials
@@ -12,6 +12,7 @@ from channels.twilio.requests import PROVIDER
 from channels.twilio.signature import verify
 from channels.voice.relay.call import RelaySession
 from channels.voice.relay.frames import Setup, end, line, read_frame
+from channels.voice.sockets import closing, sending
 from channels.voice.steps import RELAY_PATH
 from channels.webhooks import unproven
 from gateway.domain.errors import GatewayError
@@ -75,7 +76,7 @@ class _Door:
         return frame
 
     async def _serve(self, websocket: WebSocket, setup: Setup) -> None:
-        session = RelaySession(self._ingress, setup, websocket.send_json)
+        session = RelaySession(self._ingress, setup, sending(websocket))
         try:
             await session.begin("relay")
         except GatewayError as error:
@@ -85,8 +86,7 @@ class _Door:
             await _take_all(websocket, session)
         finally:
             await session.close()
-        if websocket.client_state is WebSocketState.CONNECTED:
-            await websocket.close(_NORMAL)
+        await closing(websocket, _NORMAL)
 
 
 async def _excuse(websocket: WebSocket, apology: str, error: GatewayError) -> None:
