@@ -72,7 +72,7 @@ def wait_for(port: int, mock: "subprocess.Popen[bytes]", log: Path) -> None:
 async def test_a_message_is_taken_as_it_is_sent(twilio: TwilioCredentials) -> None:
     rest = TwilioRest(twilio)
     try:
-        assert isinstance(await rest.create_message(MESSAGE, 10), Taken)
+        assert isinstance(await rest.create_message(MESSAGE, 60), Taken)
     finally:
         await rest.close()
 
@@ -81,8 +81,8 @@ async def test_the_mock_does_refuse(twilio: TwilioCredentials) -> None:
     rest, stranger = TwilioRest(twilio), TwilioRest(replace(twilio, account_sid="AC"))
     try:
         bent = replace(MESSAGE, status_callback="not a url")
-        assert isinstance(await rest.create_message(bent, 10), Refused)
-        assert isinstance(await stranger.create_message(MESSAGE, 10), Refused)
+        assert isinstance(await rest.create_message(bent, 60), Refused)
+        assert isinstance(await stranger.create_message(MESSAGE, 60), Refused)
     finally:
         await rest.close()
         await stranger.close()
@@ -115,13 +115,13 @@ async def test_a_call_is_taken_as_it_is_begun_looked_up_and_told(
     )
     calls = TwilioCalls(twilio)
     try:
-        assert isinstance(await calls.create(call, 10), Taken)
-        assert isinstance(await calls.create(replace(call, machine_detection=None), 10), Taken)
-        assert isinstance(await calls.create(replace(call, status_callback="not a url"), 10), Refused)
+        assert isinstance(await calls.create(call, 60), Taken)
+        assert isinstance(await calls.create(replace(call, machine_detection=None), 60), Taken)
+        assert isinstance(await calls.create(replace(call, status_callback="not a url"), 60), Refused)
         assert not isinstance(await calls.listed(call.to, call.sender), OutcomeUnknown)
         assert not isinstance(await calls.fetched(sid), OutcomeUnknown)
-        assert isinstance(await calls.hang_up(sid, 10), Taken)
-        assert isinstance(await calls.redirect(sid, call.url, 10), Taken)
+        assert isinstance(await calls.hang_up(sid, 60), Taken)
+        assert isinstance(await calls.redirect(sid, call.url, 60), Taken)
     finally:
         await calls.close()
 

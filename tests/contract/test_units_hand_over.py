@@ -112,7 +112,10 @@ async def test_what_is_published_is_deleted(store: MovableStore) -> None:
     await forwarder.stop()
 
 
-async def test_what_is_not_published_is_due_at_once_for_the_relays(store: MovableStore) -> None:
+async def test_what_is_not_published_is_due_at_once_for_the_relays(
+    store: MovableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.forward._STOP_SECONDS", 60.0)  # a busy database is slow to give rows back
     woken = asyncio.Event()
     store.on_wake(Wake.OUTBOX, woken.set)
     broker = Broker(PublishResult.RETURNED, PublishResult.FAILED, PublishResult.PUBLISHED)

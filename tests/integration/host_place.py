@@ -3,22 +3,30 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from channels.voice.host.host import VoiceHost, open_layer
 from channels.voice.host.ledger import Json, Ledger
 from channels.voice.host.site import Site
 from gateway.bench.private_server import free_ports
 from gateway.domain.clock import SECOND, Clock, rfc3339
+from gateway.domain.digits import DEFAULT_DIGITS, DigitCollector
 from gateway.domain.ids import new_id
 from tests.services import sipp
 from tests.services.sipp import Sipp
 
 OURS, THEIRS = "+15550100", "+14155550123"
+PATIENT = DEFAULT_DIGITS.model_copy(update={"inter_digit_timeout_ms": 60_000})
+"""A datagram that a busy machine loses is sent again after 8 s; its key still belongs to those before it."""
 HOST = "127.0.0.1"
 TARGET = "sip:desk@example.org"
+SLOW_T1 = 2.0
+"""Seconds: SIPp gives up at an answer that is repeated because it was slow to acknowledge the first."""
 
 
 class Gateway:
@@ -112,7 +120,7 @@ class Place:
 
 
 @asynccontextmanager
-async def hosting(directory: Path, notify_seconds: float = 10.0) -> AsyncIterator[Place]:
+async def hosting(directory: Path, notify_seconds: float = 60.0) -> AsyncIterator[Place]:
     """A host that serves on loopback."""
     ledger = Ledger(directory / "host.jsonl")
     gateway = Gateway(ledger)
@@ -125,7 +133,10 @@ async def hosting(directory: Path, notify_seconds: float = 10.0) -> AsyncIterato
     )
     place = Place(directory, gateway, layer.local, trunk_port)
     try:
-        yield place
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("channels.voice.host.call.DigitCollector", partial(DigitCollector, PATIENT))
+            patched.setattr("channels.voice.host.sip.transactions.T1", SLOW_T1)
+            yield place
     finally:
         place.stop()
         gateway.host.close()

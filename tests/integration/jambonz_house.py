@@ -1,7 +1,6 @@
 """A gateway in this process for calls over jambonz, and callers of the fake jambonz."""
 
 import asyncio
-import socket
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ import aiohttp
 from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzCall
 from channels.voice.jambonz.fake.callee import Callee
 from gateway.app import App, Plan, Role, running
+from gateway.bench.private_server import free_ports
 from gateway.domain.call_rules import CallTexts
 from gateway.settings import load_settings
 from tests.integration import relay_agents
@@ -23,7 +23,7 @@ OURS, WARM, BACK = "+15550100", "+15550102", "+15550104"
 LOGIN = "jambonz:a-password"
 AUTHORIZED = {"Authorization": f"Basic {b64encode(LOGIN.encode()).decode()}"}
 TEXTS = CallTexts()
-PATIENCE = 30.0
+PATIENCE = 60.0
 V2 = "/v1/v2/conversations"
 WS = "/webhooks/jambonz"
 CONFIG = f"""
@@ -107,6 +107,12 @@ class Line:
         """What happened."""
         return [text for role, text in await self.transcript() if role == "system_event"]
 
+    async def notes(self, text: str) -> None:
+        """Wait until the transcript has this of what happened: it may be stored after the status."""
+        async with asyncio.timeout(PATIENCE):
+            while text not in await self.events():  # noqa: ASYNC110 - it is asked of the API
+                await asyncio.sleep(0.02)
+
     async def hears(self, text: str) -> None:
         """Wait until the caller has been told this."""
         await until(lambda: text in self.call.said)
@@ -134,8 +140,7 @@ async def gateway(folder: Path) -> AsyncIterator[App]:
         "GATEWAY_API_KEYS": "root:admin::Root",
         "GATEWAY_DRAIN_SECONDS": "2",
     }
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    (port,) = free_ports(1)
     settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=port)
     plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
     async with running(settings, plan) as app:

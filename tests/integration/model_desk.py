@@ -29,7 +29,7 @@ kind = "llm"
 base_url = "{url}"
 instructions = "You answer for {{shop}}."
 tools = ["tests.shop:find_order", "tests.shop:refund_order", "tests.shop:look_at"]
-limits = {{ retries = 1, request_seconds = 5 }}
+limits = {{ retries = 1, request_seconds = 60 }}
 """
 MODEL = 'model = "openai:fake-model"'
 HOLD = """

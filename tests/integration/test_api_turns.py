@@ -243,7 +243,7 @@ async def put_in(api: Api, path: str, number: int) -> None:
 
 
 async def test_a_place_that_never_comes_is_a_status_and_withdraws_the_message(tmp_path: Path) -> None:
-    async with gateway(tmp_path, GATEWAY_TURN_TIMEOUT_SECONDS="6") as api:
+    async with gateway(tmp_path, GATEWAY_TURN_TIMEOUT_SECONDS="10") as api:
         path = await api.conversation()
         steering = reset()
         first = asyncio.create_task(api.turn(path, "hold 0"))
@@ -252,7 +252,7 @@ async def test_a_place_that_never_comes_is_a_status_and_withdraws_the_message(tm
         await put_in(api, path, 2)
         late = [asyncio.create_task(ask(path, "Late")) for ask in (api.stream, api.turn)]
         await put_in(api, path, 4)
-        await asyncio.sleep(1)  # what is stored may not wait yet
+        await asyncio.sleep(2)  # what is stored may not wait yet
         # the second turn begins after the late ones have asked, so that their time is over before it ends
         steering.go_on, held = asyncio.Event(), steering.go_on
         held.set()

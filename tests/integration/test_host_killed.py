@@ -55,7 +55,7 @@ async def test_a_host_that_is_killed_while_a_caller_holds_dials_nobody_twice(
         wanted, progress = await _put_on_hold(core, call_id)
         await process.kill()
         await process.start()
-        lost, ended = await core.events(2)
+        lost, ended = await core.news(2, progress)
         assert (lost["intent_id"], lost["state"]) == (wanted["intent_id"], "host_lost")
         assert lost["seq"] == progress[-1]["seq"] + 1
         assert (ended["kind"], ended["reason"]) == ("call.ended", "host_lost")

@@ -27,7 +27,7 @@ kind = "llm"
 model = "openai:fake-model"
 base_url = "{url}"
 memory = "model"
-limits = {{ retries = 0, request_seconds = 5 }}
+limits = {{ retries = 0, request_seconds = 60 }}
 """
 REDACTING = """
 [[agents.desk.policies]]

@@ -1,7 +1,6 @@
 """Calls that begin by API: the whole gateway in this process, and the fake Twilio's phones."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pytest
 
 from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio, Faults, Phone
 from gateway.app import WORKER_ROLES, App, Plan, Role, running
+from gateway.bench.private_server import free_ports
 from gateway.domain.call_rules import CallTexts
 from gateway.settings import load_settings
 from tests.integration.webhooks import ACCOUNT, TOKEN
@@ -113,8 +113,7 @@ async def open_house(
     """A gateway of one process; `more` is added to the keys of all calls."""
     path = folder / "gateway.toml"
     path.write_text(CONFIG.replace("[channels.voice]\n", f"[channels.voice]\n{more}\n"), encoding="utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    (port,) = free_ports(1)
     fake = FakeTwilio(ACCOUNT, TOKEN, webhook_url=f"http://127.0.0.1:{port}")
     environ = {
         "GATEWAY_API_KEYS": "root:admin,app:client,other:client:There",
@@ -231,7 +230,8 @@ async def test_what_cannot_be_called_is_said(house: House, body: object, error: 
 
 async def test_whoever_may_not_call_does_not(house: House) -> None:
     for key, status, error in (("", 401, "unauthorized"), ("other", 422, "no_default_agent")):
-        assert (await house.post({"to": THEIRS}, key=key))[0] == status, error
+        refused, answer = await house.post({"to": THEIRS}, key=key)
+        assert (refused, answer["error"]) == (status, error)
     status, answer = await house.post({"to": THEIRS, "agent": "nobody"}, key="app")
     assert (status, answer["error"]) == (404, "agent_not_found")
     status, answer = await house.post({"end_user_id": "550e8400-e29b-41d4-a716-446655440000"})
@@ -321,6 +321,7 @@ async def test_whoever_rings_back_goes_on_with_the_conversation(tmp_path: Path, 
         if ours == DOCUMENTS:
             await second.say("me again")
         else:
+            await second.wait_for(lambda one: one.relay is not None and one.relay.open, PATIENCE)
             assert second.relay is not None
             await second.relay.say("me again")
         await second.wait_for(lambda one: len(one.said) == 2, PATIENCE)

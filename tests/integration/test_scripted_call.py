@@ -1,13 +1,13 @@
 """The scripted call, played at every kind of host against one distributed gateway."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -19,6 +19,7 @@ from channels.voice.host.fake import FakeHost
 from channels.voice.host.fake_people import Person
 from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzCall
 from gateway.app import App, Plan, Role, running
+from gateway.bench.private_server import free_ports
 from gateway.domain.call_rules import CallPace
 from gateway.domain.clock import Clock
 from gateway.domain.warm.words import CONFIRM_PROMPT
@@ -77,8 +78,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def heard_out(text: str) -> None:
-    """Wait until a text has been spoken, as the gateway reckons: keys before that would cut it off."""
-    await asyncio.sleep(len(text) / CallPace().characters_per_second)
+    """Wait until a text has surely been spoken, as the gateway reckons: keys before that would cut it off."""
+    await asyncio.sleep(len(text) / CallPace().characters_per_second + 0.5)
 
 
 @dataclass(slots=True)
@@ -298,10 +299,10 @@ async def house(
     rabbit_url: str, postgres_server: Service, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[House]:
     """A gateway of one process over RabbitMQ and PostgreSQL, for all tests here."""
-    folder, prefix, database = tmp_path_factory.mktemp("house"), "scripted.", "scripted_call"
+    folder, database = tmp_path_factory.mktemp("house"), f"scripted{uuid4().hex[:8]}"
+    prefix = f"{database}."
     (folder / "gateway.toml").write_text(CONFIG, "utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    (port,) = free_ports(1)
     await execute(postgres_server.url, f"CREATE DATABASE {database}")
     twilio = FakeTwilio(ACCOUNT, TOKEN)
     twilio.pauses(0.01)
@@ -379,5 +380,5 @@ async def test_a_caller_who_speaks_over_a_reply_has_its_agent_stopped(house: Hou
     line = await house.call(HOST)
     acts = (Says("tell me everything"), HearsBeginning("First this."), SpeaksOver("First"), Says("hello"))
     await play(line, *acts, Hears("You said hello."))
-    assert relay_agents.stopped == ["tell me everything"]
+    await until(lambda: relay_agents.stopped == ["tell me everything"])
     assert "First this." not in " ".join(line.said)

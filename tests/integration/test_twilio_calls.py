@@ -18,7 +18,7 @@ from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, Taken
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "token-of-this-test"
 OURS, THEIRS = "+15550100", "+15550123"
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @dataclass
@@ -87,7 +87,7 @@ async def bench() -> AsyncIterator[Bench]:
 
 
 async def test_a_call_is_begun_and_tells_how_it_goes(bench: Bench) -> None:
-    outcome = await bench.calls.create(bench.new(), 5)
+    outcome = await bench.calls.create(bench.new(), PATIENCE)
     (call,) = bench.fake.calls
     assert outcome == Taken(call.sid)
     await bench.gateway.until(4)
@@ -102,7 +102,7 @@ async def test_a_call_is_begun_and_tells_how_it_goes(bench: Bench) -> None:
 @pytest.mark.parametrize("ends", [CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.FAILED])
 async def test_a_phone_may_not_be_answered(bench: Bench, ends: CallStatus) -> None:
     bench.fake.phone(THEIRS, Phone(ends=ends))
-    await bench.calls.create(bench.new(), 5)
+    await bench.calls.create(bench.new(), PATIENCE)
     await bench.gateway.until(3)
     assert bench.gateway.told("/told", "CallStatus") == ["initiated", "ringing", ends]
     assert "/go" not in dict(bench.gateway.asked)
@@ -110,7 +110,7 @@ async def test_a_phone_may_not_be_answered(bench: Bench, ends: CallStatus) -> No
 
 async def test_a_phone_rings_until_somebody_picks_up(bench: Bench) -> None:
     bench.fake.phone(THEIRS, Phone(rings=True))
-    await bench.calls.create(bench.new(), 5)
+    await bench.calls.create(bench.new(), PATIENCE)
     await bench.gateway.until(2)
     (call,) = bench.fake.calls
     await call.wait_for(lambda one: one.status is CallStatus.RINGING, PATIENCE)
@@ -122,7 +122,7 @@ async def test_a_phone_rings_until_somebody_picks_up(bench: Bench) -> None:
 async def test_who_answers_is_told_beside_the_call(bench: Bench, answered_by: str) -> None:
     bench.fake.phone(THEIRS, Phone(answered_by=answered_by))
     machine = f"{bench.gateway.url}/who"
-    await bench.calls.create(bench.new(machine_detection="Enable", machine_callback=machine), 5)
+    await bench.calls.create(bench.new(machine_detection="Enable", machine_callback=machine), PATIENCE)
     await bench.gateway.until(5)
     assert bench.gateway.told("/who", "AnsweredBy") == [answered_by]
     assert "AnsweredBy" not in dict(bench.gateway.asked)["/go"]
@@ -130,7 +130,7 @@ async def test_who_answers_is_told_beside_the_call(bench: Bench, answered_by: st
 
 async def test_a_call_whose_answer_was_lost_is_in_the_list(bench: Bench) -> None:
     bench.fake.faults = Faults(drop_after_accept=1)
-    outcome = await bench.calls.create(bench.new(), 5)
+    outcome = await bench.calls.create(bench.new(), PATIENCE)
     assert isinstance(outcome, OutcomeUnknown)
     bench.fake.faults = Faults()
     listed = await bench.calls.listed(THEIRS, OURS)
@@ -145,22 +145,22 @@ async def test_a_call_whose_answer_was_lost_is_in_the_list(bench: Bench) -> None
 
 async def test_a_call_is_hung_up_once_and_again(bench: Bench) -> None:
     bench.fake.phone(THEIRS, Phone(rings=True))
-    await bench.calls.create(bench.new(), 5)
+    await bench.calls.create(bench.new(), PATIENCE)
     await bench.gateway.until(2)
     (call,) = bench.fake.calls
-    assert await bench.calls.hang_up(call.sid, 5) == Taken(call.sid)
+    assert await bench.calls.hang_up(call.sid, PATIENCE) == Taken(call.sid)
     await call.wait_for(lambda one: one.ended, PATIENCE)
-    assert await bench.calls.hang_up(call.sid, 5) == Taken(call.sid)
-    assert isinstance(await bench.calls.hang_up("CA" + "9" * 32, 5), Refused)
+    assert await bench.calls.hang_up(call.sid, PATIENCE) == Taken(call.sid)
+    assert isinstance(await bench.calls.hang_up("CA" + "9" * 32, PATIENCE), Refused)
     assert isinstance(await bench.calls.fetched("CA" + "9" * 32), OutcomeUnknown)
 
 
 async def test_a_call_goes_on_elsewhere(bench: Bench) -> None:
-    await bench.calls.create(bench.new(), 5)
+    await bench.calls.create(bench.new(), PATIENCE)
     (call,) = bench.fake.calls
     await call.wait_for(lambda one: bool(one.listening), PATIENCE)
     bench.gateway.document = "<Response><Say>Please call back</Say><Hangup/></Response>"
-    assert await bench.calls.redirect(call.sid, f"{bench.gateway.url}/message", 5) == Taken(call.sid)
+    assert await bench.calls.redirect(call.sid, f"{bench.gateway.url}/message", PATIENCE) == Taken(call.sid)
     await call.wait_for(lambda one: one.ended, PATIENCE)
     assert call.said == ["Hello", "Please call back"]
 
@@ -168,7 +168,7 @@ async def test_a_call_goes_on_elsewhere(bench: Bench) -> None:
 async def test_a_recording_is_told_of_after_the_call(bench: Bench) -> None:
     recording = f'<Start><Recording recordingStatusCallback="{bench.gateway.url}/recorded"/></Start>'
     bench.gateway.document = f"<Response>{recording}<Hangup/></Response>"
-    await bench.calls.create(bench.new(), 5)
+    await bench.calls.create(bench.new(), PATIENCE)
     await bench.gateway.until(6)
     (call,) = bench.fake.calls
     assert bench.gateway.told("/recorded", "RecordingStatus") == ["completed"]
@@ -176,9 +176,9 @@ async def test_a_recording_is_told_of_after_the_call(bench: Bench) -> None:
 
 
 async def test_what_twilio_refuses_says_why(bench: Bench) -> None:
-    assert await bench.calls.create(bench.new(to=""), 5) == Refused(Failure.PERMANENT, "21201")
+    assert await bench.calls.create(bench.new(to=""), PATIENCE) == Refused(Failure.PERMANENT, "21201")
     bench.fake.faults = Faults(rate_429=1)
-    assert await bench.calls.create(bench.new(), 5) == Refused(Failure.TRANSIENT, "20429")
+    assert await bench.calls.create(bench.new(), PATIENCE) == Refused(Failure.TRANSIENT, "20429")
     bench.fake.faults = Faults(drop_before=1)
     assert isinstance(await bench.calls.listed(THEIRS, OURS), OutcomeUnknown)
     assert bench.fake.calls == ()

@@ -212,7 +212,7 @@ async def test_a_notify_after_a_goodbye_goes_over_another_connection(
     teller = WakeTeller(postgres_items_url)
     try:
         await listening.add_listener(f"gateway_{Wake.OUTBOX.value}", lambda *_: heard.set())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             teller.tell({Wake.OUTBOX})
             await heard.wait()
             hear_goodbye(teller._connection)

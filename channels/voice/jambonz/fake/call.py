@@ -46,6 +46,7 @@ class FakeJambonzCall:
         self._more = asyncio.Event()
         self._verb: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._front: Listener | None = None
         self._back: Listener | None = None
         self._notifies = False
@@ -272,13 +273,16 @@ class FakeJambonzCall:
         await self.hook(hook, data)
 
     async def _end(self, status: dict[str, Any]) -> None:
-        if self.ended:
-            return
+        """Once, whoever asks; it has ended when the connection is closed."""
         self.ended = True
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._leave(status))
+        await asyncio.shield(self._ending)
+
+    async def _leave(self, status: dict[str, Any]) -> None:
         await self.wire.report("call:status", self._info | status)
         await self.wire.close()
         self._more.set()
-        current = asyncio.current_task()
         for task in (self._verb, *self._tasks):
-            if task is not None and task is not current and task is not self._running:
+            if task is not None and task is not self._running:
                 task.cancel()

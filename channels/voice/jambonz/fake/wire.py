@@ -80,6 +80,11 @@ class Wire:
         if self._http is not None:
             await self._http.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing of it is open."""
+        return self._http is None or self._http.closed
+
     async def drop(self) -> None:
         """The connection breaks, and is made again as jambonz does it."""
         if self._socket is not None:
