@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from channels.twilio.requests import VOICE_PATH, VOICE_STATUS_PATH
+from channels.twilio.requests import SMS_RETRIES, VOICE_PATH, VOICE_STATUS_PATH
 from gateway.domain.intent import INTER_DIGIT_TIMEOUT_MS, MAX_DIGITS, TERMINATORS, DtmfInputSpec
 
 START_PATH = VOICE_PATH
@@ -157,16 +157,16 @@ class Links:
         return f"{self.public_url}{LEG_PATH}?{step.query()}"
 
     def leg_status(self, step: Step) -> str:
-        """Where the progress of the call to a person goes."""
-        return f"{self.public_url}{LEG_STATUS_PATH}?{step.query()}"
+        """Where the progress of the call to a person goes; again, where we could not take it."""
+        return f"{self.public_url}{LEG_STATUS_PATH}?{step.query()}{SMS_RETRIES}"
 
     def leg_detected(self, step: Step) -> str:
-        """Where it goes whether a person or a machine has answered."""
-        return f"{self.public_url}{LEG_DETECTED_PATH}?{step.query()}"
+        """Where it goes whether a person or a machine has answered; again, where we could not take it."""
+        return f"{self.public_url}{LEG_DETECTED_PATH}?{step.query()}{SMS_RETRIES}"
 
     def room(self, step: Step) -> str:
-        """Where it goes that caller and person are in one room."""
-        return f"{self.public_url}{ROOM_PATH}?{step.query()}"
+        """Where it goes that caller and person are in one room; again: unheard, the two would be parted."""
+        return f"{self.public_url}{ROOM_PATH}?{step.query()}{SMS_RETRIES}"
 
     @property
     def relay(self) -> str:

@@ -167,6 +167,14 @@ def test_a_step_comes_back_from_its_url(
     assert Step.parse(query_of(LINKS.input(step))) == step
 
 
+def test_what_is_told_only_once_is_told_again_where_it_is_not_taken() -> None:
+    step = Step(n=1, transfer="t-1", attempt=2)
+    for link in (LINKS.room(step), LINKS.leg_status(step), LINKS.leg_detected(step)):
+        again = parse_qsl(urlsplit(link).fragment)
+        assert {("rc", "3"), ("rp", "all")} <= set(again)
+        assert Step.parse(query_of(link)) == step
+
+
 @given(st.dictionaries(st.sampled_from(["n", "s", "h", "k", "r", "dm", "df", "di", "dp"]), _any_text))
 def test_any_query_is_a_step_or_a_value_error(query: dict[str, str]) -> None:
     try:
