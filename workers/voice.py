@@ -205,8 +205,10 @@ class VoiceWorker:
                 await self._enter(call, await self._store.write(say_between, place, envelope.id, said))
             case UserSpeech(text=said) | UserDtmf(digits=said):
                 await self._accept(call.input(envelope.id, said, now))
-            case UserInterrupted():
-                await self._accept(self._event(envelope, call, "The caller interrupted."))
+            case UserInterrupted(spoken_ms=spoken_ms):
+                told = envelope.data if spoken_ms is None else envelope.data | {"spoken_ms": spoken_ms}
+                over = self._event(envelope, call, "The caller interrupted.")
+                await self._accept(replace(over, metadata={"voice_event": told}))
         return DONE
 
     async def _due(self, envelope: Envelope) -> Verdict:

@@ -53,14 +53,15 @@ async def claim_call(
     """Take what is to be done about a call; None: nothing, or not now."""
     row = await tx.one("conversation_lock", organization_id=organization_id, id=conversation_id)
     stored = await tx.one("outgoing_call", conversation_id=conversation_id)
-    if row is None or stored is None or stored["due_at"] is None or stored["due_at"] > stored["now"]:
+    if stored is None or stored["organization_id"] != organization_id:
         return None
+    if stored["due_at"] is None or stored["due_at"] > stored["now"]:
+        return None
+    if row is None or row["archived_at"] is not None:
+        return await _let_go(tx, stored)
     conversation = conversation_of(row)
-    if conversation.our_address is None or conversation.their_address is None:
-        await _over(tx, conversation_id, CallState.CANCELED)  # its person was erased
-        return None
     if CallState(stored["state"]) is not CallState.QUEUED:
-        return await _look(tx, conversation, stored)
+        return await _look(tx, _call_of(conversation, stored), stored)
     if not await _may_dial(tx, conversation, stored, quiet_of, partitions):
         return None
     claimed = await tx.one("outgoing_call_claim", conversation_id=conversation_id, patience=_PATIENCE)
@@ -73,10 +74,18 @@ async def claim_call(
     return CallTask(Task.DIAL, call, stored["now"])
 
 
-async def _look(tx: Tx, conversation: Conversation, stored: Row) -> CallTask | None:
-    if await tx.one("outgoing_call_look", conversation_id=conversation.id, patience=_PATIENCE) is None:
+async def _let_go(tx: Tx, stored: Row) -> CallTask | None:
+    """The person was erased, or the conversation deleted: nobody is called, and who is, is hung up on."""
+    if stored["command"] is not None:
+        return await _look(tx, _call_of(None, stored), stored)
+    await tx.run("outgoing_calls_purge", id=stored["conversation_id"], limit=1)
+    return None
+
+
+async def _look(tx: Tx, call: OutgoingCall, stored: Row) -> CallTask | None:
+    if await tx.one("outgoing_call_look", conversation_id=call.conversation_id, patience=_PATIENCE) is None:
         return None
-    call, command = _call_of(conversation, stored), stored["command"]
+    command = stored["command"]
     if command is not None:
         return CallTask(Task.TELL, call, stored["now"], Command(command))
     task = Task.FIND if call.state is CallState.DIALING else Task.LOOK
@@ -179,12 +188,15 @@ async def _over(tx: Tx, conversation_id: str, state: CallState) -> None:
     await tx.run("outgoing_call_over", conversation_id=conversation_id, state=state.value, rank=state.rank)
 
 
-def _call_of(conversation: Conversation, stored: Row) -> OutgoingCall:
+def _call_of(conversation: Conversation | None, stored: Row) -> OutgoingCall:
+    ours = theirs = None
+    if conversation is not None:
+        ours, theirs = conversation.our_address, conversation.their_address
     return OutgoingCall(
-        conversation_id=conversation.id,
-        organization_id=conversation.organization_id,
-        ours=conversation.our_address or "",
-        theirs=conversation.their_address or "",
+        conversation_id=stored["conversation_id"],
+        organization_id=stored["organization_id"],
+        ours=ours or "",
+        theirs=theirs or "",
         state=CallState(stored["state"]),
         attempt=stored["attempt"],
         claimed_at=stored["claimed_at"] or 0,

@@ -20,6 +20,7 @@ from gateway.domain.warm.held import (
     restored_held,
     stored_held,
     taken,
+    untold,
 )
 from gateway.domain.warm.words import Event
 from gateway.service.timeline import append_event
@@ -70,6 +71,8 @@ async def take_event(tx: Tx, transfer_id: str, event: Event, leg_id: str | None 
     held = happen(before, event, row["at"], leg_id)
     if not Status(conversation["status"]).terminal:
         await _show(tx, before, held)
+    if conversation["archived_at"] is not None:
+        held = untold(held)
     if held != before or held.busy:
         await _save(tx, taken(held), row["at"])
     return held

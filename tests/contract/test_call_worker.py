@@ -15,6 +15,8 @@ from gateway.domain.ports.bus import DONE, Ack
 from gateway.service.begin_call import NewOutgoingCall, begin_call
 from gateway.service.call_reports import StoredCallReports
 from gateway.service.close import close
+from gateway.service.erase import request_erasure
+from gateway.service.purge import purge
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
 from tests.contract.scene import ORGANIZATION, OURS, PARTITIONS, ROUTE, THEIRS
@@ -209,6 +211,38 @@ async def test_a_command_is_told_until_it_is_taken(office: Office) -> None:
     await office.ring(LOOK_EVERY)
     await office.ring()
     assert office.provider.told == [(SID, Command.HANG_UP)] * 2
+
+
+async def test_who_is_erased_during_a_call_is_hung_up_on(office: Office) -> None:
+    office.provider.dials.append(Taken(SID))
+    await office.ring()
+    person = (await scene.conversation(office.store, office.id))["end_user_id"]
+    await office.store.write(request_erasure, ORGANIZATION, person, PARTITIONS)
+    await office.ring()
+    assert office.provider.told == [(SID, Command.HANG_UP)]
+    await office.ring(3 * LOOK_EVERY)
+    assert await scene.rows(office.store, "test_outgoing_call", id=office.id) == []
+
+
+async def test_who_is_erased_before_their_call_is_not_called(office: Office) -> None:
+    person = (await scene.conversation(office.store, office.id))["end_user_id"]
+    await office.store.write(request_erasure, ORGANIZATION, person, PARTITIONS)
+    await office.ring()
+    assert office.provider.dialed == []
+    assert await scene.rows(office.store, "test_outgoing_call", id=office.id) == []
+
+
+async def test_a_call_outlives_its_conversation_until_it_was_hung_up(office: Office) -> None:
+    office.provider.dials.append(Taken(SID))
+    await office.ring()
+    await office.store.write(close, ORGANIZATION, office.id, "changed my mind", PARTITIONS)
+    await purge(office.store, ORGANIZATION, office.id)
+    office.provider.tells.append(NOTHING)
+    await office.ring()
+    await office.ring(LOOK_EVERY)
+    assert office.provider.told == [(SID, Command.HANG_UP)] * 2
+    await office.ring(3 * LOOK_EVERY)
+    assert await scene.rows(office.store, "test_outgoing_call", id=office.id) == []
 
 
 async def test_what_is_no_bell_is_a_dead_letter(office: Office) -> None:

@@ -164,10 +164,11 @@ async def test_who_speaks_over_a_reply_that_is_made_ends_its_turn(line: Line) ->
     ("noted", "heard", "kept"),
     [
         ("We open at nine. On", {"spoken_ms": 500}, ("We open at nine. On", "We open")),
+        ("We open at nine. On", {"spoken_ms": 500.0}, ("We open at nine. On", "We open")),
         ("We open at nine. On", {}, ("We open at nine. On", "We open at nine. On")),
         ("", {"spoken_text": "We open"}, ("We open", "We open")),
     ],
-    ids=["told by time", "told nothing", "more than is noted yet"],
+    ids=["told by time", "told by time as others write numbers", "told nothing", "more than is noted yet"],
 )
 async def test_what_was_heard_of_a_reply_that_is_made(
     line: Line, noted: str, heard: dict[str, Any], kept: tuple[str, str]

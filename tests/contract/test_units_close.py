@@ -258,9 +258,14 @@ async def left(store: Store, conversation_id: str) -> int:
     return int(row["remaining"])
 
 
+async def _record(tx: Tx, conversation_id: str) -> None:
+    await tx.run("conversation_recorded", id=conversation_id, recording_url="https://host.test/1.wav")
+
+
 async def test_what_was_said_is_deleted_when_its_retention_is_over(store: MovableStore) -> None:
     conversation_id = await by_close(store)
     still_open = (await arrive(store, sms(sender="+14155550177"))).conversation_id
+    await store.write(_record, conversation_id)
     store.advance(RETENTION + 1)
     assert await retire_all(store) == 0  # not before it has been summed up
     await sum_up(store)
@@ -272,6 +277,7 @@ async def test_what_was_said_is_deleted_when_its_retention_is_over(store: Movabl
     assert await left(store, conversation_id) == 0
     assert row["archived_at"] is not None
     assert (row["summary"], json.loads(row["metadata"]), row["message_count"]) == (None, {}, 2)
+    assert (row["recording_url"], bool(row["has_recording"])) == (None, False)
     assert await rows(store, "test_memories") == []
     assert len(await rows(store, "test_analytics")) == 1
     assert await retire_all(store) == 0

@@ -17,6 +17,7 @@ from gateway.domain.warm.state import Stage
 from gateway.domain.warm.words import CallerGone, Event, Leg, LegEvent, Spoken, Tick
 from gateway.service.call_over import end_of_call
 from gateway.service.close import close
+from gateway.service.erase import request_erasure
 from gateway.service.warm_transfers import (
     AGAIN_SECONDS,
     begin_transfer,
@@ -207,6 +208,21 @@ async def test_a_closed_conversation_calls_nobody(held: Held) -> None:
     assert canceled.warm.outcome.state is TransferState.CANCELED
     assert [one.attempt for one in canceled.hang_ups] == [1]
     await scene.consistent(held.store, held.new.conversation_id)
+
+
+async def test_of_somebody_who_was_erased_on_hold_nothing_is_noted(held: Held) -> None:
+    """A note in their name would make a person of their number again; whoever rings is hung up on."""
+    await held.begin()
+    await held.happens(Spoken())
+    await held.leg(LegEvent.RINGING)
+    caller = (await scene.conversation(held.store, held.new.conversation_id))["end_user_id"]
+    await held.store.write(request_erasure, ORGANIZATION, caller, PARTITIONS)
+    gone = await held.happens(Tick())
+    assert gone.notes(0) == []
+    assert [one.attempt for one in gone.hang_ups] == [1]
+    await held.store.write(settle_work, gone, frozenset({1}))
+    assert await held.due() == []
+    assert not (await held.now()).busy
 
 
 async def test_the_end_of_the_call_ends_the_hold(held: Held) -> None:

@@ -220,6 +220,11 @@ def taken(held: HeldCall) -> HeldCall:
     return replace(held, dials=())
 
 
+def untold(held: HeldCall) -> HeldCall:
+    """The caller was erased: nothing is noted in a transcript any more, which would name them again."""
+    return replace(held, noted=len(held.told), reported=True)
+
+
 def carried_out(held: HeldCall, done: HeldCall, hung_up: frozenset[int]) -> HeldCall:
     """`done`: the transfer as it was when its work was taken, which has been carried out."""
     return replace(

@@ -56,8 +56,9 @@ UPDATE outgoing_calls SET answered_by = :answered_by
 WHERE conversation_id = :conversation_id AND call_id = :call_id AND answered_by IS NULL
 
 -- name: outgoing_call_command
--- The provider is to be told something: only of a call that it has, and that is not over.
-UPDATE outgoing_calls SET command = :command, due_at = {now}, rung_at = {now}
+-- The provider is to be told something: only of a call that it has, and that is not over. Whoever answers now
+-- has no first message to hear.
+UPDATE outgoing_calls SET command = :command, first_message = NULL, due_at = {now}, rung_at = {now}
 WHERE conversation_id = :conversation_id AND call_id IS NOT NULL AND rank < :over
 RETURNING organization_id, rung_at
 
@@ -96,8 +97,10 @@ SELECT call_id FROM outgoing_calls WHERE call_id IN (SELECT value FROM json_each
 SELECT call_id FROM outgoing_calls WHERE call_id = ANY(:ids)
 
 -- name: outgoing_calls_purge
+-- One that is still to be hung up outlives its conversation until it was: it names nobody.
 DELETE FROM outgoing_calls WHERE conversation_id IN (
-    SELECT conversation_id FROM outgoing_calls WHERE conversation_id = :id LIMIT :limit)
+    SELECT conversation_id FROM outgoing_calls
+    WHERE conversation_id = :id AND (command IS NULL OR command <> 'hang_up') LIMIT :limit)
 
 -- name: conversation_bind_call
 -- From now on what comes of the call finds its conversation.

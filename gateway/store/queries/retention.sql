@@ -8,5 +8,5 @@ ORDER BY c.retention_expires_at LIMIT 1 {for update skip locked}
 -- name: conversation_archive
 -- What is left has counts and times, and nothing that was said.
 UPDATE conversations SET archived_at = {now}, updated_at = {now}, summary = NULL, digest = NULL, facts = NULL, metadata = '{}',
-    context_variables = '{}', subject = NULL
+    context_variables = '{}', subject = NULL, recording_url = NULL, has_recording = FALSE
 WHERE id = :id
