@@ -1,10 +1,12 @@
 """Analytics: what the live conversations came to."""
 
+import re
 from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.exceptions import RequestValidationError
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from gateway.api.answers import json_response
@@ -14,6 +16,17 @@ from gateway.api.route import ApiRoute
 from gateway.api.schemas.analytics import AnalyticsSummary, analytics_summary
 from gateway.service.analyse import Days, analyse
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _written_out(day: object) -> object:
+    if isinstance(day, str) and not _DAY.fullmatch(day):
+        raise ValueError("a day is written as 2026-01-31")  # seconds since 1970 would be one, too
+    return day
+
+
+_Day = Annotated[date, BeforeValidator(_written_out)]
+
 router = APIRouter(prefix="/v1/analytics", tags=["analytics"], route_class=ApiRoute)
 
 
@@ -22,9 +35,9 @@ async def get_analytics_summary(
     principal: OperatorKey,
     deps: Deps,
     first_day: Annotated[
-        date | None, Query(description="UTC; 29 days before the last one by default.")
+        _Day | None, Query(description="UTC; 29 days before the last one by default.")
     ] = None,
-    last_day: Annotated[date | None, Query(description="UTC, included; today by default.")] = None,
+    last_day: Annotated[_Day | None, Query(description="UTC, included; today by default.")] = None,
 ) -> Response:
     """Sum up the live conversations that ended on some days: in all, by channel, by status, by day."""
     try:

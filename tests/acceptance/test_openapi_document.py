@@ -27,6 +27,10 @@ algorithms = ["dependency-analysis"]  # looking for links in texts that are echo
 # a state, an address, an agent may forbid what is well formed; the hooks look at which 422 it is
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 422]
 
+[checks.negative_data_rejection]
+# what is wrong and of more than 1 MiB is refused for its size, before it is read
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, "5xx"]
+
 [checks.use_after_free]
 enabled = false  # of a pause that there is none stays readable, of a person a tombstone; our own tests look
 """
