@@ -20,20 +20,26 @@ from gateway.domain.ports.warm import WarmTransfers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ingress:
-    """Everything an ingress adapter may use of the gateway."""
+class MailPorts:
+    """What an adapter that takes mail may use of the gateway."""
 
     accept: Accept
     keep: KeepAttachment
     """For files whose bytes come with the message; the others are fetched after it was accepted."""
-    receive: ApplyReceipt
     report: TakeReport
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingress(MailPorts):
+    """Everything an ingress adapter may use of the gateway."""
+
+    receive: ApplyReceipt
     dialogue: Dialogue
     reports: CallReports
     """For what providers of calls say about them."""
     public_url: str
     """What providers see, without a trailing slash; signatures are checked against it."""
-    clock: Clock
     calls: Callable[[str], CallRules] = lambda _number: CallRules()
     """What holds for the calls of a number of ours."""
     warm: WarmTransfers | None = None

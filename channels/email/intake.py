@@ -11,7 +11,7 @@ from typing import Protocol
 
 from prometheus_client import Counter
 
-from channels.contract import Ingress
+from channels.contract import MailPorts
 from channels.email.auth.sender import Judgement, MailArrival, SenderCheck, Standing
 from channels.email.kind import MailKind
 from channels.email.mailboxes import canonical
@@ -103,8 +103,8 @@ class ReadMail(Protocol):
 class MailIntake:
     """Takes mail in. Belongs to one event loop."""
 
-    def __init__(self, ingress: Ingress, marks: ThreadMarks, check: SenderCheck, reader: ReadMail) -> None:
-        self._ingress = ingress
+    def __init__(self, ports: MailPorts, marks: ThreadMarks, check: SenderCheck, reader: ReadMail) -> None:
+        self._ports = ports
         self._marks = marks
         self._check = check
         self._reader = reader
@@ -114,7 +114,7 @@ class MailIntake:
         mailbox = canonical(address) or ""
         local, _, domain = mailbox.rpartition("@")
         for candidate in (mailbox, f"{local.rpartition('+')[0]}@{domain}"):
-            if self._ingress.accept.serves(Channel.EMAIL, candidate):
+            if self._ports.accept.serves(Channel.EMAIL, candidate):
                 return candidate
         return None
 
@@ -162,9 +162,9 @@ class MailIntake:
 
     async def _report(self, mail: ParsedMail, addresses: Sequence[str]) -> bool:
         """Take what is reported of mail of ours; whether the mail was that and nothing else."""
-        reports = reports_in(mail, addresses, self._marks, self._ingress.clock.now())
+        reports = reports_in(mail, addresses, self._marks, self._ports.clock.now())
         for report in reports:
-            await self._ingress.report(report)
+            await self._ports.report(report)
         is_report = mail.kind in (MailKind.BOUNCE, MailKind.COMPLAINT)
         return bool(reports) and (is_report or not any(map(self.mailbox_of, addresses)))
 
@@ -172,7 +172,7 @@ class MailIntake:
         accepted: list[Accepted] = []
         for message in messages:
             try:
-                accepted.append(await self._ingress.accept(message))
+                accepted.append(await self._ports.accept(message))
             except UnknownAddress:  # its mailbox went while the mail was read
                 continue
         if not accepted:
@@ -187,7 +187,7 @@ class MailIntake:
     def _recipients(self, addresses: Sequence[str], sender: str | None) -> list[Recipient]:
         """One a mailbox, and with the conversation that one of its addresses names for the sender."""
         named: dict[str, str | None] = {}
-        now = self._ingress.clock.now()
+        now = self._ports.clock.now()
         for address in addresses:
             mailbox = self.mailbox_of(address)
             if mailbox is not None:
@@ -197,7 +197,7 @@ class MailIntake:
 
     async def _keep(self, raw: bytes, mail: ParsedMail) -> _Kept:
         """Put the mail and its files into the attachment store: once, whoever the mail is for."""
-        original = await self._ingress.keep(raw, media_type="message/rfc822", name=None, whole=True)
+        original = await self._ports.keep(raw, media_type="message/rfc822", name=None, whole=True)
         if not mail.attachments:
             return _Kept(original, (), ())
         files: list[tuple[MailAttachment, InboundAttachment | None]] = []
@@ -216,7 +216,7 @@ class MailIntake:
     async def _keep_one(self, content: bytes, media_type: str, name: str | None) -> InboundAttachment | None:
         """None where it is larger than what is kept: the message counts, and says that there was a file."""
         try:
-            return await self._ingress.keep(content, media_type=media_type, name=name)
+            return await self._ports.keep(content, media_type=media_type, name=name)
         except GatewayError as error:
             if error.code is not ErrorCode.PAYLOAD_TOO_LARGE:
                 raise
@@ -236,7 +236,7 @@ class MailIntake:
             sender=sender,
             recipient=recipient.mailbox,
             text=mail.text,
-            received_at=self._ingress.clock.now(),
+            received_at=self._ports.clock.now(),
             subject=mail.subject or None,
             attachments=tuple(_of_one_message(kept.files)),
             original=next(_of_one_message((kept.original,))),
@@ -268,7 +268,7 @@ class MailIntake:
         ours = (
             self._marks.domain in mail.loop_marks
             or self._marks.conversation_of_message_id(mail.message_id) is not None
-            or (mail.sender is not None and self._ingress.accept.serves(Channel.EMAIL, mail.sender))
+            or (mail.sender is not None and self._ports.accept.serves(Channel.EMAIL, mail.sender))
         )
         return MailKind.AUTO_REPLY if ours and mail.kind is MailKind.HUMAN else mail.kind
 

@@ -6,21 +6,20 @@ Source: https://www.twilio.com/docs/voice/api/call-resource. Importing this modu
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import aiohttp
 from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.base.values import unset
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.call import CallInstance
 
 from channels.twilio.client import (
+    FAULTS,
     LIST_LIMIT,
     LIST_SECONDS,
-    UNREADABLE,
     PhasedHttpClient,
     begin_exchange,
-    broken,
+    not_taken,
+    not_told,
     official_client,
-    refused,
 )
 from channels.twilio.credentials import TwilioCredentials
 from gateway.domain.clock import SECOND
@@ -93,12 +92,8 @@ class TwilioCalls:
                 async_amd_status_callback=call.machine_callback or unset,
                 async_amd_status_callback_method="POST" if detects else unset,
             )
-        except (TwilioRestException, TwilioServiceException) as error:
-            return refused(exchange, error.code)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return broken(error, exchange)
-        except UNREADABLE:
-            return refused(exchange, None)
+        except FAULTS as error:
+            return not_taken(error, exchange)
         return Taken(created.sid) if created.sid else OutcomeUnknown("unreadable_answer")
 
     async def listed(self, to: str, sender: str) -> Sequence[ListedCall] | OutcomeUnknown:
@@ -109,20 +104,16 @@ class TwilioCalls:
                 to=to, from_=sender, page_size=LIST_LIMIT, limit=LIST_LIMIT
             )
             return [_listed(one) for one in found if one.sid and one.date_created]
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return OutcomeUnknown(type(error).__name__)
-        except UNREADABLE:
-            return OutcomeUnknown("unreadable_answer" if exchange.status < 300 else f"http_{exchange.status}")
+        except FAULTS as error:
+            return not_told(error, exchange)
 
     async def fetched(self, sid: str) -> ListedCall | OutcomeUnknown:
         """One call as it stands; OutcomeUnknown where Twilio does not answer, or does not know it."""
         exchange = begin_exchange(LIST_SECONDS)
         try:
             return _listed(await self._client.calls(sid).fetch_async())
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return OutcomeUnknown(type(error).__name__)
-        except UNREADABLE:
-            return OutcomeUnknown("unreadable_answer" if exchange.status < 300 else f"http_{exchange.status}")
+        except FAULTS as error:
+            return not_told(error, exchange)
 
     async def hang_up(self, sid: str, timeout: float) -> SendOutcome:
         """End a call, whether it rings or is answered; one that is over is as good."""
@@ -144,17 +135,14 @@ class TwilioCalls:
         exchange = begin_exchange(timeout)
         try:
             await self._client.calls(sid).update_async(**change)
-        except (TwilioRestException, TwilioServiceException) as error:
-            return Taken(sid) if error.code == OVER else refused(exchange, error.code)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return broken(error, exchange)
-        except UNREADABLE:
-            return refused(exchange, None)
+        except FAULTS as error:
+            over = isinstance(error, TwilioRestException | TwilioServiceException) and error.code == OVER
+            return Taken(sid) if over else not_taken(error, exchange)
         return Taken(sid)
 
 
 def _listed(call: CallInstance) -> ListedCall:
-    """Raises what UNREADABLE names for a call without what every call has."""
+    """Raises ValueError for a call without what every call has."""
     if call.sid is None or call.date_created is None:
         raise ValueError("not a call")
     return ListedCall(

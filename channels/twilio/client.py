@@ -36,6 +36,8 @@ NOT_SENDABLE = "not_sendable"
 """Our code for a message that cannot be made into a request, such as one with lone surrogates."""
 UNREADABLE = (TwilioException, ValueError, KeyError, TypeError, AttributeError)
 """What the official client raises for an answer that is not what it expects."""
+FAULTS = (TimeoutError, aiohttp.ClientError, OSError, *UNREADABLE)
+"""Everything that a request may raise."""
 
 _EXCHANGE: ContextVar[Exchange] = ContextVar("twilio_exchange")
 """The request being made: the official client has no room to pass this through."""
@@ -174,12 +176,8 @@ class TwilioRest:
                 validity_period=message.validity_seconds,
                 smart_encoded=False,
             )
-        except (TwilioRestException, TwilioServiceException) as error:
-            return refused(exchange, error.code)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return broken(error, exchange)
-        except UNREADABLE:
-            return refused(exchange, None)
+        except FAULTS as error:
+            return not_taken(error, exchange)
         return Taken(created.sid) if created.sid else OutcomeUnknown("unreadable_answer")
 
     async def list_messages(self, to: str, sender: str) -> Sequence[SentMessage] | OutcomeUnknown:
@@ -199,10 +197,8 @@ class TwilioRest:
                 for one in listed
                 if one.sid and one.date_created
             ]
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return OutcomeUnknown(type(error).__name__)
-        except UNREADABLE:
-            return OutcomeUnknown("unreadable_answer" if exchange.status < 300 else f"http_{exchange.status}")
+        except FAULTS as error:
+            return not_told(error, exchange)
 
     async def list_inbound(self, to: str) -> Sequence[ListedMessage] | OutcomeUnknown:
         """The newest messages to one of our numbers that came from outside, each with its files."""
@@ -223,10 +219,8 @@ class TwilioRest:
                 for one in listed
                 if one.sid and one.date_created and str(one.direction) == "inbound"
             ]
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return OutcomeUnknown(type(error).__name__)
-        except UNREADABLE:
-            return OutcomeUnknown("unreadable_answer" if exchange.status < 300 else f"http_{exchange.status}")
+        except FAULTS as error:
+            return not_told(error, exchange)
 
     async def _media(self, sid: str) -> tuple[tuple[str, str], ...]:
         begin_exchange(LIST_SECONDS)
@@ -242,7 +236,25 @@ class TwilioRest:
         await self._http.close()
 
 
-def refused(exchange: Exchange, code: object) -> SendOutcome:
+def not_taken(error: Exception, exchange: Exchange) -> SendOutcome:
+    """What became of a request to change something that raised one of FAULTS."""
+    match error:
+        case TwilioRestException() | TwilioServiceException():
+            return _refused(exchange, error.code)
+        case TimeoutError() | aiohttp.ClientError() | OSError():
+            return _broken(error, exchange)
+    return _refused(exchange, None)
+
+
+def not_told(error: Exception, exchange: Exchange) -> OutcomeUnknown:
+    """Why a question that raised one of FAULTS is still open."""
+    match error:
+        case TimeoutError() | aiohttp.ClientError() | OSError():
+            return OutcomeUnknown(type(error).__name__)
+    return OutcomeUnknown("unreadable_answer" if exchange.status < 300 else f"http_{exchange.status}")
+
+
+def _refused(exchange: Exchange, code: object) -> SendOutcome:
     """What an answer that names no message says about it; `code` is what its JSON says, whatever that is."""
     status = exchange.status
     if not exchange.written:
@@ -256,7 +268,7 @@ def refused(exchange: Exchange, code: object) -> SendOutcome:
     return Refused(failure_of(status, known), "20429" if status == 429 else str(known), wait)
 
 
-def broken(error: Exception, exchange: Exchange) -> SendOutcome:
+def _broken(error: Exception, exchange: Exchange) -> SendOutcome:
     """What a failed connection says about the message: not sent only where nothing was written."""
     if exchange.written:
         return OutcomeUnknown(type(error).__name__)

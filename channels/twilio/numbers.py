@@ -10,7 +10,7 @@ from typing import Self
 import aiohttp
 from twilio.rest.api.v2010.account.incoming_phone_number import IncomingPhoneNumberInstance
 
-from channels.twilio.client import UNREADABLE, PhasedHttpClient, begin_exchange, official_client
+from channels.twilio.client import FAULTS, PhasedHttpClient, begin_exchange, official_client
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.requests import SMS_PATH, SMS_RETRIES, VOICE_PATH, VOICE_STATUS_PATH
 
@@ -133,7 +133,7 @@ class TwilioNumbers:
         try:
             found = await self._client.incoming_phone_numbers.list_async(limit=MAX_NUMBERS, page_size=PAGE)
             return [_number(one) for one in found]
-        except _FAULTS as error:
+        except FAULTS as error:
             raise _refusal(error, exchange.status) from error
 
     async def change(self, number: Number, settings: NumberSettings) -> Number:
@@ -143,15 +143,12 @@ class TwilioNumbers:
         try:
             changed = await self._client.incoming_phone_numbers(number.sid).update_async(**different)
             return _number(changed)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise _refusal(error, exchange.status) from error
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
-
-
-_FAULTS = (TimeoutError, aiohttp.ClientError, OSError, *UNREADABLE)
 
 
 def _number(one: IncomingPhoneNumberInstance) -> Number:

@@ -2,13 +2,13 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiosmtplib import SMTP
 
-from channels.contract import Ingress
+from channels.contract import MailPorts
 from channels.email.auth.sender import BelieveNobody, SenderCheck
 from channels.email.ingress import MailIngress
 from channels.email.intake import MailIntake
@@ -16,14 +16,10 @@ from channels.email.parse import MailAttachment, ParsedMail, parse_mail, read_fi
 from channels.email.session import SessionLimits
 from channels.email.thread import ThreadMarks
 from gateway.domain.clock import Clock
-from gateway.domain.delivery import Receipt
 from gateway.domain.errors import UnknownAddress
 from gateway.domain.ids import new_id
 from gateway.domain.mail_report import MailReport
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
-from gateway.domain.ports.dialogue import CallNews
-from gateway.domain.turn import Said, TurnOutcome
-from tests.integration.webhooks import Calls
 
 NOW = 1_795_424_400_000_000
 MARKS = ThreadMarks("example.org", (b"secret",))
@@ -73,33 +69,6 @@ async def keep(
     )
 
 
-class Unused:
-    """The ports mail has no use for."""
-
-    async def __call__(self, receipt: Receipt) -> None:
-        raise NotImplementedError
-
-    async def ask(self, message: InboundMessage, wait: float) -> TurnOutcome | None:
-        raise NotImplementedError
-
-    async def outcome(self, provider: str, provider_message_id: str, wait: float) -> TurnOutcome | None:
-        raise NotImplementedError
-
-    async def end(self, message: InboundMessage) -> None:
-        raise NotImplementedError
-
-    def stream(self, message: InboundMessage) -> AsyncGenerator[Said | TurnOutcome, None]:
-        raise NotImplementedError
-
-    async def interrupt(
-        self, provider: str, provider_message_id: str, sent: str, heard: str
-    ) -> TurnOutcome | None:
-        raise NotImplementedError
-
-    async def news(self, conversation_id: str, since: int) -> CallNews:
-        raise NotImplementedError
-
-
 @dataclass
 class Server:
     mail: MailIngress
@@ -122,17 +91,8 @@ class HereReader:
         return read_files(raw)
 
 
-def ingress_over(accept: Accepting) -> Ingress:
-    return Ingress(
-        accept=accept,
-        keep=keep,
-        receive=Unused(),
-        report=accept.report,
-        dialogue=Unused(),
-        reports=Calls(),
-        public_url="http://localhost",
-        clock=Clock(now=lambda: NOW),
-    )
+def ports_over(accept: Accepting) -> MailPorts:
+    return MailPorts(accept=accept, keep=keep, report=accept.report, clock=Clock(now=lambda: NOW))
 
 
 @asynccontextmanager
@@ -142,7 +102,7 @@ async def mail_server(
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
     accept = Accepting()
-    intake = MailIntake(ingress_over(accept), MARKS, check or BelieveNobody(), HereReader())
+    intake = MailIntake(ports_over(accept), MARKS, check or BelieveNobody(), HereReader())
     mail = MailIngress(intake, MARKS.domain, limits=limits, tls=tls)
     _, port = await mail.start("127.0.0.1", 0)
     try:

@@ -30,7 +30,7 @@ from channels.email.intake import MailIntake
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import SenderAuth
-from tests.integration.mail_server import MAIL, MARKS, NOW, Accepting, HereReader, ingress_over
+from tests.integration.mail_server import MAIL, MARKS, NOW, Accepting, HereReader, ports_over
 
 KEY, LOGIN, TOPIC = "key-of-mailgun", "postmark:secret", "arn:aws:sns:eu-west-1:1:mail"
 CERTIFICATE = "https://sns.eu-west-1.amazonaws.com/cert.pem"
@@ -113,7 +113,7 @@ async def hooks() -> AsyncIterator[Hooks]:
         return certificate()
 
     async with AsyncExitStack() as stack:
-        intake = MailIntake(ingress_over(accept), MARKS, judging, HereReader())
+        intake = MailIntake(ports_over(accept), MARKS, judging, HereReader())
         routes = [
             *mailgun_routes(intake, KEY, Clock(now=lambda: NOW), tokens),
             *postmark_routes(intake, LOGIN),

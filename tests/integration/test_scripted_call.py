@@ -157,8 +157,8 @@ class WebhookLine:
         await self.call.press(keys)
 
     async def speak_over(self, heard: str) -> None:
-        """Nobody is told what was heard."""
-        raise NotImplementedError
+        """No act of a script for TwiML: nobody is told what was heard."""
+        raise AssertionError(f"there is no speaking over {heard!r}")
 
     async def nobody_takes_it(self) -> None:
         """The first phone is not answered; at the second somebody hears the briefing out, and declines."""
