@@ -15,6 +15,7 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Fenced
 from gateway.domain.outgoing_call import (
     LOOKED_FOR,
+    LOST,
     UNKNOWN_AT_MOST,
     CallReport,
     CallState,
@@ -84,6 +85,8 @@ class CallWorker:
         call, caller = task.call, self._caller
         if caller is None:
             await self._store.write(fail_call, call, NO_CALLER, self._partitions)
+            if task.lost:
+                await self._lose(call)
             return
         match task.task:
             case Task.DIAL:
@@ -91,9 +94,9 @@ class CallWorker:
             case Task.FIND:
                 await self._find(caller, call, task.now)
             case Task.LOOK:
-                await self._look(caller, call)
+                await self._look(caller, call, lost=task.lost)
             case Task.TELL if task.command is not None:
-                await self._tell(caller, call, task.command)
+                await self._tell(caller, call, task.command, lost=task.lost)
 
     async def _dial(self, caller: Caller, call: OutgoingCall, began: float) -> None:
         """One attempt, in a span of its own."""
@@ -148,13 +151,33 @@ class CallWorker:
         elif age >= LOOKED_FOR:
             await self._store.write(find_again, call, self._partitions)
 
-    async def _look(self, caller: Caller, call: OutgoingCall) -> None:
-        """Nothing was heard of a call for long."""
+    async def _look(self, caller: Caller, call: OutgoingCall, *, lost: bool) -> None:
+        """Nothing was heard of a call for long; one that its provider does not know any more is over."""
         found = await caller.look(call.call_id or "")
         if isinstance(found, Found):
             await self._report(caller, call, found)
+        elif found is None or lost:
+            await self._lose(call)
 
-    async def _tell(self, caller: Caller, call: OutgoingCall, command: Command) -> None:
+    async def _lose(self, call: OutgoingCall) -> None:
+        """Nobody will tell what became of a call that its provider had."""
+        if call.call_id is None or call.provider is None:
+            return
+        _log.warning(
+            "it stays unknown how a call has ended",
+            extra={"action": "call.lost", "conversation_id": call.conversation_id},
+        )
+        await self._reports.progress(
+            CallReport(
+                provider=call.provider,
+                call_id=call.call_id,
+                conversation_id=call.conversation_id,
+                state=CallState.FAILED,
+                raw=LOST,
+            )
+        )
+
+    async def _tell(self, caller: Caller, call: OutgoingCall, command: Command, *, lost: bool) -> None:
         """What the provider cannot be told now it is told again, as long as the call is not over."""
         outcome = await caller.tell(call, command, POST_SECONDS)
         refused = isinstance(outcome, Refused) and outcome.failure is not Failure.TRANSIENT
@@ -165,6 +188,8 @@ class CallWorker:
             )
         if refused or isinstance(outcome, Taken):
             await self._store.write(told, call, command)
+        elif lost:
+            await self._lose(call)
 
     async def _taken(self, caller: Caller, call: OutgoingCall, found: Found) -> None:
         """The provider has the call; one that is a second one is let go at once."""

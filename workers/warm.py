@@ -1,7 +1,8 @@
 """Drives warm transfers of held calls: an event is stored, then what follows from it is done.
 
 Whatever is killed, the row tells the next process what is left. A person is called only by who has taken that
-work, and never again for the same attempt; hanging up and the transcript's notes may be done twice.
+work, and never again for the same attempt; hanging up, calling the caller back from where nobody comes and
+the transcript's notes may be done twice.
 """
 
 import asyncio
@@ -9,13 +10,13 @@ import logging
 from collections.abc import Coroutine
 
 from gateway.domain.clock import Clock
-from gateway.domain.errors import GatewayError
+from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.outcome import TransferReason
 from gateway.domain.ports.ingress import Accept
 from gateway.domain.ports.store import Store
 from gateway.domain.ports.warm import Legs
-from gateway.domain.warm.held import HeldCall, NewTransfer
-from gateway.domain.warm.words import CallerGone, Dial, Event, Leg, LegEvent, Tick
+from gateway.domain.warm.held import Done, HeldCall, HeldEvent, NewTransfer
+from gateway.domain.warm.words import CallerGone, Dial, Leg, LegEvent, Tick
 from gateway.service.warm_transfers import (
     begin_transfer,
     due_transfers,
@@ -44,10 +45,19 @@ class WarmDriver:
         held = await self._store.write(begin_transfer, new, self._organization_id)
         return held and await self._go_on(held)
 
-    async def happened(self, transfer_id: str, event: Event, leg_id: str | None = None) -> HeldCall | None:
-        """Take in an event, and see that what follows is done."""
+    async def happened(
+        self, transfer_id: str, event: HeldEvent, leg_id: str | None = None
+    ) -> HeldCall | None:
+        """Take in an event, and see that what follows is done.
+
+        A leg of a transfer that is no more, as its conversation was deleted, is hung up on.
+        """
         held = await self._store.write(take_event, transfer_id, event, leg_id)
-        return held and await self._go_on(held)
+        if held is not None:
+            return await self._go_on(held)
+        if leg_id is not None and isinstance(event, Leg) and event.live:
+            self._begin(self._let_go(leg_id))
+        return None
 
     async def find(self, transfer_id: str) -> HeldCall | None:
         """A transfer as it stands."""
@@ -71,31 +81,43 @@ class WarmDriver:
         """The transcript is told at once, so that who asks next finds the conversation as it should be."""
         if not held.busy:
             return held
+        noted = await self._note(held)
+        if held.calls:
+            self._begin(self._call(held, noted=noted))
+        elif noted:
+            await self._store.write(settle_work, held, Done(noted=True))
+        return held
+
+    async def _note(self, held: HeldCall) -> bool:
+        """Whether nothing is left to note; nothing is where it never can be: the number is no more ours."""
         try:
             for note in held.notes(self._clock.now()):
                 await self._accept(note)
-        except GatewayError as error:
+        except Unavailable as error:
             _undone(held, error)
-            self._begin(self._dial_all(held))
-            return held
-        if held.hang_ups or held.dials:
-            self._begin(self._call(held))
-        else:
-            await self._store.write(settle_work, held, frozenset())
-        return held
+            return False
+        except GatewayError as error:
+            extra = {"action": "transfer.unnoted", "transfer_id": held.id, "code": error.code.value}
+            log.warning("what became of a transfer has no transcript to be noted in", extra=extra)
+        return True
 
-    async def _call(self, held: HeldCall) -> None:
+    async def _call(self, held: HeldCall, *, noted: bool) -> None:
+        recalled = held.recall is not None and await self._legs.recall(held, held.recall)
         hung_up = {one.attempt for one in held.hang_ups if await self._hang_up(held, one.attempt, one.after)}
+        done = Done(noted=noted, recalled=recalled, hung_up=frozenset(hung_up))
         try:
-            await self._store.write(settle_work, held, frozenset(hung_up))
+            await self._store.write(settle_work, held, done)
         except GatewayError as error:
             _undone(held, error)
         await self._dial_all(held)
 
     async def _hang_up(self, held: HeldCall, attempt: int, after: str | None) -> bool:
-        """One whose id is not known is hung up on as soon as it says anything."""
+        """One whose id is not known is hung up on as soon as that is."""
         leg_id = held.legs.get(attempt)
         return leg_id is None or await self._legs.hang_up(leg_id, after)
+
+    async def _let_go(self, leg_id: str) -> None:
+        await self._legs.hang_up(leg_id, None)
 
     async def _dial_all(self, held: HeldCall) -> None:
         for dial in held.dials:

@@ -26,6 +26,8 @@ from gateway.domain.clock import SECOND
 from gateway.domain.delivery import OutcomeUnknown, SendOutcome, Taken
 
 PROGRESS_EVENTS = ["initiated", "ringing", "answered", "completed"]
+NO_SUCH_CALL = 20404
+"""The error of a question about a call that the account does not have."""
 OVER = 21220
 """The error of a change to a call that has ended."""
 
@@ -107,13 +109,13 @@ class TwilioCalls:
         except FAULTS as error:
             return not_told(error, exchange)
 
-    async def fetched(self, sid: str) -> ListedCall | OutcomeUnknown:
-        """One call as it stands; OutcomeUnknown where Twilio does not answer, or does not know it."""
+    async def fetched(self, sid: str) -> ListedCall | OutcomeUnknown | None:
+        """One call as it stands; None: Twilio has no such call. OutcomeUnknown where it does not answer."""
         exchange = begin_exchange(LIST_SECONDS)
         try:
             return _listed(await self._client.calls(sid).fetch_async())
         except FAULTS as error:
-            return not_told(error, exchange)
+            return None if _is(error, NO_SUCH_CALL) else not_told(error, exchange)
 
     async def hang_up(self, sid: str, timeout: float) -> SendOutcome:
         """End a call, whether it rings or is answered; one that is over is as good."""
@@ -136,9 +138,12 @@ class TwilioCalls:
         try:
             await self._client.calls(sid).update_async(**change)
         except FAULTS as error:
-            over = isinstance(error, TwilioRestException | TwilioServiceException) and error.code == OVER
-            return Taken(sid) if over else not_taken(error, exchange)
+            return Taken(sid) if _is(error, OVER) else not_taken(error, exchange)
         return Taken(sid)
+
+
+def _is(error: Exception, code: int) -> bool:
+    return isinstance(error, TwilioRestException | TwilioServiceException) and error.code == code
 
 
 def _listed(call: CallInstance) -> ListedCall:

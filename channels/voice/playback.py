@@ -24,6 +24,10 @@ class Speaker(Protocol):
         """A whole text; `preemptible`: what is said next may be said instead."""
         ...
 
+    async def play(self, url: str) -> None:
+        """Play a recording again and again until something is said; a host that cannot plays nothing."""
+        ...
+
     async def stop(self) -> None:
         """What was not said yet is dropped; not every host has to be told."""
         ...
@@ -38,6 +42,8 @@ class Playback:
         self._pace = characters_per_second
         self._begun = 0.0
         self._until = 0.0
+        self.playing = False
+        """Whether a recording plays until something is said."""
 
     async def piece(self, text: str, lang: str | None, *, interruptible: bool) -> None:
         """Say one more piece of a text, after what was sent before."""
@@ -52,6 +58,13 @@ class Playback:
         """Say a line of the gateway's own."""
         self._count(text)
         await self._speaker.line(text, lang, preemptible=preemptible)
+
+    async def play(self, url: str | None) -> None:
+        """Play a recording once all has been said; nothing where there is none, or it plays already."""
+        if url is None or self.playing or self.seconds_left:
+            return
+        self.playing = True
+        await self._speaker.play(url)
 
     @property
     def seconds_left(self) -> float:
@@ -70,6 +83,7 @@ class Playback:
         await self._speaker.stop()
 
     def _count(self, text: str) -> None:
+        self.playing = False
         now = self._clock.monotonic()
         if self._until <= now:
             self._begun = self._until = now

@@ -1,18 +1,19 @@
-"""What a caller is told who says nothing: a reminder, or, on hold, that they are not forgotten."""
+"""What a caller hears who says nothing: a reminder, or, on hold, music, and that they are not forgotten."""
 
 from channels.voice.playback import Playback
-from gateway.domain.call_rules import CallPace, CallTexts
+from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import Clock
 
 
 class Quiet:
     """How long nothing has been said on either side, and whether the caller is on hold."""
 
-    def __init__(self, clock: Clock, playback: Playback, texts: CallTexts, pace: CallPace) -> None:
+    def __init__(self, clock: Clock, playback: Playback, rules: CallRules) -> None:
         self._clock = clock
         self._playback = playback
-        self._texts = texts
-        self._pace = pace
+        self._texts = rules.texts
+        self._pace = rules.pace
+        self._music = rules.hold_music
         self._since = 0.0
         self._held_since: float | None = None
         self._reminders = 0
@@ -46,6 +47,13 @@ class Quiet:
         """The agent has the call again."""
         self._held_since = None
 
+    async def give_back(self, lang: str | None) -> None:
+        """The agent has the call again, and nothing has been said about it."""
+        self.release()
+        if self._playback.playing:
+            await self._playback.line(self._texts.reminder, lang=lang)
+            self.anew()
+
     async def speak(self, lang: str | None, *, listening: bool) -> bool:
         """Say what is due; False where patience is over, and the goodbye has been said.
 
@@ -63,6 +71,7 @@ class Quiet:
         if now - self._since > self._pace.reassure_every and not self._playback.seconds_left:
             await self._playback.line(self._texts.reassurance, lang=lang)
             self.anew()
+        await self._playback.play(self._music)
         return True
 
     async def _remind(self, lang: str | None) -> bool:

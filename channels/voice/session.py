@@ -60,7 +60,7 @@ class LiveSession:
         self._task: asyncio.Task[None] | None = None
         self._typed_ahead: list[Collected] = []
         """Complete by what the newest reply expects; acted on once that has been followed."""
-        self._quiet = Quiet(ingress.clock, playback, rules.texts, rules.pace)
+        self._quiet = Quiet(ingress.clock, playback, rules)
         self._looked_at = 0.0
 
     @property
@@ -284,7 +284,7 @@ class LiveSession:
         if news.status.terminal:
             self._end()
         elif news.status is Status.ACTIVE:
-            self._quiet.release()
+            await self._quiet.give_back(self._lang)
         else:
             self._quiet.hold()
 

@@ -76,10 +76,10 @@ class TwilioCaller:
         free = [one for one in reversed(candidates) if one.sid not in taken]
         return _found(min(free, key=lambda one: one.created_at)) if free else None
 
-    async def look(self, call_id: str) -> Found | OutcomeUnknown:
-        """How a call stands."""
+    async def look(self, call_id: str) -> Found | OutcomeUnknown | None:
+        """How a call stands; None: Twilio does not know it."""
         found = await self._calls.fetched(call_id)
-        return found if isinstance(found, OutcomeUnknown) else _found(found)
+        return _found(found) if isinstance(found, ListedCall) else found
 
     async def tell(self, call: OutgoingCall, command: Command, timeout: float) -> SendOutcome:
         """Hang up, or have the call say its message."""

@@ -71,3 +71,5 @@ class CallRules:
     """Whether the end of a call closes its conversation."""
     ring_back_seconds: int = 0
     """How long it waits with that, so that a caller who rings back goes on with it."""
+    hold_music: str | None = None
+    """URL of what a caller on hold hears between the lines, where their host can play it; None: nothing."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Status
 
 
@@ -84,8 +85,14 @@ LOOKED_FOR = 40
 """Seconds after an attempt in which it is looked for before it counts as not made."""
 LOOK_EVERY = 20
 """Seconds between two looks, and from an attempt to the first: its request has ended by then."""
+LOOK_AT_LEAST_EVERY = 300
+"""Seconds between two looks at a call whose provider has told nothing new for long: the gaps grow to that."""
 UNKNOWN_AT_MOST = 600
 """Seconds after which a call is given up whose provider cannot be asked what became of it."""
+LOST_AFTER = 86_400
+"""Seconds after which the same is true of a call that it had: no call lasts longer at Twilio."""
+LOST = "unknown"
+"""What is noted as a provider's word of a call that it does not know any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +108,16 @@ class OutgoingCall:
     claimed_at: int
     call_id: str | None = None
     """The provider's name of it, once it has one."""
+    provider: str | None = None
+    answered_at: int | None = None
+
+    def silent_for(self, now: int) -> int:
+        """Seconds, at least, since its provider has told something new of it."""
+        return max(0, now - (self.answered_at or self.claimed_at)) // SECOND
+
+    def lost(self, now: int) -> bool:
+        """Whether a provider that cannot be asked now need not be asked again."""
+        return self.silent_for(now) >= LOST_AFTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

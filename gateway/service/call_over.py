@@ -37,10 +37,9 @@ async def call_over(tx: Tx, conversation: Conversation, rules: CallRules, partit
     if stays and not rules.closes:
         return
     if stays and rules.ring_back_seconds:
-        await tx.run(
-            "call_close_later", conversation_id=conversation.id, wait=rules.ring_back_seconds * SECOND
-        )
-        return
+        wait = rules.ring_back_seconds * SECOND
+        if await tx.run("call_close_later", conversation_id=conversation.id, wait=wait):
+            return  # else no call of it was ever up: nobody finds it by ringing back
     await end(tx, conversation, Ending(Status.CLOSED, Cause.CLOSE, CALL_ENDED), partitions)
 
 

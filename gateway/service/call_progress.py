@@ -111,7 +111,8 @@ async def _follow(
         return conversation
     await tx.run("call_end", provider=report.provider, call_id=report.call_id)
     if conversation.status in (Status.QUEUED, Status.RINGING):
-        await fail_conversation(tx, conversation, state.value, partitions)
+        reason = report.raw if state is CallState.FAILED else state.value
+        await fail_conversation(tx, conversation, reason, partitions)
         return replace(conversation, status=Status.ERROR)
     ended = {"kind": "call.ended", "call_id": report.call_id, "reason": report.raw}
     note = CallNote("Call ended.", ended)

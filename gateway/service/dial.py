@@ -11,7 +11,14 @@ from enum import StrEnum
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Cause, Conversation, Status
 from gateway.domain.message import Channel
-from gateway.domain.outgoing_call import DIALED_AT_MOST, LOOK_EVERY, CallState, Command, OutgoingCall
+from gateway.domain.outgoing_call import (
+    DIALED_AT_MOST,
+    LOOK_AT_LEAST_EVERY,
+    LOOK_EVERY,
+    CallState,
+    Command,
+    OutgoingCall,
+)
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.quiet import HELD_AT_MOST, QuietHours, quiet_until, zones_of
 from gateway.service.brake import stopped
@@ -39,12 +46,17 @@ class Task(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallTask:
-    """What this worker alone does about a call, for the next LOOK_EVERY seconds."""
+    """What this worker alone does about a call, for the next LOOK_EVERY seconds at least."""
 
     task: Task
     call: OutgoingCall
     now: int
     command: Command | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether a provider that cannot be asked now need not be asked again."""
+        return self.call.lost(self.now)
 
 
 async def claim_call(
@@ -76,14 +88,18 @@ async def claim_call(
 
 async def _let_go(tx: Tx, stored: Row) -> CallTask | None:
     """The person was erased, or the conversation deleted: nobody is called, and who is, is hung up on."""
-    if stored["command"] is not None:
-        return await _look(tx, _call_of(None, stored), stored)
+    call = _call_of(None, stored)
+    if stored["command"] is not None and not call.lost(stored["now"]):
+        return await _look(tx, call, stored)
+    await _over(tx, stored["conversation_id"], CallState.FAILED)
     await tx.run("outgoing_calls_purge", id=stored["conversation_id"], limit=1)
     return None
 
 
 async def _look(tx: Tx, call: OutgoingCall, stored: Row) -> CallTask | None:
-    if await tx.one("outgoing_call_look", conversation_id=call.conversation_id, patience=_PATIENCE) is None:
+    silent = 0 if call.call_id is None else call.silent_for(stored["now"])
+    patience = max(LOOK_EVERY, min(LOOK_AT_LEAST_EVERY, silent // 2)) * SECOND
+    if await tx.one("outgoing_call_look", conversation_id=call.conversation_id, patience=patience) is None:
         return None
     command = stored["command"]
     if command is not None:
@@ -201,4 +217,6 @@ def _call_of(conversation: Conversation | None, stored: Row) -> OutgoingCall:
         attempt=stored["attempt"],
         claimed_at=stored["claimed_at"] or 0,
         call_id=stored["call_id"],
+        provider=stored["provider"],
+        answered_at=stored["answered_at"],
     )

@@ -12,7 +12,9 @@ from gateway.domain.intent import IntentKind
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.warm.held import (
+    Done,
     HeldCall,
+    HeldEvent,
     NewTransfer,
     carried_out,
     happen,
@@ -59,7 +61,9 @@ async def begin_transfer(tx: Tx, new: NewTransfer, organization_id: str) -> Held
     return held
 
 
-async def take_event(tx: Tx, transfer_id: str, event: Event, leg_id: str | None = None) -> HeldCall | None:
+async def take_event(
+    tx: Tx, transfer_id: str, event: HeldEvent, leg_id: str | None = None
+) -> HeldCall | None:
     """What an event leads to, with what is to be done; None where there is no such transfer.
 
     `leg_id`: what the provider calls the leg that the event is of.
@@ -78,12 +82,12 @@ async def take_event(tx: Tx, transfer_id: str, event: Event, leg_id: str | None 
     return held
 
 
-async def settle_work(tx: Tx, done: HeldCall, hung_up: frozenset[int]) -> None:
-    """What was handed out with `done` has been carried out; of the legs to hang up, these."""
-    locked = await _lock(tx, done.id)
+async def settle_work(tx: Tx, work: HeldCall, done: Done) -> None:
+    """So much of what was handed out with `work` has been carried out."""
+    locked = await _lock(tx, work.id)
     if locked is not None:
         _, row, held = locked
-        await _save(tx, carried_out(held, done, hung_up), row["at"])
+        await _save(tx, carried_out(held, work, done), row["at"])
 
 
 async def end_transfers(tx: Tx, conversation_id: str, why: Event) -> None:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from gateway.domain.call_rules import CallRules, OnMachine
 from gateway.settings.refusals import Table
-from gateway.settings.values import Duration, Number
+from gateway.settings.values import Duration, Number, WebUrl
 
 Said = Annotated[str, Field(min_length=1, max_length=1600)]
 """What the gateway itself says to an end user."""
@@ -45,6 +45,7 @@ class CallTable(Table):
     record_calls: bool | None = None
     close_after_call: bool | None = None
     ring_back: Annotated[Duration, AfterValidator(_ring_back)] | None = None
+    hold_music: WebUrl | None = None
 
 
 CALL_TEXTS = (
@@ -71,6 +72,7 @@ CALL_RULES = {
     "record_calls": "record",
     "close_after_call": "closes",
     "ring_back": "ring_back_seconds",
+    "hold_music": "hold_music",
 }
 """The same in `CallRules`."""
 

@@ -6,12 +6,22 @@ from dataclasses import dataclass, field
 import pytest
 
 from gateway.domain.call_rules import CallRules
-from gateway.domain.clock import Clock
+from gateway.domain.clock import SECOND, Clock
 from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, SendOutcome, Taken
 from gateway.domain.envelope import Envelope
 from gateway.domain.ids import new_id
-from gateway.domain.outgoing_call import LOOK_EVERY, UNKNOWN_AT_MOST, CallState, Command, Found, OutgoingCall
+from gateway.domain.outgoing_call import (
+    LOOK_AT_LEAST_EVERY,
+    LOOK_EVERY,
+    LOST_AFTER,
+    UNKNOWN_AT_MOST,
+    CallState,
+    Command,
+    Found,
+    OutgoingCall,
+)
 from gateway.domain.ports.bus import DONE, Ack
+from gateway.domain.ports.store import Row, Tx
 from gateway.service.begin_call import NewOutgoingCall, begin_call
 from gateway.service.call_reports import StoredCallReports
 from gateway.service.close import close
@@ -34,7 +44,8 @@ class Provider:
     provider: str = "twilio"
     dials: deque[SendOutcome] = field(default_factory=deque)
     finds: deque[Found | OutcomeUnknown | None] = field(default_factory=deque)
-    looks: deque[Found | OutcomeUnknown] = field(default_factory=deque)
+    looks: deque[Found | OutcomeUnknown | None] = field(default_factory=deque)
+    looked: int = 0
     tells: deque[SendOutcome] = field(default_factory=deque)
     dialed: list[OutgoingCall] = field(default_factory=list)
     told: list[tuple[str | None, Command]] = field(default_factory=list)
@@ -48,9 +59,10 @@ class Provider:
         """Whether it is there."""
         return self.finds.popleft() if self.finds else None
 
-    async def look(self, call_id: str) -> Found | OutcomeUnknown:
+    async def look(self, call_id: str) -> Found | OutcomeUnknown | None:
         """How it stands."""
-        return self.looks.popleft()
+        self.looked += 1
+        return self.looks.popleft() if self.looks else NOTHING
 
     async def tell(self, call: OutgoingCall, command: Command, timeout: float) -> SendOutcome:
         """A command."""
@@ -99,6 +111,17 @@ class Office:
         """How far the call is."""
         (row,) = await scene.rows(self.store, "test_outgoing_call", id=self.id)
         return str(row["state"])
+
+    async def due_in(self) -> int:
+        """Seconds until somebody has to look at it."""
+        stored = await self.store.read(_stored, self.id)
+        return int(-((stored["now"] - stored["due_at"]) // SECOND))
+
+
+async def _stored(tx: Tx, conversation_id: str) -> Row:
+    row = await tx.one("outgoing_call", conversation_id=conversation_id)
+    assert row is not None
+    return row
 
 
 async def office_of(store: Store, provider: Provider | None) -> Office:
@@ -197,8 +220,66 @@ async def test_a_call_of_which_nothing_is_heard_is_looked_at(office: Office) -> 
     office.provider.looks.extend([NOTHING, Found(SID, CallState.NO_ANSWER, "no-answer")])
     await office.ring(120)
     assert await office.status() == "queued"
-    await office.ring(LOOK_EVERY)
+    await office.ring(60)
     assert await office.transcript() == ["Call failed: no_answer."]
+
+
+async def test_a_call_that_its_provider_does_not_know_any_more_is_over(office: Office) -> None:
+    """Once, whether or not somebody has answered it."""
+    office.provider.dials.append(Taken(SID))
+    await office.ring()
+    office.provider.looks.append(None)
+    await office.ring(120)
+    for _ in range(3):
+        await office.ring(LOOK_AT_LEAST_EVERY)
+    assert office.provider.looked == 1
+    assert await office.transcript() == ["Call failed: unknown."]
+    assert await office.status() == "error"
+
+
+async def test_a_call_that_is_gone_after_it_was_answered_closes_its_conversation(office: Office) -> None:
+    office.provider.dials.append(Taken(SID))
+    await office.ring()
+    office.provider.looks.extend([Found(SID, CallState.ANSWERED, "in-progress"), None])
+    await office.ring(120)
+    assert await office.status() == "active"
+    await office.ring(600)
+    assert await office.transcript() == ["Call ended."]
+    assert await office.status() == "closed"
+
+
+@pytest.mark.parametrize("configured", [True, False])
+async def test_a_call_of_which_nobody_can_tell_is_looked_at_ever_less_and_given_up(
+    office: Office, configured: bool
+) -> None:
+    """Its provider does not answer, or is no more ours to ask."""
+    office.provider.dials.append(Taken(SID))
+    await office.ring()
+    if not configured:
+        office.worker._caller = None
+    gaps: list[int] = []
+    while sum(gaps) < 3600:
+        gaps.append(await office.due_in())
+        await office.ring(gaps[-1])
+    assert min(gaps) > LOOK_EVERY
+    assert LOOK_AT_LEAST_EVERY / 2 < gaps[-1] <= LOOK_AT_LEAST_EVERY
+    assert await office.status() == "queued"
+    for _ in range(3):
+        await office.ring(LOST_AFTER)
+    assert office.provider.looked == (len(gaps) + 1 if configured else 0)
+    assert await office.transcript() == ["Call failed: unknown."]
+
+
+async def test_who_cannot_be_hung_up_on_for_a_day_is_gone(office: Office) -> None:
+    office.provider.dials.append(Taken(SID))
+    await office.ring()
+    await office.store.write(close, ORGANIZATION, office.id, "changed my mind", PARTITIONS)
+    office.provider.tells.extend([NOTHING, NOTHING])
+    await office.ring()
+    await office.ring(LOST_AFTER)
+    await office.ring(LOST_AFTER)
+    assert office.provider.told == [(SID, Command.HANG_UP)] * 2
+    assert await office.state() == "failed"
 
 
 async def test_a_command_is_told_until_it_is_taken(office: Office) -> None:

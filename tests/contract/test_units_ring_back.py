@@ -130,6 +130,24 @@ async def test_who_rings_back_while_the_end_is_being_noted_is_not_cut_off(store:
     assert await status(store, first.conversation_id) == "active"
 
 
+async def test_where_no_call_was_ever_up_nobody_rings_back(store: Store) -> None:
+    """Its conversation closes with the news that it is over, not when it has been idle for long."""
+    said = await scene.arrive(store, scene.call("hello", "CA1"))
+    await over(store, "CA1")
+    assert await status(store, said.conversation_id) == "closed"
+
+
+async def test_an_end_that_is_told_again_makes_nobody_wait_longer(store: Store) -> None:
+    first = await begin(store, "CA1")
+    await over(store, "CA1")
+    store.advance(59)
+    await over(store, "CA1")
+    assert await status(store, first.conversation_id) == "active"
+    store.advance(2)
+    assert await store.write(close_ended_calls, PARTITIONS) == 1
+    assert await status(store, first.conversation_id) == "closed"
+
+
 async def test_a_host_says_where_its_recording_is(store: Store) -> None:
     begun = await begin(store, "CA1")
     await over(store, "CA1", CallRules(), recording_url="https://host.test/1.wav")

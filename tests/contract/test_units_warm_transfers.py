@@ -1,117 +1,30 @@
 """Warm transfers of held calls: one row, moved by whoever hears of an event; each person is called once."""
 
-import json
-from collections.abc import Sequence
-from itertools import count
-
 import pytest
 
 from gateway.domain.call_rules import CallRules
-from gateway.domain.ids import new_id
-from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer, resolve_transfer
+from gateway.domain.intent import WarmTransfer
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.ports.store import Tx
-from gateway.domain.turn import Path
-from gateway.domain.warm.held import HeldCall, NewTransfer
+from gateway.domain.warm.held import CallerSent, Done
 from gateway.domain.warm.state import Stage
-from gateway.domain.warm.words import CallerGone, Event, Leg, LegEvent, Spoken, Tick
+from gateway.domain.warm.words import CallerGone, LegEvent, Spoken, Tick
 from gateway.service.call_over import end_of_call
 from gateway.service.close import close
 from gateway.service.erase import request_erasure
-from gateway.service.warm_transfers import (
-    AGAIN_SECONDS,
-    begin_transfer,
-    due_transfers,
-    find_transfer,
-    settle_work,
-    take_event,
-    transfer_of_call,
-)
+from gateway.service.warm_transfers import AGAIN_SECONDS, settle_work, take_event, transfer_of_call
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
-from tests.contract.scene import ORGANIZATION, OURS, PARTITIONS, THEIRS
+from tests.contract.on_hold import ANN, BOB, Held, wanted
+from tests.contract.scene import ORGANIZATION, PARTITIONS
 
-ANN, BOB = "+15550112001", "+15550112002"
-_calls = count(1)
-
-
-class Held:
-    """A caller on hold."""
-
-    def __init__(self, store: Store, new: NewTransfer) -> None:
-        self.store = store
-        self.new = new
-        self.id = new.id
-        self.dialled: list[str] = []
-
-    async def begin(self) -> HeldCall | None:
-        """Put them on hold."""
-        return self._took(await self.store.write(begin_transfer, self.new, ORGANIZATION))
-
-    async def happens(self, event: Event, leg_id: str | None = None) -> HeldCall:
-        """Something happens."""
-        held = self._took(await self.store.write(take_event, self.id, event, leg_id))
-        assert held is not None
-        return held
-
-    async def leg(self, event: LegEvent, attempt: int = 1, reason: TransferReason | None = None) -> HeldCall:
-        """A person's leg reports."""
-        return await self.happens(Leg(attempt, event, reason), f"leg-{attempt}")
-
-    async def now(self) -> HeldCall:
-        """As it stands."""
-        held = await self.store.read(find_transfer, self.id)
-        assert held is not None
-        return held
-
-    async def due(self) -> Sequence[str]:
-        """What a timer finds."""
-        return await self.store.read(due_transfers)
-
-    async def states(self) -> list[str]:
-        """What the timeline says of the transfer."""
-        rows = await scene.rows(self.store, "test_timeline", id=self.new.conversation_id)
-        bodies = [json.loads(row["body"]) for row in rows if row["kind"] == "intent"]
-        return [body["state"] for body in bodies if body["state"] != "issued"]
-
-    def _took(self, held: HeldCall | None) -> HeldCall | None:
-        self.dialled += [dial.destination for dial in held.dials] if held is not None else []
-        return held
+NOTED = Done(noted=True)
 
 
 @pytest.fixture
 async def held(store: Store) -> Held:
     """The agent has asked for a transfer."""
-    call_id, intent_id = f"CA{next(_calls)}", new_id()
-    intent, _ = resolve_transfer(
-        CallTransferIntent(
-            destination=ANN,
-            mode=TransferMode.WARM,
-            warm_destinations=[ANN, BOB],
-            warm=WarmTransfer(reassurance_text=""),
-        )
-    )
-    payload = intent.model_dump(mode="json")
-    accepted = await scene.arrive(store, scene.call("a person", call_id))
-    claim = await scene.claimed(store, accepted.conversation_id)
-    wanted = {"intent_id": intent_id, "kind": "transfer", "payload": payload}
-    await scene.answer(
-        store, claim, path=Path.HANDOFF, handoff_reason="asked", transfer=payload, intents=(wanted,)
-    )
-    new = NewTransfer(
-        id=intent_id,
-        provider="twilio",
-        call_id=call_id,
-        conversation_id=accepted.conversation_id,
-        sender=THEIRS,
-        recipient=OURS,
-        proven=True,
-        n=1,
-        session="",
-        intent=intent,
-        briefing="About a refund.",
-    )
-    return Held(store, new)
+    return Held(store, await wanted(store))
 
 
 async def test_a_transfer_begins_once(held: Held) -> None:
@@ -156,7 +69,7 @@ async def test_the_rest_is_handed_out_until_it_is_done(held: Held) -> None:
     assert await held.due() == [held.id]
     taken = await held.happens(Tick())
     assert len(taken.notes(0)) == 1
-    await held.store.write(settle_work, taken, frozenset())
+    await held.store.write(settle_work, taken, NOTED)
     await held.leg(LegEvent.RINGING)
     held.store.advance(20)
     await held.happens(Tick())
@@ -164,15 +77,63 @@ async def test_the_rest_is_handed_out_until_it_is_done(held: Held) -> None:
     gone = await held.happens(CallerGone())
     assert [one.attempt for one in gone.hang_ups] == [1]
     assert gone.legs == {1: "leg-1"}
-    await held.store.write(settle_work, gone, frozenset())
+    await held.store.write(settle_work, gone, NOTED)
     assert [one.attempt for one in (await held.now()).hang_ups] == [1]
     held.store.advance(AGAIN_SECONDS)
     assert await held.due() == [held.id]
     again = await held.happens(Tick())
     assert again.notes(0) == []
-    await held.store.write(settle_work, again, frozenset({1}))
+    await held.store.write(settle_work, again, Done(noted=True, hung_up=frozenset({1})))
     held.store.advance(3600)
     assert await held.due() == []
+
+
+async def test_a_leg_that_becomes_known_while_nobody_could_hang_up_on_it_is_not_forgotten(held: Held) -> None:
+    """The caller has left before the call to the person had a name: nothing was done about it then."""
+    await held.begin()
+    await held.happens(Spoken())
+    gone = await held.happens(CallerGone())
+    assert ([one.attempt for one in gone.hang_ups], gone.legs) == ([1], {})
+    late = await held.leg(LegEvent.RINGING)
+    assert ([one.attempt for one in late.hang_ups], late.legs) == ([1], {1: "leg-1"})
+    await held.store.write(settle_work, gone, Done(noted=True, hung_up=frozenset({1})))
+    assert [one.attempt for one in (await held.now()).hang_ups] == [1]
+    await held.store.write(settle_work, late, Done(noted=True, hung_up=frozenset({1})))
+    held.store.advance(AGAIN_SECONDS)
+    assert await held.due() == []
+
+
+async def test_who_was_sent_to_a_person_that_is_gone_is_called_back_until_it_is_done(held: Held) -> None:
+    """They would wait alone: nothing else reaches a caller who asks no more."""
+    await held.begin()
+    await held.happens(Spoken())
+    for event in (LegEvent.ANSWERED, LegEvent.BRIEFED, LegEvent.ACCEPTED):
+        await held.leg(event)
+    sent = await held.happens(CallerSent())
+    assert (sent.joining, sent.recall) == (1, None)
+    left = await held.leg(LegEvent.GONE)
+    assert (left.joining, left.recall) == (0, 1)
+    assert left.told[left.recall :] == (WarmTransfer().retry_announcement_text,)
+    await held.store.write(settle_work, left, NOTED)
+    held.store.advance(AGAIN_SECONDS)
+    assert await held.due() == [held.id]
+    again = await held.happens(Tick())
+    assert again.recall == 1
+    await held.store.write(settle_work, again, Done(noted=True, recalled=True))
+    assert not (await held.now()).busy
+
+
+@pytest.mark.parametrize("event", [LegEvent.BRIDGED, None])
+async def test_who_is_with_the_person_or_gone_is_not_called_back(held: Held, event: LegEvent | None) -> None:
+    await held.begin()
+    await held.happens(Spoken())
+    assert (await held.happens(CallerSent())).joining == 0  # nobody has accepted yet
+    for one in (LegEvent.ANSWERED, LegEvent.BRIEFED, LegEvent.ACCEPTED):
+        await held.leg(one)
+    await held.happens(CallerSent())
+    over = await (held.happens(CallerGone()) if event is None else held.leg(event))
+    assert (over.joining, over.recall) == (0, None)
+    assert (await held.leg(LegEvent.GONE)).recall is None
 
 
 async def test_one_end_whatever_comes_after_it(held: Held) -> None:
@@ -186,7 +147,7 @@ async def test_one_end_whatever_comes_after_it(held: Held) -> None:
     assert over.warm.outcome is not None
     assert over.warm.outcome.state is TransferState.RETURNED
     assert over.notes(0)[-1].text == "Call transfer failed: declined."
-    await held.store.write(settle_work, over, frozenset({2}))
+    await held.store.write(settle_work, over, Done(noted=True, hung_up=frozenset({2})))
     late = await held.leg(LegEvent.ACCEPTED, 2)
     assert late.notes(0) == []
     assert [one.attempt for one in late.hang_ups] == [2]
@@ -220,7 +181,7 @@ async def test_of_somebody_who_was_erased_on_hold_nothing_is_noted(held: Held) -
     gone = await held.happens(Tick())
     assert gone.notes(0) == []
     assert [one.attempt for one in gone.hang_ups] == [1]
-    await held.store.write(settle_work, gone, frozenset({1}))
+    await held.store.write(settle_work, gone, Done(noted=True, hung_up=frozenset({1})))
     assert await held.due() == []
     assert not (await held.now()).busy
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from prometheus_client import REGISTRY
 from starlette.routing import BaseRoute
@@ -70,13 +71,14 @@ def first_words() -> float:
 
 
 @asynccontextmanager
-async def phone(pace: CallPace = PACE) -> AsyncIterator[Phone]:
+async def phone(pace: CallPace = PACE, hold_music: str | None = None) -> AsyncIterator[Phone]:
     """A call that has been greeted."""
 
     def routes(ingress: Ingress, twilio: TwilioCredentials) -> Sequence[BaseRoute]:
         return [*voice_routes(ingress, twilio), *relay_routes(ingress, twilio)]
 
-    async with site(routes, rules=CallRules(streams=True, texts=TEXTS, pace=pace)) as served:
+    rules = CallRules(streams=True, texts=TEXTS, pace=pace, hold_music=hold_music)
+    async with site(routes, rules=rules) as served:
         served.core.go_on.set()
         fake = FakeTwilio(ACCOUNT, TOKEN, webhook_url=served.url)
         await fake.start()
@@ -114,6 +116,35 @@ async def test_on_hold_the_caller_is_reassured() -> None:
         await line.relay.say("a person")
         await line.hears(TEXTS.hold)
         await line.hears(TEXTS.reassurance)
+
+
+async def test_on_hold_music_plays_between_the_lines_and_ends_with_the_hold() -> None:
+    async with phone(replace(PACE, reassure_every=0.05), "https://music.test/hold.mp3") as line:
+        line.core.answers["a person"] = outcome("", path=Path.HANDOFF, status=Status.WAITING_FOR_HUMAN)
+        line.core.status = Status.WAITING_FOR_HUMAN
+        await line.relay.say("a person")
+        await line.until(lambda: len(plays(line)) >= 3)
+        assert plays(line)[0] == {
+            "type": "play",
+            "source": "https://music.test/hold.mp3",
+            "loop": 0,
+            "preemptible": True,
+            "interruptible": False,
+        }
+        kinds = [frame["type"] for frame in line.relay.frames]
+        assert ("play", "play") not in pairwise(kinds)
+        assert TEXTS.reassurance in line.call.said
+        line.core.status = Status.ACTIVE
+        await line.hears(TEXTS.reminder)
+        played = len(plays(line))
+        await line.begun()
+        assert len(plays(line)) == played
+        assert line.relay.frames[-1]["type"] == "text"
+
+
+def plays(line: Phone) -> list[dict[str, object]]:
+    """The recordings that the caller was played."""
+    return [frame for frame in line.relay.frames if frame["type"] == "play"]
 
 
 async def test_nobody_is_held_for_ever() -> None:

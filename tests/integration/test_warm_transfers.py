@@ -24,6 +24,7 @@ OURS, RELAYED, THEIRS = "+15550100", "+15550101", "+14155550123"
 TEXTS = CallTexts()
 PATIENCE = 60.0
 V2 = "/v1/v2/conversations"
+MUSIC = "https://music.test/hold.mp3"
 CONFIG = f"""
 [organisation]
 name = "Here"
@@ -36,6 +37,7 @@ address = "{OURS}"
 channel = "voice"
 address = "{RELAYED}"
 voice_mode = "relay"
+hold_music = "{MUSIC}"
 filler_after_seconds = 30
 reminder_after_seconds = 300
 
@@ -237,6 +239,33 @@ async def test_who_accepts_is_joined(house: House, ours: str) -> None:
     assert [call.parties.to for call in house.fake.calls] == [ours, ANN]
 
 
+@pytest.mark.parametrize("ours", [OURS, RELAYED])
+async def test_who_accepts_and_hangs_up_leaves_nobody_alone(house: House, ours: str) -> None:
+    """The caller is on the way into the room, or in it: they hear that it failed, and talk to the agent."""
+    house.phone(Phone(), Phone(ends=CallStatus.BUSY))
+    caller = await house.call(ours)
+    await caller.says("person")
+    leg = await house.leg(ANN)
+    told, leg.parties = leg.parties, replace(leg.parties, status_callback="")
+    await until(lambda: BRIEFING in leg.said)
+    await until(lambda: "dtmf" in leg.listening)
+    await leg.silence()
+    await until(lambda: CONFIRM_PROMPT in leg.said)
+    await until(lambda: "dtmf" in leg.listening)
+    await leg.press("1")
+    await leg.hang_up()
+    await until(lambda: any(caller.call.sid in room.inside for room in house.fake.rooms.open.values()))
+    assert not caller.call.together
+    leg.parties = told
+    await leg.report("completed", CallStatus.COMPLETED)
+    await caller.hears(WARM.retry_announcement_text, WARM.failure_text)
+    await caller.status("active")
+    assert "\n".join(caller.call.said).count(WARM.retry_announcement_text) == 1
+    await caller.says("what happened")
+    await caller.hears(WARM.failure_text, "Call transfer failed: busy.")
+    assert [call.parties.to for call in house.fake.calls] == [ours, ANN, BOB]
+
+
 async def test_on_hold_in_a_session_nothing_is_heard_and_nothing_is_lost(house: House) -> None:
     """What the caller says is no turn; a session that breaks goes on as documents, and comes back."""
     house.phone(Phone(rings=True), Phone())
@@ -257,6 +286,22 @@ async def test_on_hold_in_a_session_nothing_is_heard_and_nothing_is_lost(house: 
     await caller.says("hello")
     await caller.hears("You said hello.")
     assert [text for role, text in await caller.transcript() if role == "user"] == ["person", "hello"]
+
+
+async def test_on_hold_in_a_session_music_plays_until_something_is_said(house: House) -> None:
+    house.phone(Phone(rings=True), Phone(ends=CallStatus.BUSY))
+    caller = await house.call(RELAYED)
+    await caller.says("person")
+    leg = await house.leg(ANN)
+    line = caller.call.relay
+    assert line is not None
+    await until(lambda: any(frame.get("source") == MUSIC for frame in line.frames))
+    await leg.finish(CallStatus.NO_ANSWER)
+    await caller.hears(WARM.retry_announcement_text, WARM.failure_text)
+    await caller.status("active")
+    assert [frame["type"] for frame in line.frames][-1] == "text"
+    await caller.says("hello")
+    await caller.hears("You said hello.")
 
 
 async def test_the_caller_leaves_while_it_rings(house: House) -> None:

@@ -6,7 +6,10 @@ from gateway.domain.clock import SECOND
 from gateway.domain.intent import CallTransferIntent, OnFailure, TransferMode, WarmTransfer, resolve_transfer
 from gateway.domain.outcome import TransferState
 from gateway.domain.warm.held import (
+    CallerSent,
+    Done,
     HeldCall,
+    HeldEvent,
     NewTransfer,
     carried_out,
     happen,
@@ -28,6 +31,8 @@ from gateway.domain.warm.words import (
 )
 
 ANN, BOB = "+15550112", "sip:desk@example.org"
+WITH_THEM = (TransferState.TRANSFERRED, TransferState.CALLER_ABANDONED)
+"""Ends after which nobody waits for anybody."""
 
 
 def new(on_failure: str | None = None, retries: int = 1, **warm: object) -> NewTransfer:
@@ -96,6 +101,7 @@ def test_hundreds_of_orders_of_events_and_deaths() -> None:
     """Work is taken by processes that may die before they do it, or before they say so."""
     luck = random.Random(20_261_126)
     ends: set[TransferState] = set()
+    recalls = 0
     for _ in range(400):
         held, at = hold(new(retries=luck.randrange(3)), 0), 0
         dialled: list[int] = []
@@ -111,25 +117,33 @@ def test_hundreds_of_orders_of_events_and_deaths() -> None:
                 outcomes += bool(notes) and notes[-1].provider_message_id.endswith(":end")
                 known = [one.attempt for one in work.hang_ups if luck.random() < 0.8]
                 ended |= set(known)
-                held = carried_out(held, work, frozenset(known))
+                recalled = luck.random() < 0.8
+                recalls += recalled and work.recall is not None
+                done = Done(noted=True, recalled=recalled, hung_up=frozenset(known))
+                held = carried_out(held, work, done)
             at += luck.choice([0, 0, 1, 5]) * SECOND
             if following <= 0 and held.warm.due is not None:
                 at = max(at, held.warm.due)
             event = Tick() if following <= 0 else _any(luck, held)
+            sent = held.joining
             held = restored_held(stored_held(happen(held, event, at, f"leg-{held.warm.attempt}")))
+            joined = held.warm.outcome is not None and held.warm.outcome.state in WITH_THEM
+            assert not sent or held.joining or joined or held.recall is not None, "a caller is left alone"
         assert held.warm.outcome is not None
         ends.add(held.warm.outcome.state)
         assert dialled == sorted(set(dialled)), "a person is called twice for one attempt"
         assert outcomes == 1
         assert held.reported
         assert not held.hang_ups
+        assert held.recall is None
     assert len(ends) == 4
+    assert recalls
 
 
-def _any(luck: random.Random, held: HeldCall) -> Event:
+def _any(luck: random.Random, held: HeldCall) -> HeldEvent:
     if luck.random() < 0.3:
-        others: list[Event] = [Tick(), Spoken(), Spoken(), CallerGone(), Cancel()]
+        others: list[HeldEvent] = [Tick(), Spoken(), Spoken(), CallerSent(), CallerGone(), Cancel()]
         return luck.choice(others)
     attempt = luck.randint(1, max(1, held.warm.attempt))
     forward = [LegEvent.ANSWERED, LegEvent.HUMAN, LegEvent.BRIEFED, LegEvent.ACCEPTED, LegEvent.BRIDGED]
-    return Leg(attempt, luck.choice(forward * 2 + list(LegEvent)))
+    return Leg(attempt, luck.choice(forward * 6 + list(LegEvent)))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from channels.voice.host.leg import Happenings, Leg
 from channels.voice.host.outcomes import Outcome, refusal
 from gateway.domain.clock import SECOND, Clock
-from gateway.domain.warm.machine import Step, advance, begin
-from gateway.domain.warm.state import Stage, Warm, WarmPlan
+from gateway.domain.warm.machine import advance, begin
+from gateway.domain.warm.state import Stage, Step, Warm, WarmPlan
 from gateway.domain.warm.words import (
     Bridge,
     CallerGone,

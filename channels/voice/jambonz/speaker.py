@@ -80,6 +80,9 @@ class JambonzSpeaker:
             whole = len(text) <= MAX_SAID
             await self._say([text] if whole else [*sentences.add(text), *sentences.finish()])
 
+    async def play(self, url: str) -> None:
+        """Nothing: a verb that plays would have to end before anything else is said."""
+
     async def stop(self) -> None:
         """What was not said yet is dropped."""
         self._waiting.clear()

@@ -25,8 +25,8 @@ from channels.voice.jambonz.transfer import Transfer, dialed, target
 from channels.voice.jambonz.verbs import Amd, Config, Dial, Gather, Hangup, Prompt, Say, Verb, said
 from gateway.domain.clock import SECOND
 from gateway.domain.outcome import TransferReason, TransferState
-from gateway.domain.warm.machine import Step, advance, begin
-from gateway.domain.warm.state import Stage, Timer, Warm, WarmPlan
+from gateway.domain.warm.machine import advance, begin
+from gateway.domain.warm.state import Stage, Step, Timer, Warm, WarmPlan
 from gateway.domain.warm.words import (
     CONFIRM_PROMPT,
     CallerGone,

@@ -4,7 +4,7 @@ from channels.contract import Ingress
 from channels.voice.calls import parties_of
 from channels.voice.playback import Playback, Send
 from channels.voice.relay.exit import Exit
-from channels.voice.relay.frames import Fault, Interrupt, Key, Prompt, Setup, line, token
+from channels.voice.relay.frames import Fault, Interrupt, Key, Prompt, Setup, line, play, token
 from channels.voice.relay.hold import RelayHold
 from channels.voice.session import MAX_SPOKEN, LiveSession
 
@@ -27,6 +27,10 @@ class RelaySpeaker:
         """A text in one frame."""
         await self._send(line(text, lang=lang, preemptible=preemptible))
 
+    async def play(self, url: str) -> None:
+        """A recording."""
+        await self._send(play(url))
+
     async def stop(self) -> None:
         """Twilio stops by itself when the caller speaks."""
 
@@ -36,10 +40,10 @@ class RelaySession(LiveSession):
 
     def __init__(self, ingress: Ingress, setup: Setup, send: Send) -> None:
         parties = parties_of(setup.call_sid, setup.sender, setup.recipient, setup.direction)
-        pace = ingress.calls(parties.ours).pace
-        playback = Playback(RelaySpeaker(send), ingress.clock, pace.characters_per_second)
+        rules = ingress.calls(parties.ours)
+        playback = Playback(RelaySpeaker(send), ingress.clock, rules.pace.characters_per_second)
         warm, session = ingress.warm, setup.session_id
-        hold = None if warm is None else RelayHold(ingress, warm, parties, session, playback)
+        hold = None if warm is None else RelayHold(ingress, warm, parties, session, playback, rules)
         leaving = self._leaving = Exit(session, playback, send, hold)
         super().__init__(ingress, parties, setup.session_id, playback, leaving)
 

@@ -90,6 +90,11 @@ def line(text: str, *, lang: str | None = None, preemptible: bool = False) -> di
     return frame
 
 
+def play(url: str) -> dict[str, Any]:
+    """A recording until something is said; a loop of 0 is a thousand times. The caller does not stop it."""
+    return {"type": "play", "source": url, "loop": 0, "preemptible": True, "interruptible": False}
+
+
 def end(handoff: dict[str, Any] | None = None) -> dict[str, Any]:
     """The session is over; what it leaves to the action of its `<Connect>`."""
     frame: dict[str, Any] = {"type": "end"}

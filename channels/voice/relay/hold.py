@@ -14,6 +14,7 @@ from channels.voice.playback import Playback
 from channels.voice.render import failure_downgrades
 from channels.voice.warm.documents import returns_to_agent
 from channels.voice.wishes import Wishes
+from gateway.domain.call_rules import CallRules
 from gateway.domain.errors import GatewayError
 from gateway.domain.ports.warm import WarmTransfers
 from gateway.domain.warm.held import HeldCall, NewTransfer
@@ -35,6 +36,7 @@ class RelayHold:
     parties: Parties
     session: str
     playback: Playback
+    rules: CallRules
 
     async def hold(self, wishes: Wishes, n: int, lang: str | None) -> bool | None:
         """The transfer that input number `n` led to: whether the agent has the caller back.
@@ -47,10 +49,13 @@ class RelayHold:
                 await self.playback.line(line, lang=lang)
             told = len(held.told)
             if returns_to_agent(held):
+                if self.playback.playing:  # nothing was said that would have ended it
+                    await self.playback.line(self.rules.texts.reminder, lang=lang)
                 await self._tell_downgrades(held, n)
                 return True
             if held.over or held.warm.stage is Stage.COMMIT:
                 return False
+            await self.playback.play(self.rules.hold_music)
             await asyncio.sleep(LOOK_SECONDS)
             held = await self._look(held)
         return None

@@ -8,7 +8,7 @@ from channels.voice.destination import destination_kind
 from channels.voice.steps import Links, Step
 from channels.voice.twiml import document
 from channels.voice.verbs import HangUp, Say
-from gateway.domain.delivery import Failure, Refused, Taken
+from gateway.domain.delivery import Failure, Refused, SendOutcome, Taken
 from gateway.domain.outcome import TransferReason
 from gateway.domain.warm.held import HeldCall
 from gateway.domain.warm.words import Dial
@@ -54,6 +54,11 @@ class TwilioLegs:
             case _:
                 return None
 
+    async def recall(self, held: HeldCall, told: int) -> bool:
+        """Have a caller ask again who waits for somebody; one whose call is over need not."""
+        step = Step(n=held.n, session=held.session, transfer=held.id, told=told)
+        return _settled(await self.calls.redirect(held.call_id, self.links.hold(step), REQUEST_SECONDS))
+
     async def caller_left(self, held: HeldCall) -> bool:
         """Whether the caller's call is over, of which no callback may have come."""
         call = await self.calls.fetched(held.call_id)
@@ -66,5 +71,10 @@ class TwilioLegs:
         else:
             told = document((Say(after), HangUp()))
             outcome = await self.calls.perform(leg_id, told, REQUEST_SECONDS)
-        final = isinstance(outcome, Refused) and outcome.failure is not Failure.TRANSIENT
-        return final or isinstance(outcome, Taken)
+        return _settled(outcome)
+
+
+def _settled(outcome: SendOutcome) -> bool:
+    """Whether asking again would change nothing."""
+    final = isinstance(outcome, Refused) and outcome.failure is not Failure.TRANSIENT
+    return final or isinstance(outcome, Taken)

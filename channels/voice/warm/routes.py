@@ -27,7 +27,7 @@ from gateway.domain.errors import GatewayError
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.ports.warm import WarmTransfers
 from gateway.domain.turn import TurnOutcome
-from gateway.domain.warm.held import HeldCall, NewTransfer
+from gateway.domain.warm.held import CallerSent, HeldCall, NewTransfer
 from gateway.domain.warm.state import Stage
 from gateway.domain.warm.words import CallerGone, Leg, LegEvent, Spoken
 
@@ -177,6 +177,9 @@ class WarmCalls:
         return Rendering(())
 
     async def _caller(self, call: Call, held: HeldCall, step: Step) -> Rendering:
+        """Who is sent to a person asks no more: that is noted first, for they may have to be called back."""
+        if held.warm.stage is Stage.COMMIT:
+            held = await self.transfers.happened(held.id, CallerSent()) or held
         if returns_to_agent(held):
             return await self.back(call, held, step)
         return Rendering(caller_document(held, step, self.links, self.texts(call)))

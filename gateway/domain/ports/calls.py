@@ -31,8 +31,8 @@ class Caller(Protocol):
         """Whether the provider has a call whose outcome was not learnt; None: it has not."""
         ...
 
-    async def look(self, call_id: str) -> Found | OutcomeUnknown:
-        """How a call stands."""
+    async def look(self, call_id: str) -> Found | OutcomeUnknown | None:
+        """How a call stands; None: the provider does not know it (any more)."""
         ...
 
     async def tell(self, call: OutgoingCall, command: Command, timeout: float) -> SendOutcome:

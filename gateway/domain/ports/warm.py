@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from gateway.domain.outcome import TransferReason
-from gateway.domain.warm.held import HeldCall, NewTransfer
-from gateway.domain.warm.words import Dial, Event
+from gateway.domain.warm.held import HeldCall, HeldEvent, NewTransfer
+from gateway.domain.warm.words import Dial
 
 
 class WarmTransfers(Protocol):
@@ -17,7 +17,9 @@ class WarmTransfers(Protocol):
         """
         ...
 
-    async def happened(self, transfer_id: str, event: Event, leg_id: str | None = None) -> HeldCall | None:
+    async def happened(
+        self, transfer_id: str, event: HeldEvent, leg_id: str | None = None
+    ) -> HeldCall | None:
         """Take in an event, and see that what follows is done; None where there is no such transfer."""
         ...
 
@@ -37,6 +39,13 @@ class Legs(Protocol):
         """Call a person, once: the new call's id, or why there is none; None where that is not known.
 
         What becomes of the call is told by its callbacks.
+        """
+        ...
+
+    async def recall(self, held: HeldCall, told: int) -> bool:
+        """Have a caller ask again who waits for somebody; `told`: how many lines they have heard.
+
+        False: try again later.
         """
         ...
 

@@ -6,24 +6,24 @@ work; all the rest may be done again and does no harm.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from pydantic import TypeAdapter
 
 from gateway.domain.intent import CallTransferIntent, OnFailure
 from gateway.domain.message import Channel, InboundMessage, JsonObject, Role, SenderAuth
 from gateway.domain.outcome import TransferState, transfer_sentence
-from gateway.domain.warm.machine import Step, advance, begin
-from gateway.domain.warm.state import Stage, Warm, WarmPlan
+from gateway.domain.warm.machine import advance, begin
+from gateway.domain.warm.state import Stage, Step, Warm, WarmPlan
 from gateway.domain.warm.words import (
     CALLER_LEFT,
     NOT_JOINED,
+    CallerGone,
     Dial,
     Event,
     Finish,
     HangUpLeg,
     Leg,
-    LegEvent,
     SayToCaller,
     SayToLeg,
 )
@@ -32,9 +32,18 @@ MAX_TOLD = 200
 """Lines to the caller that are kept: more than the longest hold has."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallerSent:
+    """The caller is being told to join whoever has accepted."""
+
+
+HeldEvent = Event | CallerSent
+"""What may happen to a call on hold."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewTransfer:
-    """A transfer that is to begin."""
+class TransferOfCall:
+    """Which transfer of which call."""
 
     id: str
     """The intent's."""
@@ -48,24 +57,21 @@ class NewTransfer:
     n: int
     session: str
     """The number of the input that led here, and of which of the call's sessions it is; "" for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTransfer(TransferOfCall):
+    """A transfer that is to begin."""
+
     intent: CallTransferIntent
     """Resolved."""
     briefing: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldCall:
+class HeldCall(TransferOfCall):
     """A transfer as it stands."""
 
-    id: str
-    provider: str
-    call_id: str
-    conversation_id: str
-    sender: str
-    recipient: str
-    proven: bool
-    n: int
-    session: str
     destination: str
     """Where the caller goes if nobody took the call and they are to be passed on all the same."""
     warm: Warm
@@ -86,6 +92,10 @@ class HeldCall:
     dials: tuple[Dial, ...] = ()
     """To be carried out; taken by one process, and never again."""
     hang_ups: tuple[HangUpLeg, ...] = ()
+    joining: int = 0
+    """The attempt to whose person the caller was sent, and hears nothing until they meet; 0: on hold."""
+    recall: int | None = None
+    """The caller waits for somebody who will not come, and is to be told what follows this many lines."""
 
     @property
     def over(self) -> bool:
@@ -95,7 +105,12 @@ class HeldCall:
     @property
     def busy(self) -> bool:
         """Whether something is left to be carried out."""
-        return bool(self.dials or self.hang_ups or self.noted < len(self.told) or self.owes_report)
+        return self.calls or self.noted < len(self.told) or self.owes_report
+
+    @property
+    def calls(self) -> bool:
+        """Whether any of that is done to a call."""
+        return bool(self.dials or self.hang_ups) or self.recall is not None
 
     @property
     def owes_report(self) -> bool:
@@ -158,39 +173,35 @@ class HeldCall:
 def hold(new: NewTransfer, at: int) -> HeldCall:
     """Begin: the caller is on hold."""
     warm, commands = begin(WarmPlan.of(new.intent, new.briefing), at)
-    held = HeldCall(
-        id=new.id,
-        provider=new.provider,
-        call_id=new.call_id,
-        conversation_id=new.conversation_id,
-        sender=new.sender,
-        recipient=new.recipient,
-        proven=new.proven,
-        n=new.n,
-        session=new.session,
-        destination=new.intent.destination,
-        warm=warm,
-    )
+    which = {one.name: getattr(new, one.name) for one in fields(TransferOfCall)}
+    held = HeldCall(**which, destination=new.intent.destination, warm=warm)
     return _follow(held, (warm, commands))
 
 
-def happen(held: HeldCall, event: Event, at: int, leg_id: str | None = None) -> HeldCall:
+def happen(held: HeldCall, event: HeldEvent, at: int, leg_id: str | None = None) -> HeldCall:
     """What an event leads to; `leg_id`: what the provider calls the leg that it came from."""
-    if isinstance(event, Leg):
-        held = _know(held, event, leg_id)
+    match event:
+        case CallerSent():
+            return replace(held, joining=held.warm.attempt) if held.warm.stage is Stage.COMMIT else held
+        case CallerGone():
+            held = replace(held, recall=None)
+        case Leg():
+            held = _know(held, event, leg_id)
     return _follow(held, advance(held.warm, event, at))
 
 
 def _know(held: HeldCall, leg: Leg, leg_id: str | None) -> HeldCall:
     if leg_id is not None and leg.attempt not in held.legs:
         held = replace(held, legs={**held.legs, leg.attempt: leg_id})
-    if leg.event in (LegEvent.GONE, LegEvent.FAILED) and leg.attempt not in held.gone:
+    if not leg.live and leg.attempt not in held.gone:
         held = replace(held, gone=(*held.gone, leg.attempt))
     return held
 
 
 def _follow(held: HeldCall, step: Step) -> HeldCall:
     warm, commands = step
+    if held.joining and warm.stage is not Stage.COMMIT:
+        held = replace(held, joining=0, recall=len(held.told) if _parted(warm) else None)
     held = replace(held, warm=warm)
     for command in commands:
         match command:
@@ -204,6 +215,12 @@ def _follow(held: HeldCall, step: Step) -> HeldCall:
                 held = _drop(held, attempt, command)
     kept = tuple(one for one in held.hang_ups if one.attempt not in held.gone)
     return replace(held, hang_ups=kept)
+
+
+def _parted(warm: Warm) -> bool:
+    """Whether a caller who was sent to a person is there, and that person is not."""
+    outcome = warm.outcome
+    return outcome is None or outcome.state not in (TransferState.TRANSFERRED, TransferState.CALLER_ABANDONED)
 
 
 def _drop(held: HeldCall, attempt: int, command: HangUpLeg) -> HeldCall:
@@ -225,13 +242,28 @@ def untold(held: HeldCall) -> HeldCall:
     return replace(held, noted=len(held.told), reported=True)
 
 
-def carried_out(held: HeldCall, done: HeldCall, hung_up: frozenset[int]) -> HeldCall:
-    """`done`: the transfer as it was when its work was taken, which has been carried out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What of a transfer's work has been carried out."""
+
+    noted: bool = False
+    recalled: bool = False
+    hung_up: frozenset[int] = frozenset()
+    """The attempts whose legs are no more, or are not known."""
+
+
+def carried_out(held: HeldCall, work: HeldCall, done: Done) -> HeldCall:
+    """`work`: the transfer as it was when its work was taken.
+
+    Of a leg whose id has become known meanwhile, nothing has been carried out.
+    """
+    ended = {attempt for attempt in done.hung_up if held.legs.get(attempt) == work.legs.get(attempt)}
     return replace(
         held,
-        noted=max(held.noted, len(done.told)),
-        reported=held.reported or done.owes_report,
-        hang_ups=tuple(one for one in held.hang_ups if one.attempt not in hung_up),
+        noted=max(held.noted, len(work.told)) if done.noted else held.noted,
+        reported=held.reported or (done.noted and work.owes_report),
+        hang_ups=tuple(one for one in held.hang_ups if one.attempt not in ended),
+        recall=None if done.recalled and held.recall == work.recall else held.recall,
     )
 
 

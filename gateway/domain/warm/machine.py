@@ -11,9 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gateway.domain.clock import SECOND
-from gateway.domain.intent import OnFailure
 from gateway.domain.outcome import TransferReason, TransferState
-from gateway.domain.warm.state import Stage, Timer, Warm, WarmPlan
+from gateway.domain.warm.attempts import (
+    dial_next,
+    dropped,
+    end_with,
+    fail,
+    give_up_attempt,
+    on_hold,
+    timed,
+    untimed,
+)
+from gateway.domain.warm.state import Stage, Step, Timer, Warm, WarmPlan
 from gateway.domain.warm.words import (
     CALLER_LEFT,
     CONFIRM_PROMPT,
@@ -22,7 +31,6 @@ from gateway.domain.warm.words import (
     CallerGone,
     Cancel,
     Command,
-    Dial,
     Event,
     Finish,
     HangUpLeg,
@@ -44,17 +52,15 @@ BRIDGE_SECONDS = 10
 QUIET_SECONDS = 3
 """Before the hold ends nobody is reassured any more."""
 
-Step = tuple[Warm, tuple[Command, ...]]
-
 
 def begin(plan: WarmPlan, at: int) -> Step:
     """Put the caller on hold, with a word about it."""
     settings = plan.settings
     warm = Warm(plan=plan, hold_until=at + settings.max_hold_seconds * SECOND)
     lines = " ".join(line for line in (plan.connecting_text, settings.hold_announcement_text) if line)
-    warm = _timed(_on_hold(warm, at), Timer.STAGE, at, ANNOUNCE_SECONDS)
+    warm = timed(on_hold(warm, at), Timer.STAGE, at, ANNOUNCE_SECONDS)
     if not lines:
-        warm, commands = _dial(replace(warm, speaking=False), at)
+        warm, commands = dial_next(replace(warm, speaking=False), at)
         return warm, (StartHold(), *commands)
     return warm, (StartHold(), SayToCaller(lines))
 
@@ -70,22 +76,21 @@ def advance(warm: Warm, event: Event, at: int) -> Step:
             return _tick(warm, at)
         case Spoken():
             warm = replace(warm, speaking=False)
-            return _dial(warm, at) if warm.stage is Stage.ANNOUNCE else (warm, ())
+            return dial_next(warm, at) if warm.stage is Stage.ANNOUNCE else (warm, ())
         case CallerGone():
             return _caller_gone(warm)
         case Cancel():
             if warm.stage is Stage.COMMIT:
                 return replace(warm, canceled=True), ()
-            return _fail(warm, TransferState.CANCELED, None, (*_drop(warm),))
+            return fail(warm, TransferState.CANCELED, None, (*dropped(warm),))
 
 
 def _leg(warm: Warm, leg: Leg, at: int) -> Step:
     if warm.stage is Stage.OVER or leg.attempt != warm.attempt:
         bridged = warm.outcome is not None and warm.outcome.state is TransferState.TRANSFERRED
         mine = bridged and leg.attempt == warm.attempt
-        live = leg.event not in (LegEvent.GONE, LegEvent.FAILED)
         told = NOT_JOINED if leg.event is LegEvent.ACCEPTED else None
-        return warm, (HangUpLeg(leg.attempt, told),) if live and not mine else ()
+        return warm, (HangUpLeg(leg.attempt, told),) if leg.live and not mine else ()
     follow = _LEG.get((warm.stage, leg.event))
     return follow(warm, leg, at) if follow is not None else (warm, ())
 
@@ -93,48 +98,48 @@ def _leg(warm: Warm, leg: Leg, at: int) -> Step:
 def _answered(warm: Warm, _leg: Leg, at: int) -> Step:
     warm = replace(warm, answered=True)
     if warm.plan.settings.detect_supervisor_silence:
-        warm = _timed(warm, Timer.SILENCE, at, warm.plan.settings.silence_timeout_seconds)
+        warm = timed(warm, Timer.SILENCE, at, warm.plan.settings.silence_timeout_seconds)
     if not warm.plan.settings.detect_supervisor_voicemail:
         return _brief(warm, _leg, at)
-    return _timed(replace(warm, stage=Stage.SCREEN), Timer.STAGE, at, SCREEN_SECONDS), ()
+    return timed(replace(warm, stage=Stage.SCREEN), Timer.STAGE, at, SCREEN_SECONDS), ()
 
 
 def _brief(warm: Warm, _leg: Leg, at: int) -> Step:
     if not warm.plan.briefing:
         return _confirm(warm, _leg, at)
-    warm = _timed(replace(warm, stage=Stage.BRIEF), Timer.STAGE, at, warm.plan.settings.max_briefing_seconds)
+    warm = timed(replace(warm, stage=Stage.BRIEF), Timer.STAGE, at, warm.plan.settings.max_briefing_seconds)
     # who is being told something is silent
-    return _untimed(warm, Timer.SILENCE), (SayToLeg(warm.attempt, warm.plan.briefing, briefing=True),)
+    return untimed(warm, Timer.SILENCE), (SayToLeg(warm.attempt, warm.plan.briefing, briefing=True),)
 
 
 def _confirm(warm: Warm, _leg: Leg, at: int) -> Step:
     settings = warm.plan.settings
-    warm = _timed(replace(warm, stage=Stage.CONFIRM), Timer.STAGE, at, settings.bridge_confirm_seconds)
+    warm = timed(replace(warm, stage=Stage.CONFIRM), Timer.STAGE, at, settings.bridge_confirm_seconds)
     if settings.detect_supervisor_silence:
-        warm = _timed(warm, Timer.SILENCE, at, settings.silence_timeout_seconds)
+        warm = timed(warm, Timer.SILENCE, at, settings.silence_timeout_seconds)
     return warm, (SayToLeg(warm.attempt, CONFIRM_PROMPT, asks=True),)
 
 
 def _commit(warm: Warm, _leg: Leg, at: int) -> Step:
     warm = replace(warm, stage=Stage.COMMIT, timers={}, speaking=False, retried_bridge=False)
-    return _timed(warm, Timer.STAGE, at, BRIDGE_SECONDS), (StopHold(), Bridge(warm.attempt))
+    return timed(warm, Timer.STAGE, at, BRIDGE_SECONDS), (StopHold(), Bridge(warm.attempt))
 
 
 def _bridged(warm: Warm, _leg: Leg, _at: int) -> Step:
-    return _over(warm, Finish(TransferState.TRANSFERRED, None, None))
+    return end_with(warm, Finish(TransferState.TRANSFERRED, None, None))
 
 
 def _bridge_failed(warm: Warm, _leg: Leg, at: int) -> Step:
     if warm.retried_bridge or warm.canceled:
-        return _next(warm, TransferReason.BRIDGE_ERROR, at, say=NOT_JOINED)
-    warm = _timed(replace(warm, retried_bridge=True), Timer.STAGE, at, BRIDGE_SECONDS)
+        return give_up_attempt(warm, TransferReason.BRIDGE_ERROR, at, say=NOT_JOINED)
+    warm = timed(replace(warm, retried_bridge=True), Timer.STAGE, at, BRIDGE_SECONDS)
     return warm, (Bridge(warm.attempt),)
 
 
 def _heard(warm: Warm, _leg: Leg, at: int) -> Step:
     warm = replace(warm, reminded=False)
     if Timer.SILENCE in warm.timers:
-        warm = _timed(warm, Timer.SILENCE, at, warm.plan.settings.silence_timeout_seconds)
+        warm = timed(warm, Timer.SILENCE, at, warm.plan.settings.silence_timeout_seconds)
     return warm, ()
 
 
@@ -142,9 +147,9 @@ def _lost(default: TransferReason) -> Callable[[Warm, Leg, int], Step]:
     """The leg is no more, or not wanted: the next one."""
 
     def lost(warm: Warm, leg: Leg, at: int) -> Step:
-        if leg.event in (LegEvent.GONE, LegEvent.FAILED):
-            return _next(warm, leg.reason or default, at, hang_up=False)
-        return _next(warm, default, at)
+        if not leg.live:
+            return give_up_attempt(warm, leg.reason or default, at, hang_up=False)
+        return give_up_attempt(warm, default, at)
 
     return lost
 
@@ -195,7 +200,7 @@ def _tick(warm: Warm, at: int) -> Step:
     commands: list[Command] = []
     while warm.due is not None and warm.due <= at:
         timer = min(warm.timers, key=lambda name: (warm.timers[name], name is not Timer.HOLD))
-        warm, more = _FIRED[timer](_untimed(warm, timer), at)
+        warm, more = _FIRED[timer](untimed(warm, timer), at)
         commands += more
     return warm, tuple(commands)
 
@@ -203,20 +208,20 @@ def _tick(warm: Warm, at: int) -> Step:
 def _stage_over(warm: Warm, at: int) -> Step:
     leg = Leg(warm.attempt, LegEvent.GONE)
     if warm.stage is Stage.ANNOUNCE:
-        return _dial(replace(warm, speaking=False), at)
+        return dial_next(replace(warm, speaking=False), at)
     if warm.stage is Stage.SCREEN:
         return _brief(warm, leg, at)
     reason = _TOO_LONG[warm.stage]
     if warm.stage is Stage.CONFIRM and warm.reminded:
         reason = TransferReason.SUPERVISOR_SILENT
-    return _next(warm, reason, at, say=NOT_JOINED if warm.stage is Stage.COMMIT else None)
+    return give_up_attempt(warm, reason, at, say=NOT_JOINED if warm.stage is Stage.COMMIT else None)
 
 
 def _silent(warm: Warm, at: int) -> Step:
     if warm.reminded:
-        return _next(warm, TransferReason.SUPERVISOR_SILENT, at)
+        return give_up_attempt(warm, TransferReason.SUPERVISOR_SILENT, at)
     settings = warm.plan.settings
-    warm = _timed(replace(warm, reminded=True), Timer.SILENCE, at, settings.silence_timeout_seconds)
+    warm = timed(replace(warm, reminded=True), Timer.SILENCE, at, settings.silence_timeout_seconds)
     asks = warm.stage is Stage.CONFIRM
     return warm, (SayToLeg(warm.attempt, settings.silence_reminder_text, asks=asks),)
 
@@ -224,14 +229,14 @@ def _silent(warm: Warm, at: int) -> Step:
 def _reassure(warm: Warm, at: int) -> Step:
     settings = warm.plan.settings
     busy = warm.speaking or warm.hold_until - at < QUIET_SECONDS * SECOND
-    warm = _timed(warm, Timer.REASSURE, at, settings.reassurance_interval_seconds)
+    warm = timed(warm, Timer.REASSURE, at, settings.reassurance_interval_seconds)
     if busy or not settings.reassurance_text:
         return warm, ()
     return replace(warm, speaking=True), (SayToCaller(settings.reassurance_text),)
 
 
 def _held_too_long(warm: Warm, _at: int) -> Step:
-    return _fail(warm, TransferState.RETURNED, TransferReason.HOLD_TIMEOUT, (*_drop(warm),))
+    return fail(warm, TransferState.RETURNED, TransferReason.HOLD_TIMEOUT, (*dropped(warm),))
 
 
 _FIRED: Mapping[Timer, Callable[[Warm, int], Step]] = {
@@ -242,76 +247,8 @@ _FIRED: Mapping[Timer, Callable[[Warm, int], Step]] = {
 }
 
 
-def _dial(warm: Warm, at: int) -> Step:
-    settings = warm.plan.settings
-    warm = replace(warm, stage=Stage.DIAL, attempt=warm.attempt + 1, answered=False, reminded=False)
-    seconds = max(1, min(settings.max_dial_seconds, (warm.hold_until - at) // SECOND))
-    index = warm.destination_index
-    dial = Dial(
-        warm.attempt, index, warm.plan.destinations[index], seconds, settings.detect_supervisor_voicemail
-    )
-    return _timed(_untimed(warm, Timer.SILENCE), Timer.STAGE, at, seconds), (dial,)
-
-
-def _next(
-    warm: Warm, reason: TransferReason, at: int, *, say: str | None = None, hang_up: bool = True
-) -> Step:
-    """This attempt has failed: the next one, or the end."""
-    drop = (HangUpLeg(warm.attempt, say),) if hang_up else ()
-    held = warm.stage is not Stage.COMMIT
-    if warm.canceled:
-        return _fail(warm, TransferState.CANCELED, None, drop)
-    if at >= warm.hold_until:
-        return _fail(warm, TransferState.RETURNED, TransferReason.HOLD_TIMEOUT, drop)
-    if warm.attempt >= warm.plan.attempts:
-        return _fail(warm, TransferState.RETURNED, reason, drop)
-    commands: list[Command] = [*drop]
-    if not held:
-        warm = _on_hold(warm, at)
-        commands.append(StartHold())
-    if warm.plan.retry_text:
-        warm = replace(warm, speaking=True)
-        commands.append(SayToCaller(warm.plan.retry_text))
-    warm, dial = _dial(warm, at)
-    return warm, (*commands, *dial)
-
-
-def _fail(warm: Warm, state: TransferState, reason: TransferReason | None, drop: tuple[Command, ...]) -> Step:
-    """The caller is off hold, and is told, unless the gateway itself wanted the end."""
-    failure = warm.plan.settings.failure_text
-    if state is TransferState.CANCELED:
-        return _over(warm, Finish(state, reason, None), (*drop, StopHold()))
-    said = (SayToCaller(failure),) if failure else ()
-    then = warm.plan.on_failure
-    state = state if then is OnFailure.RETURN_TO_AGENT else TransferState.FAILED
-    return _over(warm, Finish(state, reason, then), (*drop, StopHold(), *said))
-
-
 def _caller_gone(warm: Warm) -> Step:
-    drop: tuple[Command, ...] = _drop(warm)
+    drop: tuple[Command, ...] = dropped(warm)
     if warm.answered and drop:
         drop = (HangUpLeg(warm.attempt, CALLER_LEFT),)
-    return _over(warm, Finish(TransferState.CALLER_ABANDONED, None, None), drop)
-
-
-def _drop(warm: Warm) -> tuple[HangUpLeg, ...]:
-    return () if warm.stage is Stage.ANNOUNCE else (HangUpLeg(warm.attempt),)
-
-
-def _over(warm: Warm, finish: Finish, commands: tuple[Command, ...] = ()) -> Step:
-    return replace(warm, stage=Stage.OVER, timers={}, speaking=False, outcome=finish), (*commands, finish)
-
-
-def _on_hold(warm: Warm, at: int) -> Warm:
-    timers = {**warm.timers, Timer.HOLD: warm.hold_until}
-    return _timed(
-        replace(warm, timers=timers), Timer.REASSURE, at, warm.plan.settings.reassurance_interval_seconds
-    )
-
-
-def _timed(warm: Warm, timer: Timer, at: int, seconds: int) -> Warm:
-    return replace(warm, timers={**warm.timers, timer: at + seconds * SECOND})
-
-
-def _untimed(warm: Warm, timer: Timer) -> Warm:
-    return replace(warm, timers={name: due for name, due in warm.timers.items() if name is not timer})
+    return end_with(warm, Finish(TransferState.CALLER_ABANDONED, None, None), drop)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter
 
 from gateway.domain.intent import CallTransferIntent, OnFailure, WarmTransfer
-from gateway.domain.warm.words import Finish
+from gateway.domain.warm.words import Command, Finish
 
 
 class Stage(StrEnum):
@@ -92,6 +92,9 @@ class Warm:
         """Which of the plan's destinations this attempt calls."""
         return max(0, self.attempt - 1) % len(self.plan.destinations)
 
+
+Step = tuple[Warm, tuple[Command, ...]]
+"""A transfer as it stands after an event, and what its host has to do."""
 
 _STORED: TypeAdapter[Warm] = TypeAdapter(Warm)
 

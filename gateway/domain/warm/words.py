@@ -60,6 +60,11 @@ class Leg:
     event: LegEvent
     reason: TransferReason | None = None
 
+    @property
+    def live(self) -> bool:
+        """Whether the leg is there."""
+        return self.event not in (LegEvent.GONE, LegEvent.FAILED)
+
 
 Event = Tick | Spoken | CallerGone | Cancel | Leg
 

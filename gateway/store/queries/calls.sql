@@ -35,9 +35,9 @@ FROM calls k WHERE k.provider = :host_id AND k.call_id = :call_id {for update}
 UPDATE calls SET keys = :keys WHERE provider = :host_id AND call_id = :call_id
 
 -- name: call_close_later
--- Its conversation stays open for a while, for a caller who rings back.
-UPDATE calls SET closes_at = {now} + :wait
-WHERE conversation_id = :conversation_id AND ended_at IS NOT NULL AND closes_at IS NULL
+-- Its conversation stays open for a while, for a caller who rings back; told again, for no longer.
+UPDATE calls SET closes_at = COALESCE(closes_at, {now} + :wait)
+WHERE conversation_id = :conversation_id AND ended_at IS NOT NULL
 
 -- name: calls_keep
 -- The caller has rung back.
