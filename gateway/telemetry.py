@@ -49,5 +49,9 @@ RELAYED = Counter("gateway_relayed_total", "Outbox rows published", ["result"])
 SPOOLED = Counter("gateway_spooled_total", "Entries for the ingress spool", ["kind", "result"])
 REPLAYED = Counter("gateway_spool_replayed_total", "Entries taken from the spool", ["kind", "result"])
 SPOOL_WAITING = Gauge("gateway_spool_entries", "Entries waiting in this process's part of the spool")
-BURIED = Counter("gateway_dead_letters_total", "Dead letters written", ["queue"])
-OUTBOX_DEPTH = Gauge("gateway_outbox_rows", "Rows waiting in the outbox, as last looked at")
+WAITING = Gauge(
+    "gateway_waiting",
+    "What waits in the database, up to 10,000 of a kind, as last looked at: rows of the outbox, conversations"
+    " with input, lines of deliveries, and dead letters that nobody has settled",
+    ["what"],
+)

@@ -14,10 +14,11 @@ from gateway.api.errors import error_response
 from gateway.domain.errors import ErrorCode, Unavailable
 from gateway.domain.ports.store import Tx
 from gateway.domain.usage import Cap
+from gateway.service.backlog import backlog
 from gateway.service.brake import pauses_of
 from gateway.service.usage import today
 from gateway.store.engine import single_statement
-from gateway.telemetry import CAP_REACHED, PAUSED, USED_TODAY
+from gateway.telemetry import CAP_REACHED, PAUSED, USED_TODAY, WAITING
 
 CHECK_SECONDS = 3.0
 
@@ -80,7 +81,7 @@ async def _checked(check: Check) -> str | None:
         return f"does not answer within {CHECK_SECONDS:.0f} s"
 
 
-async def _look_at_brakes(deps: ApiDeps) -> None:
+async def _look(deps: ApiDeps) -> None:
     """What is stored is looked at when it is asked for; a database that is away leaves the last look."""
     organization_id = deps.config().organization_id
     with suppress(Unavailable, TimeoutError):
@@ -93,10 +94,13 @@ async def _look_at_brakes(deps: ApiDeps) -> None:
             CAP_REACHED.labels(cap.value).set(cap in now.reached)
         for what in fields(now.used):
             USED_TODAY.labels(what.name).set(getattr(now.used, what.name))
+        waiting = await deps.store.read(backlog)
+        for what in fields(waiting):
+            WAITING.labels(what.name).set(getattr(waiting, what.name))
 
 
 @metrics.get("/metrics", response_class=PlainTextResponse)
 async def read_metrics(deps: Deps) -> Response:
     """Counters in the Prometheus text format."""
-    await _look_at_brakes(deps)
+    await _look(deps)
     return Response(generate_latest(deps.metrics), media_type=CONTENT_TYPE_LATEST)

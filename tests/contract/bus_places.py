@@ -18,6 +18,7 @@ from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.ids import new_id
 from gateway.domain.ports.bus import Bus, Consumer, PublishResult, RetryStep
 from gateway.domain.ports.store import Tx, Wake
+from gateway.service.backlog import backlog
 from gateway.service.dead import open_letters
 from gateway.service.outbox import StoredOutbox
 from gateway.store.queries import load_queries
@@ -136,7 +137,7 @@ class EmbeddedPlace:
         return (letter.queue, letter.reason) == (f"{exchange}/{routing_key}", "no queue takes it")
 
     async def left(self, queue: str) -> int:
-        return await self.store.read(_depth)
+        return (await self.store.read(backlog)).outbox
 
     async def close(self) -> None:
         for bus in self.buses:
@@ -154,12 +155,6 @@ async def _insert(tx: Tx, posting: Posting) -> None:
         delay=0,
     )
     tx.after_commit(Wake.OUTBOX)
-
-
-async def _depth(tx: Tx) -> int:
-    row = await tx.one("outbox_depth")
-    assert row is not None
-    return int(row["depth"])
 
 
 class RabbitPlace:

@@ -15,7 +15,6 @@ from gateway.store.queries import load_queries
 QUERIES = load_queries()
 
 NOT_HOT = {
-    "outbox_depth": "counts the outbox, for the metrics",
     "outbox_reset": "once, at an embedded start",
     "webhook_claims_reset": "once, at an embedded start",
 }

@@ -114,6 +114,7 @@ async def test_who_may_pause_and_where_it_shows(api: Api) -> None:
     counted = (await api.as_(None).get("/metrics")).text
     assert 'gateway_paused{scope="organisation"} 1.0' in counted
     assert 'gateway_paused{scope="agent"} 1.0' in counted
+    assert 'gateway_waiting{what="dead_letters"} 0.0' in counted
     for switch in (ORGANISATION, AGENT, AGENT):
         assert (await api.call("DELETE", switch)).json["paused"] is False
     assert await _since(app) == {"steered": None, "demo": None}

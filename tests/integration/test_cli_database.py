@@ -10,7 +10,7 @@ import pytest
 from gateway.bench.private_server import free_ports
 from gateway.domain.clock import Clock
 from gateway.domain.ids import new_id
-from gateway.domain.ports.store import Tx
+from gateway.service.backlog import backlog
 from gateway.service.dead import bury
 from gateway.service.keys import key_hash, key_of_hash
 from gateway.service.senders import SenderKey, halt
@@ -41,13 +41,8 @@ async def buried(folder: Folder, count: int, queue: str = "turns.1") -> list[str
 
 
 async def outbox_depth(folder: Folder) -> int:
-    async def depth(tx: Tx) -> int:
-        row = await tx.one("outbox_depth")
-        assert row is not None
-        return int(row["depth"])
-
     async with open_store(url_of(folder), Clock()) as store:
-        return await store.read(depth)
+        return (await store.read(backlog)).outbox
 
 
 async def test_migrate_and_doctor(folder: Folder) -> None:

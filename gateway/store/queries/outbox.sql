@@ -22,5 +22,14 @@ UPDATE outbox SET due_at = {now} WHERE due_at > {now}
 -- name: outbox_next_due
 SELECT MIN(due_at) - {now} AS wait FROM outbox
 
--- name: outbox_depth
-SELECT COUNT(*) AS depth FROM outbox
+-- name: backlog
+-- What waits, each kind counted up to :most.
+SELECT
+    (SELECT COUNT(*) FROM (SELECT 1 AS one FROM outbox ORDER BY due_at LIMIT :most) AS listed) AS outbox,
+    (SELECT COUNT(*) FROM (
+        SELECT 1 AS one FROM conversations WHERE answered < last_input ORDER BY rung_at LIMIT :most) AS listed) AS turns,
+    (SELECT COUNT(*) FROM (
+        SELECT 1 AS one FROM lanes WHERE settled < queued ORDER BY rung_at LIMIT :most) AS listed) AS deliveries,
+    (SELECT COUNT(*) FROM (
+        SELECT 1 AS one FROM dead_letters WHERE settled_at IS NULL ORDER BY created_at, id LIMIT :most) AS listed
+    ) AS dead_letters
