@@ -16,7 +16,7 @@ from gateway.domain.ports.dialogue import Dialogue
 from gateway.domain.ports.egress import ApplyReceipt
 from gateway.domain.ports.files import KeepAttachment
 from gateway.domain.ports.ingress import Accept, TakeReport
-from gateway.domain.ports.warm import WarmTransfers
+from gateway.domain.ports.warm import KeptTransfers, WarmTransfers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,8 @@ class Ingress(MailPorts):
     dialogue: Dialogue
     reports: CallReports
     """For what providers of calls say about them."""
+    kept: KeptTransfers
+    """Where warm transfers stand whose host does them itself."""
     public_url: str
     """What providers see, without a trailing slash; signatures are checked against it."""
     calls: Callable[[str], CallRules] = lambda _number: CallRules()

@@ -14,12 +14,14 @@ from gateway.domain.ports.store import Store
 from gateway.service.accept import ATTACHMENTS_PATH
 from gateway.service.ask import Waiting
 from gateway.service.attachments import Attachments
+from gateway.service.call_ends import StoredEnds
 from gateway.service.call_reports import StoredCallReports
 from gateway.service.dialogues import Dialogues
 from gateway.service.ingress import Acceptance, Receipts, Reports
+from gateway.service.kept_transfers import StoredTransfers
 from gateway.service.outbox import StoredOutbox
 from gateway.service.reply_files import ReplyFiles
-from gateway.service.spooling import SpooledAcceptance, SpooledKeep, SpooledReceipts
+from gateway.service.spooling import SpooledAcceptance, SpooledEnds, SpooledKeep, SpooledReceipts
 from gateway.settings import Settings
 from gateway.store.spool import Spool
 from workers.knowledge.folders import folders_of
@@ -60,6 +62,7 @@ class Core:
         """What every way in hands to the core; through the spool where there is one."""
         spool = self.spool
         acceptance, receipts, attachments = self.acceptance(), Receipts(self.store), self.attachments()
+        ends = self.call_ends()
         return Ingress(
             accept=acceptance if spool is None else SpooledAcceptance(acceptance, spool),
             keep=attachments if spool is None else SpooledKeep(attachments, spool),
@@ -69,15 +72,26 @@ class Core:
                 self.store,
                 acceptance,
                 self.waiting(),
-                rules_of=self.configured.calls,
+                ends if spool is None else SpooledEnds(ends, spool),
                 organization_id=self.configured.config.organization_id,
                 partitions=self.settings.partitions,
             ),
             reports=self.call_reports(),
+            kept=StoredTransfers(self.store, self.configured.config.organization_id),
             public_url=self.settings.public_url,
             clock=self.clock,
             calls=self.configured.calls,
             warm=self.warm,
+        )
+
+    def call_ends(self) -> StoredEnds:
+        """How the end of a call is stored."""
+        return StoredEnds(
+            store=self.store,
+            accept=self.acceptance(),
+            rules_of=self.configured.calls,
+            organization_id=self.configured.config.organization_id,
+            partitions=self.settings.partitions,
         )
 
     def call_reports(self) -> StoredCallReports:

@@ -33,7 +33,8 @@ async def open_spool(core: Core, stack: AsyncExitStack) -> Spool | None:
     if settings.spool_dir is None or settings.sqlite_path is not None or not core.plan.takes_in:
         return None
     spool = await stack.enter_async_context(Spool(settings.spool_dir, core.clock))
-    drain = SpoolDrain(spool, Replay(core.store, core.acceptance(), Receipts(core.store)))
+    replay = Replay(core.store, core.acceptance(), Receipts(core.store), core.call_ends())
+    drain = SpoolDrain(spool, replay)
     await drain.start()
     stack.push_async_callback(drain.stop)
     return spool

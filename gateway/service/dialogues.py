@@ -4,13 +4,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from gateway.domain.message import InboundMessage
-from gateway.domain.ports.dialogue import CallNews
+from gateway.domain.ports.dialogue import CallNews, EndCall
 from gateway.domain.ports.ingress import Accept
 from gateway.domain.ports.store import Store
 from gateway.domain.turn import Said, TurnOutcome
 from gateway.service.ask import Waiting
-from gateway.service.call_over import end_of_call
-from gateway.service.call_progress import RulesOf
 from gateway.service.interrupt import Reach, interrupt, news
 from gateway.service.outcomes import message_of_receipt
 
@@ -23,15 +21,15 @@ class Dialogues:
         store: Store,
         accept: Accept,
         waiting: Waiting,
+        ends: EndCall,
         *,
-        rules_of: RulesOf,
         organization_id: str,
         partitions: int,
     ) -> None:
         self._store = store
         self._accept = accept
         self._waiting = waiting
-        self._rules_of = rules_of
+        self._ends = ends
         self._organization_id = organization_id
         self._partitions = partitions
 
@@ -69,11 +67,4 @@ class Dialogues:
 
     async def end(self, message: InboundMessage) -> None:
         """The call is over: record the event; its conversation closes as is configured for that."""
-        accepted = await self._accept(message)
-        await self._store.write(
-            end_of_call,
-            self._organization_id,
-            accepted.conversation_id,
-            self._rules_of(message.recipient),
-            self._partitions,
-        )
+        await self._ends.end(message)

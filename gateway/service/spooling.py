@@ -1,9 +1,9 @@
 """The ingress ports with the spool behind them: while the database is away, accepted means on this disk.
 
-Only what is answered later and elsewhere is spooled: text messages, mail, receipts. A call's webhook has
-nothing to say without the database, and is refused. While the spool is not empty everything goes through it,
-so that nobody's message overtakes an earlier one of theirs; that the database may have taken an entry
-already, in a commit whose answer was lost, does no harm: it knows what it has.
+Only what is answered later and elsewhere is spooled: text messages, mail, receipts, the ends of calls. Any
+other webhook of a call has nothing to say without the database, and is refused. While the spool is not empty
+everything goes through it, so that nobody's message overtakes an earlier one of theirs; that the database may
+have taken an entry already, in a commit whose answer was lost, does no harm: it knows what it has.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import named_id, new_id
 from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage
+from gateway.domain.ports.dialogue import EndCall
 from gateway.domain.ports.store import Store, Tx
 from gateway.service.attachments import Attachments
 from gateway.service.dead import MAX_BODY
@@ -47,6 +48,7 @@ class SpoolKind(StrEnum):
 
     MESSAGE = "message"
     RECEIPT = "receipt"
+    CALL_END = "call_end"
 
 
 class SpooledAcceptance:
@@ -112,6 +114,23 @@ class SpooledReceipts:
         return True
 
 
+class SpooledEnds:
+    """The `EndCall` port: that a call is over is said once, and the answer is of no interest."""
+
+    def __init__(self, direct: EndCall, spool: Spool) -> None:
+        self._direct = direct
+        self._spool = spool
+
+    async def end(self, message: InboundMessage) -> None:
+        """Raises UnknownAddress, or Unavailable (retryable)."""
+        if await _directly(self._spool, self._ended, message) is None:
+            await _keep(self._spool, SpoolKind.CALL_END, MESSAGES.dump_json(message))
+
+    async def _ended(self, message: InboundMessage) -> bool:
+        await self._direct.end(message)
+        return True
+
+
 async def _directly(
     spool: Spool, take_in: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
 ) -> T | None:
@@ -156,10 +175,11 @@ async def _keep(spool: Spool, kind: SpoolKind, body: bytes) -> None:
 class Replay:
     """Takes spooled entries into the database."""
 
-    def __init__(self, store: Store, accept: Acceptance, receive: Receipts) -> None:
+    def __init__(self, store: Store, accept: Acceptance, receive: Receipts, ends: EndCall) -> None:
         self._store = store
         self._accept = accept
         self._receive = receive
+        self._ends = ends
 
     async def __call__(self, entry: SpoolEntry) -> None:
         """Store one, or keep it as a dead letter where it is refused: its sender was told that we have it.
@@ -183,10 +203,13 @@ class Replay:
                 REPLAYED.labels(entry.kind, "stored").inc()
 
     async def _apply(self, entry: SpoolEntry) -> None:
-        if SpoolKind(entry.kind) is SpoolKind.MESSAGE:
-            await self._accept(MESSAGES.validate_json(entry.body))
-        else:
-            await self._receive(_RECEIPTS.validate_json(entry.body))
+        match SpoolKind(entry.kind):
+            case SpoolKind.MESSAGE:
+                await self._accept(MESSAGES.validate_json(entry.body))
+            case SpoolKind.CALL_END:
+                await self._ends.end(MESSAGES.validate_json(entry.body))
+            case SpoolKind.RECEIPT:
+                await self._receive(_RECEIPTS.validate_json(entry.body))
 
 
 async def bury_entry(tx: Tx, entry: SpoolEntry, reason: str) -> None:

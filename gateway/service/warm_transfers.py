@@ -57,6 +57,7 @@ async def begin_transfer(tx: Tx, new: NewTransfer, organization_id: str) -> Held
         conversation_id=held.conversation_id,
         held=stored_held(taken(held)),
         due_at=_due(taken(held), clock["at"]),
+        holder=None,
     )
     return held
 

@@ -117,6 +117,12 @@ class Line:
         """Wait until the caller has been told this."""
         await until(lambda: text in self.call.said)
 
+    async def breaks(self) -> None:
+        """The connection breaks, and is back."""
+        before = self.call.wire.reconnected
+        await self.call.drop()
+        await until(lambda: self.call.wire.reconnected == before + 1)
+
     async def dials(self, number: int = 1) -> Callee:
         """Wait for the person who is called so and so many'th."""
         await until(lambda: len(self.call.callees) >= number)

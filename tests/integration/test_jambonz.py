@@ -1,6 +1,8 @@
 """Calls over jambonz: the whole gateway in this process, and the callers of the fake jambonz."""
 
 import asyncio
+import logging
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 
@@ -8,8 +10,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from channels.voice.jambonz import owed
 from channels.voice.jambonz.fake import FakeJambonz
 from gateway.app import App
+from gateway.store import group_commit
 from tests.integration import relay_agents
 from tests.integration.jambonz_house import (
     AUTHORIZED,
@@ -235,6 +239,36 @@ async def test_a_caller_who_hangs_up_during_a_transfer(line: Line) -> None:
     await line.call.hang_up()
     await line.becomes("closed")
     await line.notes("Call transfer failed: caller_abandoned.")
+
+
+@pytest.mark.parametrize("during", ["hello", "billing"])
+async def test_the_end_of_a_call_is_stored_when_the_database_is_back(
+    line: Line, during: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(group_commit, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(owed, "AT_ONCE_SECONDS", 0.1)
+    monkeypatch.setattr(owed, "AGAIN_SECONDS", 0.05)
+    await line.call.say(during)
+    if during == "hello":
+        await line.hears("You said hello.")
+    else:
+        await line.dials()
+        await line.becomes("waiting_for_human")
+    path = line.app.settings.sqlite_path
+    assert path is not None
+    away = sqlite3.connect(path, isolation_level=None)
+    try:
+        away.execute("BEGIN IMMEDIATE")
+        with caplog.at_level(logging.WARNING, logger=owed.__name__):
+            await line.call.hang_up()
+            await until(lambda: "voice end waits" in caplog.messages)
+        away.execute("ROLLBACK")
+    finally:
+        away.close()
+    await line.becomes("closed")
+    events = await line.events()
+    assert events.count("Call ended.") == 1
+    assert events.count("Call transfer failed: caller_abandoned.") == (during == "billing")
 
 
 async def test_a_number_that_is_not_ours_is_declined(house: App) -> None:

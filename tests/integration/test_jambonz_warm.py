@@ -154,17 +154,46 @@ async def test_where_nobody_accepts_the_call_may_end(line: Line) -> None:
     await until(lambda: line.call.ended)
 
 
-async def test_a_connection_that_breaks_while_a_person_is_asked_joins_nobody(line: Line) -> None:
+@pytest.mark.parametrize("during", ["ringing", "briefing"])
+async def test_a_connection_that_breaks_loses_no_transfer(line: Line, during: str) -> None:
     await line.call.say("person")
     ann = await line.dials()
-    await ann.answer()
-    await until(lambda: ann.asking is not None)
-    await line.call.drop()
-    await until(lambda: line.call.wire.reconnected == 1)
+    if during == "briefing":
+        await ann.answer()
+        await until(lambda: ann.asking is not None)
+    await line.breaks()
+    if during == "ringing":
+        await ann.answer()
+    await until(lambda: ann.said == [BRIEFING] and ann.asking is not None)
+    ann.wait()
+    await until(lambda: ann.said == [BRIEFING, CONFIRM_PROMPT] and ann.asking is not None)
+    await line.breaks()
     ann.press("1")
-    await until(lambda: len(ann.said) == 2)
-    ann.press("1")
+    await until(lambda: ann.bridged)
+    await line.becomes("transferred")
+    await line.breaks()
+    ann.hang_up()
+    await until(lambda: line.call.ended)
+    await line.becomes("closed")
+    assert (await line.events()).count("Call transferred.") == 1
+    assert len(line.call.callees) == 1
+
+
+async def test_who_takes_a_call_up_calls_the_next_person_and_gives_the_caller_back(line: Line) -> None:
+    await line.call.say("person")
+    ann = await line.dials()
+    await line.breaks()
+    ann.refuse("no-answer", 487)
+    bob = await line.dials(2)
+    await line.breaks()
+    bob.refuse()
     await line.hears(SETTINGS.failure_text)
     await line.becomes("active")
-    assert not ann.bridged
-    await line.notes("Call transfer failed: bridge_error.")
+    await line.notes("Call transfer failed: busy.")
+    assert len([text for text in await line.events() if text.startswith("Call transfer")]) == 1
+    await until(lambda: line.call.listener is not None)
+    await line.breaks()
+    await until(lambda: line.call.listener is not None)
+    await line.call.say("hello again")
+    await line.hears("You said hello again.")
+    assert len(line.call.callees) == 2

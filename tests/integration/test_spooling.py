@@ -12,16 +12,19 @@ import pytest
 
 from gateway.bench.private_server import free_ports
 from gateway.commands.checks import check_spool
+from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import Clock
 from gateway.domain.delivery import PartState, Receipt
 from gateway.domain.errors import Unavailable, UnknownAddress
+from gateway.domain.message import Role
 from gateway.domain.ports.store import Store
 from gateway.service import spooling
 from gateway.service.attachments import Attachments, attachment
+from gateway.service.call_ends import StoredEnds
 from gateway.service.dead import DeadLetter, open_letters
 from gateway.service.ingress import Acceptance, Receipts
 from gateway.service.requeue import CannotRequeue, requeue
-from gateway.service.spooling import Replay, SpooledAcceptance, SpooledKeep, SpooledReceipts
+from gateway.service.spooling import Replay, SpooledAcceptance, SpooledEnds, SpooledKeep, SpooledReceipts
 from gateway.settings import GatewayConfig, load_config, load_settings
 from gateway.store.attachment_folder import AttachmentFolder
 from gateway.store.engine import open_store
@@ -76,7 +79,17 @@ class Place:
     @property
     def replay(self) -> Replay:
         """Into the database that is there."""
-        return Replay(self.there, self.acceptance(self.there), Receipts(self.there))
+        return Replay(self.there, self.acceptance(self.there), Receipts(self.there), self.ends(self.there))
+
+    def ends(self, store: Store) -> StoredEnds:
+        """Into one of the databases."""
+        return StoredEnds(
+            store=store,
+            accept=self.acceptance(store),
+            rules_of=lambda _number: CallRules(),
+            organization_id=self.config.organization_id,
+            partitions=PARTITIONS,
+        )
 
     @asynccontextmanager
     async def draining(self) -> AsyncIterator[None]:
@@ -88,6 +101,11 @@ class Place:
             yield
         finally:
             await drain.stop()
+
+    def statuses(self) -> list[str]:
+        """Of the conversations that the database has."""
+        with sqlite3.connect(self.folder / "gateway.db") as connection:
+            return [status for (status,) in connection.execute("SELECT status FROM conversations")]
 
     def texts(self) -> list[str]:
         """What the database has."""
@@ -142,6 +160,25 @@ async def test_messages_of_an_outage_are_stored_in_order_behind_each_other(place
         assert directly.conversation_id
         assert (place.spool.waiting, place.texts()) == (0, ["first", "second", "third"])
     assert await place.letters() == []
+
+
+async def test_a_call_that_ends_meanwhile_is_closed_afterwards(place: Place) -> None:
+    sid = "CA" + "1" * 32
+    started = {"voice_event": {"kind": "call.started", "call_id": sid}}
+    await place.acceptance(place.there)(
+        replace(call("Call started.", sid, role=Role.SYSTEM_EVENT), metadata=started)
+    )
+    over = {"voice_event": {"kind": "call.ended", "call_id": sid}}
+    ended = replace(call("Call ended.", sid, role=Role.SYSTEM_EVENT), metadata=over)
+    ends = SpooledEnds(place.ends(place.away), place.spool)
+    for _ in range(2):  # whoever tells of it may do so twice
+        await ends.end(ended)
+    assert place.statuses() == ["active"]
+    async with place.draining():
+        assert place.statuses() == ["closed"]
+        assert place.texts() == ["Call started.", "Call ended."]
+    with pytest.raises(UnknownAddress):
+        await ends.end(to(ended, "+15559999999"))
 
 
 async def test_what_the_database_has_already_is_stored_once(place: Place) -> None:

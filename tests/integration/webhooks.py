@@ -27,6 +27,7 @@ from gateway.domain.message import Accepted, Channel, InboundAttachment, Inbound
 from gateway.domain.outgoing_call import AnsweredReport, CallReport, Recording, Standing
 from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.turn import Said, TurnOutcome
+from gateway.domain.warm.held import HeldCall
 from tests.turns import outcome
 
 ACCOUNT = "AC" + "0" * 32
@@ -59,6 +60,18 @@ class Calls:
     async def recorded(self, recording: Recording) -> None:
         """A recording can be fetched."""
         self.recordings.append(recording)
+
+
+class NothingKept:
+    """KeptTransfers: no call is taken up here."""
+
+    async def keep(self, held: HeldCall, holder: str) -> bool:
+        """Nothing moves it but whoever keeps it."""
+        return True
+
+    async def take_up(self, provider: str, call_id: str, holder: str) -> HeldCall | None:
+        """There is none."""
+        return None
 
 
 @dataclass
@@ -227,6 +240,7 @@ async def site(
         report=core.report,
         dialogue=core,
         reports=core.calls,
+        kept=NothingKept(),
         public_url=public_url or url,
         clock=Clock(),
         calls=lambda _number: rules or CallRules(),

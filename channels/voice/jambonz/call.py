@@ -1,10 +1,9 @@
 """A call over jambonz: its messages to the session, and what the session wants to its commands."""
 
-import asyncio
-
 from channels.contract import Ingress
 from channels.voice.jambonz.address import parties_of
 from channels.voice.jambonz.exit import JambonzExit
+from channels.voice.jambonz.kept import Kept
 from channels.voice.jambonz.listening import collecting, listening, opening, resolved
 from channels.voice.jambonz.messages import (
     DIGITS_HOOK,
@@ -23,6 +22,7 @@ from channels.voice.jambonz.messages import (
     VerbStatus,
     redirect,
 )
+from channels.voice.jambonz.owed import Owed
 from channels.voice.jambonz.speaker import JambonzSpeaker
 from channels.voice.jambonz.verbs import Say, Verb, said
 from channels.voice.playback import Playback, Send, Utterance
@@ -35,21 +35,21 @@ from gateway.domain.spoken import heard
 
 SPOKEN_OVER = frozenset({"speech-bargein-detected", "dtmf-bargein-detected"})
 TRANSPORT = "jambonz"
-TRIES, TRY_SECONDS = 5, 1.0
-"""To close the conversation while the database is away."""
 
 
 class JambonzSession(LiveSession):
     """One call, on one connection of jambonz's."""
 
-    def __init__(self, ingress: Ingress, opened: Opened, session: str, send: Send) -> None:
+    def __init__(self, ingress: Ingress, opened: Opened, session: str, send: Send, owed: Owed) -> None:
         parties = parties_of(opened)
         pace = ingress.calls(parties.ours).pace
         self._send = send
+        self._owed = owed
         self._speaker = JambonzSpeaker(send, ingress.clock)
         playback = Playback(self._speaker, ingress.clock, pace.characters_per_second)
+        self._kept = Kept(ingress.kept, parties, session)
         self._way_out = JambonzExit(
-            ingress, parties, session, self._speaker, playback, send, self._taken_back
+            ingress, parties, self._kept, self._speaker, playback, send, self._taken_back
         )
         super().__init__(ingress, parties, session, playback, self._way_out)
         self._again = opened.again
@@ -62,7 +62,9 @@ class JambonzSession(LiveSession):
     async def open(self) -> tuple[Verb, ...]:
         """What the call begins with. Raises GatewayError."""
         await self.begin(TRANSPORT)
+        self._kept.conversation_id = self._conversation_id
         if self._again and self._since >= 0:
+            await self._way_out.take_up()
             return (opening(),)
         # what was said before was in an earlier call, which goes on in this one
         greeting = self._texts.greeting if self._since < 0 else self._texts.welcome_back
@@ -70,8 +72,14 @@ class JambonzSession(LiveSession):
         return opening(), Say(text=said(greeting))
 
     async def opened(self) -> None:
-        """The connection stands. What one that is back had under way is lost: the caller is asked again."""
+        """The connection stands. Of what one that is back had under way, a warm transfer goes on.
+
+        The rest is lost: the caller is asked again.
+        """
         if not self._again:
+            return
+        if self._way_out.begun:
+            await self._way_out.go_on()
             return
         try:
             status = (await self._dialogue.news(self._conversation_id, self._since)).status
@@ -81,9 +89,9 @@ class JambonzSession(LiveSession):
         if status is Status.ACTIVE:
             await self._taken_back(self._texts.apology)
 
-    def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
+    async def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
         """What is done at once when jambonz has told us this; the rest is for `take`."""
-        return self._way_out.acknowledge(incoming)
+        return await self._way_out.acknowledge(incoming)
 
     async def take(self, incoming: Incoming) -> None:
         """What jambonz has told us."""
@@ -197,15 +205,8 @@ class JambonzSession(LiveSession):
         if self._gone:
             return
         self._gone = True
-        await self._way_out.caller_gone()
-        ended = self._parties.ended(status, self._clock.now())
-        for _ in range(TRIES):
-            try:
-                await self._dialogue.end(ended)
-                return
-            except GatewayError as error:
-                self._note("end_failed", code=error.code.value)
-                await asyncio.sleep(TRY_SECONDS)
+        reports = await self._way_out.caller_gone()
+        await self._owed.settle(reports, self._parties.ended(status, self._clock.now()))
 
     async def _taken_back(self, text: str) -> None:
         """The agent has the caller: they are listened to, and told this."""

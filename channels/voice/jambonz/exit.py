@@ -1,7 +1,7 @@
 """How a call leaves the agent over jambonz: passed on to somebody, or hung up; and how it comes back."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from math import inf
@@ -9,6 +9,7 @@ from math import inf
 from channels.contract import Ingress
 from channels.voice.destination import Destination, destination_kind
 from channels.voice.host.outcomes import Outcome
+from channels.voice.jambonz.kept import Kept
 from channels.voice.jambonz.messages import (
     REFERRED_HOOK,
     CallStatus,
@@ -20,6 +21,7 @@ from channels.voice.jambonz.messages import (
     redirect,
 )
 from channels.voice.jambonz.persons import Persons, Put, unasked
+from channels.voice.jambonz.reports import TransferReports
 from channels.voice.jambonz.speaker import JambonzSpeaker
 from channels.voice.jambonz.transfer import (
     LOST,
@@ -44,12 +46,10 @@ from gateway.domain.message import InboundMessage
 from gateway.domain.outcome import TransferReason
 from gateway.domain.warm.words import Finish
 
+NEWEST = 1_000_000_000
+"""Later than any message: only how the conversation stands is asked for."""
 LONGEST_WAIT = 60.0
 """Seconds for the last words."""
-REPORTS = 5
-"""Tries to record a transfer while the database is away."""
-REPORT_SECONDS = 1.0
-"""Between two of them."""
 Back = Callable[[str], Awaitable[None]]
 """The agent has the caller again, who is told this."""
 
@@ -61,7 +61,7 @@ class JambonzExit:
         self,
         ingress: Ingress,
         parties: Parties,
-        session: str,
+        kept: Kept,
         speaker: JambonzSpeaker,
         playback: Playback,
         send: Send,
@@ -71,7 +71,8 @@ class JambonzExit:
         self.over = False
         self._ingress = ingress
         self._parties = parties
-        self._session = session
+        self._kept = kept
+        self._reports = TransferReports(ingress.accept, parties, ingress.clock)
         self._speaker = speaker
         self._playback = playback
         self._send = send
@@ -98,20 +99,40 @@ class JambonzExit:
             return
         self.begun, self._proven = True, False
         intent = wishes.transfer
-        current = Transfer(intent=intent, intent_id=wishes.transfer_id, session=self._session, n=n)
-        self._transfer = current
+        self._transfer = current = Transfer.of(intent, wishes, self._kept.session, n)
         if intent.mode is not TransferMode.WARM:
             await self._pass_cold(current, announced(current), self._after_all)
             return
         if (intent.warm or WarmTransfer()).reassurance_text:
-            await self._downgraded(current, "reassurance_text", "ringing")
+            await self._reports.downgraded(current, "reassurance_text", "ringing")
         warm = JambonzWarm(current, wishes.briefing, self._pace)
-        self._persons = Persons(current, warm, self._ingress.clock, self._instead, self._finished)
-        await self._persons.begin(self._after_all, self._last_words)
+        self._persons = persons = self._persons_of(current, warm)
+        if self._speaker.streams:
+            await persons.begin(self._instead, wait=self._last_words, ahead=0.0)
+        else:
+            await persons.begin(self._behind, wait=0.0, ahead=self._last_words)
 
-    def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
+    async def take_up(self) -> None:
+        """Take over what another connection has left of a warm transfer. Raises GatewayError."""
+        held = await self._kept.take_up()
+        if held is None:
+            return
+        wishes = await self._wishes_at(held.session, held.n)
+        if wishes.transfer is None:
+            return
+        current = Transfer.of(wishes.transfer, wishes, held.session, held.n)
+        self.begun, self._transfer = True, current
+        warm = JambonzWarm(current, wishes.briefing, self._pace, held.warm)
+        self._persons = self._persons_of(current, warm)
+
+    async def go_on(self) -> None:
+        """Go on with what was taken up."""
+        if self._persons is not None:
+            await self._persons.go_on()
+
+    async def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
         """What jambonz has to be told at once: what somebody who was dialled hears next."""
-        return unasked(incoming) if self._persons is None else self._persons.acknowledge(incoming)
+        return unasked(incoming) if self._persons is None else await self._persons.acknowledge(incoming)
 
     async def settle(self) -> None:
         """Do what the answers of somebody who was dialled have led to."""
@@ -153,7 +174,7 @@ class JambonzExit:
         outcome = referred(data)
         if place.step == LOST or outcome.reason is TransferReason.REFER_REJECTED:
             self._refers = False
-            await self._downgraded(current, "method", "bridge")
+            await self._reports.downgraded(current, "method", "bridge")
             await self._instead(dialing(current))
             return
         await self._ended(current, outcome)
@@ -164,15 +185,17 @@ class JambonzExit:
         if current is None or current.warm or self._refers or self._proven:
             return
         if status.call_status == "in-progress":
-            self._proven = await self._report(current, dialed(Dialed(dial_call_status="completed")))
+            self._proven = await self._reports.ended(current, dialed(Dialed(dial_call_status="completed")))
 
-    async def caller_gone(self) -> None:
-        """The caller is gone; where a REFER is under way, they are taken to have followed it."""
+    async def caller_gone(self) -> Sequence[InboundMessage]:
+        """The caller is gone: what there is to report. They are taken to have followed a REFER."""
+        left = self._reports.caller_left()
         if self._persons is not None and not self._proven:
             await self._persons.caller_gone()
         current, self._transfer = self._transfer, None
         if current is not None and not self._proven:
-            await self._report(current, presumed() if self._refers else ABANDONED)
+            await self._reports.ended(current, presumed() if self._refers else ABANDONED)
+        return left
 
     async def _pass_cold(self, current: Transfer, before: tuple[Verb, ...], put: Put) -> None:
         kind = destination_kind(current.intent.destination)
@@ -185,17 +208,25 @@ class JambonzExit:
     async def _finished(self, current: Transfer, warm: JambonzWarm, finish: Finish) -> None:
         outcome = warm.outcome(finish)
         if outcome.state.proven:
-            self._proven = await self._report(current, outcome)
+            self._proven = await self._reports.ended(current, outcome)
         elif finish.then is OnFailure.COLD_TRANSFER:
+            await self._done(current, warm)  # nobody is called twice
             self._persons = None
             cold = current.intent.model_copy(update={"mode": TransferMode.COLD, "on_failure": None})
             self._transfer = replace(current, intent=cold, attempt=warm.attempt + 1)
             await self._pass_cold(self._transfer, (), self._instead)
         elif finish.then is None:
             self._transfer = None  # the caller is gone
-            await self._report(current, outcome)
+            await self._reports.ended(current, outcome)
         else:
             await self._failed(current, outcome)
+        if finish.then is not OnFailure.COLD_TRANSFER:
+            await self._done(current, warm)
+
+    async def _done(self, current: Transfer, warm: JambonzWarm) -> None:
+        """No connection after this one has to do it."""
+        if warm.state is not None:
+            await self._kept.keep(current, warm.state, done=True)
 
     async def _ended(self, current: Transfer, outcome: Outcome) -> None:
         if not outcome.state.proven:
@@ -203,7 +234,7 @@ class JambonzExit:
             return
         self._transfer = None
         if not self._proven:
-            await self._report(current, outcome)
+            await self._reports.ended(current, outcome)
         await self._instead(Hangup())
         self.over = True
 
@@ -211,7 +242,7 @@ class JambonzExit:
         """Nobody was reached: the caller is told, and has the agent again where they may."""
         self._transfer = self._persons = None
         self._over.add(current.name)
-        await self._report(current, outcome)
+        await self._reports.ended(current, outcome)
         intent = current.intent
         text = (intent.warm or WarmTransfer()).failure_text
         if intent.failure_action is OnFailure.HANGUP:
@@ -219,7 +250,7 @@ class JambonzExit:
             self.over = True
             return
         if intent.failure_action is not OnFailure.RETURN_TO_AGENT:
-            await self._downgraded(current, "on_failure", OnFailure.RETURN_TO_AGENT)
+            await self._reports.downgraded(current, "on_failure", OnFailure.RETURN_TO_AGENT)
         self.begun = False
         await self._back(text)
 
@@ -230,18 +261,24 @@ class JambonzExit:
             return current if current.name == f"{place.session}:{place.n}" else None
         if self.begun or not place.session or f"{place.session}:{place.n}" in self._over:
             return None
-        message_id = input_id(self._parties.sid, place.n, place.session)
         with suppress(GatewayError):
-            outcome = await self._ingress.dialogue.outcome(self._parties.provider, message_id, 0)
-            wishes = wishes_of(outcome.intents) if outcome is not None else Wishes()
-            if outcome is not None and wishes.transfer is not None:
+            wishes = await self._wishes_at(place.session, place.n)
+            if wishes.transfer is not None:
+                news = await self._ingress.dialogue.news(self._kept.conversation_id, NEWEST)
                 self.begun = True
-                self._proven = outcome.session_status is Status.TRANSFERRED
+                self._proven = news.status is Status.TRANSFERRED
                 self._refers = place.hook == REFERRED_HOOK
-                self._transfer = Transfer(
-                    intent=wishes.transfer, intent_id=wishes.transfer_id, session=place.session, n=place.n
-                )
+                self._transfer = Transfer.of(wishes.transfer, wishes, place.session, place.n)
         return self._transfer
+
+    async def _wishes_at(self, session: str, n: int) -> Wishes:
+        """What input number `n` of a connection of this call led to. Raises GatewayError."""
+        message_id = input_id(self._parties.sid, n, session)
+        outcome = await self._ingress.dialogue.outcome(self._parties.provider, message_id, 0)
+        return Wishes() if outcome is None else wishes_of(outcome.intents)
+
+    def _persons_of(self, current: Transfer, warm: JambonzWarm) -> Persons:
+        return Persons(current, warm, self._ingress.clock, self._kept, self._instead, self._finished)
 
     async def _instead(self, *verbs: Verb) -> None:
         await self._send(redirect(verbs))
@@ -257,25 +294,7 @@ class JambonzExit:
             await asyncio.sleep(self._last_words)
             await self._instead(*verbs)
         else:
-            await self._send(redirect(verbs, queue=True))
+            await self._behind(*verbs)
 
-    async def _report(self, current: Transfer, outcome: Outcome) -> bool:
-        """Record how the transfer has ended; whether that was possible."""
-        for _ in range(REPORTS):
-            message = self._parties.outcome(
-                f"{current.name}:dialed", current.intent_id, outcome.fields(), self._ingress.clock.now()
-            )
-            if await self._tell(message):
-                return True
-            await asyncio.sleep(REPORT_SECONDS)
-        return False
-
-    async def _downgraded(self, current: Transfer, field: str, substitute: str) -> None:
-        now = self._ingress.clock.now()
-        await self._tell(self._parties.downgraded(current.name, field, substitute, now))
-
-    async def _tell(self, message: InboundMessage) -> bool:
-        with suppress(GatewayError):
-            await self._ingress.accept(message)
-            return True
-        return False
+    async def _behind(self, *verbs: Verb) -> None:
+        await self._send(redirect(verbs, queue=True))

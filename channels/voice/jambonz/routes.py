@@ -2,7 +2,7 @@
 
 jambonz proves itself with the login that its application has for us (HTTP Basic, RFC 7617), on the upgrade
 of the WebSocket as on a webhook. It waits 5 s for the acknowledgement of a message, so that is sent by who
-reads, before anything is done about it.
+reads, before anything else is done about it.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from channels.voice.jambonz.messages import (
     ack,
     read_message,
 )
+from channels.voice.jambonz.owed import Owed
 from channels.voice.jambonz.verbs import SipDecline
 from channels.voice.playback import Send
 from channels.voice.sockets import closing, sending
@@ -70,6 +71,7 @@ class _Door:
 
     def __init__(self, ingress: Ingress, login: str) -> None:
         self._ingress = ingress
+        self._owed = Owed(ingress.accept, ingress.dialogue)
         self._expected = b"Basic " + b64encode(login.encode())
 
     async def open(self, websocket: WebSocket) -> None:
@@ -112,7 +114,7 @@ class _Door:
             return
         session_id = first.msgid if _SESSION.fullmatch(first.msgid) else new_id().replace("-", "")
         send = sending(websocket)
-        session = JambonzSession(self._ingress, first.event, session_id, send)
+        session = JambonzSession(self._ingress, first.event, session_id, send, self._owed)
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
                 verbs = await session.open()
@@ -131,6 +133,8 @@ class _Connection:
         self._session = session
         self._send = send
         self._waiting: asyncio.Queue[Incoming | None] = asyncio.Queue(MAX_WAITING)
+        self._ended = False
+        """The call is over, as far as jambonz is concerned."""
 
     async def serve(self) -> None:
         """Until jambonz closes it, or has had its time to. What this process fails at goes on in another."""
@@ -144,6 +148,8 @@ class _Connection:
             task.cancel()
         ended = await asyncio.gather(working, reading, joined, return_exceptions=True)
         await self._session.close()
+        if self._ended:
+            await self._session.gone("completed")  # also where what came before it could not be worked off
         failed = [error for error in ended if isinstance(error, Exception)]
         if failed:
             log.error(
@@ -156,13 +162,14 @@ class _Connection:
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
                 if message.get("code") == _NORMAL:  # so it does at the end of a call only
+                    self._ended = True
                     self._waiting.put_nowait(None)
                 return
             incoming = read_message(message.get("text") or "")
             if incoming is None:
                 continue
             if incoming.expects_ack:
-                await self._send(ack(incoming.msgid, self._session.acknowledge(incoming)))
+                await self._send(ack(incoming.msgid, await self._session.acknowledge(incoming)))
             self._waiting.put_nowait(incoming)
 
     async def _work(self) -> None:

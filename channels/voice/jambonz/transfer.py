@@ -19,6 +19,7 @@ from channels.voice.jambonz.verbs import (
     said,
     speakable,
 )
+from channels.voice.wishes import Wishes
 from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer
 from gateway.domain.outcome import TransferReason, TransferState
 
@@ -44,6 +45,11 @@ class Transfer:
     n: int
     """The input it answers."""
     attempt: int = 1
+
+    @classmethod
+    def of(cls, intent: CallTransferIntent, wishes: Wishes, session: str, n: int) -> "Transfer":
+        """That of input number `n` of a connection, `session`, which led to these wishes."""
+        return cls(intent=intent, intent_id=wishes.transfer_id, session=session, n=n)
 
     def place(self, hook: str, step: int = 0) -> Place:
         """Where one of its hooks leads."""

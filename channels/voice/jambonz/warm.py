@@ -63,11 +63,19 @@ class Follows:
 class JambonzWarm:
     """One warm transfer of one caller."""
 
-    def __init__(self, transfer: Transfer, briefing: str, characters_per_second: float) -> None:
+    def __init__(
+        self, transfer: Transfer, briefing: str, characters_per_second: float, warm: Warm | None = None
+    ) -> None:
+        """`warm`: as it stood when another connection had it."""
         self._transfer = transfer
-        self._plan = WarmPlan.of(transfer.intent, briefing)
+        self._plan = WarmPlan.of(transfer.intent, briefing) if warm is None else warm.plan
         self._pace = characters_per_second
-        self._warm: Warm | None = None
+        self._warm = warm
+
+    @property
+    def state(self) -> Warm | None:
+        """As it stands; None before it has begun."""
+        return self._warm
 
     @property
     def due(self) -> int | None:
@@ -81,13 +89,23 @@ class JambonzWarm:
 
     @property
     def accepted(self) -> bool:
-        """Whether the person has accepted, and jambonz joins the two."""
+        """Whether the person has accepted, and jambonz is to join the two."""
         return self._warm is not None and self._warm.stage is Stage.COMMIT
+
+    @property
+    def joined(self) -> bool:
+        """Whether jambonz has been told to, and it has ended with that."""
+        outcome = None if self._warm is None else self._warm.outcome
+        return outcome is not None and outcome.state is TransferState.TRANSFERRED
 
     @property
     def over(self) -> bool:
         """Whether it has ended."""
         return self._warm is not None and self._warm.outcome is not None
+
+    def announce(self, at: int) -> None:
+        """It is about to begin, and nothing is timed yet: whoever takes it up begins it."""
+        self._warm = replace(begin(self._plan, at)[0], stage=Stage.ANNOUNCE, attempt=0, timers={})
 
     def begin(self, at: int) -> Follows:
         """The caller is told, and the first person called."""
@@ -113,6 +131,8 @@ class JambonzWarm:
     def pressed(self, place: Place, gathered: Gathered, at: int) -> Follows:
         """The person has pressed a key, or none."""
         key = gathered.digits
+        if self._warm is not None and self._warm.stage is Stage.DIAL:
+            self.answered(place.attempt, at)  # they are asked, so they have: another connection was told
         if key == ACCEPT_KEY:
             return self._leg(place.attempt, LegEvent.ACCEPTED, at)
         if key == DECLINE_KEY or (key and place.step != BRIEFING):

@@ -32,6 +32,18 @@ class WarmTransfers(Protocol):
         ...
 
 
+class KeptTransfers(Protocol):
+    """Where warm transfers stand that a call's own connection moves. Every method raises GatewayError."""
+
+    async def keep(self, held: HeldCall, holder: str) -> bool:
+        """Store it; False where another connection of the call moves it now. `holder`: this one."""
+        ...
+
+    async def take_up(self, provider: str, call_id: str, holder: str) -> HeldCall | None:
+        """The newest transfer of a call, which this connection moves from now on; None: there is none."""
+        ...
+
+
 class Legs(Protocol):
     """Calls to the persons that callers are transferred to."""
 

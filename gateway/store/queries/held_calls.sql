@@ -1,6 +1,7 @@
 -- name: held_insert
-INSERT INTO held_calls (id, provider, call_id, organization_id, conversation_id, held, due_at, created_at)
-VALUES (:id, :provider, :call_id, :organization_id, :conversation_id, :held, :due_at, {now})
+INSERT INTO held_calls
+    (id, provider, call_id, organization_id, conversation_id, held, due_at, holder, created_at)
+VALUES (:id, :provider, :call_id, :organization_id, :conversation_id, :held, :due_at, :holder, {now})
 
 -- name: held_by_id
 SELECT * FROM held_calls WHERE id = :id
@@ -22,6 +23,12 @@ SELECT id FROM held_calls WHERE due_at IS NOT NULL AND due_at <= {now} ORDER BY 
 
 -- name: held_save
 UPDATE held_calls SET held = :held, due_at = :due_at WHERE id = :id
+
+-- name: held_keep
+UPDATE held_calls SET held = :held WHERE id = :id AND holder = :holder
+
+-- name: held_take_up
+UPDATE held_calls SET holder = :holder WHERE id = :id
 
 -- name: held_purge
 DELETE FROM held_calls WHERE id IN (SELECT id FROM held_calls WHERE conversation_id = :id LIMIT :limit)

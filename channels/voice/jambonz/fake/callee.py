@@ -9,6 +9,8 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from channels.voice.jambonz.fake.wire import Abandoned
+
 if TYPE_CHECKING:
     from channels.voice.jambonz.fake.call import FakeJambonzCall
 
@@ -49,7 +51,11 @@ class Callee:
         if confirm is None:
             self.bridged = True
             return
-        verbs = await self._call.hook(confirm, {"call_sid": self.call_sid}, "dial:confirm")
+        try:
+            verbs = await self._call.ask(confirm, {"call_sid": self.call_sid}, "dial:confirm")
+        except Abandoned:
+            self.hang_up()
+            return
         self._stack = deque(verbs)
         self._confirming = self._call.spawn(self._confirm())
 

@@ -15,7 +15,11 @@ Verbs = list[dict[str, Any]]
 Obey = Callable[[dict[str, Any]], Awaitable[None]]
 """What a command of the gateway's has the call do."""
 RECONNECT_SECONDS = 0.05
-RECONNECTS = 40
+RECONNECTS = 2_400
+
+
+class Abandoned(Exception):
+    """The connection broke before a message was acknowledged; it is not sent again (ws-requestor.js)."""
 
 
 class Wire:
@@ -36,6 +40,8 @@ class Wire:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reading: asyncio.Task[None] | None = None
         self._acks: dict[str, asyncio.Future[Verbs]] = {}
+        self._ready = asyncio.Event()
+        """Cleared, what is to be sent waits until the connection is back, and that is acknowledged."""
         self._opening: dict[str, Any] = {}
         self._gone = False
 
@@ -51,14 +57,20 @@ class Wire:
         return await self.request("session:new", data)
 
     async def request(self, kind: str, data: dict[str, Any], hook: str | None = None) -> Verbs:
-        """A message that has to be acknowledged; the verbs that come with that."""
+        """A message that has to be acknowledged; the verbs that come with that. Raises Abandoned."""
+        opens = kind.startswith("session:")
+        if not opens:
+            await self._ready.wait()
         msgid = secrets.token_hex(11)
         answer: asyncio.Future[Verbs] = asyncio.get_running_loop().create_future()
         self._acks[msgid] = answer
         await self._send(kind, msgid, data, hook)
         try:
             async with asyncio.timeout(ACK_SECONDS):
-                return await answer
+                verbs = await answer
+            if opens:
+                self._ready.set()
+            return verbs
         except TimeoutError:
             self.late.append(kind)
             return []
@@ -67,11 +79,13 @@ class Wire:
 
     async def report(self, kind: str, data: dict[str, Any]) -> None:
         """A message that nobody acknowledges."""
+        await self._ready.wait()
         await self._send(kind, secrets.token_hex(11), data, None)
 
     async def close(self) -> None:
         """The call is over."""
         self._gone = True
+        self._ready.set()
         if self._socket is not None:
             await self._socket.close(code=aiohttp.WSCloseCode.OK)
         if self._reading is not None and self._reading is not asyncio.current_task():
@@ -109,6 +123,10 @@ class Wire:
             if message.type is aiohttp.WSMsgType.TEXT:
                 await self._take(json.loads(message.data))
         if not self._gone and socket.close_code != aiohttp.WSCloseCode.OK:
+            self._ready.clear()
+            for answer in self._acks.values():
+                if not answer.done():
+                    answer.set_exception(Abandoned())
             asyncio.get_running_loop().create_task(self._again()).add_done_callback(lambda _: None)
 
     async def _take(self, message: dict[str, Any]) -> None:
@@ -125,7 +143,7 @@ class Wire:
             await asyncio.sleep(RECONNECT_SECONDS)
             if self._gone:
                 return
-            with suppress(aiohttp.ClientError, OSError):
+            with suppress(aiohttp.ClientError, OSError, Abandoned):
                 await self._connect()
                 await self.request("session:reconnect", self._opening)
                 self.reconnected += 1

@@ -1,0 +1,60 @@
+"""Where a warm transfer stands, kept for the connection that takes up its call when this one breaks."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from channels.voice.jambonz.transfer import Transfer
+from channels.voice.parties import Parties
+from gateway.domain.errors import GatewayError
+from gateway.domain.ports.warm import KeptTransfers
+from gateway.domain.warm.held import HeldCall
+from gateway.domain.warm.state import Warm
+
+log = logging.getLogger(__name__)
+
+KEEP_SECONDS = 2.0
+"""For keeping a step; then the transfer goes on all the same. jambonz waits 5 s for what depends on it."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """The transfers of one connection."""
+
+    transfers: KeptTransfers
+    parties: Parties
+    session: str
+    conversation_id: str = ""
+
+    async def keep(self, transfer: Transfer, warm: Warm, *, done: bool = False) -> bool:
+        """Keep a step of a transfer; False where another connection has it now: this one does nothing more.
+
+        `done`: what follows from its end is done, too. While the database is away nothing is kept.
+        """
+        held = HeldCall(
+            id=transfer.intent_id or transfer.name,
+            provider=self.parties.provider,
+            call_id=self.parties.sid,
+            conversation_id=self.conversation_id,
+            sender=self.parties.theirs,
+            recipient=self.parties.ours,
+            proven=self.parties.proven,
+            n=transfer.n,
+            session=transfer.session,
+            destination=transfer.intent.destination,
+            warm=warm,
+            reported=done,
+        )
+        try:
+            async with asyncio.timeout(KEEP_SECONDS):
+                return await self.transfers.keep(held, self.session)
+        except (GatewayError, TimeoutError) as error:
+            code = error.code.value if isinstance(error, GatewayError) else "timeout"
+            extra = {"action": "voice.transfer_unkept", "call_sid": self.parties.sid, "code": code}
+            log.warning("voice transfer unkept", extra=extra)
+            return True
+
+    async def take_up(self) -> HeldCall | None:
+        """What another connection of this call has left undone. Raises GatewayError."""
+        held = await self.transfers.take_up(self.parties.provider, self.parties.sid, self.session)
+        return None if held is None or held.reported else held

@@ -1,0 +1,75 @@
+"""What is known of calls that are over: stored at once, or as soon as the database is there again.
+
+jambonz tells of an end once, on the connection of the call, and closes it. So what the database does not take
+then is tried again here, however long that connection is gone. It is in memory: what has to survive this
+process, too, needs the spool, into which ends go first where there is one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from gateway.domain.errors import GatewayError, Unavailable
+from gateway.domain.message import InboundMessage
+from gateway.domain.ports.dialogue import EndCall
+from gateway.domain.ports.ingress import Accept
+
+log = logging.getLogger(__name__)
+
+AT_ONCE_SECONDS = 5.0
+"""How long the connection of a call waits for its end to be stored."""
+AGAIN_SECONDS = 1.0
+"""Between two tries."""
+TRIES = 86_400
+"""A day of them; what is not stored by then is noted, and expires with its conversation."""
+MAX_CALLS = 10_000
+"""Ends that wait at once: more than a process has calls."""
+
+
+class Owed:
+    """The ends that this process has yet to store."""
+
+    def __init__(self, accept: Accept, ends: EndCall) -> None:
+        self._accept = accept
+        self._ends = ends
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    async def settle(self, reports: Sequence[InboundMessage], end: InboundMessage) -> None:
+        """Store what happened last in a call, in order, and that it is over; what is left follows."""
+        if len(self._waiting) >= MAX_CALLS:
+            _lost(end, "too_many")
+            return
+        task = asyncio.create_task(self._settle(reports, end))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+        await asyncio.wait({task}, timeout=AT_ONCE_SECONDS)
+
+    async def _settle(self, reports: Sequence[InboundMessage], end: InboundMessage) -> None:
+        for message in (*reports, end):
+            for n in range(TRIES):
+                if await self._stored(message, ends=message is end):
+                    break
+                if not n:
+                    extra = {"action": "voice.end_waits", "call_sid": message.thread_key}
+                    log.warning("voice end waits", extra=extra)
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                _lost(message, "unavailable")
+
+    async def _stored(self, message: InboundMessage, *, ends: bool) -> bool:
+        """Whether it is, or never will be."""
+        try:
+            if ends:
+                await self._ends.end(message)
+            else:
+                await self._accept(message)
+        except Unavailable:
+            return False
+        except GatewayError as error:
+            _lost(message, error.code.value)
+        return True
+
+
+def _lost(message: InboundMessage, code: str) -> None:
+    extra = {"action": "voice.end_lost", "call_sid": message.thread_key, "code": code}
+    log.error("voice end lost", extra=extra)
