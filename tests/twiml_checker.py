@@ -15,6 +15,7 @@ from twilio.twiml import voice_response
 
 MAX_BYTES = 64 * 1024
 MAX_SAY = 4_096
+MAX_GREETING = 10_000
 
 
 def _between(low: int, high: int) -> Callable[[str], bool]:
@@ -26,6 +27,8 @@ def _like(pattern: str) -> Callable[[str], bool]:
 
 
 _URL = _like(r"(https?|wss)://[^\s<>]{1,3900}")
+_INTERRUPTIBLE = _like("none|dtmf|speech|any|true|false")
+_LANGUAGE = _like(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _VALUES: Mapping[tuple[str, str], Callable[[str], bool]] = {
     ("Gather", "input"): _like(r"(dtmf|speech)( (dtmf|speech))?"),
     ("Gather", "timeout"): _between(1, 600),
@@ -33,6 +36,9 @@ _VALUES: Mapping[tuple[str, str], Callable[[str], bool]] = {
     ("Gather", "numDigits"): _between(1, 64),
     ("Gather", "finishOnKey"): _like(r"[0-9#*]?"),
     ("Gather", "actionOnEmptyResult"): _like("true|false"),
+    ("Gather", "language"): _LANGUAGE,
+    ("Say", "language"): _LANGUAGE,
+    ("Say", "voice"): _like(r"(Polly|Google|ElevenLabs)\.[A-Za-z0-9_.-]{1,150}"),
     ("Dial", "timeout"): _between(5, 600),
     ("Dial", "answerOnBridge"): _like("true|false"),
     ("Pause", "length"): _between(1, 600),
@@ -44,6 +50,14 @@ _VALUES: Mapping[tuple[str, str], Callable[[str], bool]] = {
     ("Conference", "endConferenceOnExit"): _like("true|false"),
     ("Conference", "statusCallback"): _URL,
     ("Conference", "statusCallbackMethod"): _like("GET|POST"),
+    ("ConversationRelay", "url"): _URL,
+    ("ConversationRelay", "language"): _LANGUAGE,
+    ("ConversationRelay", "ttsProvider"): _like("Amazon|Google|ElevenLabs"),
+    ("ConversationRelay", "voice"): _like(r"[A-Za-z0-9_.-]{1,150}"),
+    ("ConversationRelay", "welcomeGreeting"): lambda text: 0 < len(text) <= MAX_GREETING,
+    ("ConversationRelay", "welcomeGreetingInterruptible"): _INTERRUPTIBLE,
+    ("ConversationRelay", "interruptible"): _INTERRUPTIBLE,
+    ("ConversationRelay", "dtmfDetection"): _like("true|false"),
     ("Conference", "statusCallbackEvent"): _like(r"(start|end|join|leave)( (start|end|join|leave))*"),
 }
 _EVERYWHERE: Mapping[str, Callable[[str], bool]] = {"action": _URL, "method": _like("GET|POST")}

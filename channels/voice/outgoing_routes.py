@@ -43,7 +43,9 @@ def outgoing_routes(ingress: Ingress, twilio: TwilioCredentials) -> list[Route]:
         async def endpoint(request: Request) -> Response:
             form = await proven_form(request, ingress.public_url, twilio)
             reference = read_reference(request.query_params)
-            return twiml((await answer(Call(form, ingress.clock.now()), reference)).twiml)
+            call = Call(form, ingress.clock.now())
+            rendering = await answer(call, reference)
+            return twiml(rendering.twiml(ingress.calls(call.parties.ours).speech))
 
         return Route(path, webhook(endpoint), methods=["POST"])
 

@@ -17,7 +17,7 @@ from channels.voice.steps import Links, Step
 from channels.voice.twiml import document, gather_downgrades
 from channels.voice.verbs import Dial, Gather, HangUp, Redirect, Refer, Say, Verb
 from channels.voice.wishes import Wishes, is_waiting, wishes_of
-from gateway.domain.call_rules import CallTexts
+from gateway.domain.call_rules import UNSET_SPEECH, CallTexts, Speech
 from gateway.domain.intent import (
     CallTransferIntent,
     DtmfInputSpec,
@@ -56,10 +56,9 @@ class Rendering:
     verbs: tuple[Verb, ...]
     downgrades: tuple[Downgrade, ...] = ()
 
-    @property
-    def twiml(self) -> str:
+    def twiml(self, speech: Speech = UNSET_SPEECH) -> str:
         """The verbs as a TwiML document."""
-        return document(self.verbs)
+        return document(self.verbs, speech)
 
 
 def render_outcome(
@@ -193,7 +192,7 @@ def render_file(host: str, raw: bytes, links: Links | None = None) -> str:
             return render_intent(intent.kind, intent.payload)
         if host == "relay":
             return relay_frames(intent.kind, intent.payload)
-        return _render_intent(intent, links or Links()).twiml
+        return _render_intent(intent, links or Links()).twiml()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -60,7 +60,7 @@ def voice_routes(ingress: Ingress, twilio: TwilioCredentials) -> list[Route]:
             call = Call(form, ingress.clock.now())
             rendering = await answer(call, step)
             await calls.tell_downgrades(call, step, rendering)
-            return twiml(rendering.twiml)
+            return twiml(rendering.twiml(ingress.calls(call.parties.ours).speech))
 
         return Route(path, webhook(endpoint), methods=["POST"])
 

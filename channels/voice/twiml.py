@@ -26,11 +26,14 @@ from channels.voice.verbs import (
     Say,
     Verb,
 )
+from gateway.domain.call_rules import UNSET_SPEECH, Speech
 from gateway.domain.intent import DtmfInputSpec
 
 _twiml: Any = voice_response
 """The builder has no annotations."""
 
+_TTS_PROVIDERS = {"Polly": "Amazon"}
+"""What ConversationRelay calls a provider that has another name in `<Say>`."""
 SAY_CHARACTERS = 4_000
 SPOKEN_CHARACTERS = 10_000
 """All texts of one document: ten minutes of speech, and under 64 KB even if every character is escaped."""
@@ -41,12 +44,12 @@ _UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 """What XML 1.0 §2.2 does not allow, and control characters that it does."""
 
 
-def document(verbs: Sequence[Verb]) -> str:
+def document(verbs: Sequence[Verb], speech: Speech = UNSET_SPEECH) -> str:
     """The TwiML document. Text beyond SPOKEN_CHARACTERS is left out. ValueError for an undialable Dial."""
     response = _twiml.VoiceResponse()
-    budget = _Budget(SPOKEN_CHARACTERS)
+    speaker = _Speaker(SPOKEN_CHARACTERS, speech)
     for verb in verbs:
-        for element in _elements(verb, budget):
+        for element in _elements(verb, speaker):
             response.append(element)
     return str(response)
 
@@ -61,11 +64,17 @@ def gather_downgrades(spec: DtmfInputSpec) -> list[Downgrade]:
     return downgrades
 
 
-class _Budget:
-    """How many characters may still be spoken in this document."""
+class _Speaker:
+    """Who speaks in a document, and how many characters more."""
 
-    def __init__(self, characters: int) -> None:
+    def __init__(self, characters: int, speech: Speech) -> None:
         self._left = characters
+        self.speech = speech
+
+    def say(self, text: str) -> Iterator[Any]:
+        """A text as elements."""
+        spoken = {"language": self.speech.language, "voice": self.speech.voice}
+        return (_twiml.Say(piece, **spoken) for piece in self.take(text))
 
     def take(self, text: str) -> Iterator[str]:
         """The text in pieces that fit one `<Say>` each, cut at white space where there is some."""
@@ -80,15 +89,15 @@ class _Budget:
             text = text[cut:].lstrip()
 
 
-def _elements(verb: Verb, budget: _Budget) -> Iterator[Any]:
+def _elements(verb: Verb, speaker: _Speaker) -> Iterator[Any]:
     """Those that speak may be several, or none; they share what may be said."""
     match verb:
         case Say(text):
-            yield from (_twiml.Say(piece) for piece in budget.take(text))
+            yield from speaker.say(text)
         case Gather():
-            yield _gather(verb, budget)
+            yield _gather(verb, speaker)
         case Connect():
-            yield _connect(verb, budget)
+            yield _connect(verb, speaker)
         case _:
             yield _silent(verb)
 
@@ -112,7 +121,7 @@ def _silent(verb: Dial | Refer | Join | Redirect | Pause | HangUp | Record) -> A
             return _record(callback)
 
 
-def _gather(verb: Gather, budget: _Budget) -> Any:
+def _gather(verb: Gather, speaker: _Speaker) -> Any:
     spec = verb.digits or DtmfInputSpec()
     timeout = verb.timeout_seconds
     if spec.inter_digit_timeout_ms is not None:
@@ -123,12 +132,13 @@ def _gather(verb: Gather, budget: _Budget) -> Any:
         method="POST",
         timeout=timeout,
         speech_timeout=None if verb.keys_only else "auto",
+        language=None if verb.keys_only else speaker.speech.language,
         num_digits=spec.max_digits,
         finish_on_key=_finish_key(spec.termination_digit),
         action_on_empty_result=True,
     )
     for prompt in verb.prompts:
-        for spoken in _elements(prompt, budget):
+        for spoken in speaker.say(prompt.text):
             element.append(spoken)
     return element
 
@@ -182,12 +192,16 @@ def _join(verb: Join) -> Any:
     return element
 
 
-def _connect(verb: Connect, budget: _Budget) -> Any:
+def _connect(verb: Connect, speaker: _Speaker) -> Any:
     """Keys are always reported: it cannot be switched on later."""
+    provider, _, voice = (speaker.speech.voice or "").partition(".")
     element = _twiml.Connect(action=verb.action, method="POST")
     element.conversation_relay(
         url=verb.url,
-        welcome_greeting=" ".join(budget.take(verb.greeting)) or None,
+        language=speaker.speech.language,
+        tts_provider=_TTS_PROVIDERS.get(provider, provider) or None,
+        voice=voice or None,
+        welcome_greeting=" ".join(speaker.take(verb.greeting)) or None,
         welcome_greeting_interruptible="any",
         interruptible="any",
         dtmf_detection=True,

@@ -27,6 +27,21 @@ class CallTexts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """In which language calls are held, where their host does not know it by itself."""
+
+    language: str | None = None
+    """BCP 47 (RFC 5646), as `de-DE`; None: the host's own, English at Twilio."""
+    voice: str | None = None
+    """`Provider.Name`, of those in VOICE_PROVIDERS; None: the host's own for the language."""
+
+
+UNSET_SPEECH = Speech()
+VOICE_PROVIDERS = ("Polly", "Google", "ElevenLabs")
+"""Whose voices Twilio speaks with, by the names that it has for them in `<Say>`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallPace:
     """How long a call waits for what; seconds."""
 
@@ -61,6 +76,7 @@ class CallRules:
     streams: bool = False
     """Whether their words travel over a WebSocket while they are spoken."""
     texts: CallTexts = CallTexts()
+    speech: Speech = UNSET_SPEECH
     pace: CallPace = CallPace()
     ring_seconds: int = 60
     """How long a call of ours rings before nobody answers."""

@@ -1,13 +1,14 @@
 """What gateway.toml may say about calls, for the channel `voice` or one number of it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from gateway.domain.call_rules import CallRules, OnMachine
+from gateway.domain.call_rules import VOICE_PROVIDERS, CallRules, OnMachine
 from gateway.settings.refusals import Table
 from gateway.settings.values import Duration, Number, WebUrl
 
@@ -15,6 +16,8 @@ Said = Annotated[str, Field(min_length=1, max_length=1600)]
 """What the gateway itself says to an end user."""
 
 
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_VOICE = re.compile(rf"({'|'.join(VOICE_PROVIDERS)})\.[A-Za-z0-9_.-]{{1,150}}")
 _LONGEST_RING_BACK = timedelta(hours=1)
 
 
@@ -24,9 +27,25 @@ def _ring_back(value: timedelta) -> timedelta:
     return value
 
 
+def parse_language(value: object) -> str:
+    """A language that calls can be held in."""
+    if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
+        raise ValueError("must be a language like de-DE (BCP 47)")
+    return value
+
+
+def parse_voice(value: object) -> str:
+    """A voice that calls can be held with."""
+    if not isinstance(value, str) or not _VOICE.fullmatch(value):
+        raise ValueError(f"must be a voice like Polly.Vicki-Neural, of {', '.join(VOICE_PROVIDERS)}")
+    return value
+
+
 class CallTable(Table):
     """The keys that belong to calls only."""
 
+    language: Annotated[str, BeforeValidator(parse_language)] | None = None
+    voice: Annotated[str, BeforeValidator(parse_voice)] | None = None
     greeting_text: Said | None = None
     filler_text: Said | None = None
     filler_after_seconds: Annotated[float, Number, Field(ge=0.2, le=30)] | None = None
@@ -59,13 +78,15 @@ CALL_TEXTS = (
     "welcome_back_text",
     "machine_text",
 )
+CALL_SPEECH = {"language": "language", "voice": "voice"}
+"""What belongs to calls only, and what it is called in `Speech`."""
 CALL_PACE = {
     "filler_after_seconds": "filler_after",
     "reminder_after_seconds": "reminder_after",
     "max_reminders": "max_reminders",
     "reassurance_every_seconds": "reassure_every",
 }
-"""What belongs to calls only, and what it is called in `CallPace`."""
+"""The same in `CallPace`."""
 CALL_RULES = {
     "ring_seconds": "ring_seconds",
     "on_machine": "on_machine",
@@ -81,10 +102,17 @@ def call_rules(before: CallRules, given: dict[str, Any]) -> CallRules:
     """The rules with what a table sets, which is taken out of `given`."""
     texts = {name.removesuffix("_text"): given.pop(name) for name in CALL_TEXTS if name in given}
     pace = _taken(given, CALL_PACE)
+    speech = _taken(given, CALL_SPEECH)
     rules = _taken(given, CALL_RULES)
     if "ring_back_seconds" in rules:
         rules["ring_back_seconds"] = int(rules["ring_back_seconds"].total_seconds())
-    return replace(before, texts=replace(before.texts, **texts), pace=replace(before.pace, **pace), **rules)
+    return replace(
+        before,
+        texts=replace(before.texts, **texts),
+        speech=replace(before.speech, **speech),
+        pace=replace(before.pace, **pace),
+        **rules,
+    )
 
 
 def _taken(given: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -93,6 +121,6 @@ def _taken(given: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
 
 def not_called(table: CallTable) -> None:
     """Raise ValueError for what has a meaning only where people speak."""
-    for name in (*CALL_TEXTS, *CALL_PACE, *CALL_RULES):
+    for name in (*CALL_TEXTS, *CALL_SPEECH, *CALL_PACE, *CALL_RULES):
         if getattr(table, name) is not None:
             raise ValueError(f"{name} belongs to calls (voice)")

@@ -11,7 +11,7 @@ import pytest
 from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio
 from channels.voice.routes import MAX_HOLDS, MAX_POLLS, voice_routes
 from channels.voice.transferring import MAX_REPORTS
-from gateway.domain.call_rules import CallPace, CallRules, CallTexts
+from gateway.domain.call_rules import CallPace, CallRules, CallTexts, Speech
 from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.intent import WarmTransfer
@@ -91,6 +91,14 @@ async def test_a_call_is_greeted_asked_and_answered(line: Line) -> None:
     await call.hang_up()
     assert [(m.provider_message_id, m.thread_key) for m in line.core.ended] == [(f"{call.sid}:end", call.sid)]
     assert not call.error
+
+
+async def test_a_call_is_held_in_the_language_of_its_number() -> None:
+    rules = CallRules(speech=Speech(language="de-DE", voice="Polly.Vicki-Neural"))
+    async with site(voice_routes, rules=rules) as served:
+        form = {"CallSid": SID, "AccountSid": ACCOUNT, "From": THEIRS, "To": OURS}
+        root = ElementTree.fromstring((await served.post(VOICE, form)).body)
+    assert [(e.tag, e.get("language")) for e in root.iter()][1:] == [("Gather", "de-DE"), ("Say", "de-DE")]
 
 
 async def test_an_unknown_number_is_404(line: Line) -> None:

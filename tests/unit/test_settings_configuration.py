@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.domain.call_rules import Speech
 from gateway.domain.ids import named_id
 from gateway.domain.message import Channel
 from gateway.domain.send_rules import MAIL_ATTEMPTS, MAIL_WAITS, OnUnknown, SendRules
@@ -246,11 +247,15 @@ def test_what_a_call_says_and_waits_for_is_set_per_channel_and_number(toml: Path
         + """
 [channels.voice]
 greeting_text = "Guten Tag."
+language = "de-DE"
+voice = "Polly.Vicki-Neural"
+hold_music = "https://example.org/hold.mp3"
 reminder_after_seconds = 12
 [[addresses]]
 channel = "voice"
 address = "+15550100"
 greeting_text = "Hier ist der Laden."
+voice = "Google.de-AT-Wavenet-A"
 max_reminders = 0
 """,
     )
@@ -259,6 +264,9 @@ max_reminders = 0
     assert (usual.pace.reminder_after, usual.pace.max_reminders) == (12, 2)
     assert (ours.pace.reminder_after, ours.pace.max_reminders) == (12, 0)
     assert ours.texts.goodbye == "Goodbye."
+    assert usual.speech == Speech(language="de-DE", voice="Polly.Vicki-Neural")
+    assert ours.speech == Speech(language="de-DE", voice="Google.de-AT-Wavenet-A")
+    assert ours.hold_music == "https://example.org/hold.mp3"
 
 
 @pytest.mark.parametrize(
@@ -271,6 +279,19 @@ max_reminders = 0
         (
             DEMO + '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\nmax_reminders = 1\n',
             "addresses[0]: max_reminders belongs to calls (voice)",
+        ),
+        (
+            DEMO + '[channels.email]\nlanguage = "de-DE"\n',
+            "channels.email: language belongs to calls (voice)",
+        ),
+        (
+            DEMO + '[channels.voice]\nlanguage = "German"\n',
+            "channels.voice.language: must be a language like de-DE (BCP 47), not 'German'",
+        ),
+        (
+            DEMO + '[channels.voice]\nvoice = "alice"\n',
+            "channels.voice.voice: must be a voice like Polly.Vicki-Neural, of Polly, Google, ElevenLabs, "
+            "not 'alice'",
         ),
         (
             DEMO + '[channels.voice]\nfailure_text = "x"\n',

@@ -14,9 +14,9 @@ from channels.voice.downgrade import Downgrade
 from channels.voice.render import CannotRender, Rendering, render_file, render_outcome
 from channels.voice.steps import MAX_PREFIX, Links, Step
 from channels.voice.twiml import SAY_CHARACTERS, SPOKEN_CHARACTERS, document
-from channels.voice.verbs import Dial, Gather, HangUp, Pause, Redirect, Say
+from channels.voice.verbs import Connect, Dial, Gather, HangUp, Pause, Redirect, Say
 from channels.voice.wishes import wishes_of
-from gateway.domain.call_rules import CallTexts
+from gateway.domain.call_rules import CallTexts, Speech
 from gateway.domain.conversation import Status
 from gateway.domain.errors import ErrorCode
 from gateway.domain.intent import DtmfInputSpec, WarmTransfer
@@ -35,7 +35,7 @@ def intent(kind: str, **payload: object) -> dict[str, Any]:
 
 def parsed(rendering: Rendering) -> ElementTree.Element:
     """The document, read by a parser."""
-    return ElementTree.fromstring(rendering.twiml)
+    return ElementTree.fromstring(rendering.twiml())
 
 
 def shape(rendering: Rendering) -> list[str]:
@@ -77,6 +77,25 @@ def test_a_long_reply_is_cut_between_words() -> None:
     pieces = [say.text or "" for say in ElementTree.fromstring(document((Say(words),)))]
     assert len(pieces) == 3
     assert " ".join(pieces).split() == words.split()
+
+
+def test_what_is_said_and_heard_is_in_the_language_and_the_voice_that_are_set() -> None:
+    speech = Speech(language="de-DE", voice="Polly.Vicki-Neural")
+    verbs = (
+        Say("Hallo"),
+        Gather(action="/next", prompts=(Say("Und?"),)),
+        Gather(action="/next", prompts=(Say("Taste 1."),), keys_only=True),
+        Connect(url="wss://gateway.test/relay", action="/relayed", greeting="Hallo"),
+    )
+    said = {"language": "de-DE", "voice": "Polly.Vicki-Neural"}
+    say, gather, keys, connect = ElementTree.fromstring(document(verbs, speech))
+    assert [say.attrib, gather[0].attrib, keys[0].attrib] == [said] * 3
+    assert (gather.get("language"), keys.get("language")) == ("de-DE", None)
+    relay = connect[0].attrib
+    assert (relay["language"], relay["ttsProvider"], relay["voice"]) == ("de-DE", "Amazon", "Vicki-Neural")
+    plain = ElementTree.fromstring(document(verbs))
+    assert [say.attrib for say in plain.iter("Say")] == [{}] * 3
+    assert not {"language", "voice", "ttsProvider"} & plain[-1][0].attrib.keys()
 
 
 def test_every_verb_has_its_element() -> None:

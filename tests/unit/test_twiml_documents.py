@@ -16,10 +16,10 @@ from channels.voice.render import (
 )
 from channels.voice.steps import Links, Step
 from channels.voice.twiml import document
-from channels.voice.verbs import Dial, Gather, HangUp, Join, Pause, Redirect, Refer, Say
+from channels.voice.verbs import Connect, Dial, Gather, HangUp, Join, Pause, Redirect, Refer, Say
 from channels.voice.warm.documents import caller_document, leg_document
 from channels.voice.wishes import wishes_of
-from gateway.domain.call_rules import CallTexts
+from gateway.domain.call_rules import CallTexts, Speech
 from gateway.domain.conversation import Status
 from gateway.domain.intent import resolve_transfer
 from gateway.domain.turn import Path, TurnState
@@ -77,8 +77,8 @@ def test_what_follows_a_turn_is_a_document(
     text: str, intents: list[dict[str, Any]], path: Path | None, status: Status, state: TurnState
 ) -> None:
     said = outcome(text, path=path, status=status, state=state, intents=intents)
-    assert faults(render_outcome(said, LINKS, 3, CallTexts()).twiml) == []
-    assert faults(render_transfer_failed(wishes_of(intents), LINKS, 3).twiml) == []
+    assert faults(render_outcome(said, LINKS, 3, CallTexts()).twiml()) == []
+    assert faults(render_transfer_failed(wishes_of(intents), LINKS, 3).twiml()) == []
 
 
 @given(_transfer)
@@ -86,7 +86,7 @@ def test_nothing_in_a_transfer_dials_anybody_else(payload: dict[str, Any]) -> No
     intent = wishes_of([{"kind": "transfer", "payload": payload, "intent_id": "i"}]).transfer
     assume(intent is not None)
     assert intent is not None
-    twiml = render_transfer(intent, LINKS, Step(n=1)).twiml
+    twiml = render_transfer(intent, LINKS, Step(n=1)).twiml()
     assert faults(twiml) == []
     dialled = [found.text for found in ElementTree.fromstring(twiml).iter() if found.tag in ("Number", "Sip")]
     assert dialled in ([], [intent.destination])
@@ -109,7 +109,11 @@ def test_the_checker_finds_what_is_wrong(broken: str, fault: str) -> None:
     assert any(fault in found for found in faults(broken))
 
 
-def test_every_verb_is_known_to_it() -> None:
+@pytest.mark.parametrize(
+    "speech",
+    [Speech(), Speech(language="de-DE", voice="Polly.Vicki-Neural"), Speech(voice="ElevenLabs.a1-b_1.0")],
+)
+def test_every_verb_is_known_to_it(speech: Speech) -> None:
     verbs = (
         Gather(action="https://gateway.test/next", prompts=(Say("PIN?"), Say("Please."))),
         Dial(destination="+15550111", action="https://gateway.test/dialed", timeout_seconds=30),
@@ -125,9 +129,11 @@ def test_every_verb_is_known_to_it() -> None:
         Gather(action="https://gateway.test/leg", keys_only=True),
         Pause(1),
         Redirect("https://gateway.test/wait"),
+        Connect(url="wss://gateway.test/relay", action="https://gateway.test/relayed", greeting="Hello!"),
+        Say("Good bye."),
         HangUp(),
     )
-    assert faults(document(verbs)) == []
+    assert faults(document(verbs, speech)) == []
 
 
 _LEG_EVENTS = st.builds(Leg, st.integers(1, 3), st.sampled_from(LegEvent))
@@ -176,6 +182,6 @@ def test_a_whisper_is_a_document(payload: dict[str, Any], briefing: str, attempt
     payload = {**payload, "mode": "warm", "briefing_text": briefing}
     wishes = wishes_of([{"kind": "transfer", "payload": payload, "intent_id": "i"}])
     step = Step(n=1, attempt=attempt)
-    assert faults(render_whisper(wishes, LINKS, step, digits).twiml) == []
+    assert faults(render_whisper(wishes, LINKS, step, digits).twiml()) == []
     following = render_next_attempt(wishes, LINKS, step)
-    assert following is None or faults(following.twiml) == []
+    assert following is None or faults(following.twiml()) == []
