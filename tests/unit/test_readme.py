@@ -25,7 +25,7 @@ def test_every_configuration_is_valid(text: str, tmp_path: Path) -> None:
 
 
 def test_the_blocks_are_found_and_each_says_how_it_is_tried() -> None:
-    assert len(TOML) == 16
+    assert len(TOML) == 17
     for block in (*blocks("toml"), *blocks("python")):
         assert block.tried_by is not None
         tried = re.search(r"tests/\S+\.py", block.tried_by)
