@@ -28,6 +28,11 @@ DOUBLED = Counter(
     "Parts sent again whose earlier attempt turned out to have been taken: certainly twice",
     ["provider"],
 )
+SUMMARIES = Counter(
+    "gateway_summaries_total",
+    "Summaries of conversations that are over: made, failed (tried again later), quoted (given up)",
+    ["result"],
+)
 CALLS_MADE = Counter("gateway_calls_made_total", "Calls that we begin, by what they have come to", ["state"])
 CALLS_DOUBLED = Counter(
     "gateway_calls_doubled_total",

@@ -14,6 +14,7 @@ from gateway.domain.summary import Summarise, Summary, Transcript
 from gateway.domain.usage import Meter
 from gateway.service.closings import Closing, claim_closings, finish_closing, postpone_closing, transcript_of
 from gateway.service.summarise import extractive_summary
+from gateway.telemetry import SUMMARIES
 
 SUMMARY_SECONDS = 40.0
 """Of one summary; its claim lasts longer."""
@@ -64,9 +65,13 @@ class Closer:
             except AgentFailed as failed:
                 _told(closing, failed)
                 if closing.attempt < ATTEMPTS:
+                    SUMMARIES.labels("failed").inc()
                     await self._store.write(postpone_closing, closing, WAITS[closing.attempt - 1])
                     return False
+                SUMMARIES.labels("quoted").inc()
                 summary = await extractive_summary(transcript)
+            else:
+                SUMMARIES.labels("made").inc()
         reach(CrashPoint.CLOSING_SUMMED_UP)
         meter = None if transcript is None else self._meter(transcript.conversation)
         finished = await self._store.write(finish_closing, closing, transcript, summary, meter)

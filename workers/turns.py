@@ -20,7 +20,7 @@ from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
 from gateway.domain.ports.store import Store
 from gateway.domain.reply import ReplyDraft, ServedAgent
 from gateway.domain.send_rules import ATTEMPTS, backoff
-from gateway.domain.steps import AgentStep, Digest, Fact, PolicyApplied, Progress
+from gateway.domain.steps import AgentStep, Digest, Embedded, Fact, PolicyApplied, Progress
 from gateway.domain.turn import Claim, NotNow, Reply
 from gateway.domain.turn_rules import TurnRules
 from gateway.service.brake import set_aside
@@ -224,6 +224,9 @@ class TurnWorker:
                 return ""
             case Fact():
                 draft.remember(step)
+                return ""
+            case Embedded():
+                draft.embed(step)
                 return ""
             case _:
                 return draft.add(step, at=self._clock.monotonic())

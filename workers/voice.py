@@ -38,6 +38,7 @@ from gateway.service.call_intents import note_progress, settle_intent
 from gateway.service.call_keys import Entered, is_pressing, leave, look, press, say_between
 from gateway.service.call_keys import accepted as accepted_keys
 from gateway.service.calls import answer_host, end_call, greet_caller
+from gateway.service.forgotten import is_forgotten_call
 from workers.announced import Call, announced, caller_of
 from workers.queues import Queues
 
@@ -86,7 +87,7 @@ class VoiceWorker:
             return await self._started(envelope, event)
         call = await self._store.read(announced, event.call_id)
         if call is None:
-            return self._unannounced(envelope)
+            return await self._unannounced(envelope, event.call_id)
         match event:
             case IntentReport():
                 return await self._reported(envelope, event, call)
@@ -102,6 +103,8 @@ class VoiceWorker:
         try:
             announcement = self._announcement(envelope, event)
             accepted = await self._accept(announcement)
+            if not accepted.conversation_id:
+                raise _RefusedCallError("the call's conversation was erased")
         except (UnknownAddress, _RefusedCallError) as refused:
             await self._tell(event, "call.refused", {"reason": str(refused)}, at)
             return DONE
@@ -151,8 +154,13 @@ class VoiceWorker:
             organization_id=self._organization_id,
         )
 
-    def _unannounced(self, envelope: Envelope) -> Verdict:
-        """Events of one call may be worked off beside each other: this one may be ahead of the first."""
+    async def _unannounced(self, envelope: Envelope, call_id: str) -> Verdict:
+        """Events of one call may be worked off beside each other: this one may be ahead of the first.
+
+        What a host still tells of somebody who was erased is nowhere kept, and no dead letter either.
+        """
+        if await self._store.read(is_forgotten_call, self._organization_id, call_id):
+            return DONE
         try:
             age = self._clock.now() - from_rfc3339(envelope.occurred_at)
         except ValueError:

@@ -12,6 +12,7 @@ from typing import Protocol
 from prometheus_client import Counter
 
 from channels.contract import MailPorts
+from channels.email.auth.dmarc import organisational
 from channels.email.auth.sender import Judgement, MailArrival, SenderCheck, Standing
 from channels.email.kind import MailKind
 from channels.email.mailboxes import canonical
@@ -234,6 +235,7 @@ class MailIntake:
             provider="",
             provider_message_id=f"{mail.message_id}|{recipient.mailbox}|{mail.body_hash[:16]}",
             sender=sender,
+            sender_domain=organisational(sender.rpartition("@")[2]),
             recipient=recipient.mailbox,
             text=mail.text,
             received_at=self._ports.clock.now(),

@@ -19,7 +19,7 @@ from channels.voice.quiet import Quiet
 from channels.voice.wishes import is_waiting, wishes_of
 from gateway.domain.conversation import Status
 from gateway.domain.digits import BargeIn, Collected, DigitCollector, Digits, NoDigits
-from gateway.domain.errors import GatewayError
+from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.intent import DtmfInputSpec
 from gateway.domain.message import Role
 from gateway.domain.spoken import heard
@@ -27,7 +27,6 @@ from gateway.domain.turn import Path, Said, TurnOutcome
 from gateway.telemetry import FIRST_WORD_SECONDS
 
 log = logging.getLogger(__name__)
-
 
 MAX_SPOKEN = 10_000
 """Characters of what was said at once that are taken."""
@@ -77,6 +76,8 @@ class LiveSession:
         """The session is open, and the caller is being greeted. Raises GatewayError."""
         event = self._parties.started(transport, self._clock.now())
         self._conversation_id = (await self._ingress.accept(event)).conversation_id
+        if not self._conversation_id:
+            raise GatewayError(ErrorCode.CONVERSATION_CLOSED, "the call's conversation was erased")
         said = (await self._dialogue.news(self._conversation_id, -1)).said
         self._since = max((message.seq for message in said), default=-1)
         self._looked_at = self._clock.monotonic()
@@ -276,6 +277,8 @@ class LiveSession:
             news = await self._dialogue.news(self._conversation_id, self._since)
         except GatewayError as error:
             self._note("news_unread", code=error.code.value)
+            if error.code is ErrorCode.NOT_FOUND:  # it was erased, or deleted, during the call
+                self._end()
             return
         for message in news.said:
             self._since = max(self._since, message.seq)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from gateway.commands.agent_checks import agent_findings
 from gateway.commands.findings import SECONDS, Finding, Verdict
 from gateway.commands.mail_checks import mail_findings
+from gateway.commands.mcp_checks import mcp_findings
 from gateway.commands.options import opened
 from gateway.commands.terminal import Refusal
 from gateway.commands.voice_checks import check_jambonz
@@ -302,9 +303,10 @@ CHECKS: tuple[Check, ...] = (
 
 async def all_findings(settings: Settings) -> list[Finding]:
     """Every check, at once; in the order of the table."""
-    looked, agents, mail = await asyncio.gather(
+    looked, agents, servers, mail = await asyncio.gather(
         asyncio.gather(*(check(settings) for check in CHECKS)),
         agent_findings(settings),
+        mcp_findings(settings),
         mail_findings(settings),
     )
-    return [*config_findings(settings), *looked, *agents, *mail]
+    return [*config_findings(settings), *looked, *agents, *servers, *mail]

@@ -122,6 +122,8 @@ class InboundMessage:
     original: InboundAttachment | None = None
     """The message as it came (a raw mail): kept with it, and not shown to the agent."""
     sender_auth: SenderAuth = SenderAuth.VERIFIED
+    sender_domain: str = ""
+    """The domain that was registered for the sender's mailbox, which others may be under (mail)."""
     conversation_id: str | None = None
     """The conversation a proven thread marker names (mail reply token, call in progress)."""
     thread_ids: tuple[str, ...] = ()
@@ -152,7 +154,8 @@ class InboundMessage:
 class Accepted:
     """What `accept` did with a message.
 
-    Of one that was spooled, because the database is away, the conversation and the end user are "" so far.
+    Of one that was spooled, because the database is away, the conversation and the end user are "" so far; of
+    one that is left out, for ever.
     """
 
     conversation_id: str
@@ -166,6 +169,8 @@ class Accepted:
     """Why the agent is not asked, in one of a few fixed words."""
     goes_on: bool = False
     """Whether a call begins with it that goes on with the conversation of one that is over."""
+    left_out: bool = False
+    """Whether it tells of somebody who was erased, or of what was deleted: nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

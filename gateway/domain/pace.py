@@ -9,12 +9,14 @@ MOST = 150
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Bounds of text messages; 0: none. What is beyond is stored, and not answered."""
+    """Bounds of texts and mails; 0: none. What is beyond is stored, and not answered."""
 
     messages_per_hour: int = 120
-    """Of one sender, to all our numbers."""
+    """Texts of one sender, to all our numbers."""
     answers_per_hour: int = 60
-    """Of the agent in one conversation."""
+    """Of the agent in one conversation by text."""
+    domain_messages_per_hour: int = 1_000
+    """Mails of proven senders of one domain, whichever of its mailboxes."""
 
 
 DEFAULT_PACE: Final = Pace()

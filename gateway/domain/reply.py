@@ -33,7 +33,7 @@ from gateway.domain.intent import DtmfInputSpec, IntentKind, TransferMode, resol
 from gateway.domain.message import Channel, JsonObject
 from gateway.domain.ports.agent import Agent
 from gateway.domain.speech import Speech
-from gateway.domain.steps import Digest, Fact, PolicyAction, PolicyApplied
+from gateway.domain.steps import Digest, Embedded, Fact, PolicyAction, PolicyApplied
 from gateway.domain.summary import Summarise
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn import Path, Reply, ReplyFile
@@ -110,6 +110,7 @@ class ReplyDraft:
         self._end_reason: str | None = None
         self._consent_revoked = False
         self._usage: Usage | None = None
+        self._embedded = 0
         self._corrected: list[str] = []
         self._policies: list[JsonObject] = []
         self._digest: Digest | None = None
@@ -149,6 +150,10 @@ class ReplyDraft:
         """Keep what later conversations are to know."""
         self._facts.append(fact.text)
 
+    def embed(self, step: Embedded) -> None:
+        """Count what it took to find passages."""
+        self._embedded = min(self._embedded + step.tokens, MAX_TOKENS)
+
     def condense(self, digest: Digest) -> None:
         """Keep what later turns need not read again."""
         self._digest = digest
@@ -176,6 +181,7 @@ class ReplyDraft:
             model_used=usage.model if usage else None,
             input_tokens=usage.input_tokens if usage else None,
             output_tokens=usage.output_tokens if usage else None,
+            embedded_tokens=self._embedded,
             ttft_ms=self._milliseconds(self._first_at),
             latency_ms=self._milliseconds(self._last_at),
             policies=tuple(self._policies),

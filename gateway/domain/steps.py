@@ -80,4 +80,11 @@ def with_facts(known: Sequence[str], new: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*known, *(" ".join(fact.split())[:MAX_FACT] for fact in new)]))[-MAX_FACTS:]
 
 
-AgentStep = AgentEvent | Progress | PolicyApplied | Digest | Fact
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An embedding model has read something for the turn."""
+
+    tokens: int
+
+
+AgentStep = AgentEvent | Progress | PolicyApplied | Digest | Fact | Embedded

@@ -164,6 +164,8 @@ class Reply:
     model_used: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    embedded_tokens: int = 0
+    """That an embedding model has read, to find passages."""
     ttft_ms: int | None = None
     latency_ms: int | None = None
     policies: tuple[JsonObject, ...] = ()

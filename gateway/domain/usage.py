@@ -57,15 +57,16 @@ class Meter:
 
     caps: Caps
     input_price: int = 0
-    """Of a million tokens, as is the next."""
+    """Of a million tokens, as are the next two."""
     output_price: int = 0
+    embeddings_price: int = 0
     segment_price: int = 0
 
-    def turn(self, input_tokens: int | None, output_tokens: int | None) -> Usage:
+    def turn(self, input_tokens: int | None, output_tokens: int | None, embedded: int = 0) -> Usage:
         """What a turn used; a fraction of a millionth counts as one."""
         read, written = input_tokens or 0, output_tokens or 0
-        cost = read * self.input_price + written * self.output_price
-        return Usage(turns=1, tokens=read + written, spend=-(-cost // MILLION))
+        cost = read * self.input_price + written * self.output_price + embedded * self.embeddings_price
+        return Usage(turns=1, tokens=read + written + embedded, spend=-(-cost // MILLION))
 
     def part(self, segments: int) -> Usage:
         """What a text, or a mail, uses."""

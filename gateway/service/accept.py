@@ -33,6 +33,7 @@ from gateway.service.attachments import attach
 from gateway.service.calls import apply_voice_event
 from gateway.service.consent import Wish, follow_keyword
 from gateway.service.dead import bury_unreadable
+from gateway.service.forgotten import is_left_over
 from gateway.service.identify import find_contact, new_contact
 from gateway.service.join import NOWHERE, Place, find_place, join
 from gateway.service.postings import envelope, post
@@ -74,6 +75,8 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
     Of a text, what there is to see is looked at before anything is written: one statement can write it.
     """
     message_id, address = message.message_id or new_id(), _contact_address(message)
+    if await is_left_over(tx, route.organization_id, message):
+        return _left_out(message_id)
     proven = message.sender_auth.proven
     sender = await find_contact(tx, route.organization_id, address, verified=proven)
     seen = None
@@ -116,6 +119,17 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         turn_expected=message.role is Role.USER and answered and status.runs_turns,
         unanswered=None if admission.unanswered is None else admission.unanswered.value,
         goes_on=place.takes_over,
+    )
+
+
+def _left_out(message_id: str) -> Accepted:
+    return Accepted(
+        conversation_id="",
+        message_id=message_id,
+        end_user_id="",
+        duplicate=False,
+        turn_expected=False,
+        left_out=True,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.domain.clock import SECOND
 from gateway.domain.consent import ConsentRules, ConsentSource, Keyword, answered_by_provider, keyword_of
 from gateway.domain.message import Channel, InboundMessage, Role
+from gateway.domain.pace import Pace
 from gateway.domain.ports.store import Tx
 from gateway.service.join import Place, find_mail_thread, sms_thread_key, standing
 from gateway.service.suppress import liftable_by_start
@@ -36,6 +37,8 @@ MOST_BEGUN, AN_HOUR = 100, 3600 * SECOND
 MOST_OF_DOMAIN, MOST_UNPROVEN = 100, 1000
 """Unproven mails in an hour that name one domain, or come at all, and are answered: whoever writes in others'
 names has us write to them, and names another each time."""
+PROVEN = "proven:"
+"""Before the domain under which mails of proven senders are counted."""
 MOST_SAME = 5
 """Texts of the same words within LATELY after which no more of them are answered."""
 SAME_WORDS = 3600 * SECOND
@@ -71,7 +74,7 @@ async def admit(tx: Tx, message: InboundMessage, route: "Route", end_user_id: st
         return admission
     if message.channel is Channel.EMAIL and await _loops(tx, message, route):
         return Admission(Unanswered.LOOP)
-    if await _floods(tx, message, route.organization_id, end_user_id):
+    if await _floods(tx, message, route.organization_id, end_user_id, route.pace):
         return Admission(Unanswered.FLOOD)
     return ANSWERED
 
@@ -100,11 +103,15 @@ async def _paced(tx: Tx, message: InboundMessage, route: "Route", end_user_id: s
     return Admission(place=place)
 
 
-async def _floods(tx: Tx, message: InboundMessage, organization_id: str, end_user_id: str) -> bool:
+async def _floods(
+    tx: Tx, message: InboundMessage, organization_id: str, end_user_id: str, pace: Pace
+) -> bool:
     """Whether so much comes that our answers may be meant to fill a mailbox, or a machine gets them."""
     is_mail, proven = message.channel is Channel.EMAIL, message.sender_auth.proven
     if proven and not is_mail:
         return False
+    if is_mail and proven and await _overflows(tx, message, organization_id, pace.domain_messages_per_hour):
+        return True
     if is_mail and not proven:
         domain = message.sender.rpartition("@")[2]
         if await _counted(tx, organization_id, domain) > MOST_OF_DOMAIN:
@@ -117,8 +124,22 @@ async def _floods(tx: Tx, message: InboundMessage, organization_id: str, end_use
     return row is not None and bool(row["begun"] >= MOST_BEGUN)
 
 
+async def _overflows(tx: Tx, message: InboundMessage, organization_id: str, most: int) -> bool:
+    """Whether so much comes from one domain, whichever mailboxes it names: who has a domain has any number.
+
+    It is counted where the message is stored, so that mails that come at once may go beyond by as many.
+    """
+    if not most:
+        return False
+    domain = message.sender_domain or message.sender.rpartition("@")[2]
+    counter = {"organization_id": organization_id, "domain": f"{PROVEN}{domain}"}
+    row = await tx.one("mail_counted", **counter, hour=AN_HOUR)
+    await tx.later("mail_count", **counter, hour=AN_HOUR)
+    return row is not None and bool(row["mails"] >= most)
+
+
 async def _counted(tx: Tx, organization_id: str, domain: str) -> int:
-    row = await tx.one("unproven_mail_count", organization_id=organization_id, domain=domain, hour=AN_HOUR)
+    row = await tx.one("mail_count", organization_id=organization_id, domain=domain, hour=AN_HOUR)
     return 0 if row is None else int(row["mails"])
 
 

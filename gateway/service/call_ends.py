@@ -22,6 +22,8 @@ class StoredEnds:
     async def end(self, message: InboundMessage) -> None:
         """Record the event; the conversation closes as is configured for that. Raises GatewayError."""
         accepted = await self.accept(message)
+        if not accepted.conversation_id:  # its person was erased, or it was deleted
+            return
         await self.store.write(
             end_of_call,
             self.organization_id,

@@ -18,6 +18,7 @@ from gateway.domain.ports.store import Row, Tx
 from gateway.domain.quotes import Quotes
 from gateway.service.close import Ending, end
 from gateway.service.contents import ROWS, delete_contents
+from gateway.service.forgotten import leave_traces
 from gateway.service.identify import Person
 from gateway.service.people import known_person
 from gateway.service.suppress import keep_suppressions
@@ -116,6 +117,7 @@ async def _silence(tx: Tx, organization_id: str, conversation_id: str, partition
     row = await tx.one("conversation_lock", organization_id=organization_id, id=conversation_id)
     if row is None or row["archived_at"] is not None:
         return row is not None
+    await leave_traces(tx, row)
     if await tx.run("webhook_deliveries_erase", id=conversation_id, limit=ROWS) >= ROWS:
         return False
     conversation = conversation_of(row)

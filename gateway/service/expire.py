@@ -16,6 +16,7 @@ from gateway.domain.timeline import EventKind
 from gateway.service.admit import AN_HOUR
 from gateway.service.approve import Decision, Resolution, resolve_approval
 from gateway.service.close import Ending, end
+from gateway.service.forgotten import KEPT as TRACES_KEPT
 from gateway.service.handoff import hand_back
 from gateway.service.speak import speak
 from gateway.service.suppress import forget_bounces
@@ -93,6 +94,7 @@ async def forget(tx: Tx) -> int:
         + await tx.run("webhook_deliveries_forget", age=WEBHOOKS_KEPT)
         + await tx.run("workers_expired", age=WORKERS_KEPT)
         + await tx.run("tokens_forget", age=TOKENS_KEPT)
-        + await tx.run("unproven_mail_forget", hour=AN_HOUR)
+        + await tx.run("counted_mail_forget", hour=AN_HOUR)
+        + await tx.run("forgotten_calls_forget", age=TRACES_KEPT)
         + await forget_bounces(tx)
     )

@@ -54,6 +54,16 @@ class ExportedMessage:
     deliveries: tuple[ExportedDelivery, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ExportedCalls:
+    """The calls of a conversation."""
+
+    begun_by_us: Row | None
+    """The one that it began with, where we made it, whether or not anybody answered."""
+    at_hosts: tuple[Row, ...]
+    """All that a host has had."""
+
+
 async def person(tx: Tx, organization_id: str, end_user_id: str) -> ExportedPerson:
     """The person a record is of. Raises GatewayError `not_found`."""
     found = await known_person(tx, organization_id, end_user_id)
@@ -120,7 +130,7 @@ class Export:
         """What was held for a decision."""
         return self._rows("approvals_of_conversation", conversation_id)
 
-    async def calls(self, conversation_id: str) -> Sequence[Row]:
+    async def calls(self, conversation_id: str) -> ExportedCalls:
         """The calls of a conversation."""
         return await self._store.read(_calls, conversation_id)
 
@@ -151,8 +161,9 @@ async def _rows_after(tx: Tx, query: str, conversation_id: str, after: str) -> S
     return await tx.all(query, id=conversation_id, after=after, limit=PAGE)
 
 
-async def _calls(tx: Tx, conversation_id: str) -> Sequence[Row]:
-    return await tx.all("calls_of_conversation", id=conversation_id)
+async def _calls(tx: Tx, conversation_id: str) -> ExportedCalls:
+    begun_by_us = await tx.one("outgoing_call_of_conversation", id=conversation_id)
+    return ExportedCalls(begun_by_us, tuple(await tx.all("calls_of_conversation", id=conversation_id)))
 
 
 async def _messages(tx: Tx, conversation_id: str, since: int) -> list[ExportedMessage]:

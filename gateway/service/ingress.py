@@ -59,7 +59,7 @@ class Acceptance:
         except GatewayError as error:
             ACCEPTED.labels(message.channel.value, error.code.value).inc()
             raise
-        ACCEPTED.labels(message.channel.value, "duplicate" if accepted.duplicate else "new").inc()
+        ACCEPTED.labels(message.channel.value, _result_of(accepted)).inc()
         if accepted.unanswered is not None:
             UNANSWERED.labels(message.channel.value, accepted.unanswered).inc()
         return accepted
@@ -67,6 +67,12 @@ class Acceptance:
     def serves(self, channel: Channel, address: str) -> bool:
         """Whether this canonical address is one of ours."""
         return self._config().address(channel, address) is not None
+
+
+def _result_of(accepted: Accepted) -> str:
+    if accepted.left_out:
+        return "left_out"
+    return "duplicate" if accepted.duplicate else "new"
 
 
 async def known_messages(tx: Tx, organization_id: str, provider: str, ids: Sequence[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.ports.store import Store, Tx
 from gateway.service.contents import delete_contents
+from gateway.service.forgotten import leave_traces
 from gateway.store.records import conversation_of
 
 
@@ -22,6 +23,7 @@ async def purge_step(tx: Tx, organization_id: str, conversation_id: str) -> bool
         raise GatewayError(ErrorCode.NOT_FOUND, "there is no such conversation")
     if not conversation_of(row).status.terminal:
         raise GatewayError(ErrorCode.CONVERSATION_NOT_CLOSED, "close the conversation before deleting it")
+    await leave_traces(tx, row)
     if not await delete_contents(tx, conversation_id):
         return False
     await tx.run("conversation_delete", id=conversation_id)

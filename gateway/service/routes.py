@@ -19,7 +19,7 @@ from gateway.domain.send_rules import (
 )
 from gateway.domain.usage import MILLION, Meter
 from gateway.service.accept import ATTACHMENTS_PATH, Route
-from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig, VoiceMode
+from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig, LlmAgent, VoiceMode
 
 _MICROSECOND = timedelta(microseconds=1)
 _CALL = frozenset({None, VoiceMode.WEBHOOK, VoiceMode.RELAY})
@@ -47,7 +47,11 @@ def route_of(
         retention=None if values.retention is None else values.retention // _MICROSECOND,
         partitions=partitions,
         attachments_url=attachments_url,
-        pace=Pace(messages_per_hour=values.messages_per_hour, answers_per_hour=values.answers_per_hour),
+        pace=Pace(
+            messages_per_hour=values.messages_per_hour,
+            answers_per_hour=values.answers_per_hour,
+            domain_messages_per_hour=values.domain_messages_per_hour,
+        ),
         quiet=values.quiet_hours,
         coalesce=int(values.coalesce_seconds * SECOND),
         senders=senders,
@@ -109,10 +113,13 @@ def turn_meter_of(config: GatewayConfig, conversation: Conversation) -> Meter | 
     agent = config.agent(conversation.assigned_agent_id)
     if agent is None:  # it has gone from the file, and its conversations go on
         return _meter(config)
+    definition = agent.definition
+    embeddings = definition.embeddings_price if isinstance(definition, LlmAgent) else 0
     return _meter(
         config,
-        input_price=_millionths(agent.definition.input_price),
-        output_price=_millionths(agent.definition.output_price),
+        input_price=_millionths(definition.input_price),
+        output_price=_millionths(definition.output_price),
+        embeddings_price=_millionths(embeddings),
     )
 
 

@@ -39,7 +39,7 @@ class Applied:
 async def count_turn(tx: Tx, meter: Meter | None, reply: Reply) -> None:
     """Count a turn that is committed; without a meter there is nothing to count for."""
     if meter is not None:
-        await _count(tx, meter, meter.turn(reply.input_tokens, reply.output_tokens))
+        await _count(tx, meter, meter.turn(reply.input_tokens, reply.output_tokens, reply.embedded_tokens))
 
 
 async def count_tokens(tx: Tx, meter: Meter | None, read: int, written: int) -> None:

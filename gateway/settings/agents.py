@@ -98,6 +98,8 @@ class LlmAgent(AgentWithTools):
     knowledge: Folders = ()
     embeddings: EmbeddingName | None = None
     """By which passages of the documents are ranked besides their words."""
+    embeddings_price: Price = Field(0, exclude=True)
+    """Of a million tokens, as are the other prices."""
     memory: MemorySource = MemorySource.QUOTES
 
 

@@ -60,6 +60,8 @@ class ChannelConfig:
     """Texts of one sender that are answered; 0: all."""
     answers_per_hour: int = DEFAULT_PACE.answers_per_hour
     """The agent's answers in one conversation; 0: any number."""
+    domain_messages_per_hour: int = DEFAULT_PACE.domain_messages_per_hour
+    """Mails of proven senders of one domain that are answered; 0: all."""
     provider_handles_optout: bool = True
     """Whether the provider answers STOP, START and HELP: we record them, and say nothing."""
     stop_text: str | None = None

@@ -84,6 +84,7 @@ class ChannelTable(CallTable):
     validity: Annotated[Duration, AfterValidator(_validity)] | None = None
     messages_per_hour: Annotated[int, Number, Field(ge=0, le=MOST)] | None = None
     answers_per_hour: Annotated[int, Number, Field(ge=0, le=MOST)] | None = None
+    domain_messages_per_hour: Annotated[int, Number, Field(ge=0, le=1_000_000)] | None = None
     provider_handles_optout: bool | None = None
     stop_text: Said | None = None
     start_text: Said | None = None
@@ -118,19 +119,27 @@ ONLY_OF_SMS = (
     "help_text",
 )
 
+ONLY_OF_MAIL = ("domain_messages_per_hour",)
+
+
+def _refuse(table: ChannelTable, names: tuple[str, ...], where: str) -> None:
+    """Raise ValueError for what has a meaning only elsewhere."""
+    for name in names:
+        if getattr(table, name) is not None:
+            raise ValueError(f"{name} belongs to {where}")
+
 
 def _texted(table: ChannelTable) -> None:
-    """Raise ValueError for what has a meaning only where people write text messages."""
-    for name in ONLY_OF_SMS:
-        if getattr(table, name) is not None:
-            raise ValueError(f"{name} belongs to text messages (sms)")
+    _refuse(table, ONLY_OF_SMS, "text messages (sms)")
+
+
+def _mailed(table: ChannelTable) -> None:
+    _refuse(table, ONLY_OF_MAIL, "mail (email)")
 
 
 def _written(table: ChannelTable) -> None:
-    """Raise ValueError for what has no meaning in a call, where nothing is said outside of a turn."""
-    for name in NOT_IN_CALLS:
-        if getattr(table, name) is not None:
-            raise ValueError(f"{name} belongs to channels that are written on, not to calls")
+    """In a call nothing is said outside of a turn."""
+    _refuse(table, NOT_IN_CALLS, "channels that are written on, not to calls")
 
 
 class WebTable(Table):
@@ -153,6 +162,12 @@ class ChannelsTable(Table):
     @classmethod
     def _not_texted(cls, value: ChannelTable) -> ChannelTable:
         _texted(value)
+        return value
+
+    @field_validator("api", "sms", "voice")
+    @classmethod
+    def _no_mail(cls, value: ChannelTable) -> ChannelTable:
+        _mailed(value)
         return value
 
     @field_validator("api", "sms", "email")
@@ -209,6 +224,8 @@ class AddressTable(ChannelTable):
     def _spoken(self) -> Self:
         if self.channel != "sms":
             _texted(self)
+        if self.channel != "email":
+            _mailed(self)
         if self.channel == "voice":
             _written(self)
         else:

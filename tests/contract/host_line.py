@@ -41,6 +41,7 @@ class Core:
     async def end(self, message: InboundMessage) -> None:
         """Note the end and close."""
         accepted = await self(message)
+        assert accepted.conversation_id
         await self._store.write(close, ORGANIZATION, accepted.conversation_id, "the call ended", PARTITIONS)
 
 

@@ -3,24 +3,30 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
+from gateway.api.schemas.export import exported_conversation
 from gateway.domain.consent import ConsentSource, ConsentState, Evidence
 from gateway.domain.delivery import PartText
 from gateway.domain.message import Channel
+from gateway.domain.outgoing_call import CallState
 from gateway.domain.ports.store import Store, Taker, Wake
 from gateway.domain.turn import Path
 from gateway.service import export as exports
+from gateway.service.begin_call import begin_call
 from gateway.service.close import close
 from gateway.service.consent import revoke
 from gateway.service.export import Export, person
 from gateway.service.merge import merge
 from gateway.service.parts import store_parts
 from gateway.service.respond import finish_turn
+from gateway.store.records import conversation_of
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
+from tests.contract.outgoing_line import SID, Line, new
 from tests.contract.scene import (
     ORGANIZATION,
     OURS,
     PARTITIONS,
+    ROUTE,
     THEIRS,
     answer,
     arrive,
@@ -105,6 +111,20 @@ async def test_all_of_a_person_and_nothing_of_others(store: MovableStore) -> Non
     assert approval["subject_ref"] == "refund"
     assert await everything(export.approvals(texted.conversation_id)) == []
     assert await everything(export.memories()) == []
+
+
+async def test_a_call_that_nobody_answered_tells_what_it_was_to_say(store: MovableStore) -> None:
+    wish = new(first_message="Hello Ada, your order is ready.")
+    line = Line(store, (await store.write(begin_call, wish, ROUTE)).id)
+    await line.dialed()
+    await line.report(CallState.NO_ANSWER)
+    found = await store.read(person, ORGANIZATION, (await line.row())["end_user_id"])
+    calls = await Export(store, ORGANIZATION, found).calls(line.id)
+    assert [call["call_id"] for call in calls.at_hosts] == [SID]
+    assert calls.begun_by_us is not None
+    shown = exported_conversation(conversation_of(await line.row()), calls).model_dump()["outgoing_call"]
+    assert (shown["first_message"], shown["state"]) == ("Hello Ada, your order is ready.", "no_answer")
+    assert (shown["attempt"], shown["answered_by"], shown["answered_at"]) == (1, None, None)
 
 
 async def test_the_parts_of_a_delivery_are_told_without_their_texts(store: MovableStore) -> None:

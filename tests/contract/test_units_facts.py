@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from gateway.domain.agent import AgentFailed
 from gateway.domain.ids import named_id
@@ -150,10 +151,17 @@ async def test_facts_and_summaries_share_one_budget(store: MovableStore) -> None
     assert sum(len(line.encode()) for line in lines) <= BUDGET
 
 
+def counted() -> tuple[float, ...]:
+    """Summaries so far: made, put off, given up."""
+    name, results = "gateway_summaries_total", ("made", "failed", "quoted")
+    return tuple(REGISTRY.get_sample_value(name, {"result": result}) or 0 for result in results)
+
+
 async def test_a_model_that_fails_is_asked_later_and_in_the_end_the_conversation_is_quoted(
     store: MovableStore,
 ) -> None:
     model = Model(failures=len(WAITS) + 1)
+    before = counted()
     person, one = await ended(store, "Where is my order?")
     for number, wait in enumerate(WAITS):
         assert await Closer(store, model).look() == 0
@@ -166,6 +174,8 @@ async def test_a_model_that_fails_is_asked_later_and_in_the_end_the_conversation
     assert "Asked: “Where is my order?”" in (await conversation(store, one))["summary"]
     assert await store.read(facts_of, person) == ["Likes tea."]
     assert await rows(store, "test_closings") == []
+    changed = [after - earlier for earlier, after in zip(before, counted(), strict=True)]
+    assert changed == [0, len(WAITS), 1]
 
 
 async def test_a_model_that_recovers_sums_up(store: MovableStore) -> None:

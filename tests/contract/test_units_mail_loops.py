@@ -7,11 +7,12 @@ import pytest
 
 from gateway.domain.message import SenderAuth
 from gateway.service import admit
+from gateway.service.accept import accept
 from gateway.service.admit import A_DAY, LATELY, MOST_A_DAY, MOST_BEGUN, MOST_LATELY, MOST_OF_DOMAIN
 from gateway.service.expire import forget
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
-from tests.contract.scene import arrive, mail, rows
+from tests.contract.scene import ROUTE, arrive, mail, rows
 
 
 async def written(
@@ -97,3 +98,27 @@ async def test_so_many_unproven_mails_are_answered_at_all(
     store.advance(2 * 3600)
     await store.write(forget)
     assert await unproven(store, "a@domain1.net")
+
+
+async def proven(store: MovableStore, sender: str, domain: str = "") -> str | None:
+    """Somebody proves to write from there; why it is not answered."""
+    message = replace(mail("hello", sender=sender), sender_domain=domain)
+    route = replace(ROUTE, pace=replace(ROUTE.pace, domain_messages_per_hour=3))
+    return (await store.write(accept, message, route)).unanswered
+
+
+async def test_whoever_has_a_domain_has_not_any_number_of_answers(store: MovableStore) -> None:
+    answered = [await proven(store, f"box{n}@mx{n}.evil.net", "evil.net") for n in range(5)]
+    assert answered == [None, None, None, "flood", "flood"]
+    assert await proven(store, "ana@other.net") is None
+    assert await unproven(store, "box@evil.net")  # counted beside
+    store.advance(3601)
+    assert await proven(store, "box@evil.net", "evil.net") is None
+
+
+async def test_a_domain_may_have_as_many_answers_as_it_likes(store: MovableStore) -> None:
+    route = replace(ROUTE, pace=replace(ROUTE.pace, domain_messages_per_hour=0))
+    for number in range(3):
+        accepted = await store.write(accept, mail("hello", sender=f"box{number}@big.net"), route)
+        assert accepted.turn_expected
+    assert await rows(store, "test_counted_mail") == []

@@ -77,6 +77,8 @@ def test_what_things_cost() -> None:
     meter = capped(spend=1)
     assert meter.turn(1_000_000, 500_000) == Usage(turns=1, tokens=1_500_000, spend=6 * MILLION)
     assert meter.turn(None, None) == Usage(turns=1)
+    embeds = replace(meter, embeddings_price=MILLION // 2)
+    assert embeds.turn(None, None, 2_000_000) == Usage(turns=1, tokens=2_000_000, spend=MILLION)
     assert replace(meter, input_price=1).turn(1, 0).spend == 1  # never nothing
     assert meter.part(3) == Usage(messages=1, spend=30_000)
 

@@ -12,7 +12,7 @@ from gateway.domain.agent import (
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
 from gateway.domain.reply import ReplyDraft, ServedAgent
-from gateway.domain.steps import AgentStep, Digest, Fact, PolicyApplied, Progress
+from gateway.domain.steps import AgentStep, Digest, Embedded, Fact, PolicyApplied, Progress
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn import Reply
 from gateway.settings import load_config
@@ -72,6 +72,8 @@ def reply_of(steps: Sequence[AgentStep], channel: Channel = Channel.API) -> Repl
             draft.condense(step)
         elif isinstance(step, Fact):
             draft.remember(step)
+        elif isinstance(step, Embedded):
+            draft.embed(step)
         elif not isinstance(step, Progress):
             draft.add(step, at=0)
     return draft.finish()

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pydantic_ai.usage import RequestUsage
 
 from gateway.domain.agent import AgentFailed, EvidenceItem
 from gateway.settings import LlmAgent
@@ -106,6 +107,32 @@ async def test_without_an_answer_the_words_decide(
     assert "embeddings.failed" in actions
 
 
+async def test_what_embeddings_cost_counts_for_the_cap_and_not_for_the_message(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "cars.md").write_text(DOCUMENT)
+    model = ScriptedModel(librarian)
+    await model.start()
+    try:
+        more = AGENT.format(url=model.base_url, embeddings="openai:fake-embedding")
+        more += "embeddings_price = 1_000_000\n"
+        async with gateway(
+            tmp_path, None, config=CONFIG, organisation="spend_per_day = 500", more=more
+        ) as api:
+            config = api.app.configured.config
+            folders = folders_of(config, tmp_path / "gateway.toml")
+            await Indexer(api.app.store, config.organization_id, lambda: folders).look()
+            path = await api.conversation(assistant_id="librarian")
+            await api.turn(path, "What does it cost?")
+            used = (await api.as_("root").get("/v1/organisation/usage")).json
+            said = (await api.get(f"{path}/messages")).json["messages"][-1]
+    finally:
+        await model.stop()
+    read = sum(map(len, model.embedded))
+    assert read == 4  # the fake counts each text as a token: the question, and three passages
+    assert used["spend"] == read
+    assert used["tokens"] == said["token_count"]["total_tokens"] + read
+
+
 async def test_the_offline_model_leaves_the_order_as_it_is(tmp_path: Path) -> None:
     model = ScriptedModel(librarian)
     await model.start()
@@ -125,10 +152,11 @@ class Embedder:
     async def embed_query(self, question: str) -> SimpleNamespace:
         if question == "slow":
             await self.go_on.wait()
-        return SimpleNamespace(embeddings=[[1.0, 0.0]])
+        return SimpleNamespace(embeddings=[[1.0, 0.0]], usage=RequestUsage(input_tokens=3))
 
     async def embed_documents(self, texts: Sequence[str]) -> SimpleNamespace:
-        return SimpleNamespace(embeddings=[[1.0, 0.0]] * (len(texts) - self.lacking))
+        vectors = [[1.0, 0.0]] * (len(texts) - self.lacking)
+        return SimpleNamespace(embeddings=vectors, usage=RequestUsage(input_tokens=100 * len(texts)))
 
 
 def passages(*names: str) -> list[EvidenceItem]:
@@ -146,7 +174,15 @@ async def test_a_search_keeps_the_vectors_that_others_push_out_meanwhile(
     await asyncio.sleep(0)  # it has begun
     await ranking.ranked("quick", passages("c", "d"))
     embedder.go_on.set()
-    assert [item.chunk_id for item in await slow] == ["a", "b"]
+    assert [item.chunk_id for item in (await slow).items] == ["a", "b"]
+
+
+async def test_what_the_model_has_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranking = nearness.Nearness(LlmAgent(model="test", embeddings="test"))
+    monkeypatch.setattr(ranking, "_embedder", Embedder())
+    assert (await ranking.ranked("quick", passages("a", "b"))).tokens == 203
+    assert (await ranking.ranked("quick", passages("a", "b", "c"))).tokens == 103
+    assert (await ranking.ranked("quick", passages("a", "b"))).tokens == 3
 
 
 async def test_an_answer_that_lacks_vectors_is_a_failure_of_the_model(

@@ -9,9 +9,11 @@ import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
+from gateway.commands.findings import Verdict
+from gateway.commands.mcp_checks import mcp_findings
 from gateway.domain.agent import AgentFailed, Delta, ToolAnswered
 from gateway.domain.clock import Clock
-from gateway.settings import SettingsError, load_config
+from gateway.settings import SettingsError, load_config, load_settings
 from tests.turns import turn_of
 from workers.agents.catalogue import build_agents
 from workers.agents.fake_openai import Call, ScriptedModel
@@ -96,6 +98,23 @@ async def test_a_server_that_is_away_fails_the_turn(tmp_path: Path) -> None:
         with pytest.raises(AgentFailed, match="the MCP server shop did not list its tools"):
             async for _ in agent.answer(turn_of("Hello")):
                 pass
+
+
+async def test_doctor_looks_at_each_server(tmp_path: Path, shop_url: str) -> None:
+    text = AGENT.format(model="http://127.0.0.1:1/v1", shop=shop_url)
+    text += '[agents.desk.mcp_servers.away]\nurl = "http://127.0.0.1:1/mcp"\ntools = ["one"]\n'
+    text += AGENT.format(model="http://127.0.0.1:1/v1", shop=shop_url).replace("desk", "second")
+    path = tmp_path / "gateway.toml"
+    path.write_text(text.replace(', "missing"]', "]", 1))
+    settings = load_settings({}, config_path=path, data_dir=tmp_path, host="127.0.0.1", port=0)
+    found = [(one.subject, one.verdict, one.text) for one in await mcp_findings(settings)]
+    (away,) = [one for one in found if one[0] == "MCP server desk.away"]
+    assert away[1] is Verdict.FAIL
+    assert away[2].startswith("127.0.0.1 does not list its tools (")
+    assert [one for one in found if one != away] == [
+        ("MCP server desk.shop", Verdict.OK, "127.0.0.1 has all 2 tools"),
+        ("MCP server second.shop", Verdict.WARN, "127.0.0.1 has no missing; check tools"),
+    ]
 
 
 def test_two_tools_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.ids import named_id
 from gateway.domain.message import Channel
 from gateway.domain.reply import ReplyDraft
-from gateway.domain.steps import AgentStep, Digest, Fact, PolicyApplied, Progress
+from gateway.domain.steps import AgentStep, Digest, Embedded, Fact, PolicyApplied, Progress
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn import Path as TurnPath
 from gateway.domain.turn import Reply
@@ -133,7 +133,7 @@ class Talk:
         for step in await self.steps(text):
             if isinstance(step, Digest):
                 self.digest = {"up_to": step.up_to, "text": step.text}
-            elif not isinstance(step, Progress | PolicyApplied | Fact):
+            elif not isinstance(step, Progress | PolicyApplied | Fact | Embedded):
                 draft.add(step, at=0)
         return draft.finish()
 

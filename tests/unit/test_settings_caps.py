@@ -36,15 +36,9 @@ def read(toml: Path, text: str) -> GatewayConfig:
     return load_config(toml, "localhost")
 
 
-def test_caps_and_prices_become_meters(toml: Path) -> None:
-    config = read(toml, CAPPED)
-    caps = Caps(organization_id=config.organization_id, messages_per_day=100, spend_per_day=5 * MILLION // 2)
-    assert config.caps == caps
-    assert send_rules_of(config, Channel.SMS, "+15550100").meter == Meter(caps=caps, segment_price=7900)
-    assert send_rules_of(config, Channel.SMS, "+15550101").meter == Meter(caps=caps, segment_price=40_000)
-    assert send_rules_of(config, Channel.EMAIL, "a@example.org").meter == Meter(caps=caps)
-    agent = config.agents["demo"]
-    own = Conversation(
+def conversation_with(config: GatewayConfig, slug: str) -> Conversation:
+    agent = config.agents[slug]
+    return Conversation(
         id="c",
         organization_id=config.organization_id,
         end_user_id="e",
@@ -62,10 +56,29 @@ def test_caps_and_prices_become_meters(toml: Path) -> None:
         created_at=0,
         updated_at=0,
     )
+
+
+def test_caps_and_prices_become_meters(toml: Path) -> None:
+    config = read(toml, CAPPED)
+    caps = Caps(organization_id=config.organization_id, messages_per_day=100, spend_per_day=5 * MILLION // 2)
+    assert config.caps == caps
+    assert send_rules_of(config, Channel.SMS, "+15550100").meter == Meter(caps=caps, segment_price=7900)
+    assert send_rules_of(config, Channel.SMS, "+15550101").meter == Meter(caps=caps, segment_price=40_000)
+    assert send_rules_of(config, Channel.EMAIL, "a@example.org").meter == Meter(caps=caps)
+    own = conversation_with(config, "demo")
     meter = turn_meter_of(config, own)
     assert meter == Meter(caps=caps, input_price=150_000, output_price=600_000)
     assert meter.turn(1000, 100) == Usage(turns=1, tokens=1100, spend=210)
     assert turn_meter_of(config, replace(own, organization_id="another")) is None
+
+
+def test_embeddings_have_a_price_of_their_own(toml: Path) -> None:
+    model = '[agents.llm]\nkind = "llm"\nmodel = "test"\nembeddings = "test"\nembeddings_price = 0.02\n'
+    config = read(
+        toml, CAPPED.replace("[organisation]\n", '[organisation]\ndefault_agent = "demo"\n') + model
+    )
+    own = conversation_with(config, "llm")
+    assert turn_meter_of(config, own) == Meter(caps=config.caps, embeddings_price=20_000)
 
 
 def test_without_a_cap_nothing_is_metered(toml: Path) -> None:

@@ -69,6 +69,10 @@ SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
             "F: channels.email: validity belongs to text messages (sms)",
         ),
         (
+            "[channels.sms]\ndomain_messages_per_hour = 10",
+            "F: channels.sms: domain_messages_per_hour belongs to mail (email)",
+        ),
+        (
             "[channels.voice]\nsegments_per_second = 1",
             "F: channels.voice: segments_per_second belongs to channels that are written on, not to calls",
         ),

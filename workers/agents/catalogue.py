@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from gateway import settings
-from gateway.domain.agent import EvidenceItem
 from gateway.domain.ports.agent import Agent, Knowledge
 from gateway.domain.reply import ServedAgent
 from gateway.domain.steps import PolicyAction, PolicyPoint
@@ -24,7 +23,7 @@ from workers.agents.nearest import nearest_first
 from workers.agents.policed import PolicedAgent
 from workers.agents.policies import CallPolicies, Policy, load_policies
 from workers.agents.python import PythonAgent
-from workers.agents.tools.knowledge import Search
+from workers.agents.tools.knowledge import Found, Search
 from workers.agents.tools.toolbox import flow_tools_of, tools_of
 
 Catalogue = Mapping[str, ServedAgent]
@@ -113,8 +112,8 @@ def _search_of(folders: Sequence[str], parts: AgentParts) -> Search | None:
     if knowledge is None or not folders:
         return None
 
-    async def search(question: str, limit: int) -> Sequence[EvidenceItem]:
-        return await knowledge.search(parts.organization_id, folders, question, limit)
+    async def search(question: str, limit: int) -> Found:
+        return Found(await knowledge.search(parts.organization_id, folders, question, limit))
 
     return search
 

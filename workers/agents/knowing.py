@@ -25,7 +25,7 @@ class KnowingAgent:
     async def answer(self, turn: TurnRequest) -> AsyncIterator[AgentStep]:
         """The agent's answer. Who was never proven to write is told nothing of the documents."""
         question = turn.input_text[:MAX_QUESTION] if turn.proven else ""
-        found = await self._search(question, FOUND) if question.strip() else ()
+        found = (await self._search(question, FOUND)).items if question.strip() else ()
         knowing = turn.model_copy(update={"knowledge": marked(found, 0)})
         async with aclosing(self._agent.answer(knowing)) as steps:  # type: ignore[type-var]
             async for step in steps:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Protocol
 
 from gateway.domain.agent import AgentFailed, EvidenceItem
 from gateway.settings import LlmAgent
 from workers.agents.http import HttpAgents
 from workers.agents.llm.loaded import Loaded
-from workers.agents.tools.knowledge import Search
+from workers.agents.tools.knowledge import Found, Search
 
 CANDIDATES = 40
 """Passages found by words that are compared with the question."""
@@ -28,7 +29,7 @@ class Ranking(Protocol):
         """To the model's provider."""
         ...
 
-    async def ranked(self, question: str, items: Sequence[EvidenceItem]) -> list[EvidenceItem]:
+    async def ranked(self, question: str, items: Sequence[EvidenceItem]) -> Found:
         """The best first. Raises AgentFailed."""
         ...
 
@@ -39,18 +40,18 @@ def nearest_first(search: Search, definition: LlmAgent, http: HttpAgents) -> Sea
         "workers.agents.llm.nearness", lambda module: module.Nearness(definition), http
     )
 
-    async def nearest(question: str, limit: int) -> Sequence[EvidenceItem]:
+    async def nearest(question: str, limit: int) -> Found:
         found = await search(question, max(limit, CANDIDATES))
-        if len(found) > 1:
+        if len(found.items) > 1:
             try:
                 async with asyncio.timeout(SECONDS):
-                    found = await (await ranking.get()).ranked(question, found)
+                    found = await (await ranking.get()).ranked(question, found.items)
             except (AgentFailed, TimeoutError) as error:
                 reason = error.reason if isinstance(error, AgentFailed) else "no answer in time"
                 _log.warning(
                     "passages were ranked by words only",
                     extra={"action": "embeddings.failed", "reason": reason},
                 )
-        return found[:limit]
+        return replace(found, items=found.items[:limit])
 
     return nearest

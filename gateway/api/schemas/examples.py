@@ -363,6 +363,7 @@ EXPORTED_CONVERSATION: Example = {
     "our_address": "+15550100",
     "their_address": "+14155550123",
     "recording_url": None,
+    "outgoing_call": None,
     "calls": [],
     "messages": [EXPORTED_MESSAGE],
     "handoffs": [HANDOFF],

@@ -1,6 +1,5 @@
 """Everything about a person as one document, for whoever has a right to it."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -17,9 +16,10 @@ from gateway.domain.consent import ConsentSource, ConsentState
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import DeliveryState, PartState
 from gateway.domain.message import Channel
+from gateway.domain.outgoing_call import AnsweredBy, CallState
 from gateway.domain.ports.store import Row
 from gateway.service.consent import Consent
-from gateway.service.export import ExportedDelivery, ExportedMessage
+from gateway.service.export import ExportedCalls, ExportedDelivery, ExportedMessage
 from gateway.service.suppress import Suppression
 
 
@@ -104,12 +104,26 @@ class ExportedCall(Shape):
     ended_at: Time | None
 
 
+class ExportedOutgoingCall(Shape):
+    """A call that we made, or were to make."""
+
+    state: CallState
+    attempt: int = Field(description="How often it was dialled.")
+    first_message: str | None = Field(
+        description="What it was to begin with; a message of its own where somebody has answered."
+    )
+    answered_by: AnsweredBy | None
+    answered_at: Time | None
+    created_at: Time
+
+
 class ConversationHead(ConversationShape):
     """A conversation, and where it took place."""
 
     our_address: str | None
     their_address: str | None
     recording_url: str | None
+    outgoing_call: ExportedOutgoingCall | None = Field(description="Where we began it by calling.")
     calls: list[ExportedCall]
 
 
@@ -187,15 +201,22 @@ def exported_message(exported: ExportedMessage) -> ExportedMessageShape:
     )
 
 
-def exported_conversation(conversation: Conversation, calls: Sequence[Row]) -> ConversationHead:
+def exported_conversation(conversation: Conversation, calls: ExportedCalls) -> ConversationHead:
     """A conversation; what was said in it follows."""
     return ConversationHead.model_construct(
         **conversation_fields(conversation),
         our_address=conversation.our_address,
         their_address=conversation.their_address,
         recording_url=conversation.recording_url,
-        calls=[ExportedCall.model_construct(**_read(row, ExportedCall)) for row in calls],
+        outgoing_call=None if calls.begun_by_us is None else _outgoing_call(calls.begun_by_us),
+        calls=[ExportedCall.model_construct(**_read(row, ExportedCall)) for row in calls.at_hosts],
     )
+
+
+def _outgoing_call(row: Row) -> ExportedOutgoingCall:
+    who = row["answered_by"]
+    made = {"state": CallState(row["state"]), "answered_by": None if who is None else AnsweredBy(who)}
+    return ExportedOutgoingCall.model_construct(**_read(row, ExportedOutgoingCall, **made))
 
 
 def _delivery(delivery: ExportedDelivery) -> ExportedDeliveryShape:

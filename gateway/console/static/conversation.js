@@ -6,6 +6,16 @@ import { badge, clock, el, words } from "./dom.js";
 const AGAIN = 2000; // milliseconds until a stream that broke is taken up again
 const OVER = ["closed", "expired", "error", "superseded"];
 
+/** Why nothing can be said now, and what can be done instead, where that is so. */
+const NOT_NOW = {
+  queued: "The call has not been made yet, so nobody can be spoken to. Close takes it back.",
+  ringing: "Nobody has answered the call yet, so nobody can be spoken to. Close hangs up.",
+  paused: "The call is on hold at its host. What is said meanwhile waits for the agent, who goes on when the host does. Close hangs up.",
+  transferred: "The caller is with the person they were connected to, and nothing from here reaches them. Close ends the conversation here.",
+  awaiting_approval: "A call of a tool waits for a decision.",
+};
+const TRANSFERRING = "The caller is being connected to somebody. If that fails, the agent has them back, and they can be taken over. Close hangs up.";
+
 export class Conversation {
   /** `told` is called with what went wrong, or with null; `changed` when the lists may have changed. */
   constructor(place, told, changed) {
@@ -25,6 +35,8 @@ export class Conversation {
     this.about = found;
     this.status = found.status;
     this.approval = null;
+    this.handoff = null;
+    this.onCall = false;
     this.text = undefined;
     this.log = el("ol", { className: "log", "aria-live": "polite" });
     this.head = el("header", { className: "about" });
@@ -76,13 +88,19 @@ export class Conversation {
 
   take({ kind, body }) {
     const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 80;
-    if (kind === "message") this.log.append(said(body));
+    if (kind === "message") {
+      this.log.append(said(body));
+      this.follow(body.metadata.voice_event?.kind);
+    }
     if (kind === "status") {
       this.status = body.session_status;
       this.mark.replaceChildren(badge(this.status));
       this.note(body.at, `Status: ${words(this.status)}`);
     }
-    if (kind === "handoff") this.note(null, handoffLine(body));
+    if (kind === "handoff") {
+      this.handoff = body;
+      this.note(null, handoffLine(body));
+    }
     if (kind === "approval") {
       this.approval = body.status === "pending" ? body : null;
       if (body.status !== "pending") this.note(body.decided_at ?? body.created_at, decisionLine(body));
@@ -93,6 +111,13 @@ export class Conversation {
       this.changed();
     }
     if (atEnd) this.log.scrollTop = this.log.scrollHeight;
+  }
+
+  /** Whether there is a call changes what can be said while it is being transferred. */
+  follow(happened) {
+    if (happened !== "call.started" && happened !== "call.ended") return;
+    this.onCall = happened === "call.started";
+    this.offer();
   }
 
   note(at, text) {
@@ -115,6 +140,9 @@ export class Conversation {
     if (OVER.includes(this.status)) return [el("p", { className: "note" }, `It is ${words(this.status)}; nothing more can be said.`)];
     if (this.about.session_type === "simulation") return [el("p", { className: "note" }, "A simulation replays its script; nobody else speaks in it.")];
     if (this.approval) return this.decision(path, close);
+    const asEndUser = this.about.session_type === "test";
+    const hindrance = this.transferring() ? TRANSFERRING : NOT_NOW[this.status];
+    if (hindrance && !asEndUser) return [el("p", { className: "note" }, hindrance), el("div", { className: "buttons" }, close)];
     if (this.status === "waiting_for_human") {
       const back = () => this.act(() => post(`${path}/human-turns`, { return_control: true }));
       this.text.placeholder = "Answer as a person";
@@ -131,7 +159,7 @@ export class Conversation {
       ];
     }
     const buttons = [];
-    if (this.about.session_type === "test") {
+    if (asEndUser) {
       const asked = (user_message) => post(`${path}/turns`, { user_message });
       this.text.placeholder = "Write as the end user; try: human, refund, source, long, bye";
       buttons.push(el("button", { className: "first", onclick: () => this.say(asked) }, "Send as end user"));
@@ -140,6 +168,12 @@ export class Conversation {
     }
     if (this.status === "active") buttons.push(el("button", { onclick: human({ take_over: true }) }, "Take over"));
     return [this.text, el("div", { className: "buttons" }, ...buttons, close)];
+  }
+
+  /** A person is being called for somebody on the phone: until that has ended, nobody else may speak. */
+  transferring() {
+    const { status, packet } = this.handoff ?? {};
+    return this.status === "waiting_for_human" && this.onCall && ["requested", "assigned", "accepted"].includes(status) && Boolean(packet.transfer_to);
   }
 
   decision(path, close) {

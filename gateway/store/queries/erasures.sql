@@ -1,3 +1,25 @@
+-- name: calls_newest
+SELECT call_id FROM calls WHERE conversation_id = :conversation_id ORDER BY started_at DESC, call_id LIMIT :limit
+
+-- name: forgotten_call_insert
+INSERT INTO forgotten_calls (organization_id, call_hash, forgotten_at) VALUES (:organization_id, :call_hash, {now})
+ON CONFLICT DO NOTHING
+
+-- name: forgotten_call
+SELECT forgotten_at FROM forgotten_calls WHERE organization_id = :organization_id AND call_hash = :call_hash
+
+-- name: forgotten_calls_forget @sqlite
+DELETE FROM forgotten_calls WHERE rowid IN (
+    SELECT rowid FROM forgotten_calls WHERE forgotten_at < {now} - :age ORDER BY forgotten_at LIMIT 200)
+
+-- name: forgotten_calls_forget @postgres
+DELETE FROM forgotten_calls WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM forgotten_calls WHERE forgotten_at < {now} - :age ORDER BY forgotten_at LIMIT 200))
+
+-- name: conversation_person
+-- Null also for one whose person has no record, as in test chats.
+SELECT u.erased_at FROM conversations c LEFT JOIN end_users u ON u.id = c.end_user_id WHERE c.id = :id
+
 -- name: erasure_insert
 INSERT INTO erasures (end_user_id, organization_id, addresses, requested_at, due_at)
 VALUES (:end_user_id, :organization_id, :addresses, {now}, {now})

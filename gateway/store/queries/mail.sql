@@ -12,17 +12,21 @@ DELETE FROM webhook_tokens WHERE rowid IN (
 DELETE FROM webhook_tokens WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM webhook_tokens WHERE created_at < {now} - :age ORDER BY created_at LIMIT 200))
 
--- name: unproven_mail_count
+-- name: mail_count
 -- One more; how many in this hour.
-INSERT INTO unproven_mail (organization_id, domain, hour, mails)
+INSERT INTO counted_mail (organization_id, domain, hour, mails)
 VALUES (:organization_id, :domain, {now} / :hour, 1)
-ON CONFLICT (organization_id, domain, hour) DO UPDATE SET mails = unproven_mail.mails + 1
+ON CONFLICT (organization_id, domain, hour) DO UPDATE SET mails = counted_mail.mails + 1
 RETURNING mails
 
--- name: unproven_mail_forget @sqlite
-DELETE FROM unproven_mail WHERE rowid IN (
-    SELECT rowid FROM unproven_mail WHERE hour < {now} / :hour - 1 ORDER BY hour LIMIT 200)
+-- name: mail_counted
+SELECT mails FROM counted_mail
+WHERE organization_id = :organization_id AND domain = :domain AND hour = {now} / :hour
 
--- name: unproven_mail_forget @postgres
-DELETE FROM unproven_mail WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM unproven_mail WHERE hour < {now} / :hour - 1 ORDER BY hour LIMIT 200))
+-- name: counted_mail_forget @sqlite
+DELETE FROM counted_mail WHERE rowid IN (
+    SELECT rowid FROM counted_mail WHERE hour < {now} / :hour - 1 ORDER BY hour LIMIT 200)
+
+-- name: counted_mail_forget @postgres
+DELETE FROM counted_mail WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM counted_mail WHERE hour < {now} / :hour - 1 ORDER BY hour LIMIT 200))

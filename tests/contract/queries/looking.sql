@@ -119,3 +119,9 @@ SELECT id FROM knowledge_chunks WHERE document_id = :document_id
 
 -- name: test_outgoing_call
 SELECT * FROM outgoing_calls WHERE conversation_id = :id
+
+-- name: test_forgotten_calls
+SELECT * FROM forgotten_calls ORDER BY call_hash
+
+-- name: test_counted_mail
+SELECT * FROM counted_mail ORDER BY domain, hour

@@ -25,7 +25,7 @@ from gateway.domain.agent import (
 )
 from gateway.domain.fallback import SAFE_MESSAGE
 from gateway.domain.message import JsonObject
-from gateway.domain.steps import AgentStep, PolicyAction, PolicyApplied, PolicyPoint, Progress
+from gateway.domain.steps import AgentStep, Embedded, PolicyAction, PolicyApplied, PolicyPoint, Progress
 from gateway.domain.tool import Tool, ToolContext, ToolFailedError
 from gateway.settings import PolicyConfig
 from gateway.settings.llm import LimitsTable
@@ -67,6 +67,8 @@ class Calls:
         self._told: list[str] = []
         self._over = False
         self._cited = 0
+        self._embedded = 0
+        """Tokens that were read to find passages, and are not told yet."""
 
     @property
     def over(self) -> bool:
@@ -119,6 +121,9 @@ class Calls:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+        if self._embedded:
+            yield Embedded(self._embedded)
+            self._embedded = 0
         for one in wanted:
             for step in self._answered(one.call, results[one.call.tool_call_id]):
                 yield step
@@ -166,7 +171,7 @@ class Calls:
         tool = self._tools[call.tool_name]
         try:
             async with asyncio.timeout(self._limits.tool_seconds):
-                output = await tool.call(call.args_as_dict(), self._context(call))
+                output = await self._output(tool, call)
             return Result(output=_bounded(output))
         except TimeoutError:
             return Result(error=f"the tool did not answer within {self._limits.tool_seconds:g} s")
@@ -174,6 +179,13 @@ class Calls:
             return Result(error=cut(str(error), MAX_OUTPUT))
         except Exception as error:
             return Result(error=f"the tool failed ({type(error).__name__})")
+
+    async def _output(self, tool: Tool, call: ToolCallPart) -> object:
+        if not isinstance(tool, KnowledgeTool):
+            return await tool.call(call.args_as_dict(), self._context(call))
+        found = await tool.search(call.args_as_dict())
+        self._embedded += found.tokens
+        return passages(found.items)
 
     def _context(self, call: ToolCallPart) -> ToolContext:
         turn = self._turn

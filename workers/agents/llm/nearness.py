@@ -9,7 +9,7 @@ from math import sqrt
 from operator import mul
 from typing import Any
 
-from pydantic_ai.embeddings import Embedder, TestEmbeddingModel, infer_embedding_model
+from pydantic_ai.embeddings import Embedder, EmbeddingResult, TestEmbeddingModel, infer_embedding_model
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.providers import Provider, infer_provider
 
@@ -17,6 +17,7 @@ from gateway.domain.agent import AgentFailed, EvidenceItem
 from gateway.settings import LlmAgent
 from gateway.settings.llm import OFFLINE
 from workers.agents.llm.failures import failure_of
+from workers.agents.tools.knowledge import Found
 
 KEPT = 2_000
 """Passages whose vectors are kept; the one that was not asked for the longest goes first."""
@@ -48,7 +49,7 @@ class Nearness:
         """To the model's provider."""
         return self._connections
 
-    async def ranked(self, question: str, items: Sequence[EvidenceItem]) -> list[EvidenceItem]:
+    async def ranked(self, question: str, items: Sequence[EvidenceItem]) -> Found:
         """Passages that were ranked by words, the best of both rankings first. Raises AgentFailed."""
         # looked up before the model is asked: other searches may put theirs in the place of these meanwhile
         known = {i.chunk_id: self._vectors[i.chunk_id] for i in items if i.chunk_id in self._vectors}
@@ -56,10 +57,11 @@ class Nearness:
         try:
             asked, told = await asyncio.gather(
                 self._embedder.embed_query(question[:MAX_QUESTION]),
-                self._vectors_of(new),
+                self._told_of(new),
             )
             wanted = _unit(asked.embeddings[0])
-            known |= {item.chunk_id: _unit(vector) for item, vector in zip(new, told, strict=True)}
+            vectors_told = told.embeddings if told is not None else ()
+            known |= {item.chunk_id: _unit(vector) for item, vector in zip(new, vectors_told, strict=True)}
         except Exception as error:  # also an answer that lacks a vector
             raise failure_of(error) from error
         vectors = [known[item.chunk_id] for item in items]
@@ -69,12 +71,12 @@ class Nearness:
         for rank, n in enumerate(near):
             scores[n] += 1 / (RANKS + rank)
         order = sorted(range(len(items)), key=lambda n: -scores[n])
-        return [items[n].model_copy(update={"score": float(f"{scores[n]:.6g}")}) for n in order]
+        tokens = sum(result.usage.input_tokens for result in (asked, told) if result is not None)
+        ranked = [items[n].model_copy(update={"score": float(f"{scores[n]:.6g}")}) for n in order]
+        return Found(ranked, tokens)
 
-    async def _vectors_of(self, items: Sequence[EvidenceItem]) -> Sequence[Sequence[float]]:
-        if not items:
-            return ()
-        return (await self._embedder.embed_documents([_read(item) for item in items])).embeddings
+    async def _told_of(self, items: Sequence[EvidenceItem]) -> EmbeddingResult | None:
+        return await self._embedder.embed_documents([_read(item) for item in items]) if items else None
 
     def _keep(self, items: Sequence[EvidenceItem], vectors: "Sequence[array[float]]") -> None:
         for item, vector in zip(items, vectors, strict=True):

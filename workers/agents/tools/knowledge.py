@@ -1,6 +1,7 @@
 """The tool with which a model searches its agent's documents; what it finds is the reply's evidence."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.agent import EvidenceItem
@@ -12,7 +13,17 @@ FOUND = 5
 """Chunks that one search gives."""
 NAME = "search_knowledge"
 
-Search = Callable[[str, int], Awaitable[Sequence[EvidenceItem]]]
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search has come to."""
+
+    items: Sequence[EvidenceItem]
+    tokens: int = 0
+    """That an embedding model has read for it."""
+
+
+Search = Callable[[str, int], Awaitable[Found]]
 """The best chunks of the agent's folders, for a question, at most so many."""
 
 _SCHEMA: dict[str, Any] = {
@@ -55,13 +66,16 @@ class KnowledgeTool:
         """Whether there is a question."""
         self._check.check(arguments)
 
-    async def call(self, arguments: dict[str, Any], _context: ToolContext) -> object:
+    async def search(self, arguments: dict[str, Any]) -> Found:
         """Search. Raises ToolFailedError where the index does not answer."""
         try:
-            found = await self._search(arguments["question"], FOUND)
+            return await self._search(arguments["question"], FOUND)
         except Unavailable:
             raise ToolFailedError("the documents cannot be searched at the moment") from None
-        return passages(found)
+
+    async def call(self, arguments: dict[str, Any], _context: ToolContext) -> object:
+        """The same, as a tool's result."""
+        return passages((await self.search(arguments)).items)
 
 
 def passages(items: Sequence[EvidenceItem]) -> dict[str, Any]:
