@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from gateway.domain.envelope import Envelope
 from gateway.domain.errors import GatewayError
+from gateway.domain.host_line import HostLine
 from gateway.domain.identity import canonical_phone
-from gateway.domain.message import Channel, InboundMessage, Role, SenderAuth
+from gateway.domain.message import Channel, InboundMessage, JsonObject, Role, SenderAuth
 from gateway.domain.ports.store import Tx
-from gateway.domain.voice import HostLine
 from gateway.store.records import unpack
 
 STREAMS = "streaming_text"
@@ -50,10 +49,10 @@ class Call:
             stream=True,
         )
 
-    def event(self, envelope: Envelope, text: str, now: int) -> InboundMessage:
+    def event(self, message_id: str, text: str, event: JsonObject, now: int) -> InboundMessage:
         """Something that happens."""
-        told = {"voice_event": envelope.data}
-        said = self.input(envelope.id, text, now)
+        told = {"voice_event": event}
+        said = self.input(message_id, text, now)
         return replace(said, role=Role.SYSTEM_EVENT, metadata=told, reply_to=None, stream=False)
 
 

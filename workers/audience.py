@@ -4,15 +4,19 @@ What is shown leaves at once and waits for no database; that it was, and for a c
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
+from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
+from gateway.domain.host_line import HostLine
+from gateway.domain.ids import named_id
 from gateway.domain.ports.replies import Hosts, Replies, ReplyFrame
 from gateway.domain.ports.store import Store, Tx
 from gateway.domain.sentences import Sentences
 from gateway.domain.turn import Claim, Uttered
-from gateway.domain.voice import HostLine, piece, utterance_of
+from gateway.domain.voice import VoiceIntent, piece, saying, utterance_of
 from gateway.service.interrupt import keep_broken_off
 from gateway.service.postings import envelope
 
@@ -33,11 +37,18 @@ async def note_said(tx: Tx, turn_id: str, fence: int, text: str) -> None:
 class Audience:
     """All who listen to the turns of this process."""
 
-    def __init__(self, store: Store, replies: Replies, hosts: Hosts, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ways: tuple[Replies, Hosts],
+        clock: Clock,
+        calls: Callable[[str], CallRules],
+    ) -> None:
+        """`calls`: what holds for the calls of a number of ours."""
         self.store = store
-        self.replies = replies
-        self.hosts = hosts
+        self.replies, self.hosts = ways
         self.clock = clock
+        self.calls = calls
         self._notes: set[asyncio.Task[None]] = set()
 
     def of(self, claim: Claim) -> "Showing":
@@ -46,7 +57,7 @@ class Audience:
 
     async def begin(self, claim: Claim) -> None:
         """An attempt begins; what a caller has heard of the one before stays theirs. Raises Fenced."""
-        if claim.shown and any(_line(one.reply_to) is not None for one in claim.listeners):
+        if claim.shown and claim.line is not None:
             await self.store.write(keep_broken_off, claim)
 
     async def tell(self, claim: Claim) -> None:
@@ -68,9 +79,8 @@ class Showing:
     def __init__(self, audience: Audience, claim: Claim) -> None:
         self._audience = audience
         self._claim = claim
-        self._listeners = [one for one in claim.listeners if one.stream and _line(one.reply_to) is None]
-        lines = [line for one in claim.listeners if (line := _line(one.reply_to)) is not None]
-        self._speech = _Speech(audience, claim, lines[-1]) if lines else None
+        self._listeners = [one for one in claim.listeners if one.stream and not _is_line(one.reply_to)]
+        self._speech = None if claim.line is None else _Speech(audience, claim, claim.line)
         self._shown = 0
 
     async def show(self, text: str) -> None:
@@ -89,10 +99,15 @@ class Showing:
         """The reply is whole: what a voice host was told of it."""
         return None if self._speech is None else await self._speech.finish()
 
+    async def keep(self) -> None:
+        """The reply comes to no end: what a caller was told of it is noted. May raise Unavailable."""
+        if self._speech is not None:
+            await self._speech.keep()
+
     def close(self) -> None:
         """Nothing more is shown."""
         if self._speech is not None:
-            self._speech.over.set()
+            self._speech.close()
 
     async def _store_shown(self) -> None:
         with suppress(Unavailable):
@@ -103,7 +118,7 @@ class _Speech:
     """One reply on its way to a caller."""
 
     def __init__(self, audience: Audience, claim: Claim, line: HostLine) -> None:
-        self.over = asyncio.Event()
+        self._over = asyncio.Event()
         self._audience = audience
         self._claim = claim
         self._line = line
@@ -112,6 +127,8 @@ class _Speech:
         self._n = 0
         self._said = ""
         self._noting: asyncio.Task[None] | None = None
+        self._filling = asyncio.create_task(self._fill())
+        audience.beside(self._filling)
 
     async def say(self, text: str) -> None:
         """Go on; a host that speaks whole texts waits for the end of the sentence."""
@@ -124,37 +141,62 @@ class _Speech:
             await self._send(part)
         return Uttered(self._utterance_id, self._n, self._said) if self._n else None
 
+    async def keep(self) -> None:
+        """Note all that the host has been told."""
+        if self._said:
+            await self._note(self._said)
+
+    def close(self) -> None:
+        """Say no more."""
+        self._over.set()
+        self._filling.cancel()
+
     async def _send(self, text: str) -> None:
-        conversation, now = self._claim.conversation, self._audience.clock.now()
+        self._filling.cancel()
         part = (self._utterance_id, self._n, text)
-        told = envelope(
-            "voice.intent",
-            piece(self._line, conversation.id, self._claim.turn_id, now, part).model_dump(mode="json"),
-            at=now,
-            organization_id=conversation.organization_id,
-            conversation_id=conversation.id,
-        )
+        now = self._audience.clock.now()
+        said = piece(self._line, self._claim.conversation.id, self._claim.turn_id, now, part)
         self._n += 1
         self._said += text
-        await self._audience.hosts.say(self._line.host_id, told)
+        await self._tell(said, now)
         if self._noting is None:
-            self._noting = asyncio.create_task(self._note())
+            self._noting = asyncio.create_task(self._keep_noting())
             self._audience.beside(self._noting)
 
-    async def _note(self) -> None:
+    async def _fill(self) -> None:
+        """A word while the caller waits, by the same way as what comes after it; no part of the reply."""
+        rules = self._audience.calls(self._claim.conversation.our_address or "")
+        await asyncio.sleep(rules.pace.filler_after)
+        if rules.texts.filler:
+            now = self._audience.clock.now()
+            place = (named_id(self._utterance_id, "filler"), self._claim.conversation.id)
+            await self._tell(saying(self._line.call_id, place, rules.texts.filler, now), now)
+
+    async def _tell(self, said: VoiceIntent, now: int) -> None:
+        told = envelope(
+            "voice.intent",
+            said.model_dump(mode="json"),
+            at=now,
+            organization_id=self._claim.conversation.organization_id,
+            conversation_id=said.conversation_id,
+        )
+        await self._audience.hosts.say(self._line.host_id, told)
+
+    async def _keep_noting(self) -> None:
         """Again and again, as long as there is more of it."""
         noted = ""
-        while not self.over.is_set():
+        while not self._over.is_set():
             if noted != self._said:
                 noted = self._said
                 with suppress(Unavailable):
-                    await self._audience.store.write(
-                        note_said, self._claim.turn_id, self._claim.lease.fence, noted
-                    )
+                    await self._note(noted)
             with suppress(TimeoutError):
                 async with asyncio.timeout(NOTE_SECONDS):
-                    await self.over.wait()
+                    await self._over.wait()
+
+    async def _note(self, said: str) -> None:
+        await self._audience.store.write(note_said, self._claim.turn_id, self._claim.lease.fence, said)
 
 
-def _line(address: str | None) -> HostLine | None:
-    return None if address is None else HostLine.read(address)
+def _is_line(address: str | None) -> bool:
+    return address is not None and HostLine.read(address) is not None

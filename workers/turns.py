@@ -32,7 +32,7 @@ from gateway.service.turn_failure import fail_turn, postpone_turn
 from gateway.telemetry import TURN_SECONDS, TURNS
 from gateway.tracing import Kind, note, span
 from workers.asked import Asked
-from workers.audience import Audience
+from workers.audience import Audience, Showing
 from workers.bells import Bells
 from workers.brakes import Brakes
 from workers.liveness import Liveness
@@ -157,13 +157,13 @@ class TurnWorker:
 
     async def _finish(self, claim: Claim) -> Finished:
         reach(CrashPoint.TURN_CLAIMED)
-        if claim.shown and claim.tells_caller:
+        if claim.shown and claim.tells_caller and claim.line is None:
             reason = "the reply was interrupted after part of it was shown"
             return await self._fail(claim, ErrorCode.TURN_INTERRUPTED, reason)
         if claim.attempt > ATTEMPTS:
             return await self._fail(claim, ErrorCode.AGENT_FAILED, "given up after five attempts")
         try:
-            reply = await self._files.keep(await self._ask(claim))
+            reply = await self._reply(claim)
         except TimeoutError:
             reason = f"the agent did not answer within {self._turn_timeout:.0f} s"
             return await self._failed(claim, ErrorCode.TURN_TIMEOUT, reason)
@@ -178,7 +178,16 @@ class TurnWorker:
         note(path=reply.path.value, messages=len(reply.messages))
         return finished
 
-    async def _ask(self, claim: Claim) -> Reply:
+    async def _reply(self, claim: Claim) -> Reply:
+        """The whole reply; of one that comes to no end, what a caller was told is noted. As `_ask`."""
+        with closing(self._audience.of(claim)) as showing:
+            try:
+                return await self._files.keep(await self._ask(claim, showing))
+            except (TimeoutError, AgentFailed):
+                await showing.keep()
+                raise
+
+    async def _ask(self, claim: Claim, showing: Showing) -> Reply:
         """Run the agent, show its deltas as they come. Raises AgentFailed, TimeoutError, Fenced, Braked."""
         started = self._clock.monotonic()
         served = await self._agents(claim.conversation)
@@ -191,12 +200,8 @@ class TurnWorker:
             started_at=started,
             said=claim.request.input_text,
         )
-        showing = self._audience.of(claim)
         agent_id = claim.conversation.assigned_agent_id
-        with (
-            closing(showing),
-            span("agent", Kind.CLIENT, agent_id=agent_id, messages=len(claim.request.messages)),
-        ):
+        with span("agent", Kind.CLIENT, agent_id=agent_id, messages=len(claim.request.messages)):
             async with (
                 self._brakes.obeyed(agent_id, claim.conversation.organization_id),
                 self._asked.stoppable(claim.lease),
@@ -232,7 +237,7 @@ class TurnWorker:
                 return draft.add(step, at=self._clock.monotonic())
 
     async def _failed(self, claim: Claim, error: ErrorCode, reason: str) -> Finished:
-        """Nobody repeats a failed API turn; the others are tried again, with the same turn id."""
+        """Nobody repeats what somebody waits for; other turns are tried again, with the same turn id."""
         _log.warning(
             "an agent failed",
             extra={

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.clock import SECOND, Clock, from_rfc3339
@@ -18,7 +18,7 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.identity import canonical_phone
 from gateway.domain.intent import IntentKind
-from gateway.domain.message import Channel, InboundMessage, Role
+from gateway.domain.message import Channel, InboundMessage, JsonObject, Role
 from gateway.domain.outcome import transfer_sentence
 from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
 from gateway.domain.ports.dialogue import EndCall
@@ -100,8 +100,12 @@ class VoiceWorker:
 
     async def _started(self, envelope: Envelope, event: CallStarted) -> Verdict:
         at = self._clock.now()
+        known = await self._store.read(announced, event.call_id)
+        if known is not None and (known.over or known.host_id != event.host_id):
+            await self._tell(event, "call.refused", {"reason": "another call has had this call_id"}, at)
+            return DONE
         try:
-            announcement = self._announcement(envelope, event)
+            announcement = self._announcement(event)
             accepted = await self._accept(announcement)
             if not accepted.conversation_id:
                 raise _RefusedCallError("the call's conversation was erased")
@@ -123,7 +127,7 @@ class VoiceWorker:
             )
             await self._store.write(greet_caller, await self._accept(said), text)
 
-    def _announcement(self, envelope: Envelope, event: CallStarted) -> InboundMessage:
+    def _announcement(self, event: CallStarted) -> InboundMessage:
         ours, theirs = event.recipient, event.sender
         if event.direction == "outbound":
             ours, theirs = theirs, ours
@@ -141,7 +145,7 @@ class VoiceWorker:
             received_at=self._clock.now(),
             thread_key=event.call_id,
             role=Role.SYSTEM_EVENT,
-            metadata={"voice_event": envelope.data},
+            metadata={"voice_event": _shown(event)},
         )
 
     async def _tell(self, event: CallStarted, kind: str, answer: dict[str, Any], at: int) -> None:
@@ -182,7 +186,7 @@ class VoiceWorker:
             )
         elif kind is IntentKind.TRANSFER:
             text = transfer_sentence(report.state, report.reason)
-            await self._accept(self._event(envelope, call, text))
+            await self._accept(self._event(envelope, report, call, text))
         return DONE
 
     async def _ended(self, envelope: Envelope, event: CallEnded, call: Call) -> Verdict:
@@ -190,12 +194,12 @@ class VoiceWorker:
         await self._store.write(end_call, call.host_id, event.call_id)
         left = await self._store.write(leave, call.place) if call.keys else 0
         if left:
-            unfinished = self._event(envelope, call, "Keys were pressed and not finished.")
+            unfinished = self._event(envelope, event, call, "Keys were pressed and not finished.")
             told = {"voice_event": {"kind": "user.dtmf", "call_id": event.call_id, "digits_left": left}}
             place = f"{envelope.id}:keys"
             await self._accept(replace(unfinished, provider_message_id=place, metadata=told))
         text = f"Call ended: {event.reason}."
-        await self._calls.end(self._event(envelope, call, text))
+        await self._calls.end(self._event(envelope, event, call, text))
         return DONE
 
     async def _heard(
@@ -207,16 +211,17 @@ class VoiceWorker:
         match event:
             case UserSpeech(final=False):
                 return DONE
-            case UserDtmf(ended_by=None, digits=keys):
-                await self._enter(call, await self._store.write(press, place, envelope.id, keys))
+            case UserDtmf(ended_by=None, digits=keys, n=n):
+                await self._enter(call, await self._store.write(press, place, envelope.id, keys, n))
             case UserSpeech(text=said) if is_pressing(call.keys):
                 await self._enter(call, await self._store.write(say_between, place, envelope.id, said))
             case UserSpeech(text=said) | UserDtmf(digits=said):
                 await self._accept(call.input(envelope.id, said, now))
-            case UserInterrupted(spoken_ms=spoken_ms):
-                told = envelope.data if spoken_ms is None else envelope.data | {"spoken_ms": spoken_ms}
-                over = self._event(envelope, call, "The caller interrupted.")
-                await self._accept(replace(over, metadata={"voice_event": told}))
+            case UserInterrupted():
+                filler = self._texts(call.recipient).filler
+                over = {"filler": True} if _begins(filler, event.spoken_text) else {}
+                told = self._event(envelope, event, call, "The caller interrupted.")
+                await self._accept(replace(told, metadata={"voice_event": _shown(event) | over}))
         return DONE
 
     async def _due(self, envelope: Envelope) -> Verdict:
@@ -247,8 +252,19 @@ class VoiceWorker:
         if entered:
             await self._store.write(accepted_keys, call.place, [one.id for one in entered])
 
-    def _event(self, envelope: Envelope, call: Call, text: str) -> InboundMessage:
-        return call.event(envelope, text, self._clock.now())
+    def _event(self, envelope: Envelope, event: BaseModel, call: Call, text: str) -> InboundMessage:
+        return call.event(envelope.id, text, _shown(event), self._clock.now())
+
+
+def _shown(event: BaseModel) -> JsonObject:
+    """An event as its message keeps it: what the contract knows of it, and no more."""
+    return event.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _begins(line: str, heard: str | None) -> bool:
+    """Whether what was heard is the beginning of a line; hosts write spaces and capitals as they like."""
+    words, begun = line.casefold().split(), (heard or "").casefold().split()
+    return bool(begun) and " ".join(words).startswith(" ".join(begun))
 
 
 class _RefusedCallError(Exception):

@@ -69,7 +69,7 @@ async def _start_turns(core: Core, stack: AsyncExitStack, liveness: Liveness) ->
     if any(isinstance(agent.definition, LlmAgent) for agent in configured.config.agents.values()):
         loading = asyncio.create_task(preload())  # beside the start, so that no first turn waits for it
         stack.callback(loading.cancel)
-    audience = Audience(core.store, core.bus.replies, core.bus.hosts, core.clock)
+    audience = Audience(core.store, (core.bus.replies, core.bus.hosts), core.clock, configured.calls)
     return TurnWorker(core.store, audience, configured.agent, liveness, brakes, limits)
 
 

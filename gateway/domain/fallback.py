@@ -21,6 +21,8 @@ class Fallbacks:
 
     failure_text: str | None = None
     """Said once where a turn was given up."""
+    apology: str | None = None
+    """Said at once to a caller who waits on the line, instead of trying again in silence."""
     handoff_timeout: int | None = None
     """How long a handoff may wait for somebody to take it, µs."""
     handoff_timeout_action: HandoffTimeoutAction = HandoffTimeoutAction.RETURN

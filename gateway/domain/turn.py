@@ -7,6 +7,7 @@ from gateway.domain.agent import TurnRequest
 from gateway.domain.conversation import Conversation, Status
 from gateway.domain.delivery import Thread
 from gateway.domain.errors import ErrorCode
+from gateway.domain.host_line import HostLine
 from gateway.domain.message import JsonObject, ReplyAttachment, ToolCall
 from gateway.domain.steps import Digest
 
@@ -102,12 +103,19 @@ class Claim:
 
         One that goes on after a decision has answered its caller long ago.
         """
-        return self.request.approval is None and any(i.kind is InputKind.API for i in self.inputs)
+        waits = self.line is not None or any(i.kind is InputKind.API for i in self.inputs)
+        return self.request.approval is None and waits
 
     @property
     def listeners(self) -> tuple[TurnInput, ...]:
         """The inputs somebody waits for."""
         return tuple(i for i in self.inputs if i.reply_to)
+
+    @property
+    def line(self) -> HostLine | None:
+        """That of the caller at a voice host who is answered; None where there is none."""
+        lines = (HostLine.read(i.reply_to) for i in reversed(self.inputs) if i.reply_to)
+        return next((line for line in lines if line is not None), None)
 
 
 class NotNow(StrEnum):

@@ -1,13 +1,13 @@
 """What hosts on the queues are told, as `voice.intent` messages (contract/queues.md, "Voice hosts")."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.conversation import Status
+from gateway.domain.host_line import HostLine
 from gateway.domain.ids import named_id
 from gateway.domain.intent import IntentKind
 from gateway.domain.turn import TurnOutcome, Uttered
@@ -36,33 +36,6 @@ class VoiceIntent(BaseModel):
         "transfer: a resolved CallTransferIntent and briefing_text. cancel: intent_id. hang_up: reason. "
         "A transfer and a hang_up may have `after`: the utterance that is to be spoken first.",
     )
-
-
-_LINE, _PIECES, _SENTENCES = "voice", "pieces", "sentences"
-
-
-@dataclass(frozen=True, slots=True)
-class HostLine:
-    """Where the words for a caller go while they are made: the `reply_to` of what a voice host reports."""
-
-    host_id: str
-    call_id: str
-    streams: bool
-    """Whether the host speaks pieces of any size; else it is given whole sentences."""
-
-    def __str__(self) -> str:
-        """As an address."""
-        return f"{_LINE}:{self.host_id}:{_PIECES if self.streams else _SENTENCES}:{self.call_id}"
-
-    @classmethod
-    def read(cls, address: str) -> Self | None:
-        """The line of an address; None for those of other listeners."""
-        kind, _, rest = address.partition(":")
-        host_id, _, rest = rest.partition(":")
-        how, _, call_id = rest.partition(":")
-        if kind != _LINE or how not in (_PIECES, _SENTENCES):
-            return None
-        return cls(host_id, call_id, streams=how == _PIECES)
 
 
 def utterance_of(turn_id: str, fence: int) -> str:

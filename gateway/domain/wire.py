@@ -105,9 +105,19 @@ class FactType(StrEnum):
     CAP_REACHED = "organisation.cap_reached"
 
 
-CallId = Annotated[str, Field(min_length=1, max_length=255, description="the host's own name of the call")]
+STORABLE = r"^[^\x00]*$"
+"""PostgreSQL keeps no text with U+0000."""
+CallId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=255,
+        pattern=STORABLE,
+        description="the host's own name of the call, and of no other call at any host (a UUID, say)",
+    ),
+]
 HostId = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
-Word = Annotated[str, Field(max_length=64)]
+Word = Annotated[str, Field(max_length=64, pattern=STORABLE)]
 _Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
@@ -118,8 +128,8 @@ class CallStarted(_Data):
     host_id: HostId
     call_id: CallId
     direction: Literal["inbound", "outbound"] = "inbound"
-    sender: str = Field(alias="from", max_length=255)
-    recipient: str = Field(alias="to", max_length=255)
+    sender: str = Field(alias="from", max_length=255, pattern=STORABLE)
+    recipient: str = Field(alias="to", max_length=255, pattern=STORABLE)
     transport: Word | None = Field(None, description="sip, pstn or webrtc")
     capabilities: list[Word] = Field(
         default_factory=list,
@@ -147,7 +157,7 @@ class UserSpeech(_Data):
 
     kind: Literal["user.speech"]
     call_id: CallId
-    text: str = Field(max_length=100_000)
+    text: str = Field(max_length=100_000, pattern=STORABLE)
     final: bool = True
 
 
@@ -156,9 +166,16 @@ class UserDtmf(_Data):
 
     kind: Literal["user.dtmf"]
     call_id: CallId
-    digits: str = Field(max_length=1_000, description="behind the `prefix` that `collect_dtmf` asked for")
+    digits: str = Field(
+        max_length=1_000, pattern=STORABLE, description="behind the `prefix` that `collect_dtmf` asked for"
+    )
     ended_by: Literal["termination", "max_digits", "timeout"] | None = Field(
         None, description="null for single digits, which the gateway collects"
+    )
+    n: _Count | None = Field(
+        None,
+        description="of single digits: 0, 1, … without gaps per call, so that they are taken in order "
+        "whichever process of the gateway gets them; null: as they come",
     )
 
 
@@ -168,7 +185,10 @@ class UserInterrupted(_Data):
     kind: Literal["user.interrupted"]
     call_id: CallId
     spoken_text: str | None = Field(
-        None, max_length=100_000, description="what was heard of the utterance, from its beginning"
+        None,
+        max_length=100_000,
+        pattern=STORABLE,
+        description="what was heard of the utterance, from its beginning",
     )
     spoken_ms: _Count | None = None
 
@@ -185,7 +205,7 @@ class IntentReport(_Data):
 
     kind: Literal["intent.progress", "intent.outcome"]
     call_id: CallId
-    intent_id: str = Field(max_length=255)
+    intent_id: str = Field(max_length=255, pattern=STORABLE)
     seq: _Count | None = Field(None, description="no gaps per call; null: the gateway's own `host_lost`")
     attempt: _Count | None = None
     destination_index: _Count | None = None
@@ -193,7 +213,7 @@ class IntentReport(_Data):
     reason: Word | None = None
     sip_code: _Count | None = None
     method_used: Word | None = None
-    at: Moment | None = None
+    at: Annotated[Moment, Field(max_length=64, pattern=STORABLE)] | None = None
 
 
 class CallAccepted(_Data):

@@ -36,7 +36,7 @@ async def apply_voice_event(
         case "intent.outcome":
             await _transfer_ended(tx, row, event, partitions)
         case "user.interrupted":
-            await speak_over(tx, row, event.get("spoken_text"), event.get("spoken_ms"), partitions)
+            await speak_over(tx, row, event, partitions)
 
 
 async def _remember(tx: Tx, provider: str, row: Row, event: JsonObject) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gateway.domain.errors import ErrorCode, Fenced, GatewayError
 from gateway.domain.ids import new_id
-from gateway.domain.message import SPOKEN_TEXT, Author, Message, Role
+from gateway.domain.message import SPOKEN_TEXT, Author, JsonObject, Message, Role
 from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.speech import BETWEEN_MESSAGES
@@ -55,30 +55,35 @@ async def interrupt(
     return outcome_of(turn, conversation_of(row).status)
 
 
-async def speak_over(tx: Tx, row: Row, piece: str | None, spoken_ms: int | None, partitions: int) -> None:
-    """The caller at a voice host speaks over what is being said, having heard this much of it.
+async def speak_over(tx: Tx, row: Row, event: JsonObject, partitions: int) -> None:
+    """The caller at a voice host speaks over what is being said: `spoken_text` or `spoken_ms` was heard.
 
     `row`: the conversation, which this unit has locked. What is being said is the reply that is being made,
     as far as its host was told of it, else what was said last. A host that tells nothing leaves it as it is.
+    `filler`: what was heard may be a filler, which is nothing of a reply.
     """
+    piece, spoken_ms = event.get("spoken_text"), event.get("spoken_ms")
     turn = None if row["turn_id"] is None else await tx.one("turn_by_id", id=row["turn_id"])
     last = await _said_last(tx, row)
     sent = BETWEEN_MESSAGES.join(message.content for message in last)
     if turn is not None and turn["state"] == TurnState.RUNNING:
         making = turn["text"] if turn["shown"] and turn["text"] else ""
-        if piece and not heard(making, piece, None).certain and not heard(sent, piece, None).certain:
+        known = heard(making, piece, None).certain or heard(sent, piece, None).certain
+        if piece and not known and not event.get("filler"):
             making = piece  # it was told more than is noted yet
         if making:
             await _stop(tx, row, turn, Reach(making, _reached(making, piece, spoken_ms)), partitions)
             return
+        if not piece or not known or event.get("filler"):
+            return  # nothing of its reply was said yet
     if last:
         await _mark(tx, last, _reached(sent, piece, spoken_ms))
 
 
-async def keep_broken_off(tx: Tx, claim: Claim) -> None:
-    """An earlier attempt of a turn broke off while a caller was told its reply: what they heard is a message.
+async def keep_broken_off(tx: Tx, claim: Claim) -> tuple[int, ...]:
+    """An attempt of a turn broke off while a caller was told its reply: what they heard is a message.
 
-    What the attempt that begins now says is another utterance. Raises Fenced.
+    The `seq` of that message. What an attempt after it says is another utterance. Raises Fenced.
     """
     lease = claim.lease
     place = {"organization_id": claim.conversation.organization_id, "id": lease.conversation_id}
@@ -87,7 +92,7 @@ async def keep_broken_off(tx: Tx, claim: Claim) -> None:
         raise Fenced(claim.turn_id)
     turn = await tx.one("turn_by_id", id=claim.turn_id)
     if turn is None or not turn["text"]:
-        return
+        return ()
     await tx.run("turn_unsaid", id=claim.turn_id)
     row = await tx.one("conversation_add_message", id=lease.conversation_id)
     if row is None:
@@ -105,6 +110,7 @@ async def keep_broken_off(tx: Tx, claim: Claim) -> None:
     )
     agent_id = claim.conversation.assigned_agent_id
     await write_messages(tx, [message], row["event_count"] - 1, agent_id=agent_id)
+    return (message.seq,)
 
 
 def _reached(sent: str, piece: str | None, spoken_ms: int | None) -> str:

@@ -82,6 +82,7 @@ def fallbacks_of(config: GatewayConfig, conversation: Conversation) -> Fallbacks
     timeout = values.handoff_timeout
     return Fallbacks(
         failure_text=values.failure_text,
+        apology=values.calls.texts.apology if conversation.channel is Channel.VOICE else None,
         handoff_timeout=None if timeout is None else timeout // _MICROSECOND,
         handoff_timeout_action=values.handoff_timeout_action,
         handoff_timeout_text=values.handoff_timeout_text,

@@ -9,6 +9,7 @@ from gateway.domain.ports.store import Tx
 from gateway.domain.simulation import Result
 from gateway.domain.turn import Claim, TurnState
 from gateway.service.dead import bury_turn
+from gateway.service.interrupt import keep_broken_off
 from gateway.service.respond import Finished, commit_turn, earlier_messages, settle_inputs
 from gateway.service.simulate import advance
 from gateway.service.speak import speak
@@ -42,11 +43,13 @@ async def fail_turn(
     """The turn is over without an answer: its input stays in the transcript, and the next turn may run.
 
     A turn that nobody waits for and that has used up its attempts becomes a dead letter, and the end user
-    is told what is configured for that. Raises Fenced, Braked.
+    is told what is configured for that. A caller at a voice host is told at once; what they have heard of a
+    reply stays in the transcript. Raises Fenced, Braked.
     """
+    heard = () if claim.line is None else await keep_broken_off(tx, claim)
     row = await commit_turn(tx, claim, claim.conversation.status, added=0, events=0)
     await settle_inputs(tx, claim)
-    seqs = await earlier_messages(tx, claim)
+    seqs = (*await earlier_messages(tx, claim), *heard)
     state = TurnState.FAILED if claim.tells_caller else TurnState.DEAD
     await tx.later(
         "turn_finish",
@@ -66,9 +69,19 @@ async def fail_turn(
     )
     if state is TurnState.DEAD:
         await bury_turn(tx, claim, reason)
-        if fallbacks.failure_text is not None:
-            await speak(tx, claim.conversation, fallbacks.failure_text, Author.SYSTEM)
+    text = await _told(tx, claim, state, fallbacks)
+    if text:
+        await speak(tx, claim.conversation, text, Author.SYSTEM)
     if claim.conversation.session_type is SessionType.SIMULATION:
         failed = Result(text="", path=None, session_status=claim.conversation.status.value, error=error.value)
         await advance(tx, claim.conversation, failed, partitions)
     return Finished(claim.conversation.status, seqs, more=row["lease_owner"] is not None)
+
+
+async def _told(tx: Tx, claim: Claim, state: TurnState, fallbacks: Fallbacks) -> str | None:
+    """What the end user is told, unless whoever waits for the turn tells them."""
+    if state is TurnState.DEAD and fallbacks.failure_text is not None:
+        return fallbacks.failure_text
+    if claim.line is None or await tx.one("call_live", conversation_id=claim.conversation.id) is None:
+        return None
+    return fallbacks.apology

@@ -92,6 +92,68 @@ async def test_the_same_key_twice_is_one_and_two_keys_are_two(line: Line) -> Non
     assert (await line.transcript())[-1] == "44"
 
 
+def numbered(keys: str) -> list[tuple[int, str]]:
+    """Keys with their numbers."""
+    return list(enumerate(keys))
+
+
+@pytest.mark.parametrize("order", [[1, 0, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3], [0, 1, 2, 4, 3]])
+async def test_numbered_keys_are_one_input_whichever_process_gets_them_first(
+    line: Line, order: list[int]
+) -> None:
+    workers, keys = (line, Line(line.store)), numbered("1234#")
+    for place, which in enumerate(order):
+        n, key = keys[which]
+        sent: dict[str, Any] = {"digits": key, "ended_by": None, "n": n, "event_id": new_id()}
+        for _ in range(2):
+            assert await workers[place % 2].send("user.dtmf", **sent) == DONE
+        line.store.advance(1)
+    assert (await line.transcript())[1:] == ["1234"]
+
+
+async def test_a_key_that_comes_after_a_retry_belongs_where_it_was_pressed(line: Line) -> None:
+    await pressed_as(line, "12#", 0, 2)
+    line.store.advance(6)
+    await rung(line)
+    assert (await line.transcript())[1:] == []
+    await pressed_as(line, "12#", 1)
+    assert (await line.transcript())[1:] == ["12"]
+
+
+async def test_a_key_that_never_comes_is_not_waited_for_for_ever(line: Line) -> None:
+    await pressed_as(line, "1x3#", 0, 2, 3)
+    line.store.advance(7)
+    await rung(line)
+    assert (await line.transcript())[1:] == ["13"]
+    await pressed_as(line, "1x3#4#", 4, 5)
+    assert (await line.transcript())[1:] == ["13", "4"]
+
+
+async def test_what_is_said_and_the_end_come_after_the_keys_that_wait(line: Line) -> None:
+    await pressed_as(line, "12", 1)
+    assert await line.send("user.speech", text="never mind", final=True) == DONE
+    line.store.advance(3)
+    await rung(line)
+    assert (await line.transcript())[1:] == ["2", "never mind"]
+    await pressed_as(line, "1234", 3)
+    assert await line.send("call.ended", reason="caller") == DONE
+    assert (await line.transcript())[-2] == "Keys were pressed and not finished."
+
+
+async def test_numbers_go_on_after_a_transfer(line: Line) -> None:
+    intent_id = await line.ask_for_transfer()
+    await pressed_as(line, "12", 0, 1)
+    await line.report(intent_id, "failed", reason="busy")
+    await pressed_as(line, "123#", 2, 3)
+    assert (await line.transcript())[-1] == "3"
+
+
+async def pressed_as(line: Line, keys: str, *which: int) -> None:
+    """Some of these keys, each with its number, in this order."""
+    for n in which:
+        assert await line.send("user.dtmf", digits=keys[n], ended_by=None, n=n) == DONE
+
+
 async def test_what_was_complete_when_its_process_died_is_accepted_by_another(line: Line) -> None:
     await pressed(line, "12")
     event_id = new_id()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.bus.streams import LocalReplies, NoHosts
+from gateway.domain.call_rules import CallPace, CallRules
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Fenced
@@ -21,6 +22,7 @@ from tests.contract.conftest import MovableStore as Store
 from tests.contract.host_line import CALL, HOST, Line
 from workers.audience import Audience, note_said
 
+PATIENT = CallRules(pace=CallPace(filler_after=600))
 REPLY = "We open at nine. On Sundays at ten."
 
 
@@ -101,7 +103,7 @@ async def test_a_host_is_told_as_it_can_speak(
     line, hosts = Line(store), Told()
     await line.start(capabilities=capabilities)
     claim = await asked(line)
-    showing = Audience(store, LocalReplies(), hosts, Clock()).of(claim)
+    showing = Audience(store, (LocalReplies(), hosts), Clock(), lambda _number: PATIENT).of(claim)
     for text in ("We open", " at nine. On", " Sundays."):
         await showing.show(text)
     utterance_id = utterance_of(claim.turn_id, claim.lease.fence)
@@ -215,7 +217,7 @@ async def test_what_was_heard_of_an_attempt_that_broke_off_is_a_message(line: Li
     line.store.advance(5)
     again = await scene.claimed(line.store, claim.conversation.id)
     assert again.shown
-    audience = Audience(line.store, LocalReplies(), NoHosts(), Clock())
+    audience = Audience(line.store, (LocalReplies(), NoHosts()), Clock(), lambda _number: PATIENT)
     for _ in range(2):
         await audience.begin(again)
     with pytest.raises(Fenced):

@@ -52,6 +52,48 @@ async def test_a_call_to_what_is_no_number_is_refused(store: Store) -> None:
     assert refused["call_id"] == CALL
 
 
+async def test_a_call_id_is_of_one_call_only(line: Line) -> None:
+    await line.start(host_id="host-2")
+    (refused,) = await line.told("call.refused")
+    assert "call_id" in refused["reason"]
+    assert await line.send("call.ended", reason="caller") == DONE
+    await line.start()
+    assert len(await line.told("call.refused")) == 2
+    assert (await line.transcript()) == ["Call started.", "Call ended: caller."]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "where"),
+    [
+        ("user.speech", {"text": "a\x00b"}, "user.speech.text"),
+        ("user.speech", {}, "user.speech.text"),
+        ("user.dtmf", {"digits": "1", "n": -1}, "user.dtmf.n"),
+        ("user.dtmf", {"digits": "1", "ended_by": "speech"}, "user.dtmf.ended_by"),
+        ("user.interrupted", {"spoken_text": "\x00"}, "user.interrupted.spoken_text"),
+        ("intent.outcome", {"intent_id": "i", "state": "x" * 65, "seq": 0}, "intent.outcome.state"),
+        ("intent.progress", {"intent_id": "i\x00", "state": "dial", "seq": 0}, "intent.progress.intent_id"),
+        ("call.ended", {"reason": "\x00"}, "call.ended.reason"),
+        ("call.ended", {"recording_url": "file:///etc/passwd"}, "call.ended.recording_url"),
+        ("user.dance", {}, "kind"),
+    ],
+)
+async def test_what_is_not_valid_is_a_dead_letter_that_says_where(
+    line: Line, kind: str, wrong: JsonObject, where: str
+) -> None:
+    verdict = await line.send(kind, **wrong)
+    assert (verdict.ack, where in verdict.reason or where == "kind") == (Ack.DEAD, True)
+    assert "\x00" not in verdict.reason
+    assert await line.transcript() == ["Call started."]
+    assert await line.send("user.speech", text="hello", final=True) == DONE
+
+
+async def test_what_the_contract_does_not_know_is_not_kept(line: Line) -> None:
+    assert await line.send("user.interrupted", spoken_ms=5, junk="x" * 1000, more={"a": "\x00"}) == DONE
+    rows = await scene.rows(line.store, "test_messages", id=(await line.conversation())["id"])
+    kept = json.loads(rows[-1]["metadata"])["voice_event"]
+    assert kept == {"kind": "user.interrupted", "call_id": CALL, "spoken_ms": 5}
+
+
 async def test_a_transfer_ends_as_its_host_says_first(line: Line) -> None:
     intent_id = await line.ask_for_transfer()
     assert (await line.conversation())["status"] == "waiting_for_human"

@@ -31,12 +31,15 @@ class Core:
     def __init__(self, connection: aio_pika.abc.AbstractConnection, topology: Topology) -> None:
         self._connection = connection
         self._topology = topology
+        self._dead: aio_pika.abc.AbstractQueue
 
     async def declare(self) -> None:
         """What the gateway declares of it."""
         channel = await self._connection.channel()
         events = await channel.declare_exchange(self._topology.name("voice.events"), "direct", durable=True)
-        await channel.declare_exchange(self._topology.name("dead"), "fanout", durable=True)
+        dead = await channel.declare_exchange(self._topology.name("dead"), "fanout", durable=True)
+        self._dead = await channel.declare_queue(exclusive=True)
+        await self._dead.bind(dead)
         (queue,) = (q for q in self._topology.queues() if q.name.endswith("voice.events"))
         declared = await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
         await declared.bind(events, "event")
@@ -57,6 +60,18 @@ class Core:
                 with suppress(TimeoutError, aio_pika.exceptions.AMQPError):
                     await self._take(taken, count)
         return taken
+
+    async def dead_letters(self, count: int) -> list[tuple[Any, Any]]:
+        """So many dead letters: the queue and the reason of each."""
+        letters: list[tuple[Any, Any]] = []
+        async with asyncio.timeout(SECONDS):
+            while len(letters) < count:
+                letter = await self._dead.get(no_ack=True, fail=False)
+                if letter is None:
+                    await asyncio.sleep(0.02)
+                else:
+                    letters.append((letter.headers["x-gateway-queue"], letter.headers["x-gateway-reason"]))
+        return letters
 
     async def news(self, count: int, known: Sequence[Json]) -> list[Json]:
         """So many events that are none of these: what a killed host had not seen confirmed comes twice."""
@@ -211,22 +226,27 @@ class Running:
 
 
 async def up(core: Core, peer: tuple[str, int]) -> tuple[Caller, str]:
-    """A call that is up at the host there, and its id."""
-    caller = Caller(peer)
-    calling = asyncio.create_task(caller.call())
-    (started,) = await core.events(1)
-    assert started["kind"] == "call.started"
-    ids = {"conversation_id": new_id(), "end_user_id": new_id()}
-    await core.tell("voice.event", {"kind": "call.accepted", "call_id": started["call_id"], **ids})
-    assert await calling == 200
-    return caller, started["call_id"]
+    """A call that is up at the host there, and its id; called again where the host has not waited."""
+    while True:
+        caller = Caller(peer)
+        calling = asyncio.create_task(caller.call())
+        (started,) = await core.events(1)
+        assert started["kind"] == "call.started"
+        ids = {"conversation_id": new_id(), "end_user_id": new_id()}
+        await core.tell("voice.event", {"kind": "call.accepted", "call_id": started["call_id"], **ids})
+        status = await calling
+        if status == 200:
+            return caller, started["call_id"]
+        assert status == 503
+        assert [event["kind"] for event in await core.events(1)] == ["call.ended"]
+        caller.close()
 
 
 def intent(call_id: str, kind: str, payload: Json, **changed: Any) -> Json:
     """An intent."""
     now = Clock().now()
     told = {"intent_id": new_id(), "call_id": call_id, "conversation_id": new_id(), "turn_id": None}
-    times = {"issued_at": rfc3339(now), "not_after": rfc3339(now + 30 * SECOND)}
+    times = {"issued_at": rfc3339(now), "not_after": rfc3339(now + 3600 * SECOND)}
     return {**told, **times, "kind": kind, "payload": payload, **changed}
 
 

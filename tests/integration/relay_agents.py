@@ -13,6 +13,8 @@ from gateway.domain.agent import (
     TurnRequest,
 )
 
+thought = asyncio.Event()
+"""Whether what is thought about first has been thought of."""
 held: set[str] = set()
 """The turns that wait in the middle of a sentence."""
 stopped: list[str] = []
@@ -31,6 +33,15 @@ async def answer(turn: TurnRequest) -> AsyncIterator[AgentEvent]:  # noqa: C901 
             except asyncio.CancelledError:
                 stopped.append(text)
                 raise
+        case "break off":
+            yield Delta(text="First this. ")
+            raise RuntimeError("it broke")
+        case "fail":
+            raise RuntimeError("it broke")
+        case "think first":
+            thought.clear()
+            await thought.wait()
+            yield Delta(text="Thought of it.")
         case "what did I hear?":
             said = [m.content for m in turn.messages if m.role == "assistant"]
             yield Delta(text=" | ".join(said[1:]))

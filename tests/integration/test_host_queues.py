@@ -58,13 +58,27 @@ async def test_what_came_too_late_or_is_not_wanted_any_more(core: Core, running:
     caller.close()
 
 
-async def test_what_is_not_valid_blocks_nothing(core: Core, running: Running) -> None:
+async def test_what_is_not_valid_blocks_nothing_and_is_kept_with_its_reason(
+    core: Core, running: Running, amqp_prefix: str
+) -> None:
     caller, call_id = await up(core, running.peer)
-    await core.tell("voice.intent", {"kind": "dance"})
+    wrong = intent(call_id, "transfer", {"mode": "cold"})
+    await core.tell("voice.intent", {**wrong, "kind": "dance"})
     await core.tell("voice.dance", {})
+    await core.tell("voice.intent", wrong)
+    await core.tell("voice.intent", intent(call_id, "say", {"n": 0}), "h1.say")
+    assert set(await core.dead_letters(4)) == {
+        (f"{amqp_prefix}voice.h1", "not a valid voice.intent: kind: enum"),
+        (f"{amqp_prefix}voice.h1", "a voice host is told voice.intent and voice.event"),
+        (f"{amqp_prefix}voice.h1", "not a valid payload of transfer: destination: missing"),
+        (f"{amqp_prefix}voice.h1.say", "not a valid payload of say: utterance_id: missing"),
+    }
     await core.tell("voice.intent", say(call_id, "hello"), "h1.say")
-    ((spoken),) = await core.events(1)
+    failed, spoken = await core.events(2)
+    assert (failed["intent_id"], failed["state"]) == (wrong["intent_id"], "failed")
+    assert failed["reason"] == "unsupported"
     assert spoken["state"] == "spoken"
+    assert caller.referred == 0
     caller.close()
 
 

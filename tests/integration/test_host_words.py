@@ -1,5 +1,6 @@
 """The reference voice host: what is to be done after words that are still to come."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,51 @@ async def test_what_waits_for_words_and_is_canceled_is_never_done(
     wanted = intent(call, kind, {**payload, "after": "u1"})
     call.take(wanted)()
     call.take(intent(call, IntentKind.CANCEL, {"intent_id": wanted.intent_id}))()
+    assert [event["state"] for event in gateway.of("intent.outcome")] == ["canceled", "done"]
+    assert gateway.of("intent.outcome")[0]["intent_id"] == wanted.intent_id
     last = {"utterance_id": "u1", "n": 0, "text": "One moment.", "final": True}
     call.take(intent(call, IntentKind.SAY, last))()
     await gateway.until("intent.outcome", 3)
-    states = {event["intent_id"]: event["state"] for event in gateway.of("intent.outcome")}
-    assert states[wanted.intent_id] == "canceled"
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert [event["state"] for event in gateway.of("intent.outcome")] == ["canceled", "done", "spoken"]
     assert not call.over
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "reason"),
+    [
+        (IntentKind.TRANSFER, {}, "not a valid payload of transfer: destination: missing"),
+        (IntentKind.TRANSFER, {"destination": TARGET, "max_retries": "x"}, "max_retries: int_parsing"),
+        (IntentKind.COLLECT_DTMF, {"max_digits": []}, "max_digits: int_type"),
+        (IntentKind.CANCEL, {}, "intent_id: missing"),
+        (IntentKind.HANG_UP, {"after": 3}, "after: string_type"),
+        (IntentKind.SAY, {"final": True, "n": 0, "text": "x"}, "utterance_id: missing"),
+    ],
+)
+async def test_what_has_no_valid_payload_is_refused_before_it_is_taken(
+    site: Site, kind: IntentKind, payload: dict[str, Any], reason: str
+) -> None:
+    gateway = site.link
+    assert isinstance(gateway, Gateway)
+    call = HostedCall(new_id(), site, OURS)
+    wrong = intent(call, kind, payload)
+    with pytest.raises(ValueError, match=reason):
+        call.take(wrong)
+    (outcome,) = gateway.of("intent.outcome")
+    assert outcome["intent_id"] == wrong.intent_id
+    assert (outcome["state"], outcome["reason"]) == ("failed", "unsupported")
+    call.take(wrong)()
+    assert gateway.of("intent.outcome") == [outcome] * 2
+    late = intent(call, kind, payload).model_copy(update={"not_after": "soon"})
+    with pytest.raises(ValueError, match="not_after"):
+        call.take(late)
+
+
+async def test_a_piece_without_its_utterance_is_refused_and_ends_nothing(site: Site) -> None:
+    gateway = site.link
+    assert isinstance(gateway, Gateway)
+    call = HostedCall(new_id(), site, OURS)
+    with pytest.raises(ValueError, match="utterance_id: missing"):
+        call.take(intent(call, IntentKind.SAY, {"final": False, "n": 0, "text": "x"}))
+    assert gateway.of("intent.outcome") == []

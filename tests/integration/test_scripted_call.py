@@ -20,7 +20,7 @@ from channels.voice.host.fake_people import Person
 from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzCall
 from gateway.app import App, Plan, Role, running
 from gateway.bench.private_server import free_ports
-from gateway.domain.call_rules import CallPace
+from gateway.domain.call_rules import CallPace, CallTexts
 from gateway.domain.clock import Clock
 from gateway.domain.warm.words import CONFIRM_PROMPT
 from gateway.settings import load_settings
@@ -32,6 +32,7 @@ from tests.scripted_call import (
     INTERRUPTION,
     Hears,
     HearsBeginning,
+    IsOver,
     Line,
     Part,
     Says,
@@ -44,7 +45,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FIRST, SECOND = "+15550111", "+15550112"
 WEBHOOK, RELAY, HOST, JAMBONZ = "+15550100", "+15550101", "+15550102", "+15550103"
+QUICK = "+15550104"
+"""At the host, too; there a pause is filled at once, and who rings back goes on."""
 PATIENCE = 60.0
+ENDED = ("system_event", "Call ended: caller.")
 V2 = "/v1/v2/conversations"
 LOGIN = "jambonz:a-password"
 ADDRESSES = "\n".join(
@@ -63,6 +67,12 @@ CONFIG = f"""
 name = "Here"
 
 {ADDRESSES}
+[[addresses]]
+channel = "voice"
+address = "{QUICK}"
+voice_mode = "host"
+filler_after_seconds = 0.2
+ring_back = "60s"
 
 [agents.caller]
 kind = "python"
@@ -99,7 +109,7 @@ class House:
         """Somebody calls one of our numbers."""
         self.seen = {found["id"] for found in await self._conversations()}
         theirs = next(self._numbers)
-        if ours == HOST:
+        if ours in (HOST, QUICK):
             people = (Person.NO_ANSWER, Person.DECLINES)
             more = {"capabilities": capabilities} if capabilities else {}
             return HostedLine(await self.host.call(f"+{theirs}", ours, people, **more))
@@ -107,6 +117,13 @@ class House:
             return JambonzLine(await self.jambonz.call(str(theirs), ours.removeprefix("+")))
         call = await self.twilio.call(f"+{theirs}", ours)
         return (WebhookLine if ours == WEBHOOK else RelayLine)(call, self.twilio)
+
+    async def call_back(self, line: "HostedLine") -> "HostedLine":
+        """Whoever had this call calls the same number again, when the gateway knows that it is over."""
+        async with asyncio.timeout(PATIENCE):
+            while (await self.conversation())[1][-1] != ENDED:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        return HostedLine(await self.host.call(line.call.theirs, line.call.ours))
 
     async def conversation(self) -> tuple[Any, list[tuple[str, str]]]:
         """That of the newest call, and what was said in it."""
@@ -382,3 +399,50 @@ async def test_a_caller_who_speaks_over_a_reply_has_its_agent_stopped(house: Hou
     await play(line, *acts, Hears("You said hello."))
     await until(lambda: relay_agents.stopped == ["tell me everything"])
     assert "First this." not in " ".join(line.said)
+
+
+@pytest.mark.parametrize("asked", ["fail", "break off"])
+async def test_a_caller_whose_agent_fails_is_told_and_heard_again(house: House, asked: str) -> None:
+    line, apology = await house.call(HOST), CallTexts().apology
+    begun = ["First this."] if asked == "break off" else []
+    again = (Says("hello"), Hears("You said hello."))
+    await play(line, Says(asked), *(Hears(text) for text in begun), Hears(apology), *again)
+    _, transcript = await house.conversation()
+    assert [one for one in transcript if one[0] in ("user", "assistant")] == [
+        ("assistant", CallTexts().greeting),
+        ("user", asked),
+        *(("assistant", text) for text in (*begun, apology)),
+        ("user", "hello"),
+        ("assistant", "You said hello."),
+    ]
+
+
+async def test_a_caller_who_waits_is_told_so_and_then_answered(house: House) -> None:
+    line = await house.call(QUICK)
+    await play(line, Says("think first"), Hears(CallTexts().filler))
+    relay_agents.thought.set()
+    await play(line, Hears("Thought of it."))
+    assert CallTexts().filler not in [text for _, text in (await house.conversation())[1]]
+
+
+async def test_who_rings_back_at_a_host_goes_on(house: House) -> None:
+    line = await house.call(QUICK)
+    await play(line, Says("hello"), Hears("You said hello."))
+    assert isinstance(line, HostedLine)
+    line.call.hang_up()
+    again = await house.call_back(line)
+    await play(
+        again,
+        Hears(CallTexts().welcome_back),
+        Says("what did I hear?"),
+        Hears(f"You said hello. | {CallTexts().welcome_back}"),
+        Says("bye"),
+        IsOver(),
+    )
+    ended = ("system_event", "Call ended: agent.")
+    async with asyncio.timeout(PATIENCE):
+        while (transcript := (await house.conversation())[1])[-1] != ended:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    events = [text for role, text in transcript if role == "system_event"]
+    assert events == ["Call started.", "Call ended: caller.", "Call started.", "Call ended: agent."]
+    assert (await house.conversation())[0]["status"] == "closed"

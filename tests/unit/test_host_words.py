@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from channels.voice.host.say import Piece, Utterances
 from gateway.domain.conversation import Status
+from gateway.domain.host_line import HostLine
 from gateway.domain.turn import Path, TurnOutcome, TurnState, Uttered
-from gateway.domain.voice import HostLine, piece, utterance_of, voice_intents
+from gateway.domain.voice import piece, utterance_of, voice_intents
 from workers.queues import Queues
 
 TURN = "0190a000-0000-7000-8000-000000000001"

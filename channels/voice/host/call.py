@@ -6,9 +6,11 @@ Nothing is done before the ledger has it; each intent ends once.
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from channels.voice.host.cold import ColdTransfer
+from channels.voice.host.intake import Cancel, HangUp, Transfer, Wanted, take
 from channels.voice.host.ledger import Json
 from channels.voice.host.leg import Happenings, Leg
 from channels.voice.host.outcomes import Outcome
@@ -17,9 +19,9 @@ from channels.voice.host.sdp import Session
 from channels.voice.host.sip.transactions import ServerTransaction
 from channels.voice.host.site import Site
 from channels.voice.host.warm import Hands, WarmTransfer
-from gateway.domain.clock import SECOND, from_rfc3339, rfc3339
+from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.digits import DigitCollector, Digits, EndedBy, Said
-from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind, OnFailure, TransferMode
+from gateway.domain.intent import DtmfInputSpec, OnFailure, TransferMode
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.voice import VoiceIntent
 from gateway.domain.warm.state import WarmPlan
@@ -37,6 +39,8 @@ class HostedCall:
         self._ours = ours
         self.ended: Callable[[HostedCall], None] = lambda _call: None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, asyncio.Task[None]] = {}
+        """What waits for words, by intent."""
         self._utterances = Utterances()
         self._collector = DigitCollector()
         self._collecting: str | None = None
@@ -88,67 +92,56 @@ class HostedCall:
         self._collector.discard()
         self._schedule()
         for intent_id in self._site.ledger.running(self.call_id):
-            self._settle(intent_id, state=intents.value)
+            self.settle(intent_id, state=intents.value)
         self._tell("call.ended", reason=reason)
         self._site.ledger.call_ends(self.call_id)
         self.ended(self)
 
     def take(self, intent: VoiceIntent) -> Callable[[], None]:
-        """Keep what the gateway wants; what is returned does it. One that is known is only answered again.
+        """Keep what the gateway wants; what is returned does it. Raises ValueError for what is not valid."""
+        return take(self, intent, self._site.ledger, self._site.clock)
 
-        Of words only the last piece is kept: the others are known by their numbers, and wait for no disk.
-        """
-        ledger, intent_id = self._site.ledger, intent.intent_id
-        if intent.kind is IntentKind.SAY and not intent.payload.get("final"):
-            return lambda: None if self.over else self._speak(_piece(intent))
-        known = ledger.intent(intent_id)
-        if known is not None:
-            return lambda: None if known.outcome is None else self._site.link.report(known.outcome)
-        canceled = ledger.canceled(intent_id)
-        ledger.intent_begins(intent_id, self.call_id)
-        if canceled:
-            return lambda: self._settle(intent_id, state=TransferState.CANCELED.value)
-        if self._site.clock.now() > from_rfc3339(intent.not_after):
-            return lambda: self._settle(intent_id, state=TransferState.EXPIRED.value)
-        return lambda: self._act(intent)
-
-    def _act(self, intent: VoiceIntent) -> None:
-        payload = intent.payload
-        if self.over or self._site.ledger.canceled(intent.intent_id):
-            self._settle(intent.intent_id, state=TransferState.CANCELED.value)
+    def act(self, wanted: Wanted) -> None:
+        """Do what the gateway wants, unless it is wanted no more."""
+        intent_id, payload = wanted.intent_id, wanted.payload
+        if self.over or self._site.ledger.canceled(intent_id):
+            if not isinstance(payload, Piece) or payload.final:
+                self.settle(intent_id, state=TransferState.CANCELED.value)
             return
-        match intent.kind:
-            case IntentKind.SAY:
-                self._speak(_piece(intent))
-            case IntentKind.COLLECT_DTMF:
-                self._collect(intent.intent_id, DtmfInputSpec.model_validate(payload))
-            case IntentKind.TRANSFER | IntentKind.HANG_UP if payload.get("after"):
-                self._spawn(self._act_after(intent, str(payload["after"])))
-            case IntentKind.TRANSFER:
-                self._begin_transfer(intent.intent_id, payload)
-            case IntentKind.CANCEL:
-                self._cancel(intent.intent_id, str(payload.get("intent_id")))
-            case IntentKind.HANG_UP:
-                self._settle(intent.intent_id, state="done")
+        match payload:
+            case Piece():
+                self._speak(payload)
+            case DtmfInputSpec():
+                self._collect(intent_id, payload)
+            case Transfer(after=str(after)) | HangUp(after=str(after)) if after:
+                self._waiting[intent_id] = self._spawn(self._act_after(wanted, after))
+            case Transfer():
+                self._begin_transfer(intent_id, payload)
+            case Cancel(intent_id=canceled):
+                self._cancel(canceled)
+                self.settle(intent_id, state="done")
+            case HangUp():
+                self.settle(intent_id, state="done")
                 self._leave_transfer()
                 self._spawn(self._hang_up("agent"))
 
-    async def _act_after(self, intent: VoiceIntent, utterance_id: str) -> None:
+    async def _act_after(self, wanted: Wanted, utterance_id: str) -> None:
         """When the words before it are spoken, which come by a queue of their own, or never come."""
         with suppress(TimeoutError):
             async with asyncio.timeout(AFTER_SECONDS):
                 await self._utterances.finished(utterance_id)
-        self._act(intent.model_copy(update={"payload": {**intent.payload, "after": None}}))
+        self._waiting.pop(wanted.intent_id, None)
+        self.act(replace(wanted, payload=wanted.payload.model_copy(update={"after": None})))
 
     def _speak(self, piece: Piece) -> None:
         """This host has no voice: what may be spoken has been. One report for the last piece."""
         for spoken in self._utterances.add(piece):
             if spoken.final:
-                self._settle(spoken.intent_id, state="spoken")
+                self.settle(spoken.intent_id, state="spoken")
 
     def _collect(self, intent_id: str, spec: DtmfInputSpec) -> None:
         if self._collecting is not None:
-            self._settle(self._collecting, state=TransferState.CANCELED.value)
+            self.settle(self._collecting, state=TransferState.CANCELED.value)
         self._collecting = intent_id
         self._hear(self._collector.retune(spec, self._site.clock.now()))
 
@@ -171,7 +164,7 @@ class HostedCall:
                     told = EndedBy.TIMEOUT if early else ended_by
                     self._tell("user.dtmf", digits=digits, ended_by=told.value)
                     if self._collecting is not None:
-                        self._settle(self._collecting, state="collected")
+                        self.settle(self._collecting, state="collected")
                         self._collecting = None
                 case Said(text=text):
                     self._tell("user.speech", text=text, final=True)
@@ -187,32 +180,33 @@ class HostedCall:
         left = max(0.0, (due - self._site.clock.now()) / SECOND)
         self._flush = asyncio.get_running_loop().call_later(left, self._tick)
 
-    def _cancel(self, intent_id: str, canceled: str) -> None:
-        self._site.ledger.cancel(canceled)
-        if canceled == self._transfer and self._warm is not None:
+    def _cancel(self, canceled: str) -> None:
+        waiting = self._waiting.pop(canceled, None)
+        if waiting is not None:
+            waiting.cancel()
+            self.settle(canceled, state=TransferState.CANCELED.value)
+        elif canceled == self._transfer and self._warm is not None:
             self._warm.cancel()
         elif canceled == self._collecting:
-            self._settle(canceled, state=TransferState.CANCELED.value)
+            self.settle(canceled, state=TransferState.CANCELED.value)
             self._collecting = None
-        self._settle(intent_id, state="done")
 
-    def _begin_transfer(self, intent_id: str, payload: Json) -> None:
+    def _begin_transfer(self, intent_id: str, transfer: Transfer) -> None:
         if self._transfer is not None or self._joined is not None:
-            self._settle(intent_id, state=TransferState.REJECTED_BUSY.value)
+            self.settle(intent_id, state=TransferState.REJECTED_BUSY.value)
             return
         self._transfer = intent_id
         self._collector.discard()
         self._schedule()
-        self._spawn(self._run_transfer(intent_id, payload))
+        self._spawn(self._run_transfer(intent_id, transfer))
 
-    async def _run_transfer(self, intent_id: str, payload: Json) -> None:
-        intent = CallTransferIntent.model_validate(payload)
-        if intent.mode is TransferMode.WARM:
-            outcome, then = await self._run_warm(intent_id, intent, str(payload.get("briefing_text") or ""))
+    async def _run_transfer(self, intent_id: str, transfer: Transfer) -> None:
+        if transfer.mode is TransferMode.WARM:
+            outcome, then = await self._run_warm(intent_id, transfer)
         else:
-            outcome, then = await self._run_cold(intent_id, intent.destination), intent.failure_action
+            outcome, then = await self._run_cold(intent_id, transfer.destination), transfer.failure_action
         self._cold, self._transfer = None, None
-        self._settle(intent_id, **outcome.fields())
+        self.settle(intent_id, **outcome.fields())
         await self._after(outcome, then)
 
     async def _run_cold(self, intent_id: str, destination: str) -> Outcome:
@@ -223,9 +217,7 @@ class HostedCall:
         self._cold = ColdTransfer(self.leg, notify_seconds=self._site.notify_seconds)
         return await self._cold.run(uri)
 
-    async def _run_warm(
-        self, intent_id: str, intent: CallTransferIntent, briefing: str
-    ) -> tuple[Outcome, OnFailure | None]:
+    async def _run_warm(self, intent_id: str, transfer: Transfer) -> tuple[Outcome, OnFailure | None]:
         hands = Hands(
             caller=self.leg,
             clock=self._site.clock,
@@ -233,10 +225,10 @@ class HostedCall:
             dial=self._dial,
             progress=lambda state, attempt, index: self._progress(intent_id, state, attempt, index),
         )
-        self._warm = WarmTransfer(WarmPlan.of(intent, briefing), hands)
+        self._warm = WarmTransfer(WarmPlan.of(transfer, transfer.briefing_text), hands)
         outcome, finish = await self._warm.run()
         if finish.then is OnFailure.COLD_TRANSFER and not self.leg.over:
-            return await self._run_cold(intent_id, intent.destination), OnFailure.RETURN_TO_AGENT
+            return await self._run_cold(intent_id, transfer.destination), OnFailure.RETURN_TO_AGENT
         return outcome, finish.then
 
     async def _after(self, outcome: Outcome, then: OnFailure | None) -> None:
@@ -277,7 +269,12 @@ class HostedCall:
     def _progress(self, intent_id: str, state: str, attempt: int, index: int) -> None:
         self._number("intent.progress", intent_id, state=state, attempt=attempt, destination_index=index)
 
-    def _settle(self, intent_id: str, **fields: Any) -> None:
+    def repeat(self, outcome: Json) -> None:
+        """Report an outcome again, as it was."""
+        self._site.link.report(outcome)
+
+    def settle(self, intent_id: str, **fields: Any) -> None:
+        """Report how an intent ended, unless that is known."""
         known = self._site.ledger.intent(intent_id)
         if known is None or known.outcome is None:
             self._number("intent.outcome", intent_id, **fields)
@@ -290,11 +287,8 @@ class HostedCall:
         at = rfc3339(self._site.clock.now())
         self._site.link.report({"kind": kind, "call_id": self.call_id, **fields, "at": at})
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _piece(intent: VoiceIntent) -> Piece:
-    return Piece.model_validate({**intent.payload, "intent_id": intent.intent_id})
+        return task

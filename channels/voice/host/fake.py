@@ -7,16 +7,18 @@ What is said takes no time; `interrupt` has the caller speak over what is still 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from channels.voice.host.fake_people import People, Person
+from channels.voice.host.intake import Cancel, HangUp, Transfer, Wanted, take
 from channels.voice.host.ledger import Json, Ledger
 from channels.voice.host.queues import GatewayQueues
 from channels.voice.host.say import Piece, Utterances
 from gateway.domain.clock import Clock, rfc3339
 from gateway.domain.ids import new_id
-from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind, TransferMode
+from gateway.domain.intent import DtmfInputSpec, TransferMode
 from gateway.domain.outcome import TransferState
 from gateway.domain.voice import VoiceIntent
 from gateway.domain.warm.state import Warm, WarmPlan
@@ -32,8 +34,10 @@ class CallRefused(Exception):
 class FakeCall:
     """One call: what the caller does, and has heard."""
 
-    def __init__(self, call_id: str, host: "FakeHost", people: Sequence[Person]) -> None:
-        self.call_id = call_id
+    def __init__(self, parties: tuple[str, str], host: "FakeHost", people: Sequence[Person]) -> None:
+        """`parties`: who calls, and whom."""
+        self.call_id = new_id()
+        self.theirs, self.ours = parties
         self.said: list[str] = []
         """What the caller has heard, utterance by utterance; of one that they spoke over, the beginning."""
         self.partial = ""
@@ -49,8 +53,10 @@ class FakeCall:
         self._utterances = Utterances()
         self._speaking = ""
         self._spoken_over: set[str] = set()
+        self._pressed = 0
         self._changed = asyncio.Event()
-        self._acting: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, asyncio.Task[None]] = {}
+        """What waits for words, by intent."""
 
     async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         """Wait for something; TimeoutError if it does not come."""
@@ -66,7 +72,8 @@ class FakeCall:
     def press(self, keys: str) -> None:
         """The caller presses keys, each reported as it is pressed."""
         for key in keys:
-            self.tell("user.dtmf", digits=key, ended_by=None)
+            self.tell("user.dtmf", digits=key, ended_by=None, n=self._pressed)
+            self._pressed += 1
 
     def interrupt(self, heard: str) -> None:
         """The caller speaks over what is being said, having heard this of it."""
@@ -80,10 +87,13 @@ class FakeCall:
         self.end("caller")
 
     def end(self, reason: str) -> None:
-        """It is over."""
+        """It is over, with all that was still to be done on it."""
         if not self.ended:
             self.ended = reason
+            for intent_id in self._host.ledger.running(self.call_id):
+                self.settle(intent_id, state=TransferState.CANCELED.value)
             self.tell("call.ended", reason=reason)
+            self._host.ledger.call_ends(self.call_id)
 
     def tell(self, kind: str, **fields: object) -> None:
         """Report an event."""
@@ -91,35 +101,37 @@ class FakeCall:
         self._host.queues.report({"kind": kind, "call_id": self.call_id, **fields, "at": at})
         self._changed.set()
 
-    def act(self, intent: VoiceIntent) -> None:
-        """Do what the gateway wants."""
-        payload = intent.payload
-        match intent.kind:
-            case IntentKind.SAY:
-                self._speak(Piece.model_validate({**payload, "intent_id": intent.intent_id}))
-            case IntentKind.COLLECT_DTMF:
-                self.collecting = DtmfInputSpec.model_validate(payload)
-            case IntentKind.TRANSFER | IntentKind.HANG_UP:
-                task = asyncio.create_task(self._part(intent))
-                self._acting.add(task)
-                task.add_done_callback(self._acting.discard)
-            case IntentKind.CANCEL:
-                self._settle(intent.intent_id, state="done")
+    def act(self, wanted: Wanted) -> None:
+        """Do what the gateway wants, unless it is wanted no more."""
+        intent_id, payload = wanted.intent_id, wanted.payload
+        match payload:
+            case _ if self._host.ledger.canceled(intent_id):
+                self.settle(intent_id, state=TransferState.CANCELED.value)
+            case Piece():
+                self._speak(payload)
+            case DtmfInputSpec():
+                self.collecting = payload
+            case Transfer(after=str(after)) | HangUp(after=str(after)) if after:
+                task = self._waiting[intent_id] = asyncio.create_task(self._act_after(wanted, after))
+                task.add_done_callback(lambda _task: self._waiting.pop(intent_id, None))
+            case Transfer():
+                self._transfer(intent_id, payload)
+            case Cancel(intent_id=canceled):
+                if canceled in self._waiting:
+                    self._waiting[canceled].cancel()
+                    self.settle(canceled, state=TransferState.CANCELED.value)
+                self.settle(intent_id, state="done")
+            case HangUp():
+                self.settle(intent_id, state="done")
+                self.end("agent")
         self._changed.set()
 
-    async def _part(self, intent: VoiceIntent) -> None:
+    async def _act_after(self, wanted: Wanted, utterance_id: str) -> None:
         """When the words before it are spoken."""
-        after = intent.payload.get("after")
-        if after:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(10):
-                    await self._utterances.finished(after)
-        if intent.kind is IntentKind.HANG_UP:
-            self._settle(intent.intent_id, state="done")
-            self.end("agent")
-        else:
-            self._transfer(intent)
-        self._changed.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                await self._utterances.finished(utterance_id)
+        self.act(replace(wanted, payload=wanted.payload.model_copy(update={"after": None})))
 
     def _speak(self, piece: Piece) -> None:
         for spoken in self._utterances.add(piece):
@@ -133,7 +145,7 @@ class FakeCall:
             if not cut:
                 self.said.append(self.partial)
                 self.partial = ""
-            self._settle(spoken.intent_id, state="interrupted" if cut else "spoken")
+            self.settle(spoken.intent_id, state="interrupted" if cut else "spoken")
 
     def _begin(self, utterance_id: str) -> None:
         """One that has no end, and after which another begins, was broken off."""
@@ -142,20 +154,19 @@ class FakeCall:
             self.partial = ""
         self._speaking = utterance_id
 
-    def _transfer(self, intent: VoiceIntent) -> None:
-        wanted = CallTransferIntent.model_validate(intent.payload)
+    def _transfer(self, intent_id: str, wanted: Transfer) -> None:
         if wanted.mode is TransferMode.COLD:
             self.people.called.append(wanted.destination)
-            self._settle(intent.intent_id, state=TransferState.TRANSFERRED.value, method_used="refer")
+            self.settle(intent_id, state=TransferState.TRANSFERRED.value, method_used="refer")
             self.end("transferred")
             return
-        plan = WarmPlan.of(wanted, str(intent.payload.get("briefing_text") or ""))
-        moved = partial(self._moved, intent.intent_id)
+        plan = WarmPlan.of(wanted, wanted.briefing_text)
+        moved = partial(self._moved, intent_id)
         warm = self.people.play(plan, self._host.clock.now(), self.said.append, moved)
         assert warm.outcome is not None, "every person of the script has done something"
         reason = warm.outcome.reason
-        self._settle(
-            intent.intent_id,
+        self.settle(
+            intent_id,
             state=warm.outcome.state.value,
             reason=None if reason is None else reason.value,
             method_used="bridge",
@@ -169,8 +180,15 @@ class FakeCall:
         place = {"attempt": warm.attempt, "destination_index": warm.destination_index}
         self._number("intent.progress", intent_id, state=warm.stage.value, **place)
 
-    def _settle(self, intent_id: str, **fields: object) -> None:
-        self._number("intent.outcome", intent_id, **fields)
+    def repeat(self, outcome: Json) -> None:
+        """Report an outcome again, as it was."""
+        self._host.queues.report(outcome)
+
+    def settle(self, intent_id: str, **fields: object) -> None:
+        """Report how an intent ended, unless that is known."""
+        known = self._host.ledger.intent(intent_id)
+        if known is None or known.outcome is None:
+            self._number("intent.outcome", intent_id, **fields)
 
     def _number(self, kind: str, intent_id: str, **fields: object) -> None:
         seq = self._host.ledger.next_number(self.call_id)
@@ -185,7 +203,6 @@ class FakeHost:
         self.clock = clock
         self.ledger = Ledger(folder / f"{host_id}.jsonl")
         self.queues = GatewayQueues(*amqp, host_id, self.ledger, clock)
-        self._known: set[str] = set()
         self._host_id = host_id
         self._calls: dict[str, FakeCall] = {}
 
@@ -206,7 +223,7 @@ class FakeHost:
         capabilities: Sequence[str] = SINGLE_KEYS,
     ) -> FakeCall:
         """Somebody calls; `people`: what those do whom transfers call, one after the other. CallRefused."""
-        call = FakeCall(new_id(), self, people)
+        call = FakeCall((sender, recipient), self, people)
         self._calls[call.call_id] = call
         self.ledger.call_begins(call.call_id)
         call.tell(
@@ -225,11 +242,7 @@ class FakeHost:
             return lambda: None
         if kind == "voice.event":
             return lambda: self._answered(call, data)
-        intent = VoiceIntent.model_validate(data)
-        if intent.intent_id in self._known:
-            return lambda: None
-        self._known.add(intent.intent_id)
-        return lambda: call.act(intent)
+        return take(call, VoiceIntent.model_validate(data), self.ledger, self.clock)
 
     def _answered(self, call: FakeCall, data: Json) -> None:
         if call.accepted.done():

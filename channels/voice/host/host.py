@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from channels.voice.host.call import HostedCall
+from channels.voice.host.intake import fault
 from channels.voice.host.ledger import Json
 from channels.voice.host.leg import ALLOW, Happenings, Leg
 from channels.voice.host.sdp import Session, read_session
@@ -85,8 +86,8 @@ class VoiceHost:
             raise ValueError("a voice host is told voice.intent and voice.event")
         try:
             intent = VoiceIntent.model_validate(data)
-        except ValidationError:
-            raise ValueError("not a valid voice.intent") from None
+        except ValidationError as error:
+            raise ValueError(f"not a valid voice.intent: {fault(error)}") from None
         call = self._calls.get(intent.call_id)
         if call is None:  # over, or of a predecessor: answered all the same
             call = self._past(intent.call_id)

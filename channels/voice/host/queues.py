@@ -80,6 +80,7 @@ class GatewayQueues:
         self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
         await self._channel.set_qos(prefetch_count=PREFETCH)
         exchange = await self._channel.declare_exchange(f"{self._prefix}voice", "direct", durable=True)
+        await self._channel.declare_exchange(f"{self._prefix}dead", "fanout", durable=True)
         name = f"{self._prefix}voice.{self._host_id}"
         dead: dict[str, FieldValue] = {"x-dead-letter-exchange": f"{self._prefix}dead"}
         work = await self._channel.declare_queue(
@@ -129,11 +130,11 @@ class GatewayQueues:
             try:
                 envelope = Envelope.model_validate_json(message.body)
                 act = told(envelope.type, envelope.data)
-            except (ValidationError, ValueError) as problem:
-                reason = "not a valid message" if isinstance(problem, ValidationError) else str(problem)
+            except ValueError as problem:
+                reason = "not a valid envelope" if isinstance(problem, ValidationError) else str(problem)
                 log.warning("a message is refused", extra={"action": "host.refused", "reason": reason})
                 with suppress(*_LOST):
-                    await message.reject(requeue=False)
+                    await self._bury(message, reason)
                 return
             await self._ledger.durable()
             try:
@@ -141,6 +142,23 @@ class GatewayQueues:
             except _LOST:
                 log.info("a message will come again", extra={"action": "host.not_acknowledged"})
             act()
+
+    async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
+        """To the dead letters, with its reason, which the broker's own dead-lettering cannot tell."""
+        assert self._channel is not None
+        letter = aio_pika.Message(
+            message.body,
+            headers={
+                "x-gateway-queue": f"{self._prefix}voice.{message.routing_key}",
+                "x-gateway-reason": reason,
+            },
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id=message.message_id,
+        )
+        exchange = await self._channel.get_exchange(f"{self._prefix}dead", ensure=False)
+        await exchange.publish(letter, "", mandatory=False, timeout=PUBLISH_SECONDS)
+        await message.ack()
 
     async def _publish(self) -> None:
         """What is unsent, in order, until the connection is lost: then it raises one of `_LOST`."""
