@@ -116,7 +116,9 @@ def render_next_attempt(wishes: Wishes, links: Links, step: Step) -> Rendering |
     return Rendering((*((Say(said),) if said else ()), _whispered(intent, links, following)))
 
 
-def render_whisper(wishes: Wishes, links: Links, step: Step, digits: str) -> Rendering:
+def render_whisper(
+    wishes: Wishes, links: Links, step: Step, digits: str, confirm: str = CONFIRM_PROMPT
+) -> Rendering:
     """What a person hears before they are joined: briefing and question. An empty document joins them."""
     if digits == ACCEPT:
         return Rendering(())
@@ -125,7 +127,7 @@ def render_whisper(wishes: Wishes, links: Links, step: Step, digits: str) -> Ren
     briefing = (Say(wishes.briefing),) if wishes.briefing else ()
     asked = Gather(
         action=links.whisper(replace(step, tries=1)),
-        prompts=(*briefing, Say(CONFIRM_PROMPT)),
+        prompts=(*briefing, Say(confirm)),
         digits=DtmfInputSpec(max_digits=1, termination_digit=""),
         timeout_seconds=(wishes.transfer.warm or WarmTransfer()).bridge_confirm_seconds,
         keys_only=True,

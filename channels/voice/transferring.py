@@ -75,7 +75,7 @@ class DocumentTransfers:
         """The person of a transfer in one document has answered: they are briefed and asked."""
         outcome = await self._outcome_of(call, input_id(call.form.sid("ParentCallSid"), step.n, step.session))
         wishes = wishes_of(outcome.intents) if outcome else Wishes()
-        return render_whisper(wishes, self.links, step, call.form.text("Digits"))
+        return render_whisper(wishes, self.links, step, call.form.text("Digits"), self.texts(call).confirm)
 
     async def back(self, call: Call, held: HeldCall, step: Step) -> Rendering:
         """Nobody has taken the caller, who is told, and talks to the agent again."""

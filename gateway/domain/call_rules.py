@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.domain.warm.words import CALLER_LEFT, CONFIRM_PROMPT, NOT_JOINED, PersonTexts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTexts:
@@ -20,6 +22,16 @@ class CallTexts:
     """To somebody who rings back into the conversation."""
     machine: str = "Hello, we tried to reach you. Please call us back."
     """Left on an answering machine."""
+    confirm: str = CONFIRM_PROMPT
+    """To a person who is called for a caller; must name the two keys."""
+    caller_left: str = CALLER_LEFT
+    not_joined: str = NOT_JOINED
+    """To the same when there is nobody to talk to (any more)."""
+
+    @property
+    def persons(self) -> PersonTexts:
+        """What is said to persons who are called for a caller."""
+        return PersonTexts(confirm=self.confirm, caller_left=self.caller_left, not_joined=self.not_joined)
 
     def greeting_of(self, *, goes_on: bool) -> str:
         """What a caller hears first; one who goes on with a conversation is not asked what it is about."""

@@ -59,6 +59,9 @@ class CallTable(Table):
     apology_text: Said | None = None
     welcome_back_text: Said | None = None
     machine_text: Said | None = None
+    confirm_text: Said | None = None
+    caller_left_text: Said | None = None
+    not_joined_text: Said | None = None
     ring_seconds: Annotated[int, Number, Field(ge=5, le=600)] | None = None
     on_machine: OnMachine | None = None
     record_calls: bool | None = None
@@ -77,6 +80,9 @@ CALL_TEXTS = (
     "apology_text",
     "welcome_back_text",
     "machine_text",
+    "confirm_text",
+    "caller_left_text",
+    "not_joined_text",
 )
 CALL_SPEECH = {"language": "language", "voice": "voice"}
 """What belongs to calls only, and what it is called in `Speech`."""

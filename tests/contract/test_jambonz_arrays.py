@@ -16,6 +16,7 @@ from channels.voice.jambonz.render import render_intent
 from channels.voice.jambonz.transfer import Transfer, announced, dialing, referring
 from channels.voice.jambonz.verbs import Hangup, Say, SipDecline, Verb, array, said
 from channels.voice.jambonz.warm import JOINS, JambonzWarm
+from gateway.domain.call_rules import CallRules
 from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind, WarmTransfer
 from tests.node import node_script
 
@@ -59,7 +60,7 @@ def _arrays_of(intent: CallTransferIntent) -> Iterable[tuple[Verb, ...]]:
     yield announced(transfer)
     yield referring(transfer)
     yield (dialing(transfer),)
-    warm = JambonzWarm(transfer, intent.reason or "", 15)
+    warm = JambonzWarm(transfer, intent.reason or "", CallRules())
     yield warm.begin(0).verbs
     yield warm.answered(1, 1)[1]
     yield JOINS

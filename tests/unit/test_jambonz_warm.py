@@ -21,6 +21,7 @@ from channels.voice.jambonz.transfer import Transfer
 from channels.voice.jambonz.verbs import Dial, Gather, Hangup, Say, Verb
 from channels.voice.jambonz.warm import ACCEPT_KEY, ASKING, BRIEFING, JOINS, REMINDING, JambonzWarm
 from channels.voice.parties import Parties
+from gateway.domain.call_rules import CallPace, CallRules
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.intent import CallTransferIntent, TransferMode, WarmTransfer
@@ -29,7 +30,7 @@ from gateway.domain.warm.held import HeldCall, restored_held, stored_held
 from gateway.domain.warm.state import Warm
 from gateway.domain.warm.words import Finish
 
-PACE = 10.0
+RULES = CallRules(pace=CallPace(characters_per_second=10.0))
 ANN, BOB = "+15550112", "+15550113"
 CALL = Parties(provider="jambonz", sid="call-1", theirs="+14155550100", ours="+15550100", proven=True)
 
@@ -76,7 +77,7 @@ def warm(
         warm=settings,
     )
     transfer = Transfer(intent=intent, intent_id=None, session="s", n=1)
-    return JambonzWarm(transfer, "A caller.", PACE, state)
+    return JambonzWarm(transfer, "A caller.", RULES, state)
 
 
 def steps(verbs: tuple[Verb, ...]) -> list[int]:

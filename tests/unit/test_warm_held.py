@@ -1,6 +1,7 @@
 """What is kept of a warm transfer between two events: each person called once, one end."""
 
 import random
+from dataclasses import replace
 
 from gateway.domain.clock import SECOND
 from gateway.domain.intent import CallTransferIntent, OnFailure, TransferMode, WarmTransfer, resolve_transfer
@@ -26,6 +27,7 @@ from gateway.domain.warm.words import (
     Event,
     Leg,
     LegEvent,
+    PersonTexts,
     Spoken,
     Tick,
 )
@@ -87,6 +89,18 @@ def test_what_a_leg_hears_last() -> None:
     assert (after.parting(1), after.parting(2)) == (NOT_JOINED, None)
     joined = events(held, Leg(1, LegEvent.ACCEPTED), Leg(1, LegEvent.BRIDGED))
     assert joined.parting(1) is None
+
+
+def test_persons_are_told_in_their_language() -> None:
+    told = PersonTexts(confirm="1 oder 2?", caller_left="Niemand mehr da.", not_joined="Leider nicht.")
+    held = events(hold(replace(new(), persons=told), 0), Spoken(), Leg(1, LegEvent.ANSWERED))
+    asked = events(held, Leg(1, LegEvent.BRIEFED))
+    assert asked.line is not None
+    assert asked.line.text == "1 oder 2?"
+    gone = happen(asked, CallerGone(), 0)
+    assert (gone.parting(1), gone.hang_ups[0].after) == ("Niemand mehr da.", "Niemand mehr da.")
+    late = happen(events(asked, Leg(1, LegEvent.DECLINED)), Leg(1, LegEvent.ACCEPTED), 0)
+    assert (late.parting(1), late.hang_ups[0].after) == ("Leider nicht.", "Leider nicht.")
 
 
 def test_a_caller_who_is_passed_on_cold_has_their_outcome_later() -> None:

@@ -77,7 +77,7 @@ class JambonzExit:
         self._playback = playback
         self._send = send
         self._back = back
-        self._pace = ingress.calls(parties.ours).pace.characters_per_second
+        self._rules = ingress.calls(parties.ours)
         self._transfer: Transfer | None = None
         self._persons: Persons | None = None
         """Of a warm transfer, as long as it is not over."""
@@ -105,7 +105,7 @@ class JambonzExit:
             return
         if (intent.warm or WarmTransfer()).reassurance_text:
             await self._reports.downgraded(current, "reassurance_text", "ringing")
-        warm = JambonzWarm(current, wishes.briefing, self._pace)
+        warm = JambonzWarm(current, wishes.briefing, self._rules)
         self._persons = persons = self._persons_of(current, warm)
         if self._speaker.streams:
             await persons.begin(self._instead, wait=self._last_words, ahead=0.0)
@@ -122,7 +122,7 @@ class JambonzExit:
             return
         current = Transfer.of(wishes.transfer, wishes, held.session, held.n)
         self.begun, self._transfer = True, current
-        warm = JambonzWarm(current, wishes.briefing, self._pace, held.warm)
+        warm = JambonzWarm(current, wishes.briefing, self._rules, held.warm)
         self._persons = self._persons_of(current, warm)
 
     async def go_on(self) -> None:

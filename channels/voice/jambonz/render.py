@@ -9,8 +9,8 @@ from channels.voice.jambonz.transfer import Transfer, announced, dialing, referr
 from channels.voice.jambonz.verbs import Hangup, Say, Verb, array, said
 from channels.voice.jambonz.warm import JambonzWarm
 from channels.voice.render import CannotRender
+from gateway.domain.call_rules import CallRules
 from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind
-from gateway.domain.spoken import CHARACTERS_PER_SECOND
 
 
 def render_intent(kind: IntentKind, payload: dict[str, Any]) -> str:
@@ -36,7 +36,7 @@ def _verbs(kind: IntentKind, payload: dict[str, Any]) -> tuple[Verb, ...]:
 def _transfer(intent: CallTransferIntent, briefing: str) -> tuple[Verb, ...]:
     transfer = Transfer(intent=intent, intent_id=None, session="session", n=1)
     if transfer.warm:
-        verbs = JambonzWarm(transfer, briefing, CHARACTERS_PER_SECOND).begin(0).verbs
+        verbs = JambonzWarm(transfer, briefing, CallRules()).begin(0).verbs
     else:
         kind = destination_kind(intent.destination)
         way = referring(transfer) if kind is Destination.SIP else (dialing(transfer),)

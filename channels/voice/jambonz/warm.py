@@ -23,12 +23,12 @@ from channels.voice.jambonz.messages import (
 )
 from channels.voice.jambonz.transfer import Transfer, dialed, target
 from channels.voice.jambonz.verbs import Amd, Config, Dial, Gather, Hangup, Prompt, Say, Verb, said
+from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import SECOND
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.warm.machine import advance, begin
 from gateway.domain.warm.state import Stage, Step, Timer, Warm, WarmPlan
 from gateway.domain.warm.words import (
-    CONFIRM_PROMPT,
     CallerGone,
     Finish,
     Leg,
@@ -63,13 +63,12 @@ class Follows:
 class JambonzWarm:
     """One warm transfer of one caller."""
 
-    def __init__(
-        self, transfer: Transfer, briefing: str, characters_per_second: float, warm: Warm | None = None
-    ) -> None:
+    def __init__(self, transfer: Transfer, briefing: str, rules: CallRules, warm: Warm | None = None) -> None:
         """`warm`: as it stood when another connection had it."""
         self._transfer = transfer
-        self._plan = WarmPlan.of(transfer.intent, briefing) if warm is None else warm.plan
-        self._pace = characters_per_second
+        plan = WarmPlan.of(transfer.intent, briefing, rules.texts.persons) if warm is None else warm.plan
+        self._plan = plan
+        self._pace = rules.pace.characters_per_second
         self._warm = warm
 
     @property
@@ -234,7 +233,7 @@ class JambonzWarm:
         if self._plan.briefing:
             verbs.append(ask(BRIEFING, self._plan.briefing, BRIEFED_SECONDS))
         silence = settings.silence_timeout_seconds if settings.detect_supervisor_silence else None
-        verbs.append(ask(ASKING, CONFIRM_PROMPT, last if silence is None else silence))
+        verbs.append(ask(ASKING, self._plan.persons.confirm, last if silence is None else silence))
         if silence is not None:
             verbs.append(ask(REMINDING, settings.silence_reminder_text, last))
         return (*verbs, Hangup())

@@ -81,6 +81,7 @@ class RelayHold:
                     session=self.session,
                     intent=wishes.transfer,
                     briefing=wishes.briefing,
+                    persons=self.rules.texts.persons,
                 )
             )
         except GatewayError as error:

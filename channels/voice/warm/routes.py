@@ -101,6 +101,7 @@ class WarmCalls:
                 session=step.session,
                 intent=wishes.transfer,
                 briefing=wishes.briefing,
+                persons=self.texts(call).persons,
             )
         )
         if held is None:

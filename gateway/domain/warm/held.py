@@ -16,14 +16,14 @@ from gateway.domain.outcome import TransferState, transfer_sentence
 from gateway.domain.warm.machine import advance, begin
 from gateway.domain.warm.state import Stage, Step, Warm, WarmPlan
 from gateway.domain.warm.words import (
-    CALLER_LEFT,
-    NOT_JOINED,
+    ENGLISH,
     CallerGone,
     Dial,
     Event,
     Finish,
     HangUpLeg,
     Leg,
+    PersonTexts,
     SayToCaller,
     SayToLeg,
 )
@@ -66,6 +66,7 @@ class NewTransfer(TransferOfCall):
     intent: CallTransferIntent
     """Resolved."""
     briefing: str
+    persons: PersonTexts = ENGLISH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +123,11 @@ class HeldCall(TransferOfCall):
         """What a leg of this attempt hears before it is hung up on; None where it is to stay."""
         outcome = self.warm.outcome
         if outcome is not None and outcome.state is TransferState.CALLER_ABANDONED:
-            return CALLER_LEFT
+            return self.warm.plan.persons.caller_left
         joined = outcome is not None and outcome.state is TransferState.TRANSFERRED
         if attempt == self.warm.attempt and (outcome is None or joined):
             return None
-        return NOT_JOINED
+        return self.warm.plan.persons.not_joined
 
     def notes(self, at: int) -> list[InboundMessage]:
         """What the transcript has yet to be told, in order."""
@@ -172,7 +173,7 @@ class HeldCall(TransferOfCall):
 
 def hold(new: NewTransfer, at: int) -> HeldCall:
     """Begin: the caller is on hold."""
-    warm, commands = begin(WarmPlan.of(new.intent, new.briefing), at)
+    warm, commands = begin(WarmPlan.of(new.intent, new.briefing, new.persons), at)
     which = {one.name: getattr(new, one.name) for one in fields(TransferOfCall)}
     held = HeldCall(**which, destination=new.intent.destination, warm=warm)
     return _follow(held, (warm, commands))

@@ -24,9 +24,6 @@ from gateway.domain.warm.attempts import (
 )
 from gateway.domain.warm.state import Stage, Step, Timer, Warm, WarmPlan
 from gateway.domain.warm.words import (
-    CALLER_LEFT,
-    CONFIRM_PROMPT,
-    NOT_JOINED,
     Bridge,
     CallerGone,
     Cancel,
@@ -89,7 +86,7 @@ def _leg(warm: Warm, leg: Leg, at: int) -> Step:
     if warm.stage is Stage.OVER or leg.attempt != warm.attempt:
         bridged = warm.outcome is not None and warm.outcome.state is TransferState.TRANSFERRED
         mine = bridged and leg.attempt == warm.attempt
-        told = NOT_JOINED if leg.event is LegEvent.ACCEPTED else None
+        told = warm.plan.persons.not_joined if leg.event is LegEvent.ACCEPTED else None
         return warm, (HangUpLeg(leg.attempt, told),) if leg.live and not mine else ()
     follow = _LEG.get((warm.stage, leg.event))
     return follow(warm, leg, at) if follow is not None else (warm, ())
@@ -117,7 +114,7 @@ def _confirm(warm: Warm, _leg: Leg, at: int) -> Step:
     warm = timed(replace(warm, stage=Stage.CONFIRM), Timer.STAGE, at, settings.bridge_confirm_seconds)
     if settings.detect_supervisor_silence:
         warm = timed(warm, Timer.SILENCE, at, settings.silence_timeout_seconds)
-    return warm, (SayToLeg(warm.attempt, CONFIRM_PROMPT, asks=True),)
+    return warm, (SayToLeg(warm.attempt, warm.plan.persons.confirm, asks=True),)
 
 
 def _commit(warm: Warm, _leg: Leg, at: int) -> Step:
@@ -131,7 +128,7 @@ def _bridged(warm: Warm, _leg: Leg, _at: int) -> Step:
 
 def _bridge_failed(warm: Warm, _leg: Leg, at: int) -> Step:
     if warm.retried_bridge or warm.canceled:
-        return give_up_attempt(warm, TransferReason.BRIDGE_ERROR, at, say=NOT_JOINED)
+        return give_up_attempt(warm, TransferReason.BRIDGE_ERROR, at, say=warm.plan.persons.not_joined)
     warm = timed(replace(warm, retried_bridge=True), Timer.STAGE, at, BRIDGE_SECONDS)
     return warm, (Bridge(warm.attempt),)
 
@@ -214,7 +211,8 @@ def _stage_over(warm: Warm, at: int) -> Step:
     reason = _TOO_LONG[warm.stage]
     if warm.stage is Stage.CONFIRM and warm.reminded:
         reason = TransferReason.SUPERVISOR_SILENT
-    return give_up_attempt(warm, reason, at, say=NOT_JOINED if warm.stage is Stage.COMMIT else None)
+    told = warm.plan.persons.not_joined if warm.stage is Stage.COMMIT else None
+    return give_up_attempt(warm, reason, at, say=told)
 
 
 def _silent(warm: Warm, at: int) -> Step:
@@ -250,5 +248,5 @@ _FIRED: Mapping[Timer, Callable[[Warm, int], Step]] = {
 def _caller_gone(warm: Warm) -> Step:
     drop: tuple[Command, ...] = dropped(warm)
     if warm.answered and drop:
-        drop = (HangUpLeg(warm.attempt, CALLER_LEFT),)
+        drop = (HangUpLeg(warm.attempt, warm.plan.persons.caller_left),)
     return end_with(warm, Finish(TransferState.CALLER_ABANDONED, None, None), drop)

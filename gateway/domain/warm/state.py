@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter
 
 from gateway.domain.intent import CallTransferIntent, OnFailure, WarmTransfer
-from gateway.domain.warm.words import Command, Finish
+from gateway.domain.warm.words import ENGLISH, Command, Finish, PersonTexts
 
 
 class Stage(StrEnum):
@@ -45,9 +45,10 @@ class WarmPlan:
     """"" for none."""
     on_failure: OnFailure
     settings: WarmTransfer
+    persons: PersonTexts = ENGLISH
 
     @classmethod
-    def of(cls, intent: CallTransferIntent, briefing: str) -> "WarmPlan":
+    def of(cls, intent: CallTransferIntent, briefing: str, persons: PersonTexts = ENGLISH) -> "WarmPlan":
         """The plan of a resolved intent, and the text that the person is briefed with."""
         settings = intent.warm or WarmTransfer()
         return cls(
@@ -58,6 +59,7 @@ class WarmPlan:
             briefing=briefing,
             on_failure=intent.failure_action,
             settings=settings,
+            persons=persons,
         )
 
 

@@ -11,6 +11,19 @@ CALLER_LEFT = "The caller has left. Goodbye."
 NOT_JOINED = "I couldn't connect you with the caller. Goodbye."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonTexts:
+    """What persons are told besides their briefing, in their language."""
+
+    confirm: str = CONFIRM_PROMPT
+    """Must name the two keys."""
+    caller_left: str = CALLER_LEFT
+    not_joined: str = NOT_JOINED
+
+
+ENGLISH = PersonTexts()
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
