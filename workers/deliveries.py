@@ -33,7 +33,7 @@ from gateway.domain.message import Channel
 from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
 from gateway.domain.ports.egress import Sender
 from gateway.domain.ports.store import Store
-from gateway.domain.send_rules import RECONCILE_AFTER, SendRules
+from gateway.domain.send_rules import RECONCILE_AFTER, SendRules, Wait
 from gateway.domain.turn import NotNow
 from gateway.service.aside import put_aside, put_part_aside
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
@@ -48,6 +48,7 @@ from gateway.service.parts import (
     postpone_part,
     settle_part,
     settle_part_and_wait,
+    unclaim_part,
 )
 from gateway.service.senders import TRY_AGAIN_SECONDS
 from gateway.telemetry import SENDS
@@ -59,6 +60,8 @@ from workers.reconcile import GivenUp, LookAgain, Missing, look_up
 KINDS = frozenset({"message.outbound", "delivery.due"})
 START_WITHIN = 3.0
 """Seconds after its claim in which a POST may start."""
+NOT_BEGUN_SECONDS = 5.0
+"""When one that came too late for that is tried again: this process was slow, not the provider."""
 POST_SECONDS = 12.0
 """How long a POST may take."""
 
@@ -230,7 +233,8 @@ class DeliveryWorker:
         if claim.attempt > rules.attempts:
             return Refused(Failure.PERMANENT, "attempts_used_up")
         if self._clock.monotonic() - began > START_WITHIN or not self._liveness.alive():
-            return Refused(Failure.TRANSIENT, "not_sent")
+            await self._store.write(unclaim_part, ref, part, NOT_BEGUN_SECONDS)
+            raise _LaneWaitsError
         reach(CrashPoint.DELIVERY_CLAIMED)
         outcome = await sender.send(
             delivery, replace(part, attempt=claim.attempt, claimed_at=claim.claimed_at), POST_SECONDS
@@ -259,10 +263,11 @@ class DeliveryWorker:
     async def _wait(
         self, ref: LaneRef, delivery: Delivery, part: Part, rules: SendRules, seconds: float
     ) -> None:
-        if rules.holds(self._held(part), seconds):
-            await self._store.write(postpone_lane, ref, seconds)
+        wait = rules.wait(self._held(part), seconds)
+        if wait.aside:
+            await self._store.write(put_aside, ref, delivery.id, wait.seconds)
         else:
-            await self._store.write(put_aside, ref, delivery.id, seconds)
+            await self._store.write(postpone_lane, ref, wait.seconds)
 
     def _age(self, part: Part) -> float:
         """Seconds since the attempt's claim."""
@@ -291,15 +296,17 @@ class DeliveryWorker:
         )
         if isinstance(outcome, Refused) and calls_for_another(outcome, part):
             await self._fail_over(ref, delivery, part, outcome)
+        rules, held = self._rules_of(delivery.channel, delivery.sender), self._held(part)
         match outcome:
             case GivenUp():
                 return await self._store.write(give_up_part, ref, delivery, part)
             case OutcomeUnknown(reason=reason):
-                await self._postpone(ref, delivery, part, PartState.UNKNOWN, reason, RECONCILE_AFTER)
+                await self._postpone(ref, part, PartState.UNKNOWN, reason, rules.wait(held, RECONCILE_AFTER))
+            case Refused(failure=Failure.TRANSIENT, code=code, retry_after=seconds) if seconds:
+                await self._postpone(ref, part, PartState.PENDING, code, rules.wait(held, seconds))
             case Refused(failure=Failure.TRANSIENT, code=code):
-                rules = self._rules_of(delivery.channel, delivery.sender)
-                delay = outcome.retry_after or _spread(rules.backoff(part.attempt + 1))
-                await self._postpone(ref, delivery, part, PartState.PENDING, code, delay)
+                wait = rules.wait_refused(held, part.refusals + 1, _jitter())
+                await self._postpone(ref, part, PartState.PENDING, code, wait)
             case Refused(failure=Failure.CONFIGURATION):
                 await self._stop_sender(ref, delivery, part, outcome)
             case Refused():
@@ -326,13 +333,9 @@ class DeliveryWorker:
         if refused is None:
             await self._store.write(postpone_lane, ref, TRY_AGAIN_SECONDS)
 
-    async def _postpone(
-        self, ref: LaneRef, delivery: Delivery, part: Part, state: PartState, code: str, seconds: float
-    ) -> None:
-        if self._rules_of(delivery.channel, delivery.sender).holds(self._held(part), seconds):
-            await self._store.write(postpone_part, ref, part, state, error_code=code, delay_seconds=seconds)
-        else:
-            await self._store.write(put_part_aside, ref, part, state, error_code=code, delay_seconds=seconds)
+    async def _postpone(self, ref: LaneRef, part: Part, state: PartState, code: str, wait: Wait) -> None:
+        put_off = put_part_aside if wait.aside else postpone_part
+        await self._store.write(put_off, ref, part, state, error_code=code, delay_seconds=wait.seconds)
 
     async def _stop_sender(self, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused) -> None:
         if await self._store.write(stop_sender, ref, delivery, part, refused):
@@ -342,9 +345,9 @@ class DeliveryWorker:
             )
 
 
-def _spread(seconds: int) -> float:
-    """A wait with jitter, so that what was refused together does not come again together."""
-    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - spreads attempts
+def _jitter() -> float:
+    """What a wait is multiplied with, so that what was refused together does not come again together."""
+    return random.uniform(0.8, 1.2)  # noqa: S311 - spreads attempts
 
 
 def _unstored(delivery: Delivery, index: int, text: PartText) -> Part:

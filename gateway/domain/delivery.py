@@ -110,6 +110,8 @@ class Part:
     segments: int = 1
     state: PartState = PartState.PENDING
     attempt: int = 0
+    refusals: int = 0
+    """How many of the attempts were refused for now."""
     claimed_at: int | None = None
     first_claimed_at: int | None = None
     """When it first tried to leave, µs: since then it holds up what is behind it."""

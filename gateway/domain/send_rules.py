@@ -19,10 +19,15 @@ LEAST_GAP = 1.0
 """Seconds between the parts of one reply, so that they arrive in their order more often than not."""
 
 ATTEMPTS = 5
-"""Tries of a turn or a part before it becomes a dead letter."""
+"""Tries of a turn, a call or a file before it becomes a dead letter, or is given up."""
 
 BACKOFF_SECONDS = (5, 30, 120, 600)
-"""Wait after the first, second … failed attempt."""
+"""Wait after the first, second … of them has failed."""
+
+TEXT_WAITS = (5, 15, 30, 60, 600)
+TEXT_ATTEMPTS = 8
+"""A text that is refused for now is tried six times while it holds up those behind it, then aside: together
+half an hour. The first four waits leave room for two attempts whose outcome was lost."""
 
 MAIL_WAITS = (60, 300, 900, 3600)
 MAIL_ATTEMPTS = 51
@@ -32,6 +37,15 @@ MAIL_ATTEMPTS = 51
 def backoff(attempt: int) -> int:
     """Seconds to wait after attempt number `attempt` (1-based) has failed."""
     return BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS)) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long something that could not leave waits, and where."""
+
+    seconds: float
+    aside: bool = False
+    """In a lane of its own: what was said after it may leave."""
 
 
 class OnUnknown(StrEnum):
@@ -56,8 +70,8 @@ class SendRules:
     """The same of a message that begins a conversation."""
     cancel_unsent: bool = False
     """Whether what a later turn says replaces what has not left of an earlier one."""
-    attempts: int = ATTEMPTS
-    waits: tuple[int, ...] = BACKOFF_SECONDS
+    attempts: int = TEXT_ATTEMPTS
+    waits: tuple[int, ...] = TEXT_WAITS
     """Seconds after the first, second … attempt that was refused for now; the last one is for all further."""
     hold_seconds: int = LANE_HELD_AT_MOST
     """How long what waits for another attempt, or an outcome, holds up what was said after it."""
@@ -66,13 +80,26 @@ class SendRules:
     meter: Meter | None = None
     """What counts each part; None: there is no cap."""
 
-    def backoff(self, attempt: int) -> int:
-        """Seconds to wait after attempt number `attempt` (1-based) was refused for now."""
-        return self.waits[min(attempt, len(self.waits)) - 1]
+    def backoff(self, refusal: int) -> int:
+        """Seconds to wait after refusal number `refusal` (1-based) of a part for now."""
+        return self.waits[min(refusal, len(self.waits)) - 1]
 
-    def holds(self, held: float, seconds: float) -> bool:
-        """Whether what has held up others for `held` seconds may do so for some more."""
-        return held + seconds <= self.hold_seconds
+    def wait(self, held: float, seconds: float) -> Wait:
+        """So many seconds more, for what has held up others for `held` seconds."""
+        return Wait(seconds, aside=held + seconds > self.hold_seconds)
+
+    def wait_refused(self, held: float, refusal: int, jitter: float = 1.0) -> Wait:
+        """After refusal number `refusal` (1-based), where the provider does not say how long; times `jitter`.
+
+        It grows with refusals only, not with attempts whose outcome was lost or whose worker died: those say
+        nothing about the provider's load. A wait that would outlast the hold ends with it, for a last attempt
+        before others overtake.
+        """
+        seconds = self.backoff(refusal) * jitter
+        left = self.hold_seconds - held
+        if seconds > left >= self.waits[0]:
+            return Wait(left)
+        return self.wait(held, seconds)
 
     def unknown(self, delivery: Delivery) -> OnUnknown:
         """What becomes of a part whose outcome could not be learnt."""

@@ -13,7 +13,7 @@ from gateway.service.consequences import draw_consequences
 from gateway.service.dead import bury_delivery
 from gateway.service.deliver import settle_delivery
 from gateway.service.lanes import LaneRef, postpone_lane
-from gateway.service.parts import SUPPRESSED
+from gateway.service.parts import SUPPRESSED, take_back
 from gateway.service.senders import TRY_AGAIN_SECONDS, SenderKey, halt, resume
 
 GIVEN_UP = "outcome_unknown"
@@ -58,8 +58,7 @@ async def give_up_part(tx: Tx, ref: LaneRef, delivery: Delivery, part: Part) -> 
 
 async def stop_sender(tx: Tx, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused) -> bool:
     """The provider lets this sender send nothing: it is stopped, its parts wait. False: it was already."""
-    await tx.run("part_unclaim", delivery_id=part.delivery_id, number=part.index, error_code=refused.code)
-    await tx.run("usage_take_back", delivery_id=part.delivery_id)
+    await take_back(tx, part, refused.code)
     stopped = await halt_sender_of(tx, delivery, refused)
     await postpone_lane(tx, ref, TRY_AGAIN_SECONDS)
     return stopped

@@ -10,6 +10,7 @@ from gateway.domain.delivery import Delivery, Failure, Part, Refused, lane_of
 from gateway.domain.ports.store import Tx
 from gateway.service.fail import halt_sender_of
 from gateway.service.lanes import LaneRef, check_held
+from gateway.service.parts import take_back
 from gateway.service.postings import ring_lane
 
 LEAST_TRIES = 2
@@ -19,7 +20,7 @@ LEAST_TRIES = 2
 def calls_for_another(refused: Refused, part: Part) -> bool:
     """Whether this refusal is the sender's own, so that another may do better."""
     if refused.failure is Failure.TRANSIENT:
-        return refused.never_left and part.attempt + 1 >= LEAST_TRIES
+        return refused.never_left and part.refusals + 1 >= LEAST_TRIES
     return refused.failure in (Failure.CONFIGURATION, Failure.UNROUTABLE)
 
 
@@ -41,8 +42,7 @@ async def fail_over(
     if not moving:
         return 0
     if refused is not None:
-        await tx.run("part_unclaim", delivery_id=part.delivery_id, number=part.index, error_code=refused.code)
-        await tx.run("usage_take_back", delivery_id=part.delivery_id)
+        await take_back(tx, part, refused.code)
         if refused.failure is Failure.CONFIGURATION:
             await halt_sender_of(tx, delivery, refused)
     lane = lane_of(delivery.organization_id, delivery.channel, to, delivery.recipient)

@@ -217,6 +217,31 @@ async def postpone_part(
     await postpone_lane(tx, ref, delay_seconds if still_open else 0)
 
 
+async def unclaim_part(tx: Tx, ref: LaneRef, part: Part, delay_seconds: float) -> None:
+    """An attempt came too late to be begun: it does not count, and the lane is let go for a while.
+
+    `part`: as it was before. Raises Fenced, and then it stays an attempt of unknown outcome.
+    """
+    await take_back(tx, part, part.error_code, since=part.first_claimed_at)
+    await postpone_lane(tx, ref, delay_seconds)
+
+
+async def take_back(tx: Tx, part: Part, error_code: str | None, *, since: int | None = None) -> None:
+    """The attempt that was claimed of `part`, as it was before, does not count. Needs the lane's lease.
+
+    `since`: when it began to hold up what is behind it, µs; None: that begins anew.
+    """
+    await tx.run(
+        "part_unclaim",
+        delivery_id=part.delivery_id,
+        number=part.index,
+        error_code=error_code,
+        first_claimed_at=since,
+    )
+    if part.attempt == 0:  # what is counted of a part is its first attempt
+        await tx.run("usage_take_back", delivery_id=part.delivery_id)
+
+
 async def reset_part(tx: Tx, part: Part, state: PartState, error_code: str | None) -> bool:
     """The part is as before its attempt, or unknown. False where a receipt has shown that it was taken."""
     reset = await tx.run(

@@ -10,11 +10,11 @@ from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
 from gateway.domain.message import Channel
 from gateway.domain.pace import Pace
 from gateway.domain.send_rules import (
-    ATTEMPTS,
-    BACKOFF_SECONDS,
     LANE_HELD_AT_MOST,
     MAIL_ATTEMPTS,
     MAIL_WAITS,
+    TEXT_ATTEMPTS,
+    TEXT_WAITS,
     SendRules,
 )
 from gateway.domain.usage import MILLION, Meter
@@ -94,8 +94,8 @@ def send_rules_of(config: GatewayConfig, channel: Channel, address: str) -> Send
     values = config.channel(channel, address)
     mail = channel is Channel.EMAIL
     return SendRules(
-        attempts=MAIL_ATTEMPTS if mail else ATTEMPTS,
-        waits=MAIL_WAITS if mail else BACKOFF_SECONDS,
+        attempts=MAIL_ATTEMPTS if mail else TEXT_ATTEMPTS,
+        waits=MAIL_WAITS if mail else TEXT_WAITS,
         hold_seconds=0 if mail else LANE_HELD_AT_MOST,
         segments_per_second=values.segments_per_second,
         resend_after=int(values.resend_after.total_seconds()),

@@ -131,6 +131,7 @@ def part_of(row: Row) -> Part:
         segments=row["segments"],
         state=PartState(row["state"]),
         attempt=row["attempt"],
+        refusals=row["refusals"],
         claimed_at=row["claimed_at"],
         first_claimed_at=row["first_claimed_at"],
         slot_at=row["slot_at"],

@@ -161,7 +161,7 @@ async def test_who_has_lost_the_lane_moves_nothing(store: MovableStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refused", "attempt", "calls"),
+    ("refused", "refusals", "calls"),
     [
         (Refused(Failure.CONFIGURATION, "20003"), 0, True),
         (Refused(Failure.UNROUTABLE, "21612"), 0, True),
@@ -173,6 +173,6 @@ async def test_who_has_lost_the_lane_moves_nothing(store: MovableStore) -> None:
         (Refused(Failure.PERMANENT, "21617"), 0, False),
     ],
 )
-def test_only_what_is_the_senders_own_calls_for_another(refused: Refused, attempt: int, calls: bool) -> None:
-    part = Part(delivery_id="d", index=0, text="", hash="", attempt=attempt)
+def test_only_what_is_the_senders_own_calls_for_another(refused: Refused, refusals: int, calls: bool) -> None:
+    part = Part(delivery_id="d", index=0, text="", hash="", attempt=refusals, refusals=refusals)
     assert calls_for_another(refused, part) is calls

@@ -51,6 +51,6 @@ RETURNING updated_at
 
 -- name: parts_again
 -- What the provider did not take, or could not deliver, is to be sent as if for the first time.
-UPDATE parts SET state = 'pending', rank = 0, attempt = 0, claimed_at = NULL, first_claimed_at = NULL,
+UPDATE parts SET state = 'pending', rank = 0, attempt = 0, refusals = 0, claimed_at = NULL, first_claimed_at = NULL,
     retry_at = NULL, provider_message_id = NULL, error_code = NULL, raw_status = NULL, updated_at = {now}
 WHERE delivery_id = :delivery_id AND state IN ('failed', 'canceled')

@@ -125,8 +125,11 @@ RETURNING attempt, claimed_at
 UPDATE parts SET slot_at = :slot_at WHERE delivery_id = :delivery_id AND number = :number
 
 -- name: part_unclaim
--- The attempt does not count: its sender was stopped by it, not the part refused.
-UPDATE parts SET state = 'pending', rank = 0, attempt = attempt - 1, first_claimed_at = NULL,
+-- The attempt does not count: its sender was stopped by it, or it was not begun. `first_claimed_at`: since when
+-- the part holds up what is behind it.
+UPDATE parts SET state = 'pending', rank = 0, attempt = attempt - 1,
+    first_claimed_at = CAST(:first_claimed_at AS bigint),
+    refusals = CASE WHEN CAST(:first_claimed_at AS bigint) IS NULL THEN 0 ELSE refusals END,
     error_code = :error_code, updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number AND state = 'sending'
 
@@ -143,7 +146,8 @@ RETURNING state, error_code, provider_message_id, retry_at
 
 -- name: part_reset
 -- Refused for now, or unknown: to be tried again, or looked up.
-UPDATE parts SET state = :state, rank = :rank, error_code = :error_code, updated_at = {now}
+UPDATE parts SET state = :state, rank = :rank, error_code = :error_code,
+    refusals = CASE WHEN :state = 'pending' THEN refusals + 1 ELSE refusals END, updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number AND rank <= 1
 
 -- name: parts_cancel
@@ -226,7 +230,7 @@ WHERE id = :id
 
 -- name: parts_once_more
 -- What did not arrive, and what was not sent because of that. The attempts go on counting: they name receipts.
-UPDATE parts SET state = 'pending', rank = 0, claimed_at = NULL, first_claimed_at = NULL, retry_at = NULL,
+UPDATE parts SET state = 'pending', rank = 0, refusals = 0, claimed_at = NULL, first_claimed_at = NULL, retry_at = NULL,
     late_tries = late_tries + 1, failed_id = provider_message_id, provider_message_id = NULL, raw_status = NULL,
     updated_at = {now}
 WHERE delivery_id = :delivery_id AND state IN ('failed', 'canceled')
