@@ -10,6 +10,7 @@ from gateway.commands.findings import SECONDS, Finding, Verdict
 from gateway.commands.mail_checks import mail_findings
 from gateway.commands.mcp_checks import mcp_findings
 from gateway.commands.options import opened
+from gateway.commands.telnyx_checks import check_telnyx
 from gateway.commands.terminal import Refusal
 from gateway.commands.voice_checks import check_jambonz
 from gateway.domain.brake import Pause
@@ -20,7 +21,7 @@ from gateway.domain.usage import MILLION
 from gateway.service.brake import pauses_of
 from gateway.service.senders import HaltedSender, halted_senders
 from gateway.service.usage import today
-from gateway.settings import Settings, SmsProvider
+from gateway.settings import Settings
 from gateway.store.migrate import UnknownSchema, pending
 from gateway.store.spool import spooled
 
@@ -225,42 +226,6 @@ async def check_attachments(settings: Settings) -> Finding:
     except Unavailable as error:
         return Finding("attachments", Verdict.FAIL, f"{error.message}; see GATEWAY_ATTACHMENTS_URL")
     return Finding("attachments", Verdict.OK, f"{place} takes and gives files")
-
-
-async def check_telnyx(settings: Settings) -> Finding:
-    """Whether Telnyx takes the API key, and whether every number that is Telnyx's can be served."""
-    key = settings.telnyx_api_key
-    ours = [
-        entry.address
-        for entry in settings.config.addresses_of(Channel.SMS)
-        if entry.provider is SmsProvider.TELNYX
-    ]
-    if not settings.telnyx_public_keys:
-        if ours:
-            text = f"TELNYX_PUBLIC_KEY is unset: no text to {', '.join(ours)} can be taken"
-            return Finding("Telnyx", Verdict.FAIL, text)
-        return Finding("Telnyx", Verdict.SKIP, "TELNYX_PUBLIC_KEY is unset: no texts by Telnyx")
-    if key is None:
-        text = "TELNYX_API_KEY is unset: texts are taken, nothing can be sent"
-        return Finding("Telnyx", Verdict.FAIL if ours else Verdict.SKIP, text)
-    import aiohttp
-
-    headers = {"Authorization": f"Bearer {key.get_secret_value()}"}
-    try:
-        timeout = aiohttp.ClientTimeout(total=SECONDS)
-        async with (
-            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-            session.get(f"{settings.telnyx_api_url}/v2/balance", allow_redirects=False) as response,
-        ):
-            status = response.status
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        text = f"{settings.telnyx_api_url} does not answer: {type(error).__name__}; see TELNYX_API_URL"
-        return Finding("Telnyx", Verdict.FAIL, text)
-    if status == 200:
-        return Finding("Telnyx", Verdict.OK, "the API key is taken")
-    if status in (401, 403):
-        return Finding("Telnyx", Verdict.FAIL, f"refuses the API key ({status}); check TELNYX_API_KEY")
-    return Finding("Telnyx", Verdict.FAIL, f"{settings.telnyx_api_url} answers {status}; try again later")
 
 
 async def check_senders(settings: Settings) -> Finding:

@@ -34,8 +34,11 @@ async def kill_now_and_then(
 
 
 async def supervised(process: Process) -> None:
-    """Start it, and again where the database was cut off while it did, as whoever runs it would."""
-    for _ in range(5):
+    """Start it, and again where the database was cut off while it did, as whoever runs it would.
+
+    On a busy machine a start takes longer than the database stays connected, several times in a row.
+    """
+    for _ in range(50):
         with suppress(NotReady):
             return await process.start()
         assert not process.running, process.tail()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,11 @@ from gateway.domain.delivery import (
 from gateway.domain.envelope import Envelope
 from gateway.domain.ports.bus import Ack
 from gateway.domain.send_rules import LANE_HELD_AT_MOST, OnUnknown, SendRules
+from gateway.service.parts import claim_part
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import answer, arrive, claimed, rows
-from workers.deliveries import DeliveryWorker
+from workers.deliveries import NOT_BEGUN_SECONDS, START_WITHIN, DeliveryWorker
 from workers.liveness import Liveness
 
 
@@ -70,6 +72,7 @@ class Bench:
     worker: DeliveryWorker
     provider: Provider
     moment: list[int]
+    monotonic: list[float]
     conversation_id: str
 
     def advance(self, seconds: float) -> None:
@@ -97,8 +100,8 @@ class Bench:
 async def bench(store: MovableStore, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """Two replies that wait; the first one meets trouble."""
     provider: Provider = request.param
-    moment = [0]
-    clock = Clock(now=lambda: moment[0], monotonic=lambda: 0.0)
+    moment, monotonic = [0], [0.0]
+    clock = Clock(now=lambda: moment[0], monotonic=lambda: monotonic[0])
     liveness = Liveness(store, clock, roles="deliveries")
     await liveness.start()
     rules = SendRules(resend_after=600, on_unknown=OnUnknown.RESEND)
@@ -106,7 +109,7 @@ async def bench(store: MovableStore, request: pytest.FixtureRequest) -> AsyncIte
     accepted = await arrive(store)
     await answer(store, await claimed(store, accepted.conversation_id), "first", "second")
     moment[0] = (await rows(store, "test_deliveries", id=accepted.conversation_id))[0]["created_at"]
-    yield Bench(store, worker, provider, moment, accepted.conversation_id)
+    yield Bench(store, worker, provider, moment, monotonic, accepted.conversation_id)
     await liveness.stop()
 
 
@@ -146,3 +149,27 @@ async def test_what_waits_aside_leaves_when_its_provider_is_well(bench: Bench) -
     assert bench.provider.sent == ["first"]
     states = {d["state"] for d in await rows(bench.store, "test_deliveries", id=bench.conversation_id)}
     assert states == {"sent"}
+
+
+@pytest.mark.parametrize("bench", [Provider({})], indirect=True)
+async def test_an_attempt_that_was_claimed_too_slowly_is_not_made_and_does_not_count(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.provider.sent.clear()
+
+    async def slow(*args: Any, **kwargs: Any) -> Any:
+        claim = await claim_part(*args, **kwargs)
+        bench.monotonic[0] += START_WITHIN + 1
+        return claim
+
+    monkeypatch.setattr("workers.deliveries.claim_part", slow)
+    await bench.ring()
+    assert bench.provider.sent == []
+    (part,) = await rows(bench.store, "test_parts", id=bench.conversation_id)
+    assert (part["state"], part["attempt"], part["refusals"]) == ("pending", 0, 0)
+    monkeypatch.undo()
+    bench.advance(NOT_BEGUN_SECONDS)
+    await bench.ring()
+    assert bench.provider.sent == ["first", "second"]
+    parts = await rows(bench.store, "test_parts", id=bench.conversation_id)
+    assert [(part["state"], part["attempt"]) for part in parts] == [("accepted", 1)] * 2

@@ -17,8 +17,8 @@ from channels.telnyx.fake import FakeTelnyx
 from channels.telnyx.fake.events import event_body
 from channels.twilio.fake import FakeTwilio
 from channels.twilio.fake.faults import Faults
-from gateway.commands.checks import check_telnyx
 from gateway.commands.findings import Verdict
+from gateway.commands.telnyx_checks import check_telnyx
 from gateway.domain.clock import Clock
 from gateway.domain.delivery import Failure, OutcomeUnknown, Part, Refused, Taken
 from gateway.domain.errors import Unavailable
@@ -289,6 +289,10 @@ async def test_doctor_looks_at_the_account(bench: Bench, tmp_path: Path) -> None
         return finding.verdict, finding.text
 
     public = {"TELNYX_PUBLIC_KEY": bench.fake.events.public_key}
+    found, text = await verdict(**public, TELNYX_API_KEY=API_KEY)
+    assert (found, text.split(":")[0]) == (Verdict.OK, "the API key is taken; +15550180")
+    assert "segments_per_second" in text
+    config.write_text(config.read_text() + "segments_per_second = 1\n")
     assert await verdict(**public, TELNYX_API_KEY=API_KEY) == (Verdict.OK, "the API key is taken")
     found, text = await verdict(**public, TELNYX_API_KEY="wrong")
     assert (found, "TELNYX_API_KEY" in text, "wrong" in text) == (Verdict.FAIL, True, False)
