@@ -4,8 +4,8 @@ Telnyx has neither an idempotency key for messages nor a list to look one up in.
 answer was lost is learnt from its events, which carry our reference in the message's own webhook URL.
 
 Nor can a message be given an end: Telnyx queues what is faster than a number's rate for up to four hours
-(https://developers.telnyx.com/docs/messaging/messages/configuration-and-usage), and tells in `valid_until` how
-long that is. What is not to arrive late is paced here (`segments_per_second`).
+(https://developers.telnyx.com/docs/messaging/messages/configuration-and-usage), and only tells of it
+(`valid_until`). What is not to arrive late is paced here (`segments_per_second`).
 """
 
 from collections.abc import Sequence

@@ -56,6 +56,6 @@ def _unpaced(settings: Settings, ours: Sequence[str]) -> str:
     if not numbers:
         return ""
     return (
-        f"; {', '.join(numbers[:_MOST_NAMED])}: texts beyond the number's rate wait at Telnyx for up to four hours"
+        f"; {', '.join(numbers[:_MOST_NAMED])}: texts beyond their rate wait at Telnyx for up to four hours"
         " (validity is Twilio's); with segments_per_second they wait here"
     )

@@ -55,7 +55,7 @@ class ChannelConfig:
     resend_after: timedelta = timedelta(seconds=RECONCILE_AFTER)
     """After this long an attempt that left no trace at the provider counts as not taken."""
     validity: timedelta = timedelta(minutes=10)
-    """After this long in its provider's queue a text is not sent any more: at Twilio; Telnyx cannot be told."""
+    """After this long in the queue of Twilio a text is not sent any more; Telnyx has no such thing."""
     messages_per_hour: int = DEFAULT_PACE.messages_per_hour
     """Texts of one sender that are answered; 0: all."""
     answers_per_hour: int = DEFAULT_PACE.answers_per_hour
