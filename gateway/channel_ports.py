@@ -32,6 +32,7 @@ from channels.telnyx.credentials import TelnyxCredentials
 from channels.telnyx.media import telnyx_media
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.media import twilio_media
+from channels.voice.jambonz.account import JambonzAccount
 from channels.voice.jambonz.routes import jambonz_routes
 from channels.voice.outgoing_routes import outgoing_routes
 from channels.voice.relay.routes import relay_routes
@@ -78,6 +79,29 @@ def telnyx_credentials(settings: Settings) -> TelnyxCredentials | None:
         public_keys=settings.telnyx_public_keys,
         api_url=settings.telnyx_api_url,
     )
+
+
+def jambonz_account(settings: Settings) -> JambonzAccount | None:
+    """The account that calls over jambonz begin in; None where none is named."""
+    key, account_sid, application_sid = (
+        settings.jambonz_api_key,
+        settings.jambonz_account_sid,
+        settings.jambonz_application_sid,
+    )
+    if key is None or account_sid is None or application_sid is None:
+        return None
+    return JambonzAccount(
+        api_url=settings.jambonz_api_url,
+        account_sid=account_sid,
+        application_sid=application_sid,
+        api_key=key.get_secret_value(),
+    )
+
+
+def calling_modes(settings: Settings) -> frozenset[VoiceMode | None]:
+    """How the calls of a number are carried that can call somebody."""
+    twilio = frozenset({None, VoiceMode.WEBHOOK, VoiceMode.RELAY})
+    return twilio if jambonz_account(settings) is None else twilio | {VoiceMode.JAMBONZ}
 
 
 def receives_mail_by_webhook(settings: Settings) -> bool:

@@ -5,6 +5,7 @@ within 15 s, and an attempt of unknown outcome is looked for no sooner than 20 s
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.crash import reach
@@ -37,6 +38,8 @@ START_WITHIN = 3.0
 """Seconds after its claim in which a call may be begun."""
 POST_SECONDS = 12.0
 """How long a request may take."""
+CallerOf = Callable[[OutgoingCall], Caller | None]
+"""Who makes a call, or has made it; None where this gateway has nobody for it."""
 NO_CALLER = "no_provider"
 """Why a call fails where no provider is configured that can make it."""
 
@@ -49,15 +52,14 @@ class CallWorker:
     def __init__(
         self,
         store: Store,
-        caller: Caller | None,
+        caller_of: CallerOf,
         reports: CallReports,
         liveness: Liveness,
         quiet_of: QuietOf,
         partitions: int,
     ) -> None:
-        """`caller` None: this gateway has nobody to make calls."""
         self._store = store
-        self._caller = caller
+        self._caller_of = caller_of
         self._reports = reports
         self._liveness = liveness
         self._quiet_of = quiet_of
@@ -82,7 +84,7 @@ class CallWorker:
         return DONE
 
     async def _do(self, task: CallTask, began: float) -> None:
-        call, caller = task.call, self._caller
+        call, caller = task.call, self._caller_of(task.call)
         if caller is None:
             await self._store.write(fail_call, call, NO_CALLER, self._partitions)
             if task.lost:

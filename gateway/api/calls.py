@@ -29,7 +29,7 @@ async def create_call(body: NewCallBody, principal: Client, deps: Deps, key: Ide
     """
     config = config_for(deps, principal)
     theirs = None if body.to is None else canonical_phone(body.to)
-    ours = calling_address(config, body.sender, body.wanted_agent)
+    ours = calling_address(config, body.sender, body.wanted_agent, deps.can_call)
     agent = agent_for(config, body.wanted_agent, ours)
     route = route_of(config, agent, ours.values, deps.partitions)
     new = NewOutgoingCall(

@@ -1,6 +1,6 @@
 """What the API is built over, and how a route gets hold of it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
@@ -13,7 +13,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.ports.files import AttachmentStore
 from gateway.domain.ports.store import Store
 from gateway.service.ask import Waiting
-from gateway.settings import ApiKeySetting, GatewayConfig
+from gateway.settings import ApiKeySetting, GatewayConfig, VoiceMode
 
 Check = Callable[[], Awaitable[str | None]]
 """None when healthy, else what does not answer, in a few words."""
@@ -55,6 +55,8 @@ class ApiDeps:
     """The checks without which this process still does its work: it is degraded then, and ready."""
     spool: SpoolState | None = None
     """Where webhooks go while the database is away; None: nowhere."""
+    can_call: Container[VoiceMode | None] = frozenset({None, VoiceMode.WEBHOOK, VoiceMode.RELAY})
+    """How the calls of a number are carried that can call somebody."""
     version: str
     metrics: CollectorRegistry = field(default=REGISTRY)
 

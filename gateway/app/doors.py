@@ -16,6 +16,7 @@ from gateway.app.core import Core
 from gateway.app.plan import Role
 from gateway.channel_ports import (
     MailWorkers,
+    calling_modes,
     mail_intake,
     mail_server,
     mail_webhook_routes,
@@ -90,6 +91,7 @@ def _api_deps(core: Core, routes: Sequence[BaseRoute]) -> "ApiDeps":
         checks={"bus": core.bus.check},
         spared=frozenset() if core.plan.needs_bus else frozenset({"bus"}),
         spool=core.spool,
+        can_call=calling_modes(settings),
         version=__version__,
     )
 

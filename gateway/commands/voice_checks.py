@@ -23,5 +23,6 @@ async def check_jambonz(settings: Settings) -> Finding:
     if not ours:
         text = 'no address has voice_mode = "jambonz"; its calls are taken nevertheless'
         return Finding("jambonz", Verdict.WARN, text)
-    text = f"an application that calls {url} with this login carries {', '.join(ours)}"
+    begins = "" if settings.jambonz_api_key is None else ", and may be asked to call"
+    text = f"an application that calls {url} with this login carries {', '.join(ours)}{begins}"
     return Finding("jambonz", Verdict.OK, text)

@@ -109,6 +109,7 @@ class OutgoingCall:
     call_id: str | None = None
     """The provider's name of it, once it has one."""
     provider: str | None = None
+    """Whose name that is."""
     answered_at: int | None = None
 
     def silent_for(self, now: int) -> int:

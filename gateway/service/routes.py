@@ -1,5 +1,6 @@
 """What configuration says about where a conversation goes: the agent that answers, and how long it lives."""
 
+from collections.abc import Container
 from datetime import timedelta
 
 from gateway.domain.clock import SECOND
@@ -22,8 +23,6 @@ from gateway.service.accept import ATTACHMENTS_PATH, Route
 from gateway.settings import AddressConfig, AgentConfig, ChannelConfig, GatewayConfig, LlmAgent, VoiceMode
 
 _MICROSECOND = timedelta(microseconds=1)
-_CALL = frozenset({None, VoiceMode.WEBHOOK, VoiceMode.RELAY})
-"""How the calls of a number are carried that can call somebody: over Twilio."""
 
 
 def route_of(
@@ -183,11 +182,13 @@ def our_address(
     )
 
 
-def calling_address(config: GatewayConfig, wanted: str | None, assistant: str | None) -> AddressConfig:
+def calling_address(
+    config: GatewayConfig, wanted: str | None, assistant: str | None, can_call: Container[VoiceMode | None]
+) -> AddressConfig:
     """The number that calls: the one wanted, else the agent's first that can, else the first of all.
 
-    Raises GatewayError `no_address` for one that is not ours, or is carried by a host that takes no calls
-    from us: the queue contract has no intent for it.
+    `can_call`: how the calls of a number are carried that can. Raises GatewayError `no_address` for one that
+    is not ours, or cannot: the queue contract has no intent for it, and jambonz needs an account.
     """
     if wanted is not None:
         found = config.address(Channel.VOICE, wanted)
@@ -195,18 +196,20 @@ def calling_address(config: GatewayConfig, wanted: str | None, assistant: str | 
             raise GatewayError(
                 ErrorCode.NO_ADDRESS, "`from` is no voice address of this gateway; see gateway.toml"
             )
-        if found.voice_mode not in _CALL:
+        if found.voice_mode not in can_call:
             raise GatewayError(
                 ErrorCode.NO_ADDRESS,
                 f"calls cannot begin at this number: its voice_mode is {found.voice_mode}, and such a host"
-                " cannot be asked to call anybody; use a number with voice_mode relay or webhook",
+                " cannot be asked to call anybody; use a number with voice_mode relay or webhook, or jambonz"
+                " with JAMBONZ_API_KEY",
             )
         return found
-    ours = [entry for entry in config.addresses_of(Channel.VOICE) if entry.voice_mode in _CALL]
+    ours = [entry for entry in config.addresses_of(Channel.VOICE) if entry.voice_mode in can_call]
     if not ours:
         raise GatewayError(
             ErrorCode.NO_ADDRESS,
-            "this gateway has no number that can call; declare one with voice_mode relay or webhook",
+            "this gateway has no number that can call; declare one with voice_mode relay or webhook, or"
+            " jambonz with JAMBONZ_API_KEY",
         )
     agent = config.agent(assistant) if assistant is not None else config.default_agent()
     return next((entry for entry in ours if agent is not None and entry.agent == agent.slug), ours[0])

@@ -189,6 +189,13 @@ class EnvironmentSettings(MailDoors):
     """Whose hosts files of messages are fetched from, over https."""
     jambonz_webhook_login: Annotated[SecretStr, BeforeValidator(parse_login)] | None = None
     """What jambonz shows on its WebSocket and its webhooks; ours, and set at its application."""
+    jambonz_api_url: WebUrl = "https://api.jambonz.cloud"
+    """Where its REST API is, without the `/v1`."""
+    jambonz_api_key: SecretStr | None = None
+    """With the two sids: calls begin over jambonz, too."""
+    jambonz_account_sid: Text | None = None
+    jambonz_application_sid: Text | None = None
+    """The application that has our WebSocket and webhooks."""
     smtp_host: Host = "127.0.0.1"
     smtp_port: Port = 8025
     mail_domain: Domain = DEFAULT_MAIL_DOMAIN
@@ -220,6 +227,11 @@ class EnvironmentSettings(MailDoors):
         if (self.attachments_access_key_id is None) != (self.attachments_secret_access_key is None):
             raise ValueError(
                 "GATEWAY_ATTACHMENTS_ACCESS_KEY_ID: goes together with GATEWAY_ATTACHMENTS_SECRET_ACCESS_KEY"
+            )
+        calling = (self.jambonz_api_key, self.jambonz_account_sid, self.jambonz_application_sid)
+        if len({value is None for value in calling}) > 1:
+            raise ValueError(
+                "JAMBONZ_API_KEY: goes together with JAMBONZ_ACCOUNT_SID and JAMBONZ_APPLICATION_SID"
             )
         if (self.smtp_tls_cert_file is None) != (self.smtp_tls_key_file is None):
             raise ValueError("GATEWAY_SMTP_TLS_CERT_FILE: goes together with GATEWAY_SMTP_TLS_KEY_FILE")
@@ -258,6 +270,7 @@ SECRETS = frozenset(
         "mailgun_signing_key",
         "postmark_webhook_login",
         "jambonz_webhook_login",
+        "jambonz_api_key",
     }
 )
 """Fields whose value, or a part of it, must not be shown."""

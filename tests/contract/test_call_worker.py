@@ -84,7 +84,9 @@ class Office:
         )
         self.store, self.id = store, conversation_id
         self.provider = provider or Provider()
-        self.worker = CallWorker(store, provider, reports, liveness, lambda _number: None, PARTITIONS)
+        self.worker = CallWorker(
+            store, lambda _call: provider, reports, liveness, lambda _number: None, PARTITIONS
+        )
 
     async def ring(self, after: float = 0) -> None:
         """The call's bell rings, so many seconds later."""
@@ -256,7 +258,7 @@ async def test_a_call_of_which_nobody_can_tell_is_looked_at_ever_less_and_given_
     office.provider.dials.append(Taken(SID))
     await office.ring()
     if not configured:
-        office.worker._caller = None
+        office.worker._caller_of = lambda _call: None
     gaps: list[int] = []
     while sum(gaps) < 3600:
         gaps.append(await office.due_in())

@@ -126,6 +126,10 @@ def test_every_name_of_the_contract_is_read() -> None:
         "GATEWAY_POSTMARK_WEBHOOK_LOGIN": "postmark:pw",
         "GATEWAY_SES_TOPIC_ARNS": "arn:aws:sns:eu-west-1:1:mail",
         "JAMBONZ_WEBHOOK_LOGIN": "jambonz:pw:with colon",
+        "JAMBONZ_API_URL": "http://127.0.0.1:9003",
+        "JAMBONZ_API_KEY": "jk",
+        "JAMBONZ_ACCOUNT_SID": "account",
+        "JAMBONZ_APPLICATION_SID": "application",
     }
     assert set(environ) == set(NAMES)
     settings = load(environ)
@@ -279,6 +283,10 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         (
             {"GATEWAY_DKIM_SELECTOR": "s1"},
             "GATEWAY_DKIM_SELECTOR: goes together with GATEWAY_DKIM_KEY_FILE",
+        ),
+        (
+            {"JAMBONZ_API_KEY": "jk", "JAMBONZ_ACCOUNT_SID": "account"},
+            "JAMBONZ_API_KEY: goes together with JAMBONZ_ACCOUNT_SID and JAMBONZ_APPLICATION_SID",
         ),
         (
             {"GATEWAY_AMQP_PREFIX": "a b"},

@@ -18,19 +18,20 @@ def parties_of(call: Opened | CallStatus) -> Parties:
     ours, theirs = (call.sender, call.recipient) if outbound else (call.recipient, call.sender)
     user = theirs.removeprefix("sip:").partition("@")[0].strip().lower()
     withheld = user in _WITHHELD
-    address = f"anonymous:{call.call_sid}" if withheld else _canonical(theirs)
+    address = f"anonymous:{call.call_sid}" if withheld else canonical(theirs)
     return Parties(
         provider=PROVIDER,
         sid=call.call_sid,
         theirs=address,
-        ours=_canonical(ours),
+        ours=canonical(ours),
         # A number is what the carrier of a trunk says; a device of the account may claim any.
         proven=address.startswith("+") and (bool(call.trunk) or outbound),
         direction="outbound" if outbound else "inbound",
     )
 
 
-def _canonical(raw: str) -> str:
+def canonical(raw: str) -> str:
+    """An address in our spelling."""
     raw = storable(raw.strip())
     number = _NUMBER.fullmatch(raw)
     if number is not None:

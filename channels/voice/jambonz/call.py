@@ -1,5 +1,7 @@
 """A call over jambonz: its messages to the session, and what the session wants to its commands."""
 
+from functools import partial
+
 from channels.contract import Ingress
 from channels.voice.jambonz.address import parties_of
 from channels.voice.jambonz.exit import JambonzExit
@@ -7,6 +9,7 @@ from channels.voice.jambonz.kept import Kept
 from channels.voice.jambonz.listening import collecting, listening, opening, resolved
 from channels.voice.jambonz.messages import (
     DIGITS_HOOK,
+    MESSAGE_HOOK,
     CallStatus,
     Dialed,
     Event,
@@ -22,19 +25,25 @@ from channels.voice.jambonz.messages import (
     VerbStatus,
     redirect,
 )
-from channels.voice.jambonz.owed import Owed
+from channels.voice.jambonz.outgoing import ANSWERED, Outgoing
+from channels.voice.jambonz.owed import Owed, Store
 from channels.voice.jambonz.speaker import JambonzSpeaker
-from channels.voice.jambonz.verbs import Say, Verb, said
+from channels.voice.jambonz.verbs import Hangup, Say, Verb, said
 from channels.voice.playback import Playback, Send, Utterance
 from channels.voice.session import LiveSession
 from gateway.domain.conversation import Status
 from gateway.domain.digits import Collected, EndedBy
 from gateway.domain.errors import GatewayError
 from gateway.domain.intent import DtmfInputSpec
+from gateway.domain.message import Role
 from gateway.domain.spoken import heard
 
 SPOKEN_OVER = frozenset({"speech-bargein-detected", "dtmf-bargein-detected"})
 TRANSPORT = "jambonz"
+
+
+class LetGo(Exception):
+    """A call of ours that is over for us, or a second one for the same wish: it is hung up on."""
 
 
 class JambonzSession(LiveSession):
@@ -53,6 +62,7 @@ class JambonzSession(LiveSession):
         )
         super().__init__(ingress, parties, session, playback, self._way_out)
         self._again = opened.again
+        self._outgoing = Outgoing.of(ingress.reports, opened)
         self._asked: DtmfInputSpec | None = None
         """How the next input's digits are collected, where the agent asked for it."""
         self._spoken_over: Utterance | None = None
@@ -60,7 +70,10 @@ class JambonzSession(LiveSession):
         self._gone = False
 
     async def open(self) -> tuple[Verb, ...]:
-        """What the call begins with. Raises GatewayError."""
+        """What the call begins with. Raises GatewayError; LetGo where nobody is to be spoken with."""
+        standing = None if self._outgoing is None else await self._outgoing.progress(ANSWERED)
+        if standing is not None and (not standing.ours or standing.status.terminal):
+            raise LetGo
         await self.begin(TRANSPORT)
         self._kept.conversation_id = self._conversation_id
         if self._again and self._since >= 0:
@@ -68,6 +81,8 @@ class JambonzSession(LiveSession):
             return (opening(),)
         # what was said before was in an earlier call, which goes on in this one
         greeting = self._texts.greeting if self._since < 0 else self._texts.welcome_back
+        if standing is not None and standing.first_message is not None:
+            greeting = standing.first_message
         await self._ingress.accept(self._parties.greeted(greeting, self._clock.now()))
         return opening(), Say(text=said(greeting))
 
@@ -91,6 +106,10 @@ class JambonzSession(LiveSession):
 
     async def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
         """What is done at once when jambonz has told us this; the rest is for `take`."""
+        if incoming.place == Place(MESSAGE_HOOK):
+            self._way_out.begun = True
+            await self._playback.stop()
+            return Say(text=said(self._texts.machine)), Hangup()
         return await self._way_out.acknowledge(incoming)
 
     async def take(self, incoming: Incoming) -> None:
@@ -98,6 +117,15 @@ class JambonzSession(LiveSession):
         if incoming.place is not None and incoming.place.session:
             await self._passed_on(incoming.place, incoming.event)
             return
+        if isinstance(incoming.event, Screened):
+            await self._answered_by(incoming.event)
+        elif incoming.place == Place(MESSAGE_HOOK):
+            await self._told_machine()
+        else:
+            await self._happened(incoming)
+
+    async def _happened(self, incoming: Incoming) -> None:
+        """Something in the call itself."""
         match incoming.event:
             case Gathered() as gathered:
                 if incoming.place == Place(DIGITS_HOOK):
@@ -205,8 +233,34 @@ class JambonzSession(LiveSession):
         if self._gone:
             return
         self._gone = True
-        reports = await self._way_out.caller_gone()
-        await self._owed.settle(reports, self._parties.ended(status, self._clock.now()))
+        ended = self._parties.ended(status, self._clock.now())
+        known: list[Store] = [
+            *(partial(self._ingress.accept, report) for report in await self._way_out.caller_gone()),
+            partial(self._dialogue.end, ended),
+        ]
+        if self._outgoing is not None:
+            known.append(partial(self._outgoing.progress, status))
+        await self._owed.settle(self._parties.sid, known)
+
+    async def _answered_by(self, screened: Screened) -> None:
+        """What is done about a machine is a command to jambonz, which comes by its API."""
+        if self._outgoing is None:
+            return
+        try:
+            await self._outgoing.screened(screened, self._ingress.calls(self._parties.ours).on_machine)
+        except GatewayError as error:
+            self._note("detection_lost", code=error.code.value)
+
+    async def _told_machine(self) -> None:
+        """It is left the message that was acknowledged."""
+        now = self._clock.now()
+        left = self._parties.message(
+            f"{self._parties.sid}:machine", self._texts.machine, Role.ASSISTANT, {}, now
+        )
+        try:
+            await self._ingress.accept(left)
+        except GatewayError as error:
+            self._note("message_unnoted", code=error.code.value)
 
     async def _taken_back(self, text: str) -> None:
         """The agent has the caller: they are listened to, and told this."""

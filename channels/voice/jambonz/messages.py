@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from channels.voice.jambonz.verbs import Verb, array
 
@@ -23,6 +23,25 @@ _ACKED = frozenset(
 )
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SID = r"^[A-Za-z0-9-]{1,64}$"
+
+
+TAG = "conversation_id"
+"""In the tag of a call that we begin: whose it is."""
+_REFERENCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _reference(tag: object) -> str:
+    """The conversation that a call's tag names; "" for one that is not ours."""
+    named = tag.get(TAG) if isinstance(tag, dict) else None
+    return named if isinstance(named, str) and _REFERENCE.fullmatch(named) else ""
+
+
+Reference = Annotated[
+    str,
+    BeforeValidator(_reference),
+    Field(validation_alias=AliasChoices("customerData", "customer_data", "_customerData", "_customer_data")),
+]
+"""jambonz spells the tag in several ways, by version and message."""
 
 
 def _text(value: object) -> object:
@@ -47,6 +66,8 @@ class Opened(_Data):
     recipient: str = Field(alias="to", max_length=255)
     trunk: Name = Field("", alias="originating_sip_trunk_name")
     """Of the carrier it came over; none where a device of the account calls."""
+    reference: Reference = ""
+    """The conversation of a call that we have begun."""
     again: bool = False
     """The connection was lost and is back."""
 
@@ -112,6 +133,7 @@ class CallStatus(_Data):
     sender: Name = Field("", alias="from")
     recipient: Name = Field("", alias="to")
     parent_call_sid: Name = ""
+    reference: Reference = ""
     trunk: Name = Field("", alias="originating_sip_trunk_name")
 
     @property
@@ -165,7 +187,7 @@ Event = (
 )
 INPUT_HOOK, DIGITS_HOOK = "/input", "/digits"
 DIALED_HOOK, REFERRED_HOOK, CONFIRM_HOOK, ANSWER_HOOK = "/dialed", "/referred", "/confirm", "/answer"
-SCREENED_HOOK = "/screened"
+SCREENED_HOOK, MACHINE_HOOK, MESSAGE_HOOK = "/screened", "/machine", "/message"
 """What our hooks are called; a place in the call may follow."""
 _BY_HOOK: dict[str, type[Event]] = {
     INPUT_HOOK: Gathered,
@@ -175,6 +197,7 @@ _BY_HOOK: dict[str, type[Event]] = {
     REFERRED_HOOK: Referred,
     CONFIRM_HOOK: Confirming,
     SCREENED_HOOK: Screened,
+    MACHINE_HOOK: Screened,
 }
 _BY_TYPE: dict[str, type[Event]] = {
     "session:new": Opened,

@@ -7,12 +7,9 @@ process, too, needs the spool, into which ends go first where there is one.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.domain.errors import GatewayError, Unavailable
-from gateway.domain.message import InboundMessage
-from gateway.domain.ports.dialogue import EndCall
-from gateway.domain.ports.ingress import Accept
 
 log = logging.getLogger(__name__)
 
@@ -24,52 +21,49 @@ TRIES = 86_400
 """A day of them; what is not stored by then is noted, and expires with its conversation."""
 MAX_CALLS = 10_000
 """Ends that wait at once: more than a process has calls."""
+Store = Callable[[], Awaitable[object]]
+"""Stores one thing that is known; raises GatewayError."""
 
 
 class Owed:
     """The ends that this process has yet to store."""
 
-    def __init__(self, accept: Accept, ends: EndCall) -> None:
-        self._accept = accept
-        self._ends = ends
+    def __init__(self) -> None:
         self._waiting: set[asyncio.Task[None]] = set()
 
-    async def settle(self, reports: Sequence[InboundMessage], end: InboundMessage) -> None:
+    async def settle(self, call_sid: str, known: Sequence[Store]) -> None:
         """Store what happened last in a call, in order, and that it is over; what is left follows."""
         if len(self._waiting) >= MAX_CALLS:
-            _lost(end, "too_many")
+            _lost(call_sid, "too_many")
             return
-        task = asyncio.create_task(self._settle(reports, end))
+        task = asyncio.create_task(self._settle(call_sid, known))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
         await asyncio.wait({task}, timeout=AT_ONCE_SECONDS)
 
-    async def _settle(self, reports: Sequence[InboundMessage], end: InboundMessage) -> None:
-        for message in (*reports, end):
+    async def _settle(self, call_sid: str, known: Sequence[Store]) -> None:
+        for store in known:
             for n in range(TRIES):
-                if await self._stored(message, ends=message is end):
+                if await _stored(call_sid, store):
                     break
                 if not n:
-                    extra = {"action": "voice.end_waits", "call_sid": message.thread_key}
+                    extra = {"action": "voice.end_waits", "call_sid": call_sid}
                     log.warning("voice end waits", extra=extra)
                 await asyncio.sleep(AGAIN_SECONDS)
             else:
-                _lost(message, "unavailable")
-
-    async def _stored(self, message: InboundMessage, *, ends: bool) -> bool:
-        """Whether it is, or never will be."""
-        try:
-            if ends:
-                await self._ends.end(message)
-            else:
-                await self._accept(message)
-        except Unavailable:
-            return False
-        except GatewayError as error:
-            _lost(message, error.code.value)
-        return True
+                _lost(call_sid, "unavailable")
 
 
-def _lost(message: InboundMessage, code: str) -> None:
-    extra = {"action": "voice.end_lost", "call_sid": message.thread_key, "code": code}
-    log.error("voice end lost", extra=extra)
+async def _stored(call_sid: str, store: Store) -> bool:
+    """Whether it is, or never will be."""
+    try:
+        await store()
+    except Unavailable:
+        return False
+    except GatewayError as error:
+        _lost(call_sid, error.code.value)
+    return True
+
+
+def _lost(call_sid: str, code: str) -> None:
+    log.error("voice end lost", extra={"action": "voice.end_lost", "call_sid": call_sid, "code": code})

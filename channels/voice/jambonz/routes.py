@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from channels.contract import Ingress
 from channels.voice.jambonz.address import PROVIDER, parties_of
-from channels.voice.jambonz.call import JambonzSession
+from channels.voice.jambonz.call import JambonzSession, LetGo
 from channels.voice.jambonz.messages import (
     SUBPROTOCOL,
     CallStatus,
@@ -29,8 +29,9 @@ from channels.voice.jambonz.messages import (
     ack,
     read_message,
 )
+from channels.voice.jambonz.outgoing import Outgoing
 from channels.voice.jambonz.owed import Owed
-from channels.voice.jambonz.verbs import SipDecline
+from channels.voice.jambonz.verbs import Hangup, SipDecline
 from channels.voice.playback import Send
 from channels.voice.sockets import closing, sending
 from channels.webhooks import malformed, read_body, unproven, webhook
@@ -43,6 +44,8 @@ PATH = "/webhooks/jambonz"
 STATUS_PATH = f"{PATH}/status"
 OPEN_SECONDS = 10.0
 """For the first message."""
+RING_SECONDS = 600.0
+"""For the rest, while a call of ours rings: longer than any may."""
 BEGIN_SECONDS = 4.0
 """For storing that a call is here: jambonz waits five."""
 LINGER_SECONDS = 120.0
@@ -71,7 +74,7 @@ class _Door:
 
     def __init__(self, ingress: Ingress, login: str) -> None:
         self._ingress = ingress
-        self._owed = Owed(ingress.accept, ingress.dialogue)
+        self._owed = Owed()
         self._expected = b"Basic " + b64encode(login.encode())
 
     async def open(self, websocket: WebSocket) -> None:
@@ -95,8 +98,12 @@ class _Door:
             status = CallStatus.model_validate_json(await read_body(request))
         except ValidationError:
             raise malformed("The body is not a call status of jambonz's.") from None
-        # the leg of somebody who was dialled is no conversation
-        if status.over and not status.parent_call_sid:
+        if status.parent_call_sid:  # the leg of somebody who was dialled is no conversation
+            return JSONResponse({})
+        outgoing = Outgoing.of(self._ingress.reports, status)
+        if outgoing is not None:
+            await outgoing.progress(status.call_status)
+        elif status.over:
             ended = parties_of(status).ended(status.call_status, self._ingress.clock.now())
             await self._ingress.dialogue.end(ended)
         return JSONResponse({})
@@ -108,9 +115,9 @@ class _Door:
         return False
 
     async def _serve(self, websocket: WebSocket) -> None:
-        first = await _first(websocket)
+        first = await self._opening(websocket)
         if first is None or not isinstance(first.event, Opened):
-            await websocket.close(_POLICY)
+            await closing(websocket, _POLICY)
             return
         session_id = first.msgid if _SESSION.fullmatch(first.msgid) else new_id().replace("-", "")
         send = sending(websocket)
@@ -121,8 +128,30 @@ class _Door:
         except (GatewayError, TimeoutError) as error:
             await _decline(websocket, first, error)
             return
+        except LetGo:
+            await send(ack(first.msgid, [Hangup()]))
+            await closing(websocket, _NORMAL)
+            return
         await send(ack(first.msgid, verbs))  # who has left meanwhile has said so, too
         await _Connection(websocket, session, send).serve()
+
+    async def _opening(self, websocket: WebSocket) -> Incoming | None:
+        """The message that opens the call; before it, one of ours tells how it rings."""
+        patience = OPEN_SECONDS
+        while True:
+            incoming = await _next(websocket, patience)
+            status = None if incoming is None else incoming.event
+            if not isinstance(status, CallStatus):
+                return incoming
+            outgoing = Outgoing.of(self._ingress.reports, status)
+            if outgoing is None:
+                return incoming
+            patience = RING_SECONDS
+            try:
+                await outgoing.progress(status.call_status)
+            except GatewayError as error:  # whoever has it made looks after it
+                code = error.code.value
+                log.warning("a report was lost", extra={"action": "voice.report_lost", "code": code})
 
 
 class _Connection:
@@ -194,9 +223,9 @@ class _Connection:
                 self._waiting.task_done()
 
 
-async def _first(websocket: WebSocket) -> Incoming | None:
+async def _next(websocket: WebSocket, patience: float) -> Incoming | None:
     try:
-        async with asyncio.timeout(OPEN_SECONDS):
+        async with asyncio.timeout(patience):
             message = await websocket.receive()
     except TimeoutError:
         return None
@@ -204,12 +233,14 @@ async def _first(websocket: WebSocket) -> Incoming | None:
 
 
 async def _decline(websocket: WebSocket, first: Incoming, error: GatewayError | TimeoutError) -> None:
-    """The call cannot be taken: it is not answered, so that its network can try elsewhere."""
+    """The call cannot be taken: it is not answered, so that its network can try elsewhere, or hung up on."""
     code = error.code.value if isinstance(error, GatewayError) else "timeout"
     log.warning("a jambonz call was declined", extra={"action": "voice.jambonz_declined", "code": code})
-    if isinstance(first.event, Opened) and first.event.again:
+    opened = first.event if isinstance(first.event, Opened) else None
+    if opened is not None and opened.again:
         await websocket.close(_AGAIN)  # it was answered before: jambonz comes again
         return
     decline = SipDecline(status=NOT_FOUND if isinstance(error, UnknownAddress) else UNAVAILABLE)
-    await websocket.send_json(ack(first.msgid, [decline]))
+    answered = opened is not None and opened.direction == "outbound"
+    await websocket.send_json(ack(first.msgid, [Hangup() if answered else decline]))
     await websocket.close(_NORMAL)

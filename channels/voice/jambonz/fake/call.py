@@ -16,8 +16,6 @@ from channels.voice.jambonz.fake.listener import Listener
 from channels.voice.jambonz.fake.voice import Voice
 from channels.voice.jambonz.fake.wire import Abandoned, Verbs, Wire
 
-LISTENING_SECONDS = 10.0
-
 
 class FakeJambonzCall:
     """A call, from the caller's side."""
@@ -41,7 +39,10 @@ class FakeJambonzCall:
         """Cleared, a `say` takes until it is set again."""
         self.mute.set()
         self.wire = Wire(url, authorization, self.call_sid, self._obey)
-        self._info = {"call_sid": self.call_sid, "direction": "inbound", "from": sender, "to": recipient}
+        self.status = "trying"
+        """Its call_status."""
+        self._info: dict[str, Any] = {"call_sid": self.call_sid, "direction": "inbound"}
+        self._info |= {"from": sender, "to": recipient}
         self._streams = streams
         self._stack: deque[dict[str, Any]] = deque()
         self._more = asyncio.Event()
@@ -69,6 +70,11 @@ class FakeJambonzCall:
         data = self._info | {"call_status": "trying", "originating_sip_trunk_name": trunk}
         self._put(await self.wire.open(data))
         self._running = self.spawn(self._run())
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What jambonz tells of the call."""
+        return self._info | {"call_status": self.status}
 
     async def say(self, text: str, *, over: bool = True) -> None:
         """The caller speaks; `over`: with whatever is being said to them."""
@@ -153,7 +159,7 @@ class FakeJambonzCall:
         """The same; raises Abandoned."""
         return await self.wire.request(kind, self._info | data, hook)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Beside what happens."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -203,7 +209,8 @@ class FakeJambonzCall:
             self.voice.clear()
 
     async def _run(self) -> None:
-        await self.wire.report("call:status", self._info | {"call_status": "in-progress"})
+        self.status = "in-progress"
+        await self.wire.report("call:status", self.info)
         while not self.ended:
             if not self._stack:
                 self._more.clear()
@@ -272,16 +279,14 @@ class FakeJambonzCall:
         except asyncio.CancelledError:
             callee.hang_up_by_jambonz()
             if not self.ended:  # it is told of, and its answer counts for nothing (dial.js)
-                self.spawn(self._tell(verb["actionHook"], {"dial_call_status": "completed"}))
+                self.spawn(self.hook(verb["actionHook"], {"dial_call_status": "completed"}))
             raise
         self._put(await self.hook(verb["actionHook"], results))
-
-    async def _tell(self, hook: str, data: dict[str, Any]) -> None:
-        await self.hook(hook, data)
 
     async def _end(self, status: dict[str, Any]) -> None:
         """Once, whoever asks; it has ended when the connection is closed."""
         self.ended = True
+        self.status = status["call_status"]
         if self._ending is None:
             self._ending = asyncio.create_task(self._leave(status))
         await asyncio.shield(self._ending)

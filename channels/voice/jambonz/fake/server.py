@@ -1,8 +1,10 @@
 """The fake jambonz: an application of it that points at one gateway."""
 
 from base64 import b64encode
+from typing import Any
 
 from channels.voice.jambonz.fake.call import FakeJambonzCall
+from channels.voice.jambonz.fake.outgoing import FakeOutgoingCall
 from channels.voice.jambonz.routes import PATH
 
 
@@ -13,6 +15,8 @@ class FakeJambonz:
         """`streams`: whether the application's voice can be streamed to."""
         self.streams = streams
         self.calls: list[FakeJambonzCall] = []
+        self.outgoing: list[FakeOutgoingCall] = []
+        """Those of them that were asked for."""
         self._authorization = f"Basic {b64encode(login.encode()).decode()}"
         self._url = f"ws{url.removeprefix('http')}{PATH}"
 
@@ -21,6 +25,14 @@ class FakeJambonz:
         call = FakeJambonzCall(self._url, self._authorization, sender, recipient, streams=self.streams)
         self.calls.append(call)
         await call.start(trunk)
+        return call
+
+    async def dial(self, asked: dict[str, Any]) -> FakeOutgoingCall:
+        """The API has been asked for a call: it rings, until the test has it answered."""
+        call = FakeOutgoingCall(self._url, self._authorization, asked, streams=self.streams)
+        self.calls.append(call)
+        self.outgoing.append(call)
+        await call.ring()
         return call
 
     async def stop(self) -> None:

@@ -47,6 +47,11 @@ class Wire:
 
     async def open(self, data: dict[str, Any]) -> Verbs:
         """Connect and announce the call; its first verbs. Raises aiohttp.ClientError where it is refused."""
+        await self.connect(data)
+        return await self.request("session:new", data)
+
+    async def connect(self, data: dict[str, Any]) -> None:
+        """Only connect, as for a call that rings elsewhere."""
         self._opening = data
         self._http = aiohttp.ClientSession()
         try:
@@ -54,7 +59,7 @@ class Wire:
         except aiohttp.ClientError:
             await self._http.close()
             raise
-        return await self.request("session:new", data)
+        self._ready.set()
 
     async def request(self, kind: str, data: dict[str, Any], hook: str | None = None) -> Verbs:
         """A message that has to be acknowledged; the verbs that come with that. Raises Abandoned."""
