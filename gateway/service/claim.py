@@ -152,15 +152,14 @@ async def _claim(tx: Tx, row: Row, turn: Row, lease: LeaseRef) -> Claim:
         attempt=turn["attempt"],
         conversation=conversation,
         inputs=inputs,
-        request=TurnRequest.model_construct(
-            protocol=1,
+        request=TurnRequest(
             turn_id=row["turn_id"],
             conversation_id=conversation.id,
             end_user_id=conversation.end_user_id,
             channel=conversation.channel.value,
             session_type=conversation.session_type.value,
             context_variables=conversation.context_variables,
-            agent=AgentIdentity.model_construct(
+            agent=AgentIdentity(
                 id=conversation.assigned_agent_id, revision_id=conversation.pinned_revision_id
             ),
             messages=[_history_message(*m) for m in reversed(newest[:HISTORY])],

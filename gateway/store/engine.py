@@ -31,7 +31,7 @@ def single_statement(unit: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T
     """Mark a unit that runs one statement on PostgreSQL, which then needs no BEGIN and COMMIT.
 
     A second statement is refused with RuntimeError. What the statement did stays done even if the unit raises
-    after it. A write on SQLite ignores the mark: there the unit may take several, in its savepoint as always.
+    after it. A write on SQLite ignores the mark: there the unit may take several, as always.
     """
     setattr(unit, _SINGLE_STATEMENT, True)
     return unit

@@ -1,4 +1,7 @@
-"""The one writer of a SQLite database: runs what waits, each unit in a savepoint, and commits once for all.
+"""The one writer of a SQLite database: runs the units that wait, and commits once for all of them.
+
+Nearly none fails after it has written. Where one does, nothing of the transaction stays, and its units run
+once more, each in a savepoint; a savepoint for each from the beginning is an eighth of what a unit costs.
 
 Statements run on the event loop's thread (they take microseconds; a thread of their own would fight for the
 interpreter lock at each). Only COMMIT, which waits for the disk, runs in a thread while the loop goes on.
@@ -9,16 +12,17 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context, copy_context
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from gateway.domain.envelope import Posting
-from gateway.domain.ports.store import Param, Row, Taker, Wake
-from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, hand
-from gateway.store.queries import Queries, bind_sqlite
+from gateway.domain.ports.store import Taker, Wake
+from gateway.store.engine import StoreUnavailable, Wakes, hand
+from gateway.store.queries import Queries
+from gateway.store.sqlite_tx import SqliteTx, primary_code
 
 T = TypeVar("T")
 
@@ -31,112 +35,10 @@ MAX_WAITING = 10_000
 BUSY_SECONDS = 5.0
 """How long the writer waits for another process (a command line tool) to let go of the database."""
 
-_AWAY = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-}
-
-
-def primary_code(error: sqlite3.Error) -> int:
-    """Return SQLite's primary result code of an error; 0 where the driver itself raised it."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def translated(error: sqlite3.Error) -> Exception:
-    """Return StoreUnavailable for what may pass (disk full, busy, I/O), the error itself for the rest."""
-    if primary_code(error) in _AWAY:
-        return StoreUnavailable(f"the database cannot write: {error}")
-    return error
-
 
 def may_have_committed(error: BaseException) -> bool:
     """Whether a COMMIT that failed like this (I/O error) may yet be found in the log at the next start."""
     return not isinstance(error, sqlite3.Error) or primary_code(error) == sqlite3.SQLITE_IOERR
-
-
-class SqliteTx(UnitOfWork):
-    """A unit of work on the writer's connection. Its methods never suspend."""
-
-    def __init__(self, connection: sqlite3.Connection, queries: Queries, taker: Taker | None = None) -> None:
-        super().__init__(queries, taker)
-        self._connection = connection
-
-    @property
-    def dialect(self) -> Literal["sqlite", "postgres"]:
-        """Always `sqlite`."""
-        return "sqlite"
-
-    async def one(self, query: str, /, **params: Param) -> Row | None:
-        """Return the first row, or None."""
-        row: Row | None = self._run(query, params, sqlite3.Cursor.fetchone)
-        return row
-
-    async def all(self, query: str, /, **params: Param) -> list[Row]:
-        """Return every row."""
-        return self._run(query, params, sqlite3.Cursor.fetchall)
-
-    async def run(self, query: str, /, **params: Param) -> int:
-        """Run it; return how many rows it touched, triggers not counted."""
-        return self._run(query, params, self._touched)
-
-    async def later(self, query: str, /, **params: Param) -> None:
-        """Run it now: nothing is won by waiting."""
-        self._run(query, params, _unread)
-
-    async def expect(self, query: str, assume: Row | None = None, /, **params: Param) -> Row | None:
-        """Return the first row, or None: here a statement more costs little."""
-        row: Row | None = self._run(query, params, sqlite3.Cursor.fetchone)
-        return row
-
-    async def known(self, row: Row, /) -> Row:
-        """Return it: it has been known all along."""
-        return row
-
-    async def many(self, query: str, rows: Sequence[Mapping[str, Param]], /) -> None:
-        """Run it once for each set of parameters."""
-        sql = self._query(query, *rows).sqlite
-        try:
-            self._connection.executemany(sql, [bind_sqlite(row) for row in rows]).close()
-        except sqlite3.Error as error:
-            self._fail(error)
-            raise
-
-    def _run(self, name: str, params: dict[str, Param], take: Callable[[sqlite3.Cursor], T]) -> T:
-        query = self._query(name, params)
-        try:
-            cursor = self._connection.execute(query.sqlite, bind_sqlite(params) if query.lists else params)
-            try:
-                return take(cursor)
-            finally:
-                # resets the statement: one left half-read after RETURNING would refuse the COMMIT
-                cursor.close()
-        except sqlite3.Error as error:
-            self._fail(error)
-            raise
-
-    def _touched(self, cursor: sqlite3.Cursor) -> int:
-        if cursor.description is not None:
-            cursor.fetchall()
-        if cursor.rowcount >= 0:
-            return cursor.rowcount
-        # the driver counts only statements that begin with INSERT, UPDATE, DELETE, not those with WITH
-        changes: int = self._connection.execute("SELECT changes() AS n").fetchone()["n"]
-        return changes
-
-    def _fail(self, error: sqlite3.Error) -> None:
-        """Raise what the caller is to see of it, and remember it."""
-        self.failure = translated(error)
-        if self.failure is not error:
-            raise self.failure from error
-
-
-def _unread(_cursor: sqlite3.Cursor) -> None:
-    """Nobody asks what came of it."""
 
 
 class _Waiting:
@@ -251,7 +153,8 @@ class GroupCommit:
         batch: list[_Waiting] = []
         committing = False
         try:
-            self._run_units(batch)
+            if not self._run_units(batch):
+                await self._run_again(batch)
             committing = True
             await asyncio.get_running_loop().run_in_executor(self._disk, self._connection.execute, "COMMIT")
         except BaseException as error:
@@ -266,30 +169,46 @@ class GroupCommit:
             return
         self._announce(batch)
 
-    def _run_units(self, batch: list[_Waiting]) -> None:
-        """Run units until the batch is full, the time is up or nobody waits."""
+    def _run_units(self, batch: list[_Waiting]) -> bool:
+        """Run units until the batch is full, the time is up or nobody waits; False: one failed half-way."""
         enough = time.monotonic() + MAX_BATCH_SECONDS
         while self._queue and len(batch) < MAX_BATCH and time.monotonic() < enough:
             waiting = self._queue.popleft()
             if waiting.future.done():
                 continue
             batch.append(waiting)
+            changes = self._connection.total_changes
             self._run_unit(waiting)
+            if waiting.error is not None and self._connection.total_changes != changes:
+                return False
+        return True
+
+    async def _run_again(self, batch: list[_Waiting]) -> None:
+        """Undo a batch whose last unit failed half-way, and run the others anew, in savepoints.
+
+        Also those whose callers have gone meanwhile: what has run is committed.
+        """
+        self._connection.execute("ROLLBACK")
+        if not await self._begin():
+            raise StoreUnavailable("the database cannot begin again")
+        for waiting in batch[:-1]:
+            self._connection.execute("SAVEPOINT unit")
+            self._run_unit(waiting)
+            if waiting.error is not None:
+                self._connection.execute("ROLLBACK TO unit")
+            self._connection.execute("RELEASE unit")
 
     def _run_unit(self, waiting: _Waiting) -> None:
-        """Run one unit in its savepoint; StoreUnavailable if the transaction did not survive it."""
+        """Run one unit; StoreUnavailable if the transaction did not survive it."""
         tx = waiting.tx = SqliteTx(self._connection, self._queries, self.taker)
-        self._connection.execute("SAVEPOINT unit")
+        waiting.error = None
         try:
-            waiting.answer = waiting.context.run(lambda: drive(waiting.start(tx)))
+            waiting.answer = waiting.context.run(drive, waiting.start(tx))
             tx.finish()
         except BaseException as error:
             waiting.error = error
         if not self._connection.in_transaction:
             raise StoreUnavailable(f"the transaction was lost: {waiting.error}")
-        if waiting.error is not None:
-            self._connection.execute("ROLLBACK TO unit")
-        self._connection.execute("RELEASE unit")
 
     def _roll_back(self) -> None:
         with suppress(sqlite3.Error):

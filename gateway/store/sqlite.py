@@ -13,8 +13,9 @@ import aiosqlite
 from gateway.domain.clock import Clock
 from gateway.domain.ports.store import Param, Row, Taker, Tx, Wake
 from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, is_single_statement
-from gateway.store.group_commit import GroupCommit, SqliteTx, primary_code, translated
+from gateway.store.group_commit import GroupCommit
 from gateway.store.queries import Queries, bind_sqlite
+from gateway.store.sqlite_tx import SqliteTx, primary_code, translated
 
 P = ParamSpec("P")
 T = TypeVar("T")

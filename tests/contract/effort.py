@@ -11,10 +11,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from gateway.domain.ports.store import Param, Row, Tx
 from gateway.store.engine import sqlite_path
-from gateway.store.group_commit import SqliteTx, drive
+from gateway.store.group_commit import drive
 from gateway.store.postgres import PostgresTx
 from gateway.store.postgres_connection import create_pool
 from gateway.store.queries import load_queries
+from gateway.store.sqlite_tx import SqliteTx
 
 P = ParamSpec("P")
 T = TypeVar("T")

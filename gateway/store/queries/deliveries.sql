@@ -163,7 +163,8 @@ WHERE id = :id AND state <> 'canceled'
 UPDATE deliveries SET state = CASE WHEN state = 'canceled' AND :state <> 'sent' THEN state ELSE :state END,
     error_code = :error_code, settled_at = {now}, updated_at = {now}
 WHERE id = :id AND settled_at IS NULL
-RETURNING *
+RETURNING id, organization_id, conversation_id, message_id, message_seq, turn_id, channel, sender, recipient, state,
+    error_code, updated_at
 
 -- name: delivery_lock
 -- Settling and receipts read the parts together: one after the other.

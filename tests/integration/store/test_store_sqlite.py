@@ -110,6 +110,72 @@ async def test_a_caller_that_leaves_late_disturbs_nobody(sqlite_url: str, querie
         assert await store.read(count) == 2
 
 
+async def test_a_unit_that_fails_half_way_takes_nobody_along(
+    sqlite_url: str, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those before it run once more and are told once; one that had written nothing undoes nothing."""
+    monkeypatch.setattr(group_commit, "MAX_BATCH_SECONDS", 600.0)
+    ran: list[str] = []
+
+    async def add(tx: Tx, key: str) -> str:
+        ran.append(key)
+        await insert(tx, key)
+        return key
+
+    async def fail(tx: Tx, key: str, *, after_writing: bool) -> None:
+        ran.append(key)
+        if after_writing:
+            await insert(tx, key)
+        else:
+            await item(tx, key)
+        raise LookupError(key)
+
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        keys = [new_id() for _ in range(6)]
+        outcomes = await asyncio.gather(
+            store.write(add, keys[0]),
+            store.write(fail, keys[1], after_writing=False),
+            store.write(add, keys[2]),
+            store.write(fail, keys[3], after_writing=True),
+            store.write(add, keys[4]),
+            store.write(fail, keys[5], after_writing=True),
+            return_exceptions=True,
+        )
+        assert list(outcomes[::2]) == keys[::2]
+        assert [repr(outcome) for outcome in outcomes[1::2]] == [repr(LookupError(key)) for key in keys[1::2]]
+        assert [await store.read(item, key) is not None for key in keys] == [True, False] * 3
+    assert [ran.count(key) for key in keys] == [2, 2, 2, 1, 2, 1]
+
+
+async def test_a_unit_that_fails_only_when_it_runs_again_is_undone_alone(
+    sqlite_url: str, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MAX_BATCH_SECONDS", 600.0)
+    tries: list[str] = []
+
+    async def second_time_unlucky(tx: Tx, key: str) -> None:
+        tries.append(key)
+        await insert(tx, key)
+        if tries.count(key) > 1:
+            raise LookupError
+
+    async def fail(tx: Tx, key: str) -> None:
+        await insert(tx, key)
+        raise KeyError
+
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        keys = [new_id() for _ in range(3)]
+        outcomes = await asyncio.gather(
+            store.write(insert, keys[0]),
+            store.write(second_time_unlucky, keys[1]),
+            store.write(fail, keys[2]),
+            return_exceptions=True,
+        )
+        assert outcomes[0] == 1
+        assert [type(outcome) for outcome in outcomes[1:]] == [LookupError, KeyError]
+        assert [await store.read(item, key) is not None for key in keys] == [True, False, False]
+
+
 async def test_commits_survive_a_power_cut(sqlite_url: str, queries: Queries) -> None:
     """As far as SQLite promises it: `synchronous=FULL` in WAL mode."""
 
