@@ -5,6 +5,7 @@ import re
 import aiohttp
 import pytest
 
+from gateway.domain.conversation import OPEN_STATUSES, Status
 from tests.integration.api import Api
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -42,6 +43,13 @@ async def test_the_page_is_made_of_its_own_files_only(api: Api) -> None:
         found = await api.as_(None).get(place)
         assert found.status == 200
         assert "://" not in found.text.replace("http://www.w3.org/2000/svg", "")
+
+
+async def test_where_nobody_can_write_it_says_what_can_be_done(api: Api) -> None:
+    script = (await api.as_(None).get("/console/conversation.js")).text
+    table = script.partition("const NOT_NOW = {")[2].partition("\n};")[0]
+    said = dict(re.findall(r"^  (\w+): \"(.+)\",$", table, re.MULTILINE))
+    assert said.keys() == OPEN_STATUSES - {Status.ACTIVE, Status.WAITING_FOR_HUMAN}
 
 
 @pytest.mark.parametrize("name", ["index.html", "nothing.js", "..%2froutes.py", "%2e%2e", "a" * 300 + ".js"])

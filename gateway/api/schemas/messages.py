@@ -1,6 +1,7 @@
 """Messages as clients read them: rows of the transcript and of the poll."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import Field
@@ -20,7 +21,7 @@ from gateway.api.schemas.common import (
 )
 from gateway.domain.clock import rfc3339
 from gateway.domain.conversation import Status
-from gateway.domain.message import Author, Message, Role, ToolCall
+from gateway.domain.message import Author, JsonObject, Message, Role, ToolCall
 
 
 class ToolCallRow(Shape):
@@ -184,9 +185,19 @@ def poll_row(message: Message) -> PollRow:
         token_count=_tokens(message),
         latency_ms=message.latency_ms,
         delivery_status=message.delivery_status,
-        metadata=message.metadata,
+        metadata=_metadata(message),
         evidence=[chunk_of(item) for item in message.evidence],
     )
+
+
+def _metadata(message: Message) -> JsonObject:
+    """What is noted with it; each file that is kept has its id and where it is read, whoever sent it."""
+    if not message.attachments:
+        return message.metadata
+    kept = iter([asdict(attachment) for attachment in message.attachments])
+    noted = message.metadata.get("attachments") or [{} for _ in message.attachments]
+    files = [{**one, **next(kept, {})} if one.get("kept", True) else one for one in noted]
+    return {**message.metadata, "attachments": files}
 
 
 def poll(status: Status, messages: Sequence[Message], since: int, limit: int) -> Poll:

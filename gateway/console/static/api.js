@@ -28,6 +28,14 @@ async function ask(path, { method = "GET", body, headers = {}, signal } = {}) {
 
 export const get = async (path) => (await ask(path)).json();
 
+/** Have the browser keep a file, which is never shown in this page's name. */
+export async function download(path, name) {
+  const url = URL.createObjectURL(new Blob([await (await ask(path)).blob()], { type: "application/octet-stream" }));
+  const link = Object.assign(document.createElement("a"), { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000); // it may be asked first where to keep it
+}
+
 export const post = async (path, body = {}) => (await ask(path, { method: "POST", body })).json();
 
 /** The events of a conversation after `place.last`, which moves with them; ends when the conversation has. */

@@ -4,6 +4,7 @@ import { Refused, get, key, post } from "./api.js";
 import { Conversation } from "./conversation.js";
 import { el } from "./dom.js";
 import { FOLDERS, List } from "./list.js";
+import { forgetPeople } from "./people.js";
 
 const EVERY = 4000; // milliseconds between two looks at a list
 const place = (id) => document.getElementById(id);
@@ -41,6 +42,7 @@ async function signIn() {
 
 function signOut(fault = "") {
   key.forget();
+  forgetPeople();
   clearInterval(timer);
   conversation.leave();
   place("desk").hidden = true;

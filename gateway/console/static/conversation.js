@@ -1,7 +1,8 @@
 // One conversation on the right: what was said, as it is said, and what the operator may do about it.
 
-import { follow, get, post } from "./api.js";
-import { badge, clock, el, words } from "./dom.js";
+import { download, follow, get, post } from "./api.js";
+import { badge, clock, el, size, words } from "./dom.js";
+import { addressesOf, nameOf, personOf, unnamed } from "./people.js";
 
 const AGAIN = 2000; // milliseconds until a stream that broke is taken up again
 const OVER = ["closed", "expired", "error", "superseded"];
@@ -29,7 +30,7 @@ export class Conversation {
     const reading = new AbortController();
     this.reading = reading;
     this.id = id;
-    const found = await get(`/v1/conversations/${id}`);
+    const found = await get(`/v1/conversations/${id}`).catch((error) => this.missing(error, reading.signal));
     const person = await personOf(found);
     if (reading.signal.aborted) return;
     this.about = found;
@@ -47,24 +48,30 @@ export class Conversation {
     this.read(reading.signal);
   }
 
+  /** It cannot be shown: the place says so, and the list is a tap away. */
+  missing(error, signal) {
+    if (!signal.aborted) this.place.replaceChildren(el("header", { className: "about" }, back(), el("p", { className: "faint" }, "It cannot be shown.")));
+    throw error;
+  }
+
   leave() {
     this.reading?.abort();
     this.reading = null;
     this.id = null;
-    this.place.replaceChildren(el("p", { className: "note" }, "Choose a conversation on the left."));
+    this.place.replaceChildren(el("p", { className: "note" }, "Choose a conversation from the list."));
   }
 
   describe(person) {
     const { channel, session_type, subject } = this.about;
-    const contacts = person.contacts.map((contact) => contact.value).join(", ");
+    const contacts = addressesOf(person);
     const kind = session_type === "live" ? channel : `${channel}, ${session_type}`;
     this.mark = el("span", {}, badge(this.status));
     this.head.replaceChildren(
-      el("a", { className: "back", href: `#/${location.hash.split("/")[1]}`, "aria-label": "Back to the list" }, "‹"),
+      back(),
       el(
         "div",
         {},
-        el("h2", {}, subject ?? person.profile.name ?? (contacts || "Unknown person")),
+        el("h2", {}, subject ?? (nameOf(person) || unnamed(this.about))),
         el("p", { className: "faint" }, [kind, contacts].filter(Boolean).join(" · "), " ", el("code", {}, this.id)),
       ),
       this.mark,
@@ -128,9 +135,14 @@ export class Conversation {
   offer() {
     const typed = this.text?.value ?? "";
     const writing = this.text !== undefined && document.activeElement === this.text;
-    this.text = el("textarea", { rows: 3, value: typed, "aria-label": "Your words" });
+    this.text = el("textarea", { rows: 3, value: typed, "aria-label": "Your words", onkeydown: (event) => this.typed(event) });
     this.desk.replaceChildren(...this.controls());
     if (writing) this.text.focus();
+  }
+
+  /** Ctrl or ⌘ and Enter do what the first button does. */
+  typed(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.desk.querySelector("button.first")?.click();
   }
 
   controls() {
@@ -227,16 +239,10 @@ export class Conversation {
   }
 }
 
-const NOBODY = { profile: {}, contacts: [] };
-
-/** The end user; the one of a test chat is thrown away and has no record. */
-async function personOf(conversation) {
-  if (conversation.session_type === "test") return NOBODY;
-  return get(`/v1/identity/end-users/${conversation.end_user_id}`);
-}
+const back = () => el("a", { className: "back", href: `#/${location.hash.split("/")[1]}`, "aria-label": "Back to the list" }, "‹");
 
 function said(message) {
-  const { role, authored_by, content, created_at, delivery_status, tool_calls, evidence } = message;
+  const { role, authored_by, content, created_at, delivery_status, tool_calls, evidence, metadata } = message;
   const who = { end_user: "end user", human_operator: "operator" }[authored_by] ?? authored_by;
   const side = role === "user" ? "theirs" : role === "assistant" ? "ours" : "event";
   const failed = delivery_status === "failed" || delivery_status === "unknown";
@@ -244,6 +250,7 @@ function said(message) {
     "li",
     { className: `${side} ${authored_by}` },
     el("p", { className: "words" }, content),
+    (metadata.attachments ?? []).filter((file) => file.id).map(attached),
     tool_calls.map((call) =>
       el("details", {}, el("summary", {}, `tool ${call.name}${call.error ? " failed" : ""}`), el("pre", {}, JSON.stringify({ arguments: call.arguments, output: call.output, error: call.error }, null, 2))),
     ),
@@ -256,6 +263,23 @@ function said(message) {
       delivery_status ? [" · ", el("span", { className: failed ? "failed" : "" }, words(delivery_status))] : null,
     ),
   );
+}
+
+/** A file that came, or went, with a message. The API wants the key, which a link would not send. */
+function attached({ id, name, media_type, size: bytes }) {
+  const title = name ?? media_type;
+  const button = el("button", { className: "file", onclick: fetched }, title, bytes ? el("span", { className: "faint" }, ` ${size(bytes)}`) : null);
+  async function fetched() {
+    button.disabled = true;
+    try {
+      await download(`/v1/attachments/${id}`, title);
+    } catch (error) {
+      button.append(el("span", { className: "failed" }, ` ${error.message}`));
+    } finally {
+      button.disabled = false;
+    }
+  }
+  return button;
 }
 
 function handoffLine({ status, assignee, reason }) {

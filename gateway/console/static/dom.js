@@ -39,9 +39,16 @@ export function ago(rfc3339) {
   return el("time", { dateTime: rfc3339, title: date.toLocaleString() }, text);
 }
 
-export const clock = (rfc3339) =>
-  el(
-    "time",
-    { dateTime: rfc3339, title: new Date(rfc3339).toLocaleString() },
-    new Date(rfc3339).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }),
-  );
+/** A time of the day, with its date where that is not today. */
+export function clock(rfc3339) {
+  const date = new Date(rfc3339);
+  const exactly = date.toDateString() === new Date().toDateString() ? {} : { day: "numeric", month: "short", year: "numeric" };
+  const text = date.toLocaleString([], { ...exactly, hour: "2-digit", minute: "2-digit" });
+  return el("time", { dateTime: rfc3339, title: date.toLocaleString() }, text);
+}
+
+/** A number of bytes, roughly. */
+export function size(bytes) {
+  const unit = Math.min(3, Math.floor(Math.log(Math.max(bytes, 1)) / Math.log(1024)));
+  return `${Math.round(bytes / 1024 ** unit)} ${["B", "KiB", "MiB", "GiB"][unit]}`;
+}

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { ago, badge, el, words } from "./dom.js";
+import { unnamed, whoIs } from "./people.js";
 
 const LIMIT = 50;
 
@@ -37,7 +38,8 @@ export const FOLDERS = {
     nothing: "No conversations yet. Send a text or a mail, or begin a test chat.",
     row: (conversation) => ({
       conversation: conversation.id,
-      title: conversation.subject ?? `${conversation.channel} …${conversation.end_user_id.slice(-6)}`,
+      title: conversation.subject ?? unnamed(conversation),
+      named: conversation.subject ? null : (change) => whoIs(conversation, change),
       line: [
         conversation.session_type === "live" ? conversation.channel : conversation.session_type,
         ` · ${conversation.message_count} message${conversation.message_count === 1 ? "" : "s"}`,
@@ -84,12 +86,14 @@ export class List {
     return this.refresh();
   }
 
-  row({ conversation, title, line, mark, at }) {
+  row({ conversation, title, named, line, mark, at }) {
     const current = conversation === this.selected;
+    const heading = el("strong", {}, title);
+    named?.((name) => (heading.textContent = name));
     return el(
       "a",
       { className: "row", href: `#/${this.name}/${conversation}`, "aria-current": current ? "page" : "false" },
-      el("strong", {}, title),
+      heading,
       el("span", { className: "faint" }, ago(at)),
       el("span", { className: "faint" }, ...line),
       mark,
