@@ -43,9 +43,13 @@ class TransferReason(StrEnum):
     INVALID_DESTINATION = "invalid_destination"
 
 
+def transfer_state(state: str | None) -> TransferState:
+    """A transfer's end as a host reports it; what the contract does not know is a failure."""
+    return TransferState(state) if state in frozenset(TransferState) else TransferState.FAILED
+
+
 def transfer_sentence(state: str, reason: str | None) -> str:
-    """A transfer's end as the transcript has it; a state that the contract does not know is a failure."""
-    known = TransferState(state) if state in frozenset(TransferState) else TransferState.FAILED
-    if known.proven:
+    """A transfer's end as the transcript has it."""
+    if transfer_state(state).proven:
         return "Call transferred."
     return f"Call transfer failed: {reason or state}."

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.conversation import Status
+from gateway.domain.digits import DEFAULT_DIGITS
 from gateway.domain.host_line import HostLine
 from gateway.domain.ids import named_id
 from gateway.domain.intent import IntentKind
@@ -119,6 +120,8 @@ def _wanted(
             payload = intent.get("payload") or {}
             if kind in _PARTING:
                 payload = {**payload, **after}
+            elif kind is IntentKind.COLLECT_DTMF:
+                payload = {**DEFAULT_DIGITS.model_dump(), "expects_input": True, **_set(payload)}
             yield intent.get("intent_id") or _own_id(outcome, kind, number), kind, payload
     if outcome.ended and not hangs_up:
         yield (
@@ -126,6 +129,10 @@ def _wanted(
             IntentKind.HANG_UP,
             {"reason": outcome.session_status.value, **after},
         )
+
+
+def _set(payload: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if value is not None}
 
 
 _PARTING = frozenset({IntentKind.TRANSFER, IntentKind.HANG_UP})

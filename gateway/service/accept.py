@@ -30,7 +30,7 @@ from gateway.domain.quiet import QuietHours
 from gateway.domain.turn import InputKind
 from gateway.service.admit import ANSWERED, Admission, admit
 from gateway.service.attachments import attach
-from gateway.service.calls import apply_voice_event
+from gateway.service.call_events import apply_voice_event
 from gateway.service.consent import Wish, follow_keyword
 from gateway.service.dead import bury_unreadable
 from gateway.service.forgotten import is_left_over

@@ -119,6 +119,12 @@ def collects_here(call: Row) -> bool:
     return SINGLE in capabilities and COLLECTS not in capabilities
 
 
+def hears_no_keys(call: Row) -> bool:
+    """Whether the host of a call has said what it can do, and keys are not of that."""
+    capabilities = unpack(call["capabilities"], [])
+    return bool(capabilities) and not {SINGLE, COLLECTS} & set(capabilities)
+
+
 def is_pressing(keys: str | None) -> bool:
     """Whether keys were pressed that are no input yet: what is said meanwhile comes after them."""
     if keys is None:

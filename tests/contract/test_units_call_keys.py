@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.conversation import SessionType
+from gateway.domain.digits import DEFAULT_DIGITS
 from gateway.domain.envelope import Envelope
 from gateway.domain.ids import new_id
 from gateway.domain.ports.bus import DONE, Ack
@@ -205,9 +206,27 @@ async def test_a_host_that_collects_digits_itself_is_asked_to(store: Store) -> N
     await line.start(capabilities=["dtmf_events", "dtmf_collected"])
     intent_id = await ask_for_keys(line, **PIN)
     (asked,) = await line.told("collect_dtmf")
-    assert (asked["intent_id"], asked["payload"]) == (intent_id, PIN)
+    assert (asked["intent_id"], asked["payload"]) == (intent_id, {"expects_input": True, **PIN})
     assert await line.send("user.dtmf", digits="PIN 1234", ended_by="max_digits") == DONE
     assert (await line.transcript())[-1] == "PIN 1234"
+
+
+async def test_a_host_is_told_all_of_how_digits_are_collected(store: Store) -> None:
+    line = Line(store)
+    await line.start(capabilities=["dtmf_collected"])
+    await ask_for_keys(line, max_digits=6, prefix=None)
+    (asked,) = await line.told("collect_dtmf")
+    assert asked["payload"] == {**DEFAULT_DIGITS.model_dump(), "expects_input": True, "max_digits": 6}
+
+
+async def test_a_host_that_hears_no_keys_is_not_asked_for_them(store: Store) -> None:
+    line = Line(store)
+    await line.start(capabilities=["refer"])
+    await ask_for_keys(line, **PIN)
+    assert await line.told("collect_dtmf") == []
+    messages = await scene.rows(store, "test_messages", id=(await line.conversation())["id"])
+    assert "capability_downgrade" in messages[-1]["metadata"]
+    await scene.consistent(store, (await line.conversation())["id"])
 
 
 async def test_what_is_no_key_is_left_out_and_what_is_no_call_is_not_looked_at(line: Line) -> None:

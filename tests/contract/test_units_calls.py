@@ -4,14 +4,21 @@ import json
 
 import pytest
 
-from gateway.domain.clock import SECOND
+from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.conversation import SessionType
 from gateway.domain.envelope import Envelope
 from gateway.domain.ids import named_id, new_id
-from gateway.domain.intent import TransferMode, WarmTransfer
+from gateway.domain.intent import IntentKind, TransferMode, WarmTransfer
 from gateway.domain.message import JsonObject
 from gateway.domain.ports.bus import DONE, Ack
-from gateway.service.call_intents import GRACE_SECONDS, SILENCE_SECONDS, lose_overdue, lose_unroutable
+from gateway.domain.voice import VoiceIntent
+from gateway.service.call_intents import (
+    GRACE_SECONDS,
+    SILENCE_SECONDS,
+    lose_overdue,
+    lose_unroutable,
+    note_intent,
+)
 from gateway.service.close import close
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
@@ -92,6 +99,50 @@ async def test_what_the_contract_does_not_know_is_not_kept(line: Line) -> None:
     rows = await scene.rows(line.store, "test_messages", id=(await line.conversation())["id"])
     kept = json.loads(rows[-1]["metadata"])["voice_event"]
     assert kept == {"kind": "user.interrupted", "call_id": CALL, "spoken_ms": 5}
+
+
+@pytest.mark.parametrize(
+    ("state", "settings", "told"),
+    [
+        ("failed", {}, WarmTransfer().failure_text),
+        ("exploded", {}, WarmTransfer().failure_text),
+        ("expired", {"mode": TransferMode.WARM, "warm": WarmTransfer(failure_text="No.")}, "No."),
+        ("failed", {"on_failure": "hangup"}, None),
+        ("returned", {"mode": TransferMode.WARM}, None),
+        ("canceled", {}, None),
+    ],
+)
+async def test_a_caller_hears_that_nobody_was_reached_where_their_host_does_not_say_it(
+    line: Line, state: str, settings: JsonObject, told: str | None
+) -> None:
+    intent_id = await line.ask_for_transfer(**settings)
+    before = len(await line.told("say"))
+    for _ in range(2):
+        await line.report(intent_id, state, reason="busy")
+    assert (await line.conversation())["status"] == "active"
+    said = [say["payload"]["text"] for say in await line.told("say")]
+    assert len(said) == before + (told is not None)
+    assert (told in said) == (told is not None)
+    await scene.consistent(line.store, (await line.conversation())["id"])
+
+
+async def test_a_second_transfer_that_is_rejected_leaves_the_first_its_end(line: Line) -> None:
+    intent_id = await line.ask_for_transfer()
+    second = VoiceIntent(
+        intent_id=new_id(),
+        call_id=CALL,
+        conversation_id=(await line.conversation())["id"],
+        turn_id=None,
+        issued_at=rfc3339(MOMENT),
+        not_after=rfc3339(MOMENT),
+        kind=IntentKind.TRANSFER,
+        payload={"destination": "+15550112"},
+    )
+    await line.store.write(note_intent, ORGANIZATION, second)
+    await line.report(second.intent_id, "rejected_busy")
+    assert (await line.conversation())["status"] == "waiting_for_human"
+    await line.report(intent_id, "transferred")
+    assert (await line.conversation())["status"] == "transferred"
 
 
 async def test_a_transfer_ends_as_its_host_says_first(line: Line) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from channels.voice.host.say import Piece, Utterances
 from gateway.domain.conversation import Status
+from gateway.domain.digits import DEFAULT_DIGITS
 from gateway.domain.host_line import HostLine
 from gateway.domain.turn import Path, TurnOutcome, TurnState, Uttered
 from gateway.domain.voice import piece, utterance_of, voice_intents
@@ -55,7 +56,8 @@ def test_queue_hosts_get_an_outcome_as_intents() -> None:
             "interruptible": True,
         },
     }
-    assert (digits.intent_id, digits.payload) == ("id-of-collect_dtmf", {})
+    resolved = {**DEFAULT_DIGITS.model_dump(), "expects_input": True}
+    assert (digits.intent_id, digits.payload) == ("id-of-collect_dtmf", resolved)
     assert (hang_up.kind, hang_up.payload) == (
         "hang_up",
         {"reason": "closed", "after": utterance_of(TURN, 3)},
