@@ -169,6 +169,16 @@ async def test_a_call_goes_on_after_its_connection_breaks(house: House) -> None:
     await until(lambda: phone.ended)
 
 
+async def test_a_connection_may_break_while_it_rings(house: House) -> None:
+    call_id, phone = await house.call()
+    await phone.drop()
+    await until(lambda: phone.wire.reconnected == 1)
+    await phone.pick_up()
+    await until(lambda: phone.said == [TEXTS.greeting])
+    await phone.hang_up()
+    await house.becomes(call_id, "closed")
+
+
 @pytest.mark.parametrize(("status", "reason"), [("busy", "busy"), ("no-answer", "no_answer")])
 async def test_a_call_that_nobody_answers_is_an_error(house: House, status: str, reason: str) -> None:
     call_id, phone = await house.call()

@@ -11,8 +11,9 @@ from typing import Any
 from channels.voice.jambonz.account import JambonzAccount
 from channels.voice.jambonz.address import PROVIDER, canonical
 from channels.voice.jambonz.call_states import call_state
-from channels.voice.jambonz.messages import MACHINE_HOOK, MESSAGE_HOOK, TAG
+from channels.voice.jambonz.messages import MACHINE_HOOK, MESSAGE_HOOK
 from channels.voice.jambonz.rest import JambonzRest, ListedCall
+from channels.voice.jambonz.tag import TAG
 from gateway.domain.call_rules import CallRules
 from gateway.domain.delivery import OutcomeUnknown, SendOutcome, Taken
 from gateway.domain.outgoing_call import CallState, Command, Found, OutgoingCall

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from channels.voice.jambonz.tag import Reference
 from channels.voice.jambonz.verbs import Verb, array
 
 SUBPROTOCOL = "ws.jambonz.org"
@@ -23,25 +24,6 @@ _ACKED = frozenset(
 )
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SID = r"^[A-Za-z0-9-]{1,64}$"
-
-
-TAG = "conversation_id"
-"""In the tag of a call that we begin: whose it is."""
-_REFERENCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def _reference(tag: object) -> str:
-    """The conversation that a call's tag names; "" for one that is not ours."""
-    named = tag.get(TAG) if isinstance(tag, dict) else None
-    return named if isinstance(named, str) and _REFERENCE.fullmatch(named) else ""
-
-
-Reference = Annotated[
-    str,
-    BeforeValidator(_reference),
-    Field(validation_alias=AliasChoices("customerData", "customer_data", "_customerData", "_customer_data")),
-]
-"""jambonz spells the tag in several ways, by version and message."""
 
 
 def _text(value: object) -> object:
@@ -70,6 +52,10 @@ class Opened(_Data):
     """The conversation of a call that we have begun."""
     again: bool = False
     """The connection was lost and is back."""
+
+
+class Back(_Data):
+    """The connection of a call that has not been answered yet was lost, and is back."""
 
 
 class _Alternative(_Data):
@@ -174,6 +160,7 @@ class Problem(_Data):
 
 Event = (
     Opened
+    | Back
     | Gathered
     | Dialed
     | Referred
@@ -275,6 +262,8 @@ def _event(model: type[Event] | None, raw: dict[str, Any], *, again: bool) -> Ev
     if model is None or not isinstance(data, dict):
         return None
     try:
+        if model is Opened and again and not data:
+            return Back()
         if model is Opened:
             return Opened.model_validate({"call_sid": raw.get("call_sid"), **data, "again": again})
         return model.model_validate(data)

@@ -23,6 +23,7 @@ from channels.voice.jambonz.address import PROVIDER, parties_of
 from channels.voice.jambonz.call import JambonzSession, LetGo
 from channels.voice.jambonz.messages import (
     SUBPROTOCOL,
+    Back,
     CallStatus,
     Incoming,
     Opened,
@@ -140,18 +141,26 @@ class _Door:
         patience = OPEN_SECONDS
         while True:
             incoming = await _next(websocket, patience)
-            status = None if incoming is None else incoming.event
-            if not isinstance(status, CallStatus):
-                return incoming
-            outgoing = Outgoing.of(self._ingress.reports, status)
-            if outgoing is None:
-                return incoming
-            patience = RING_SECONDS
-            try:
-                await outgoing.progress(status.call_status)
-            except GatewayError as error:  # whoever has it made looks after it
-                code = error.code.value
-                log.warning("a report was lost", extra={"action": "voice.report_lost", "code": code})
+            match None if incoming is None else incoming.event:
+                case CallStatus() as status if await self._rings(status):
+                    patience = RING_SECONDS
+                case Back() if incoming is not None:
+                    patience = RING_SECONDS
+                    await websocket.send_json(ack(incoming.msgid))
+                case _:
+                    return incoming
+
+    async def _rings(self, status: CallStatus) -> bool:
+        """Whether it is a call of ours that has got on."""
+        outgoing = Outgoing.of(self._ingress.reports, status)
+        if outgoing is None:
+            return False
+        try:
+            await outgoing.progress(status.call_status)
+        except GatewayError as error:  # whoever has it made looks after it
+            code = error.code.value
+            log.warning("a report was lost", extra={"action": "voice.report_lost", "code": code})
+        return True
 
 
 class _Connection:

@@ -18,7 +18,7 @@ class FakeOutgoingCall(FakeJambonzCall):
 
     async def ring(self) -> None:
         """It rings."""
-        await self.wire.connect(self._info)
+        await self.wire.connect()
         for self.status in ("trying", "ringing"):
             await self.wire.report("call:status", self.info)
 

@@ -18,18 +18,23 @@ class FakeJambonz:
         self.outgoing: list[FakeOutgoingCall] = []
         """Those of them that were asked for."""
         self._authorization = f"Basic {b64encode(login.encode()).decode()}"
-        self._url = f"ws{url.removeprefix('http')}{PATH}"
+        self.url = url
+        """Of the gateway."""
+
+    @property
+    def _socket(self) -> str:
+        return f"ws{self.url.removeprefix('http')}{PATH}"
 
     async def call(self, sender: str, recipient: str, *, trunk: str = "carrier") -> FakeJambonzCall:
         """Somebody calls. Raises aiohttp.ClientError where the gateway refuses the connection."""
-        call = FakeJambonzCall(self._url, self._authorization, sender, recipient, streams=self.streams)
+        call = FakeJambonzCall(self._socket, self._authorization, sender, recipient, streams=self.streams)
         self.calls.append(call)
         await call.start(trunk)
         return call
 
     async def dial(self, asked: dict[str, Any]) -> FakeOutgoingCall:
         """The API has been asked for a call: it rings, until the test has it answered."""
-        call = FakeOutgoingCall(self._url, self._authorization, asked, streams=self.streams)
+        call = FakeOutgoingCall(self._socket, self._authorization, asked, streams=self.streams)
         self.calls.append(call)
         self.outgoing.append(call)
         await call.ring()

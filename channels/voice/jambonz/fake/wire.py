@@ -43,16 +43,16 @@ class Wire:
         self._ready = asyncio.Event()
         """Cleared, what is to be sent waits until the connection is back, and that is acknowledged."""
         self._opening: dict[str, Any] = {}
+        """What a connection that is back is opened with: nothing for a call that has not been answered."""
         self._gone = False
 
     async def open(self, data: dict[str, Any]) -> Verbs:
         """Connect and announce the call; its first verbs. Raises aiohttp.ClientError where it is refused."""
-        await self.connect(data)
+        await self.connect()
         return await self.request("session:new", data)
 
-    async def connect(self, data: dict[str, Any]) -> None:
+    async def connect(self) -> None:
         """Only connect, as for a call that rings elsewhere."""
-        self._opening = data
         self._http = aiohttp.ClientSession()
         try:
             await self._connect()
@@ -63,7 +63,9 @@ class Wire:
 
     async def request(self, kind: str, data: dict[str, Any], hook: str | None = None) -> Verbs:
         """A message that has to be acknowledged; the verbs that come with that. Raises Abandoned."""
-        opens = kind.startswith("session:")
+        opens = kind in ("session:new", "session:reconnect")
+        if kind == "session:new":
+            self._opening = data
         if not opens:
             await self._ready.wait()
         msgid = secrets.token_hex(11)
