@@ -4,9 +4,12 @@ Such a bell is acknowledged at once, though its input is not answered yet: the b
 stays unacknowledged until the work has been done once more since, so a process that dies gives it back.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from gateway.domain.ports.bus import DONE, Ack, Verdict
+
+_REMEMBERED = 10_000
+"""Ids, some 100 bytes each."""
 
 
 class Bells:
@@ -29,3 +32,29 @@ class Bells:
                     return verdict
         finally:
             del self._rung[place]
+
+    def covered(self, place: str) -> None:
+        """What has rung until now is seen by a look at the database that only begins."""
+        if place in self._rung:
+            self._rung[place] = False
+
+
+class SeenTo:
+    """What this process has seen to lately, by id: bells for it that are still on their way ring for nothing.
+
+    Such as input that joined an earlier turn, or a delivery that left with the one before it. What was done
+    elsewhere, or longer ago, the database tells.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+
+    def add(self, ids: Iterable[str]) -> None:
+        """These are done for good, and committed."""
+        self._ids.update(dict.fromkeys(ids))
+        while len(self._ids) > _REMEMBERED:
+            del self._ids[next(iter(self._ids))]
+
+    def knows(self, told: object) -> bool:
+        """Whether a bell rings for one of them; `told` is whatever its body says."""
+        return isinstance(told, str) and told in self._ids

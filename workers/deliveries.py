@@ -53,7 +53,7 @@ from gateway.service.parts import (
 from gateway.service.senders import TRY_AGAIN_SECONDS
 from gateway.telemetry import SENDS
 from gateway.tracing import Kind, note, span
-from workers.bells import Bells
+from workers.bells import Bells, SeenTo
 from workers.liveness import Liveness
 from workers.reconcile import GivenUp, LookAgain, Missing, look_up
 
@@ -102,12 +102,16 @@ class DeliveryWorker:
         self._rules_of = rules_of
         self._clock = liveness.clock
         self._bells = Bells()
+        self._sent = SeenTo()
+        """Deliveries."""
 
     async def consume(self, envelope: Envelope) -> Verdict:
         """Send everything that is due in the lane that rings."""
         lane = envelope.data.get("lane")
         if envelope.type not in KINDS or not isinstance(lane, str):
             return dead(f"not a doorbell of a lane: type {envelope.type!r}")
+        if envelope.type == "message.outbound" and self._sent.knows(envelope.data.get("delivery_id")):
+            return DONE
         try:
             return await self._bells.answer(lane, self._send_due)
         except Fenced:
@@ -168,12 +172,17 @@ class DeliveryWorker:
     async def _taken_whole(
         self, ref: LaneRef, delivery: Delivery, part: Part, provider_message_id: str
     ) -> Delivery | None:
+        self._bells.covered(ref.lane)
         try:
-            return await self._store.write(settle_part_and_delivery, ref, delivery, part, provider_message_id)
+            following = await self._store.write(
+                settle_part_and_delivery, ref, delivery, part, provider_message_id
+            )
         except Fenced:
             # whoever has the lane now shall not have to ask the provider
             await self._store.write(settle_part, part, provider_message_id)
             raise
+        self._sent.add([delivery.id])
+        return following
 
     async def _settle(
         self, ref: LaneRef, delivery: Delivery, state: DeliveryState, code: str | None = None

@@ -21,7 +21,7 @@ from gateway.domain.ports.store import Store
 from gateway.domain.reply import ReplyDraft, ServedAgent
 from gateway.domain.send_rules import ATTEMPTS, backoff
 from gateway.domain.steps import AgentStep, Digest, Embedded, Fact, PolicyApplied, Progress
-from gateway.domain.turn import Claim, NotNow, Reply
+from gateway.domain.turn import Claim, NotNow, Path, Reply
 from gateway.domain.turn_rules import TurnRules
 from gateway.service.brake import set_aside
 from gateway.service.claim import claim_turn, next_turn, release
@@ -33,7 +33,7 @@ from gateway.telemetry import TURN_SECONDS, TURNS
 from gateway.tracing import Kind, note, span
 from workers.asked import Asked
 from workers.audience import Audience, Showing
-from workers.bells import Bells
+from workers.bells import Bells, SeenTo
 from workers.brakes import Brakes
 from workers.liveness import Liveness
 
@@ -95,6 +95,8 @@ class TurnWorker:
         self._rules = limits.rules
         self._files = limits.files
         self._bells = Bells()
+        self._answered = SeenTo()
+        """Inputs."""
         self._asked = Asked(store)
 
     async def consume(self, envelope: Envelope) -> Verdict:
@@ -102,6 +104,8 @@ class TurnWorker:
         conversation_id = envelope.conversation_id
         if envelope.type not in KINDS or conversation_id is None:
             return dead(f"not a doorbell of a conversation: type {envelope.type!r}")
+        if envelope.type == "message.inbound" and self._answered.knows(envelope.data.get("message_id")):
+            return DONE
         self._asked.rung(conversation_id)
         try:
             return await self._bells.answer(conversation_id, self._answer)
@@ -172,8 +176,11 @@ class TurnWorker:
         reach(CrashPoint.TURN_ANSWERED)
         self._liveness.check()
         rules = self._rules(claim.conversation)
+        self._bells.covered(claim.conversation.id)
         finished = await self._store.write(finish_turn, claim, reply, self._partitions, rules)
         reach(CrashPoint.TURN_COMMITTED)
+        if reply.path is not Path.APPROVAL:
+            self._answered.add(one.message_id for one in claim.inputs)
         TURNS.labels(claim.conversation.channel.value, reply.path.value).inc()
         note(path=reply.path.value, messages=len(reply.messages))
         return finished

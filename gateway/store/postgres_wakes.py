@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 15.0
 """How often a silent connection is asked whether it still lives."""
-BURST_SECONDS = 0.002
+BURST_SECONDS = 0.025
 """How long commits right after a NOTIFY wait for the next one."""
 _TELL_SECONDS = 5.0
 _CHANNELS = {f"gateway_{wake.value}": wake for wake in Wake}

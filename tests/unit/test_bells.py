@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.domain.ports.bus import DONE, RetryStep, Verdict, retry
-from workers.bells import Bells
+from workers.bells import Bells, SeenTo
 
 
 class Work:
@@ -70,3 +70,42 @@ async def test_after_a_failure_the_place_is_free() -> None:
     work = Work(DONE)
     work.go_on.release()
     assert await bells.answer("a", work) is DONE
+
+
+async def test_a_look_that_begins_after_a_bell_covers_it() -> None:
+    bells, begun = Bells(), 0
+
+    async def work(place: str) -> Verdict:
+        nonlocal begun
+        begun += 1
+        assert await bells.answer(place, work) is DONE  # it rings meanwhile
+        bells.covered(place)
+        return DONE
+
+    assert await bells.answer("a", work) is DONE
+    assert begun == 1
+
+
+async def test_a_bell_after_the_last_look_has_the_place_looked_at_once_more() -> None:
+    bells, begun = Bells(), 0
+
+    async def work(place: str) -> Verdict:
+        nonlocal begun
+        begun += 1
+        bells.covered(place)
+        if begun == 1:
+            assert await bells.answer(place, work) is DONE
+        return DONE
+
+    assert await bells.answer("a", work) is DONE
+    assert begun == 2
+
+
+def test_what_was_seen_to_is_known_until_ten_thousand_others_were() -> None:
+    seen = SeenTo()
+    seen.add(["first"])
+    assert seen.knows("first")
+    assert not any(seen.knows(told) for told in ("second", None, 1, ["first"], {"first": 1}))
+    seen.add(str(number) for number in range(10_000))
+    assert not seen.knows("first")
+    assert seen.knows("0")
