@@ -153,6 +153,20 @@ async def test_a_cold_transfer(line: Line, answers: bool, then: str) -> None:
     await line.hears("You said hello again.")
 
 
+async def test_a_connection_that_breaks_before_somebody_is_called_loses_no_transfer(line: Line) -> None:
+    await line.call.say("billing")
+    await line.becomes("waiting_for_human")
+    await line.breaks()
+    callee = await line.dials()
+    await line.breaks()
+    await callee.answer()
+    callee.hang_up()
+    await until(lambda: line.call.ended)
+    await line.becomes("closed")
+    await line.notes("Call transferred.")
+    assert len(line.call.callees) == 1
+
+
 async def test_a_sip_uri_is_reached_by_refer(line: Line) -> None:
     await line.call.say("the desk")
     await until(lambda: line.call.refer is not None)

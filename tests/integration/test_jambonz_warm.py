@@ -146,6 +146,20 @@ async def test_where_nobody_accepts_the_call_may_be_passed_on_without_asking(lin
     await line.becomes("transferred")
 
 
+async def test_who_takes_a_call_up_knows_that_it_was_passed_on_at_last(line: Line) -> None:
+    await line.call.say("person cold_transfer")
+    (await line.dials()).refuse()
+    (await line.dials(2)).refuse()
+    desk = await line.dials(3)
+    await line.breaks()
+    await desk.answer()
+    desk.hang_up()
+    await until(lambda: line.call.ended)
+    await line.becomes("closed")
+    await line.notes("Call transferred.")
+    assert len(line.call.callees) == 3
+
+
 async def test_where_nobody_accepts_the_call_may_end(line: Line) -> None:
     await line.call.say("person hangup")
     (await line.dials()).refuse()

@@ -1,14 +1,13 @@
 """How a call leaves the agent over jambonz: passed on to somebody, or hung up; and how it comes back."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from math import inf
 
 from channels.contract import Ingress
 from channels.voice.destination import Destination, destination_kind
 from channels.voice.host.outcomes import Outcome
+from channels.voice.jambonz.caller_side import CallerSide
 from channels.voice.jambonz.kept import Kept
 from channels.voice.jambonz.messages import (
     REFERRED_HOOK,
@@ -18,7 +17,6 @@ from channels.voice.jambonz.messages import (
     Place,
     Referred,
     Screened,
-    redirect,
 )
 from channels.voice.jambonz.persons import Persons, Put, unasked
 from channels.voice.jambonz.reports import TransferReports
@@ -41,15 +39,13 @@ from channels.voice.playback import Playback, Send
 from channels.voice.wishes import Wishes, wishes_of
 from gateway.domain.conversation import Status
 from gateway.domain.errors import GatewayError
-from gateway.domain.intent import OnFailure, TransferMode, WarmTransfer
+from gateway.domain.intent import OnFailure, WarmTransfer
 from gateway.domain.message import InboundMessage
 from gateway.domain.outcome import TransferReason
 from gateway.domain.warm.words import Finish
 
 NEWEST = 1_000_000_000
 """Later than any message: only how the conversation stands is asked for."""
-LONGEST_WAIT = 60.0
-"""Seconds for the last words."""
 Back = Callable[[str], Awaitable[None]]
 """The agent has the caller again, who is told this."""
 
@@ -73,9 +69,7 @@ class JambonzExit:
         self._parties = parties
         self._kept = kept
         self._reports = TransferReports(ingress.accept, parties, ingress.clock)
-        self._speaker = speaker
-        self._playback = playback
-        self._send = send
+        self._side = CallerSide(speaker, playback, send)
         self._back = back
         self._rules = ingress.calls(parties.ours)
         self._transfer: Transfer | None = None
@@ -83,6 +77,8 @@ class JambonzExit:
         """Of a warm transfer, as long as it is not over."""
         self._over: set[str] = set()
         """The transfers of this session that have ended: later hooks of theirs mean nothing."""
+        self._unbegun: JambonzWarm | None = None
+        """A transfer without asking that another connection has not come to."""
         self._refers = False
         self._proven = False
         """The caller is with the other one, and that is recorded."""
@@ -90,7 +86,7 @@ class JambonzExit:
     async def hang_up(self) -> None:
         """When all was said, the call ends."""
         self.begun = True
-        await self._after_all(Hangup())
+        await self._side.after_all(Hangup())
         self.over = True
 
     async def pass_on(self, wishes: Wishes, n: int, lang: str | None) -> None:
@@ -98,22 +94,19 @@ class JambonzExit:
         if wishes.transfer is None:
             return
         self.begun, self._proven = True, False
-        intent = wishes.transfer
-        self._transfer = current = Transfer.of(intent, wishes, self._kept.session, n)
-        if intent.mode is not TransferMode.WARM:
-            await self._pass_cold(current, announced(current), self._after_all)
-            return
-        if (intent.warm or WarmTransfer()).reassurance_text:
-            await self._reports.downgraded(current, "reassurance_text", "ringing")
+        self._transfer = current = Transfer.of(wishes.transfer, wishes, self._kept.session, n)
         warm = JambonzWarm(current, wishes.briefing, self._rules)
+        if not current.warm:
+            await self._begin_cold(current, warm)
+            return
+        if (current.intent.warm or WarmTransfer()).reassurance_text:
+            await self._reports.downgraded(current, "reassurance_text", "ringing")
         self._persons = persons = self._persons_of(current, warm)
-        if self._speaker.streams:
-            await persons.begin(self._instead, wait=self._last_words, ahead=0.0)
-        else:
-            await persons.begin(self._behind, wait=0.0, ahead=self._last_words)
+        side = self._side
+        await persons.begin(side.next, wait=side.words_to_wait_for, ahead=side.words_in_queue)
 
     async def take_up(self) -> None:
-        """Take over what another connection has left of a warm transfer. Raises GatewayError."""
+        """Take over what another connection has left of a transfer. Raises GatewayError."""
         held = await self._kept.take_up()
         if held is None:
             return
@@ -123,12 +116,17 @@ class JambonzExit:
         current = Transfer.of(wishes.transfer, wishes, held.session, held.n)
         self.begun, self._transfer = True, current
         warm = JambonzWarm(current, wishes.briefing, self._rules, held.warm)
-        self._persons = self._persons_of(current, warm)
+        if current.warm:
+            self._persons = self._persons_of(current, warm)
+        else:
+            self._unbegun = warm
 
     async def go_on(self) -> None:
         """Go on with what was taken up."""
         if self._persons is not None:
             await self._persons.go_on()
+        elif self._unbegun is not None and self._transfer is not None:
+            await self._begin_cold(self._transfer, self._unbegun)
 
     async def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
         """What jambonz has to be told at once: what somebody who was dialled hears next."""
@@ -175,7 +173,7 @@ class JambonzExit:
         if place.step == LOST or outcome.reason is TransferReason.REFER_REJECTED:
             self._refers = False
             await self._reports.downgraded(current, "method", "bridge")
-            await self._instead(dialing(current))
+            await self._side.instead(dialing(current))
             return
         await self._ended(current, outcome)
 
@@ -197,6 +195,15 @@ class JambonzExit:
             await self._reports.ended(current, presumed() if self._refers else ABANDONED)
         return left
 
+    async def _begin_cold(self, current: Transfer, warm: JambonzWarm) -> None:
+        """Kept before it is announced, and as done before anybody is called: nobody is called twice."""
+        warm.announce(self._ingress.clock.now())
+        if warm.state is None or not await self._kept.keep(current, warm.state):
+            return
+        await self._side.all_said()
+        await self._done(current, warm)
+        await self._pass_cold(current, announced(current), self._side.next)
+
     async def _pass_cold(self, current: Transfer, before: tuple[Verb, ...], put: Put) -> None:
         kind = destination_kind(current.intent.destination)
         if kind is None:
@@ -212,9 +219,8 @@ class JambonzExit:
         elif finish.then is OnFailure.COLD_TRANSFER:
             await self._done(current, warm)  # nobody is called twice
             self._persons = None
-            cold = current.intent.model_copy(update={"mode": TransferMode.COLD, "on_failure": None})
-            self._transfer = replace(current, intent=cold, attempt=warm.attempt + 1)
-            await self._pass_cold(self._transfer, (), self._instead)
+            self._transfer = current.cold(warm.attempt + 1)
+            await self._pass_cold(self._transfer, (), self._side.instead)
         elif finish.then is None:
             self._transfer = None  # the caller is gone
             await self._reports.ended(current, outcome)
@@ -235,7 +241,7 @@ class JambonzExit:
         self._transfer = None
         if not self._proven:
             await self._reports.ended(current, outcome)
-        await self._instead(Hangup())
+        await self._side.instead(Hangup())
         self.over = True
 
     async def _failed(self, current: Transfer, outcome: Outcome) -> None:
@@ -246,7 +252,7 @@ class JambonzExit:
         intent = current.intent
         text = (intent.warm or WarmTransfer()).failure_text
         if intent.failure_action is OnFailure.HANGUP:
-            await self._instead(Say(text=said(text)), Hangup())
+            await self._side.instead(Say(text=said(text)), Hangup())
             self.over = True
             return
         if intent.failure_action is not OnFailure.RETURN_TO_AGENT:
@@ -268,7 +274,9 @@ class JambonzExit:
                 self.begun = True
                 self._proven = news.status is Status.TRANSFERRED
                 self._refers = place.hook == REFERRED_HOOK
-                self._transfer = Transfer.of(wishes.transfer, wishes, place.session, place.n)
+                current = Transfer.of(wishes.transfer, wishes, place.session, place.n)
+                asked = place.attempt <= current.attempts
+                self._transfer = current if asked else current.cold(place.attempt)
         return self._transfer
 
     async def _wishes_at(self, session: str, n: int) -> Wishes:
@@ -278,23 +286,4 @@ class JambonzExit:
         return Wishes() if outcome is None else wishes_of(outcome.intents)
 
     def _persons_of(self, current: Transfer, warm: JambonzWarm) -> Persons:
-        return Persons(current, warm, self._ingress.clock, self._kept, self._instead, self._finished)
-
-    async def _instead(self, *verbs: Verb) -> None:
-        await self._send(redirect(verbs))
-
-    @property
-    def _last_words(self) -> float:
-        """Seconds that are given to what is being said."""
-        return min(self._playback.seconds_left, LONGEST_WAIT)
-
-    async def _after_all(self, *verbs: Verb) -> None:
-        """When what is being said has been said. Streamed words do not wait in the queue of verbs."""
-        if self._speaker.streams:
-            await asyncio.sleep(self._last_words)
-            await self._instead(*verbs)
-        else:
-            await self._behind(*verbs)
-
-    async def _behind(self, *verbs: Verb) -> None:
-        await self._send(redirect(verbs, queue=True))
+        return Persons(current, warm, self._ingress.clock, self._kept, self._side.instead, self._finished)

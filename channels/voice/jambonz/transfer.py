@@ -1,7 +1,7 @@
 """How a call is passed on by jambonz: the verbs of it, and what their outcomes mean. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from channels.voice.destination import Destination, destination_kind
 from channels.voice.host.outcomes import Outcome, refusal
@@ -50,6 +50,16 @@ class Transfer:
     def of(cls, intent: CallTransferIntent, wishes: Wishes, session: str, n: int) -> "Transfer":
         """That of input number `n` of a connection, `session`, which led to these wishes."""
         return cls(intent=intent, intent_id=wishes.transfer_id, session=session, n=n)
+
+    def cold(self, attempt: int) -> "Transfer":
+        """The same without asking anybody, after those who were asked: the attempt that follows theirs."""
+        cold = self.intent.model_copy(update={"mode": TransferMode.COLD, "on_failure": None})
+        return replace(self, intent=cold, attempt=attempt)
+
+    @property
+    def attempts(self) -> int:
+        """How often somebody is asked, at most."""
+        return 1 + self.intent.max_retries
 
     def place(self, hook: str, step: int = 0) -> Place:
         """Where one of its hooks leads."""
