@@ -23,6 +23,8 @@ class Fallbacks:
     """Said once where a turn was given up."""
     apology: str | None = None
     """Said at once to a caller who waits on the line, instead of trying again in silence."""
+    hold: str | None = None
+    """Said to a caller at a voice host who waits for a person: nothing else tells them."""
     handoff_timeout: int | None = None
     """How long a handoff may wait for somebody to take it, µs."""
     handoff_timeout_action: HandoffTimeoutAction = HandoffTimeoutAction.RETURN

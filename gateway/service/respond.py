@@ -8,6 +8,7 @@ from gateway.domain.conversation import Cause, SessionType, Status, move
 from gateway.domain.errors import Braked, Fenced
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.message import (
+    Author,
     Channel,
     JsonObject,
     Message,
@@ -27,6 +28,7 @@ from gateway.service.deliver import enqueue
 from gateway.service.handoff import open_handoff
 from gateway.service.reply_messages import contents_of, message_of_turn
 from gateway.service.simulate import advance
+from gateway.service.speak import speak
 from gateway.service.timeline import write_event, write_messages
 from gateway.service.usage import count_turn
 from gateway.store.engine import at_once
@@ -108,6 +110,7 @@ async def _follow(tx: Tx, claim: Claim, reply: Reply, row: Row, partitions: int,
         await _follow_status(tx, claim, reply, status, row, partitions)
         if status is Status.WAITING_FOR_HUMAN:
             await _wait_for_human(tx, claim, reply, row, rules.fallbacks)
+        await _hold(tx, claim, reply, status, rules.fallbacks.hold)
     await _note(tx, claim, reply, rules.consent)
     if conversation.session_type is SessionType.SIMULATION:
         result = Result(text=reply.text, path=reply.path.value, session_status=status.value)
@@ -182,6 +185,14 @@ async def _wait_for_human(tx: Tx, claim: Claim, reply: Reply, row: Row, fallback
         await tx.run(
             "handoff_deadline", conversation_id=claim.conversation.id, timeout=fallbacks.handoff_timeout
         )
+
+
+async def _hold(tx: Tx, claim: Claim, reply: Reply, status: Status, text: str | None) -> None:
+    """A caller at a voice host who waits now is told so, as by the sessions that hold other calls."""
+    waits = status is Status.WAITING_FOR_HUMAN and reply.transfer is None
+    waits = waits or (status is Status.AWAITING_APPROVAL and not reply.text)
+    if waits and text and claim.line is not None:
+        await speak(tx, claim.conversation, text, Author.SYSTEM)
 
 
 async def earlier_messages(tx: Tx, claim: Claim) -> tuple[int, ...]:

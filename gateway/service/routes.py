@@ -79,9 +79,11 @@ def fallbacks_of(config: GatewayConfig, conversation: Conversation) -> Fallbacks
         return NO_FALLBACKS
     values = config.channel(conversation.channel, conversation.our_address)
     timeout = values.handoff_timeout
+    lines = values.calls.texts if conversation.channel is Channel.VOICE else None
     return Fallbacks(
         failure_text=values.failure_text,
-        apology=values.calls.texts.apology if conversation.channel is Channel.VOICE else None,
+        apology=None if lines is None else lines.apology,
+        hold=None if lines is None else lines.hold,
         handoff_timeout=None if timeout is None else timeout // _MICROSECOND,
         handoff_timeout_action=values.handoff_timeout_action,
         handoff_timeout_text=values.handoff_timeout_text,

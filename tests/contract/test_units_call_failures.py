@@ -12,7 +12,9 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import ErrorCode
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports.bus import DONE
-from gateway.domain.turn import Claim
+from gateway.domain.turn import Claim, Path
+from gateway.domain.turn_rules import TurnRules
+from gateway.service.respond import finish_turn
 from gateway.service.turn_failure import fail_turn
 from gateway.store.records import message_of
 from tests.contract import scene
@@ -86,6 +88,35 @@ async def test_nobody_apologises_to_a_caller_who_is_gone(line: Line) -> None:
 async def _hang_up(tx: Any, conversation_id: str) -> None:
     call = await tx.one("call_live", conversation_id=conversation_id)
     await tx.one("call_end", provider=call["provider"], call_id=call["call_id"])
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "more", "holds"),
+    [
+        (Path.HANDOFF, "A colleague will help.", {"handoff_reason": "asked"}, True),
+        (Path.HANDOFF, "", {"handoff_reason": "asked"}, True),
+        (
+            Path.HANDOFF,
+            "Connecting.",
+            {"handoff_reason": "t", "transfer": {"destination": "+15550111"}},
+            False,
+        ),
+        (Path.APPROVAL, "", {"approval": scene.APPROVAL}, True),
+        (Path.APPROVAL, "I'm asking.", {"approval": scene.APPROVAL}, False),
+        (Path.SINGLE, "At nine.", {}, False),
+    ],
+)
+async def test_a_caller_who_waits_for_a_person_is_told_so(
+    line: Line, path: Path, text: str, more: dict[str, Any], holds: bool
+) -> None:
+    claim = await asked(line)
+    answered = scene.reply(*([text] if text else []), path=path, **more)
+    rules = TurnRules(fallbacks=Fallbacks(hold="Please hold."))
+    await line.store.write(finish_turn, claim, answered, PARTITIONS, rules)
+    spoken = [*([text] if text else []), *(["Please hold."] if holds else [])]
+    assert [content for _, content, _ in await said(line)] == spoken
+    assert {say["payload"]["text"] for say in await line.told("say")} == set(spoken)
+    await scene.consistent(line.store, claim.conversation.id)
 
 
 class Spoken:

@@ -37,7 +37,8 @@ class Gateway:
         self.host = VoiceHost()
         self.events: list[Json] = []
         self.on: Callable[[Json], None] = lambda _event: None
-        self.accept_seconds = 0.0
+        self.holding = False
+        """Whether calls wait for `accept`."""
         self._more = asyncio.Event()
 
     def report(self, event: Json) -> None:
@@ -46,11 +47,12 @@ class Gateway:
         self.events.append(event)
         self._more.set()
         loop = asyncio.get_running_loop()
-        if event["kind"] == "call.started":
-            loop.call_later(self.accept_seconds, self._accept, event["call_id"])
+        if event["kind"] == "call.started" and not self.holding:
+            loop.call_soon(self.accept, event["call_id"])
         loop.call_soon(self.on, event)
 
-    def _accept(self, call_id: str) -> None:
+    def accept(self, call_id: str) -> None:
+        """Take a call."""
         self.host.told("voice.event", {"kind": "call.accepted", "call_id": call_id})()
 
     def want(self, call_id: str, kind: str, payload: Json, **changed: Any) -> Json:
@@ -136,6 +138,7 @@ async def hosting(directory: Path, notify_seconds: float = 60.0) -> AsyncIterato
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr("channels.voice.host.call.DigitCollector", partial(DigitCollector, PATIENT))
             patched.setattr("channels.voice.host.sip.transactions.T1", SLOW_T1)
+            patched.setattr("channels.voice.host.host.ACCEPT_SECONDS", sipp.SECONDS)
             yield place
     finally:
         place.stop()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from channels.voice.host.sip.transactions import Transactions
 from tests.integration.host_place import OURS, THEIRS, Place, heard, hosting, when_dialled
 from tests.services import sipp
 
@@ -70,11 +71,21 @@ async def test_keys_by_rtp_with_their_repetitions(place: Place, tmp_path: Path) 
     assert heard(place.gateway) == [("42", "termination")]
 
 
-async def test_a_repeated_invite_is_one_call(place: Place) -> None:
+async def test_a_repeated_invite_is_one_call(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     twice = sipp.invite("z9hG4bK-same-[call_id]")
     answered = (sipp.receive(180, optional=True), sipp.receive(200), sipp.within("ACK", 1))
     ringing = (sipp.receive(100), sipp.receive(180))
-    place.gateway.accept_seconds = 0.5
+    place.gateway.holding = True
+    received, invites = Transactions.datagram_received, list[bytes]()
+
+    def counted(layer: Transactions, datagram: bytes, peer: tuple[str, int]) -> None:
+        received(layer, datagram, peer)
+        invites.extend([datagram] if datagram.startswith(b"INVITE") else [])
+        if len(invites) == 2 and place.gateway.holding:
+            place.gateway.holding = False  # the second is here, and the first is not answered yet
+            place.gateway.accept(place.gateway.of("call.started")[0]["call_id"])
+
+    monkeypatch.setattr(Transactions, "datagram_received", counted)
     await place.run(twice, *ringing, twice, *answered, *sipp.keys(2, "9#"), *sipp.bye(4))
     assert len(place.gateway.of("call.started")) == 1
     assert heard(place.gateway) == [("9", "termination")]
