@@ -3,9 +3,8 @@
 import asyncio
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
 from typing import TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from gateway.bench.private_server import ServiceMissing
 from gateway.bench.services import PrivatePostgres, PrivateRabbit
 from gateway.store.migrate import migrate
-from tests.services import Service, absent, execute, find_postgres, find_rabbit, skipped_lines
+from tests.services import Service, absent, find_postgres, find_rabbit, own_database, skipped_lines
 
 settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -78,25 +77,17 @@ def postgres_server() -> Iterator[Service]:
     yield from _lend("PostgreSQL", find_postgres)
 
 
-@contextmanager
-def _database(server: Service, more: str = "") -> Iterator[str]:
-    name = f"t{uuid4().hex[:8]}"
-    asyncio.run(execute(server.url, f"CREATE DATABASE {name} {more}"))
-    yield urlunsplit(urlsplit(server.url)._replace(path=f"/{name}"))
-    asyncio.run(execute(server.url, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
 @pytest.fixture
 def postgres_url(postgres_server: Service) -> Iterator[str]:
     """A database of this test's own, empty, dropped after it."""
-    with _database(postgres_server) as url:
+    with own_database(postgres_server.url) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: Service) -> Iterator[str]:
     """The name of a database that has the schema and nothing in it, to be copied."""
-    with _database(postgres_server) as url:
+    with own_database(postgres_server.url) as url:
         asyncio.run(migrate(url))
         yield urlsplit(url).path.removeprefix("/")
 
@@ -104,13 +95,16 @@ def postgres_template(postgres_server: Service) -> Iterator[str]:
 @pytest.fixture
 def schema_url(postgres_server: Service, postgres_template: str) -> Iterator[str]:
     """A PostgreSQL database of this test's own that has the schema, dropped after it."""
-    with _database(postgres_server, f"TEMPLATE {postgres_template}") as url:
+    with own_database(postgres_server.url, f"TEMPLATE {postgres_template}") as url:
         yield url
 
 
 @pytest.fixture
 def private_rabbit() -> Iterator[PrivateRabbit]:
-    """A RabbitMQ of this test's own, running, to be killed at will; costs some 5 s."""
+    """A RabbitMQ of this test's own, running; costs some 5 s.
+
+    Before it is killed it is restarted, or it may forget what was declared in the seconds before.
+    """
     yield from _lend("RabbitMQ", PrivateRabbit)
 
 

@@ -52,7 +52,7 @@ class Leash:
         """Nothing runs any more."""
         assert self._shell.stdin is not None
         self._shell.stdin.close()
-        self._shell.wait(10)
+        self._shell.wait(60)
 
     def _tell(self) -> None:
         assert self._shell.stdin is not None
@@ -134,9 +134,9 @@ class Process:
 
     async def kill(self) -> None:
         """SIGKILL, whatever it does."""
-        await self._end(signal.SIGKILL, 10.0)
+        await self._end(signal.SIGKILL, 60.0)
 
-    async def terminate(self, timeout: float = 40.0) -> int:
+    async def terminate(self, timeout: float = 120.0) -> int:
         """SIGTERM; its exit status. Killed, and AssertionError, when it has not ended in time."""
         try:
             return await self._end(signal.SIGTERM, timeout)
@@ -154,7 +154,7 @@ class Process:
         if self._process is None:
             return
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
         self._leash.let_go(self._process.pid)
         self._process = None
 

@@ -4,6 +4,7 @@ A server and its data end with the process that started it, however that one end
 All calls block (a start takes seconds): from a coroutine, call them through `asyncio.to_thread`.
 """
 
+import fcntl
 import os
 import pwd
 import secrets
@@ -14,10 +15,11 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import ClassVar, Self
 
-_STOP_SECONDS = 30.0
+_STOP_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 _LOG = "output.log"
 _LOG_TAIL = 2_000
@@ -108,7 +110,7 @@ class PrivateServer(ABC):
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
-        """A clean shutdown (at most 30 s, then SIGKILL) and a start on the same port and data."""
+        """A clean shutdown (at most two minutes, then SIGKILL) and a start on the same port and data."""
         self._end(self.clean_signal)
         self.start()
 
@@ -212,17 +214,43 @@ def log_tail(directory: Path) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports nobody listens on now."""
+    """Loopback ports nobody listens on now; none is given twice, here or by another process that lives."""
     # Below the range the kernel gives to outgoing connections: a client that keeps trying a stopped
     # server's port in that range may be given this very port, connect to itself and keep the server out.
     ports: list[int] = []
     while len(ports) < count:
         port = 20_000 + secrets.randbelow(12_000)
+        if port in _given or not _claim(port):
+            continue
+        _given.add(port)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in ports:
-            ports.append(port)
+        ports.append(port)
     return ports
+
+
+_given: set[int] = set()
+"""The ports that this process has claimed."""
+
+
+def _claim(port: int) -> bool:
+    """Whether no other process has this port; it is ours then as long as we live.
+
+    A server is often started seconds after its port was chosen, and one that was killed leaves its port for
+    as long: another that was given it meanwhile would be taken for it.
+    """
+    try:
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _claims() -> int:
+    """A file of which each claimed port is a locked byte; locks end with their process, however it ends."""
+    path = Path(tempfile.gettempdir()) / f"gateway-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

@@ -80,7 +80,7 @@ async def test_a_worker_killed_in_the_middle_of_a_turn_is_stood_in_for(site: Sit
     for process in site.deployment.named("worker"):
         await process.kill()
     await site.deployment.start()
-    await until(lambda: _answered(site, number), "the answer", timeout=40)
+    await until(lambda: _answered(site, number), "the answer")
     assert [one.body for one in site.twilio.by_pair(number)] == [f"Well: <{text}>"]
 
 

@@ -24,19 +24,19 @@ SELECT ?, seq, printf('%08x-0000-7000-8000-000000000000', seq), 'user', ?, 'end_
 
 
 def _count(database: Path) -> int:
-    with closing(sqlite3.connect(database, timeout=10)) as connection:
+    with closing(sqlite3.connect(database, timeout=60)) as connection:
         (count,) = connection.execute("SELECT COUNT(*) FROM messages").fetchone()
         return int(count)
 
 
 def _lengthen(database: Path, conversation_id: str) -> None:
-    with closing(sqlite3.connect(database, timeout=10)) as connection, connection:
+    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
         connection.execute(_MORE, (MESSAGES, conversation_id, QUOTE))
 
 
 def _left(database: Path) -> set[str]:
     """Tables that still hold the text, or a conversation."""
-    with closing(sqlite3.connect(database, timeout=10)) as connection:
+    with closing(sqlite3.connect(database, timeout=60)) as connection:
         dump = list(connection.iterdump())
     return {line.split('"')[1] for line in dump if line.startswith("INSERT") and QUOTE in line} | {
         "conversations" for line in dump if line.startswith('INSERT INTO "conversations"')

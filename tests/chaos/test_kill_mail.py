@@ -25,7 +25,7 @@ def send(deployment: Deployment, number: int) -> bool:
     mail["Subject"], mail["Message-ID"] = f"Question {number}", f"<q{number}@customer.example>"
     mail.set_content(f"What about {number}?")
     try:
-        with smtplib.SMTP(HOST, deployment.smtp_port, timeout=20) as client:
+        with smtplib.SMTP(HOST, deployment.smtp_port, timeout=60) as client:
             client.send_message(mail)
     except (OSError, smtplib.SMTPException):
         return False

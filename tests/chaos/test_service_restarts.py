@@ -5,9 +5,11 @@ from collections.abc import Awaitable
 from pathlib import Path
 from random import Random
 
+import aiohttp
+
 from gateway.bench.services import PrivatePostgres, PrivateRabbit
 from tests.chaos.traffic import Traffic, check, settled
-from tests.deployments import Services, TwilioProcess, World, distributed
+from tests.deployments import Deployment, Services, TwilioProcess, World, distributed
 
 MESSAGES, NUMBERS = 200, 40
 SETTLE_SECONDS = 60.0
@@ -16,7 +18,7 @@ _AWAY_SECONDS = 2.0
 
 async def killed_for_a_while(server: PrivateRabbit | PrivatePostgres) -> None:
     """Kill a server that has run for a while, and start it again."""
-    await asyncio.sleep(2.5)  # RabbitMQ 3.10 may lose a quorum queue that is younger
+    await asyncio.sleep(2.5)
     await asyncio.to_thread(server.kill)
     await asyncio.sleep(_AWAY_SECONDS)
     await asyncio.to_thread(server.start)
@@ -25,6 +27,14 @@ async def killed_for_a_while(server: PrivateRabbit | PrivatePostgres) -> None:
 async def under_load(traffic: Traffic, disturbance: Awaitable[None], *, per_second: float) -> None:
     """Send everything while something happens."""
     await asyncio.gather(traffic.send(per_second=per_second), disturbance)
+
+
+async def ready(deployment: Deployment) -> None:
+    """Wait until every process that takes webhooks has a broker and a database."""
+    async with aiohttp.ClientSession() as http, asyncio.timeout(SETTLE_SECONDS):
+        for url in deployment.urls:
+            while (await http.get(f"{url}/readyz")).status != 200:  # noqa: ASYNC110 - only it tells
+                await asyncio.sleep(0.1)
 
 
 async def test_webhooks_are_taken_while_the_broker_is_away(
@@ -38,6 +48,8 @@ async def test_webhooks_are_taken_while_the_broker_is_away(
     services = Services(private_rabbit.url, amqp_prefix, schema_url)
     async with distributed(tmp_path / "gateway", World(twilio.url), services, workers=2) as deployment:
         pids = {name: process.pid for name, process in deployment.processes.items()}
+        await asyncio.to_thread(private_rabbit.restart)  # what they have declared outlives a kill from now on
+        await ready(deployment)
         traffic = Traffic(deployment, random, MESSAGES, NUMBERS)
         await under_load(traffic, killed_for_a_while(private_rabbit), per_second=25)
         print(f"webhook: {dict(traffic.statuses)}, slowest {traffic.slowest:.2f} s")

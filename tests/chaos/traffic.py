@@ -86,7 +86,7 @@ class Traffic:
         numbers = list(self.sent.items())
         self.random.shuffle(numbers)
         pause = SENDERS / per_second
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
             await asyncio.gather(*(self._sender(session, numbers[n::SENDERS], pause) for n in range(SENDERS)))
 
     async def _sender(
@@ -129,7 +129,7 @@ async def stored(deployment: Deployment, sid: str) -> None:
     """Wait until a message has been accepted, without asking whoever accepts it."""
     assert deployment.services is not None
     query = f"SELECT COUNT(*) FROM receipts WHERE provider_message_id = '{sid}'"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await fetch_value(deployment.services.database_url, query):
             pass
 

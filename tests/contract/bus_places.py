@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import aio_pika
+import pytest
 
 from gateway.bus.embedded import EmbeddedBus
 from gateway.bus.rabbit import RabbitBus
@@ -35,6 +36,12 @@ SECONDS = 60.0
 def envelope(text: str = "", kind: str = "message.inbound") -> Envelope:
     """A valid message."""
     return Envelope(id=new_id(), type=kind, occurred_at="2026-01-01T00:00:00Z", data={"text": text})
+
+
+def unhurried(patched: pytest.MonkeyPatch) -> None:
+    """A busy broker is slow to declare, to confirm and to answer, and few tests are about that."""
+    for limit in ("rabbit.START_SECONDS", "rabbit.CHECK_SECONDS", "publisher.PUBLISH_SECONDS"):
+        patched.setattr(f"gateway.bus.{limit}", SECONDS)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,11 +16,20 @@ from gateway.store.engine import at_once, is_at_once, open_store
 from gateway.store.postgres import PostgresTx
 from gateway.store.queries import Queries, load_queries
 from tests.schema import schema_file
+from tests.services import Service, execute, own_database
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 TEST_QUERIES = Path(__file__).parent / "queries"
+BEGINNING = 1_700_000_000 * SECOND
+"""The time at which every store is opened, in microseconds."""
+_STANDING_CLOCK = """
+CREATE OR REPLACE FUNCTION gateway_now() RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT current_setting('gateway.clock_us')::bigint
+$$
+"""
+"""For PostgreSQL: a clock that goes on by itself would make the seconds of a busy machine part of a test."""
 
 
 @cache
@@ -29,19 +39,17 @@ def all_queries() -> Queries:
 
 
 class MovableStore:
-    """A store whose database clock tests move: SQLite's is injected, PostgreSQL's is set by every unit."""
+    """A store whose database clock only tests move: SQLite's is injected, PostgreSQL's set by every unit."""
 
     def __init__(self, store: Store, moment: list[int]) -> None:
         self._store = store
         self._moment = moment
-        self._offset = 0
         self.retries = 0
         """How often a unit lost against another one (a deadlock) and was run again."""
 
     def advance(self, seconds: float) -> None:
         """Let time pass for the database."""
         self._moment[0] += int(seconds * SECOND)
-        self._offset += int(seconds * SECOND)
 
     async def write(
         self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -53,7 +61,7 @@ class MovableStore:
             trying = isinstance(tx, PostgresTx) and tx.trying
             runs[trying] += 1
             self.retries += runs[trying] > 1
-            await tx.one("test_clock", offset=str(self._offset))
+            await tx.one("test_clock", moment=str(self._moment[0]))
             return await unit(tx, *args, **kwargs)
 
         return await self._store.write(at_once(moved) if is_at_once(unit) else moved)
@@ -64,7 +72,7 @@ class MovableStore:
         """Run a unit that only reads, at the moved time."""
 
         async def moved(tx: Tx) -> T:
-            await tx.one("test_clock", offset=str(self._offset))
+            await tx.one("test_clock", moment=str(self._moment[0]))
             return await unit(tx, *args, **kwargs)
 
         return await self._store.read(moved)
@@ -81,9 +89,24 @@ class MovableStore:
 @asynccontextmanager
 async def movable(url: str) -> AsyncIterator[MovableStore]:
     """Open the store at `url`, which has its schema."""
-    moment = [1_700_000_000 * SECOND]
+    moment = [BEGINNING]
     async with open_store(url, Clock(now=lambda: moment[0]), queries=all_queries()) as opened:
         yield MovableStore(opened, moment)
+
+
+@pytest.fixture(scope="session")
+def standing_template(postgres_server: Service, postgres_template: str) -> Iterator[str]:
+    """The name of a database like `postgres_template`, but for a clock that stands."""
+    with own_database(postgres_server.url, f"TEMPLATE {postgres_template}") as url:
+        asyncio.run(execute(url, _STANDING_CLOCK))
+        yield urlsplit(url).path.removeprefix("/")
+
+
+@pytest.fixture
+def schema_url(postgres_server: Service, standing_template: str) -> Iterator[str]:
+    """A PostgreSQL database of this test's own, with the schema and a clock that stands, dropped after it."""
+    with own_database(postgres_server.url, f"TEMPLATE {standing_template}") as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -16,6 +16,7 @@ from gateway.store.postgres import PostgresTx
 from gateway.store.postgres_connection import create_pool
 from gateway.store.queries import load_queries
 from gateway.store.sqlite_tx import SqliteTx
+from tests.contract.conftest import BEGINNING
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,7 +41,7 @@ async def effort(
         connection.row_factory = lambda cursor, row: dict(
             zip((column[0] for column in cursor.description), row, strict=True)
         )
-        connection.create_function("now_us", 0, lambda: 1_700_000_000_000_000)
+        connection.create_function("now_us", 0, lambda: BEGINNING)
         connection.execute("SELECT id FROM conversations LIMIT 1")  # reads the schema, which is not counted
         connection.execute("BEGIN IMMEDIATE")
         connection.set_progress_handler(step, 1)
@@ -93,5 +94,6 @@ def _rows(node: dict[str, Any]) -> int:
 
 async def _on_postgres(url: str, unit: Callable[[Tx], Awaitable[T]]) -> tuple[T, int]:
     async with create_pool(url, 1) as pool, pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"SET gateway.clock_us = '{BEGINNING}'")
         tx = _Explained(connection, QUERIES, read_only=False, single=False)
         return await unit(tx), tx.touched

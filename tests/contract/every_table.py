@@ -47,7 +47,7 @@ class Sqlite:
 
     async def all(self, sql: str) -> Sequence[Sequence[Any]]:
         """On a connection of its own."""
-        with closing(sqlite3.connect(self._path, isolation_level=None, timeout=10)) as connection:
+        with closing(sqlite3.connect(self._path, isolation_level=None, timeout=60)) as connection:
             return connection.execute(sql).fetchall()
 
 

@@ -52,7 +52,7 @@ def twilio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwilioCredentia
         yield TwilioCredentials(account_sid=ACCOUNT, auth_tokens=("token",), api_url=url)
     finally:
         mock.terminate()
-        mock.wait(10)
+        mock.wait(60)
 
 
 def wait_for(port: int, mock: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -64,7 +64,7 @@ class Gateway:
             "conversation_id": new_id(),
             "turn_id": None,
             "issued_at": rfc3339(now),
-            "not_after": rfc3339(now + 30 * SECOND),
+            "not_after": rfc3339(now + 600 * SECOND),
             "kind": kind,
             "payload": payload,
             **changed,

@@ -333,14 +333,17 @@ async def test_without_origins_nothing_is_said_of_them(api: Api) -> None:
 
 async def test_a_key_that_asks_too_often_waits(tmp_path: Path) -> None:
     async with gateway(tmp_path, organisation="rate_limit = 1\nrate_burst = 5") as api:
-        statuses = [(await api.get("/v1/agents")) for _ in range(7)]
-        assert [answer.status for answer in statuses[:5]] == [200] * 5
-        assert statuses[6].error == (429, "rate_limited")
-        assert statuses[6].headers["Retry-After"] == "1"
-        assert (await api.as_("app").get("/v1/agents")).status == 200
-        assert (await api.get("/healthz")).status == 200
-        await asyncio.sleep(1)
-        assert (await api.get("/v1/agents")).status == 200
+        for _ in range(5):
+            assert (await api.get("/v1/agents")).status == 200
+        async with asyncio.timeout(60):
+            while (refused := await api.get("/v1/agents")).status == 200:
+                pass  # a busy machine is slow to ask more than once a second
+            assert refused.error == (429, "rate_limited")
+            assert refused.headers["Retry-After"] == "1"
+            assert (await api.as_("app").get("/v1/agents")).status == 200
+            assert (await api.get("/healthz")).status == 200
+            while (await api.get("/v1/agents")).status != 200:  # noqa: ASYNC110 - there is no event over HTTP
+                await asyncio.sleep(0.1)
 
 
 def test_a_bucket_fills_as_fast_as_is_allowed() -> None:

@@ -132,7 +132,7 @@ async def test_of_nine_parts_on_their_way_those_not_sent_stay_after_a_stop(
     async def heard(text: str, count: int = 1) -> bool:
         return sum(body.startswith(text) for body in bodies(fake)) >= count
 
-    fake.faults = Faults(delay_probability=1, delay_seconds=0.5)
+    fake.faults = Faults(delay_probability=1, delay_seconds=2)
     await texts(api, fake, "long")
     await eventually(lambda: heard("(1/"))
     await texts(api, fake, "Stop!")

@@ -1,13 +1,14 @@
 """The events of a conversation over HTTP: in order, each once, over drops, restarts and processes."""
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
+from gateway.api.wakes import rung
 from tests.integration.api import Api, gateway
 from tests.integration.api_agents import Steering
 from tests.integration.events import Event, events, message
@@ -107,20 +108,28 @@ async def test_what_is_wrong_is_a_status(api: Api) -> None:
 
 
 async def test_a_restart_lets_readers_go_at_once_and_they_go_on_after_it(
-    any_database_url: str | None, tmp_path: Path, steering: Steering
+    any_database_url: str | None, tmp_path: Path, steering: Steering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    held_open = asyncio.Event()
+
+    async def patient(ring: asyncio.Event, _seconds: float) -> None:
+        held_open.set()
+        await rung(ring, 600.0)  # a poll does not end by itself
+
+    monkeypatch.setattr("gateway.api.turns.rung", patient)
     async with aiohttp.ClientSession() as session:
         async with AsyncExitStack() as held:
-            async with gateway(tmp_path, any_database_url, GATEWAY_DRAIN_SECONDS="30") as api:
+            async with (
+                asyncio.timeout(60),
+                gateway(tmp_path, any_database_url, GATEWAY_DRAIN_SECONDS="600") as api,
+            ):
                 path = await api.conversation()
                 await api.turn(path, "Before")
                 stream = await held.enter_async_context(events(session, place(api, path), "app", "0"))
                 await stream.until(message("Before"))
                 poll = f"{place(api, path)}/messages?since_seq=9&wait=30"
                 polling = asyncio.create_task(_get(session, poll))
-                await asyncio.sleep(0)
-                began = time.monotonic()
-            assert time.monotonic() - began < 25
+                await held_open.wait()
             assert (await polling)["messages"] == []
             await stream.rest()
         async with gateway(tmp_path, any_database_url) as api:

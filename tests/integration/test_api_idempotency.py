@@ -74,7 +74,7 @@ async def test_a_failed_message_waits_with_the_others(api: Api, steering: Steeri
     queued = (await api.turn(path, "Also")).json
     assert queued["turn_id"] == again["turn_id"]
     await api.post(f"{path}/human-turns", {"return_control": True})
-    answered = (await api.get(f"{path}/messages?since_seq={queued['message_seqs'][0]}&wait=20")).json
+    answered = (await api.get(f"{path}/messages?since_seq={queued['message_seqs'][0]}&wait=30")).json
     assert answered["messages"][0]["content"] == "Re: Hi\nAlso."
     assert (await api.turn(path, "Hi", **keyed("k"))).json == again
 

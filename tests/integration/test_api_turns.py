@@ -271,7 +271,7 @@ async def test_a_client_that_goes_away_does_not_stop_the_turn(api: Api, steering
     async with api.session.post(url, json={"user_message": "hold"}, headers={"x-api-key": "root"}) as stream:
         await stream.content.readline()
     steering.go_on.set()
-    polled = (await api.get(f"{path}/messages?since_seq=0&wait=20")).json["messages"]
+    polled = (await api.get(f"{path}/messages?since_seq=0&wait=30")).json["messages"]
     assert [row["content"] for row in polled] == ["Re: hold."]
 
 
@@ -306,7 +306,7 @@ async def test_a_person_takes_over_answers_and_returns(any_api: Api) -> None:
 
     back = (await desk.post(human, {"return_control": True})).json
     assert (back["session_status"], back["message"]) == ("active", None)
-    answered = (await any_api.get(f"{path}/messages?since_seq={back['next_seq']}&wait=20")).json
+    answered = (await any_api.get(f"{path}/messages?since_seq={back['next_seq']}&wait=30")).json
     assert answered["messages"][0]["turn_id"] == queued["turn_id"]
     assert (await desk.post(human, {"content": "x"})).error == (409, "not_waiting_for_human")
     taken = (await desk.post(human, {"content": "I take it.", "take_over": True})).json

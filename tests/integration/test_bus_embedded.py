@@ -136,7 +136,7 @@ async def test_a_database_that_was_away_is_asked_again(
     async with store:
         await place.put(envelope().model_dump_json())
         await until(lambda: len(seen) == 1)
-        await bus.drain(5)
+        await bus.drain(60)
         assert await place.left("turns.0") == 0
     await store.__aenter__()
 
@@ -156,7 +156,7 @@ async def test_a_message_that_only_ever_retries_is_given_up(
     await place.put(envelope().model_dump_json())
     await until(lambda: count == 3)
     bus = place.buses[0]
-    await bus.drain(5)
+    await bus.drain(60)
     (letter,) = await letters_in(place.store)
     assert letter.reason == "given up after 3 attempts: leased"
     assert await place.left("turns.0") == 0

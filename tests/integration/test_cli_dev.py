@@ -65,7 +65,7 @@ async def test_what_dev_tells_to_try_works(tmp_path: Path) -> None:
             assert time.monotonic() < give_up, counts
             await asyncio.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def test_a_given_key_is_not_printed(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ async def test_a_given_key_is_not_printed(tmp_path: Path) -> None:
         assert not any("a-secret" in line for line in lines)
         await conversations(ready.split()[1], "a-secret")
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def test_one_gateway_a_folder_and_one_a_port(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_a_second_signal_does_not_wait_for_what_is_in_flight(tmp_path: Pat
             while b"drain.begin" not in (line := await process.stderr.readline()):
                 assert line, "it ended"
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 20) == 1
+        assert await asyncio.wait_for(process.wait(), 60) == 1
         rest = (await process.stderr.read()).decode()
         assert "Traceback" not in rest
         await asyncio.gather(asked, return_exceptions=True)

@@ -78,7 +78,7 @@ async def fake() -> AsyncIterator[FakeTwilio]:
 @pytest.fixture
 def client(fake: FakeTwilio) -> Iterator[Any]:
     """The official client; it is synchronous, so tests call it in a thread."""
-    http = TwilioHttpClient(timeout=5)
+    http = TwilioHttpClient(timeout=60)
     client: Any = Client(ACCOUNT, TOKEN, http_client=http)
     client.api.base_url = fake.url
     yield client

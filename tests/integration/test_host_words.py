@@ -40,7 +40,7 @@ def intent(call: HostedCall, kind: IntentKind, payload: Json) -> VoiceIntent:
         conversation_id=new_id(),
         turn_id=None,
         issued_at=rfc3339(now),
-        not_after=rfc3339(now + 30 * SECOND),
+        not_after=rfc3339(now + 600 * SECOND),
         kind=kind,
         payload=payload,
     )

@@ -18,7 +18,7 @@ from channels.email.session import SessionLimits
 from gateway.domain.message import Role, SenderAuth
 from tests.integration.mail_server import MAIL, Server, mail_server, raw_session, say
 
-PROXIED = SessionLimits(proxies=(ip_network("127.0.0.0/8"),), proxy_seconds=1.0, connections_per_address=1)
+PROXIED = SessionLimits(proxies=(ip_network("127.0.0.0/8"),), proxy_seconds=60.0, connections_per_address=1)
 
 
 class Judging:

@@ -13,7 +13,7 @@ import pytest
 
 from channels.email import reader as reader_module
 from channels.email.kind import MailKind
-from channels.email.parse import parse_mail
+from channels.email.parse import ParsedMail, parse_mail
 from channels.email.reader import MailReader
 
 RAW = b"From: ana@example.org\r\nMessage-ID: <a@x>\r\n\r\nHello\r\n-- \r\nAna\r\n"
@@ -38,14 +38,23 @@ async def test_many_mails_at_once(reader: MailReader) -> None:
     assert [mail.text for mail in mails] == [f"Hello {i}" for i in range(50)]
 
 
-async def test_the_loop_goes_on_while_a_large_mail_is_read(reader: MailReader) -> None:
+async def held_up(reader: MailReader) -> tuple[asyncio.subprocess.Process, asyncio.Task[ParsedMail]]:
+    """A process that has been given a mail and does not go on, and who waits for it."""
     await reader.read(RAW)
-    turns = 0
+    [process] = reader._idle
+    os.kill(process.pid, signal.SIGSTOP)
     reading = asyncio.create_task(reader.read(LARGE))
-    while not reading.done():
-        turns += 1
+    while reader._idle:  # noqa: ASYNC110 -- nothing tells when it has begun
+        await asyncio.sleep(0)
+    return process, reading
+
+
+async def test_the_loop_goes_on_while_a_mail_is_read(reader: MailReader) -> None:
+    process, reading = await held_up(reader)
+    for _ in range(10):
         await asyncio.sleep(0.001)
-    assert turns > 10
+    assert not reading.done()
+    os.kill(process.pid, signal.SIGCONT)
     assert (await reading).sender == "a@x.org"
 
 
@@ -65,11 +74,7 @@ async def test_a_mail_that_takes_too_long_is_unparseable_and_the_next_is_read(
 
 
 async def test_a_process_that_dies_over_a_mail_costs_this_one(reader: MailReader) -> None:
-    await reader.read(RAW)
-    [process] = reader._idle
-    reading = asyncio.create_task(reader.read(LARGE))
-    while reader._idle:  # noqa: ASYNC110 -- nothing tells when it has begun
-        await asyncio.sleep(0)
+    process, reading = await held_up(reader)
     os.kill(process.pid, signal.SIGKILL)
     assert (await reading).kind is MailKind.UNPARSEABLE
     assert (await reader.read(RAW)).text == "Hello"

@@ -21,13 +21,13 @@ from tests.services import Service, absent, execute, fetch_value
 async def test_a_confirmed_message_outlives_kill_and_restart(
     private_rabbit: PrivateRabbit, amqp_prefix: str
 ) -> None:
-    url = private_rabbit.url
-    connection = await aio_pika.connect(url)
-    async with connection:
-        channel = await connection.channel()
-        queue = await channel.declare_queue(f"{amqp_prefix}kept", durable=True)
+    url, name = private_rabbit.url, f"{amqp_prefix}kept"
+    async with await aio_pika.connect(url) as connection:
+        await (await connection.channel()).declare_queue(name, durable=True)
+    await asyncio.to_thread(private_rabbit.restart)  # the queue outlives a kill from now on
+    async with await aio_pika.connect(url) as connection:
         message = aio_pika.Message(b"kept", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-        await channel.default_exchange.publish(message, routing_key=queue.name)
+        await (await connection.channel()).default_exchange.publish(message, routing_key=name)
     await asyncio.to_thread(private_rabbit.kill)
     with pytest.raises(OSError, match=r"refused|failed"):
         await aio_pika.connect(url)
@@ -38,8 +38,8 @@ async def test_a_confirmed_message_outlives_kill_and_restart(
     connection = await aio_pika.connect(url)
     async with connection:
         channel = await connection.channel()
-        queue = await channel.get_queue(f"{amqp_prefix}kept")
-        kept = await queue.get(timeout=5)
+        queue = await channel.get_queue(name)
+        kept = await queue.get(timeout=60)
         assert kept is not None
         assert kept.body == b"kept"
         await kept.ack()

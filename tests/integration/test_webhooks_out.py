@@ -89,7 +89,7 @@ class Office:
             try:
                 yield worker
             finally:
-                await worker.stop(5)
+                await worker.stop(60)
 
 
 @pytest.fixture

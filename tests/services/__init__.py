@@ -3,8 +3,17 @@
 In this order: an address in the environment, a private server from a binary on this machine, a container.
 """
 
-from tests.services.database import execute, fetch_value
+from tests.services.database import execute, fetch_value, own_database
 from tests.services.found import Service, find_postgres, find_rabbit
 from tests.services.report import absent, skipped_lines
 
-__all__ = ["Service", "absent", "execute", "fetch_value", "find_postgres", "find_rabbit", "skipped_lines"]
+__all__ = [
+    "Service",
+    "absent",
+    "execute",
+    "fetch_value",
+    "find_postgres",
+    "find_rabbit",
+    "own_database",
+    "skipped_lines",
+]

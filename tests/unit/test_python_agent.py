@@ -135,7 +135,7 @@ async def test_it_goes_no_further_than_it_is_asked() -> None:
 async def test_it_may_be_read_from_several_tasks() -> None:
     stream = start("stepwise")
     for _ in range(3):
-        await asyncio.create_task(asyncio.wait_for(anext(stream), 5))
+        await asyncio.create_task(asyncio.wait_for(anext(stream), 60))
     assert await anext(stream, None) is None
     assert steps[-1] == "closed"
 
@@ -143,7 +143,7 @@ async def test_it_may_be_read_from_several_tasks() -> None:
 async def test_closing_cancels_what_it_waits_for() -> None:
     stream = start("stuck")
     await anext(stream)
-    waiting = asyncio.create_task(asyncio.wait_for(anext(stream), 5))
+    waiting = asyncio.create_task(asyncio.wait_for(anext(stream), 60))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait({waiting})
@@ -152,15 +152,18 @@ async def test_closing_cancels_what_it_waits_for() -> None:
 
 
 async def test_a_time_out_ends_it() -> None:
+    stream = start("stuck")
+    await anext(stream)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.02):
-            await collect("stuck")
+            await anext(stream)
+    await stream.aclose()
     assert steps == ["closed"]
 
 
 async def test_one_that_ignores_its_cancellation_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_task, "CLOSE_SECONDS", 0.02)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         stream = start("stubborn")
         await anext(stream)
         waiting = asyncio.create_task(asyncio.wait_for(anext(stream), 0.02))

@@ -1,8 +1,8 @@
 -- name: test_clock @sqlite
-SELECT :offset AS clock
+SELECT :moment AS clock
 
 -- name: test_clock @postgres
-SELECT set_config('gateway.clock_offset_us', :offset, false) AS clock
+SELECT set_config('gateway.clock_us', :moment, false) AS clock
 
 -- name: test_conversation
 SELECT * FROM conversations WHERE id = :id

@@ -50,6 +50,13 @@ def log_frames(path: Path) -> int:
     return sum(size != b"\0\0\0\0" for size in sizes)
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch is cut short because the machine is slow."""
+    monkeypatch.setattr(group_commit, "MAX_BATCH_SECONDS", 600.0)
+
+
+@pytest.mark.usefixtures("unhurried")
 async def test_concurrent_units_share_a_commit(sqlite_url: str, queries: Queries, tmp_path: Path) -> None:
     async with open_store(sqlite_url, Clock(), queries=queries) as store:
         await store.write(insert, new_id())
@@ -60,6 +67,7 @@ async def test_concurrent_units_share_a_commit(sqlite_url: str, queries: Queries
     assert 1 <= commits <= 20
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_burst_wakes_once_and_a_failure_nobody(sqlite_url: str, queries: Queries) -> None:
     woken: list[int] = []
 
