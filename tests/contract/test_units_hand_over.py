@@ -79,13 +79,13 @@ async def test_a_row_is_handed_over_as_it_is_stored_and_is_due_again_later(store
 
 async def test_what_waits_or_finds_nobody_ready_is_left_in_the_table(store: MovableStore) -> None:
     keeper = Keeper(store)
-    (later,) = await store.write(posted, delay_seconds=600)
+    (later,) = await store.write(posted, delay_seconds=5)
     keeper.ready = False
     (now,) = await store.write(posted)
     await asyncio.sleep(0)
     assert keeper.taken == []
     assert await claimed(store) == [now]
-    store.advance(601)
+    store.advance(6)
     assert await claimed(store) == [later]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from gateway.api.schemas import examples
+from gateway.api.schemas import desk_examples
 from gateway.api.schemas.common import Shape, example
 from gateway.service.analyse import Analysis, Totals
 
@@ -36,7 +36,7 @@ class DayShape(TotalsShape):
 class AnalyticsSummary(Shape):
     """What the live conversations that ended on some days came to."""
 
-    model_config = example(examples.ANALYTICS)
+    model_config = example(desk_examples.ANALYTICS)
 
     first_day: str = Field(json_schema_extra={"format": "date"}, description="Included.")
     last_day: str = Field(json_schema_extra={"format": "date"}, description="Included.")

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gateway.api.schemas import examples
+from gateway.api.schemas import export_examples
 from gateway.api.schemas.common import Shape, Time, Uuid, example, time_of
 from gateway.api.schemas.conversations import ConversationShape, conversation_fields
 from gateway.api.schemas.hitl import ApprovalShape, HandoffShape
@@ -88,7 +88,7 @@ class ExportedAttachment(Shape):
 class ExportedMessageShape(PollRow):
     """A message, the files that came with it, and what became of it."""
 
-    model_config = example(examples.EXPORTED_MESSAGE)
+    model_config = example(export_examples.EXPORTED_MESSAGE)
 
     attachments: list[ExportedAttachment]
     deliveries: list[ExportedDeliveryShape]
@@ -130,7 +130,7 @@ class ConversationHead(ConversationShape):
 class ExportedConversation(ConversationHead):
     """A conversation with all that was said in it."""
 
-    model_config = example(examples.EXPORTED_CONVERSATION)
+    model_config = example(export_examples.EXPORTED_CONVERSATION)
 
     messages: list[ExportedMessageShape] = Field(description="In the order of `seq`.")
     handoffs: list[HandoffShape]
@@ -150,7 +150,7 @@ class PersonHead(Shape):
 class PersonExport(PersonHead):
     """Everything that is kept of a person, over all merged records."""
 
-    model_config = example(examples.EXPORT)
+    model_config = example(export_examples.EXPORT)
 
     consents: list[ExportedConsent]
     memories: list[MemoryShape]

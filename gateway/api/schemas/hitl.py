@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool, model_validator
 
 from gateway.api.cursors import page_fields
-from gateway.api.schemas import examples
+from gateway.api.schemas import desk_examples, examples
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example, time_of
 from gateway.api.schemas.messages import PollRow, poll_row
 from gateway.domain.clock import rfc3339
@@ -56,7 +56,7 @@ class RelayBody(Request):
 class HumanTurnAnswer(Shape):
     """What an operator's request changed."""
 
-    model_config = example(examples.HUMAN_TURN)
+    model_config = example(desk_examples.HUMAN_TURN)
 
     conversation_id: Uuid
     message: PollRow | None
@@ -84,7 +84,7 @@ class ResolveBody(Request):
 class HandoffShape(Shape):
     """One time a conversation went to a person."""
 
-    model_config = example(examples.HANDOFF)
+    model_config = example(desk_examples.HANDOFF)
 
     id: Uuid
     organization_id: Uuid
@@ -103,7 +103,7 @@ class HandoffShape(Shape):
 class HandoffList(Shape):
     """Handoffs, newest first."""
 
-    model_config = example(examples.page(examples.HANDOFF))
+    model_config = example(examples.page(desk_examples.HANDOFF))
 
     items: list[HandoffShape]
     has_more: HasMore
@@ -113,7 +113,7 @@ class HandoffList(Shape):
 class ApprovalShape(Shape):
     """A hold on a tool call."""
 
-    model_config = example(examples.APPROVAL)
+    model_config = example(desk_examples.APPROVAL)
 
     id: Uuid
     organization_id: Uuid
@@ -136,7 +136,7 @@ class ApprovalShape(Shape):
 class ApprovalList(Shape):
     """Approvals, oldest first."""
 
-    model_config = example(examples.page(examples.APPROVAL))
+    model_config = example(examples.page(desk_examples.APPROVAL))
 
     items: list[ApprovalShape]
     has_more: HasMore

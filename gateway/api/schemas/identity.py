@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from gateway.api.schemas import examples
+from gateway.api.schemas import desk_examples, examples
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example, time_of
 from gateway.domain.brake import Pause
 from gateway.domain.clock import rfc3339
@@ -105,7 +105,7 @@ class ResolvedShape(Shape):
 class AgentShape(Shape):
     """An agent of gateway.toml."""
 
-    model_config = example(examples.AGENT)
+    model_config = example(desk_examples.AGENT)
 
     id: Uuid
     slug: str
@@ -120,7 +120,7 @@ class AgentShape(Shape):
 class AgentList(Shape):
     """The agents, in the order of gateway.toml."""
 
-    model_config = example({**examples.page(examples.AGENT), "has_more": False, "next_cursor": None})
+    model_config = example({**examples.page(desk_examples.AGENT), "has_more": False, "next_cursor": None})
 
     items: list[AgentShape]
     has_more: HasMore

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from gateway.api.cursors import page_fields
-from gateway.api.schemas import examples
+from gateway.api.schemas import examples, export_examples
 from gateway.api.schemas.common import Cursor, HasMore, Request, Shape, Time, Uuid, example
 from gateway.domain.clock import rfc3339
 from gateway.domain.message import Channel
@@ -40,7 +40,7 @@ class MemoryBody(Request):
 class MemoryShape(Shape):
     """What agents are told of an earlier conversation."""
 
-    model_config = example(examples.MEMORY)
+    model_config = example(export_examples.MEMORY)
 
     conversation_id: Uuid = Field(description="The conversation it comes from; names the memory.")
     channel: Channel
@@ -52,7 +52,7 @@ class MemoryShape(Shape):
 class MemoryList(Shape):
     """Memories, newest first."""
 
-    model_config = example(examples.page(examples.MEMORY))
+    model_config = example(examples.page(export_examples.MEMORY))
 
     items: list[MemoryShape]
     has_more: HasMore

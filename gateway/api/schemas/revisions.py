@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from gateway.api.cursors import page_fields
-from gateway.api.schemas import examples
+from gateway.api.schemas import desk_examples, examples
 from gateway.api.schemas.common import Cursor, HasMore, Shape, Time, Uuid, example, time_of
 from gateway.domain.clock import rfc3339
 from gateway.domain.revision import Revision, RevisionStatus
@@ -16,7 +16,7 @@ from gateway.service.browse import Page
 class RevisionShape(Shape):
     """What an agent was made of at a time."""
 
-    model_config = example(examples.REVISION)
+    model_config = example(desk_examples.REVISION)
 
     agent_id: Uuid
     revision_id: str = Field(description="The hash of its settings; conversations are pinned to it.")
@@ -28,7 +28,7 @@ class RevisionShape(Shape):
 class RevisionDetail(RevisionShape):
     """The same with its settings."""
 
-    model_config = example({**examples.REVISION, "settings": {"slug": "support", "kind": "demo"}})
+    model_config = example({**desk_examples.REVISION, "settings": {"slug": "support", "kind": "demo"}})
 
     settings: dict[str, Any] = Field(description="As in `[agents.<slug>]`, defaults included.")
 
@@ -36,7 +36,7 @@ class RevisionDetail(RevisionShape):
 class RevisionList(Shape):
     """Revisions, newest first."""
 
-    model_config = example(examples.page(examples.REVISION))
+    model_config = example(examples.page(desk_examples.REVISION))
 
     items: list[RevisionShape]
     has_more: HasMore

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool
 
-from gateway.api.schemas import examples
+from gateway.api.schemas import desk_examples
 from gateway.api.schemas.common import Request, Shape, Time, Uuid, example, time_of
 from gateway.api.schemas.conversations import MAX_SAID
 from gateway.domain.clock import rfc3339
@@ -146,7 +146,7 @@ class Comparison(Shape):
 class SimulationReport(Shape):
     """A replay. `turns` holds no id and no time, so that two reports can be compared line by line."""
 
-    model_config = example(examples.SIMULATION)
+    model_config = example(desk_examples.SIMULATION)
 
     id: Uuid
     conversation_id: Uuid
