@@ -32,8 +32,13 @@ async def under_load(traffic: Traffic, disturbance: Awaitable[None], *, per_seco
 async def ready(deployment: Deployment) -> None:
     """Wait until every process that takes webhooks has a broker and a database."""
     async with aiohttp.ClientSession() as http, asyncio.timeout(SETTLE_SECONDS):
+
+        async def is_ready(url: str) -> bool:
+            async with http.get(f"{url}/readyz") as answer:
+                return answer.status == 200
+
         for url in deployment.urls:
-            while (await http.get(f"{url}/readyz")).status != 200:  # noqa: ASYNC110 - only it tells
+            while not await is_ready(url):  # noqa: ASYNC110 - only it tells
                 await asyncio.sleep(0.1)
 
 
