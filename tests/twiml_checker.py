@@ -65,6 +65,7 @@ _TEXTS: Mapping[str, Callable[[str], bool]] = {
     "Number": _like(r"\+[1-9][0-9]{6,14}"),
     "Sip": _like(r"sips?:[^\s@<>\"]+@[^\s@<>\"]+"),
     "Redirect": _URL,
+    "Play": _URL,
     "Conference": _like(r"[A-Za-z0-9-]{1,128}"),
     "Say": lambda text: 0 < len(text) <= MAX_SAY,
 }

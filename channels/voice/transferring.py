@@ -27,7 +27,7 @@ from channels.voice.verbs import Gather, HangUp, Pause, Redirect, Say
 from channels.voice.warm.documents import lines_since
 from channels.voice.warm.routes import WarmCalls
 from channels.voice.wishes import Wishes, wishes_of
-from gateway.domain.call_rules import CallTexts
+from gateway.domain.call_rules import CallRules, CallTexts
 from gateway.domain.errors import GatewayError
 from gateway.domain.intent import TransferMode, WarmTransfer
 from gateway.domain.message import InboundMessage
@@ -46,15 +46,19 @@ class DocumentTransfers:
     ingress: Ingress
     links: Links
 
+    def rules(self, call: Call) -> CallRules:
+        """What holds for the calls of this number."""
+        return self.ingress.calls(call.parties.ours)
+
     def texts(self, call: Call) -> CallTexts:
         """What the gateway says itself to callers of this number."""
-        return self.ingress.calls(call.parties.ours).texts
+        return self.rules(call).texts
 
     @property
     def warm(self) -> WarmCalls | None:
         """Warm transfers, where somebody can be called."""
         transfers = self.ingress.warm
-        return None if transfers is None else WarmCalls(transfers, self.links, self.texts, self.back)
+        return None if transfers is None else WarmCalls(transfers, self.links, self.rules, self.back)
 
     async def dialed(self, call: Call, step: Step) -> Rendering:
         """A transfer is over: whoever was reached has hung up, or nobody was reached."""

@@ -20,6 +20,7 @@ from channels.voice.verbs import (
     HangUp,
     Join,
     Pause,
+    Play,
     Record,
     Redirect,
     Refer,
@@ -102,7 +103,7 @@ def _elements(verb: Verb, speaker: _Speaker) -> Iterator[Any]:
             yield _silent(verb)
 
 
-def _silent(verb: Dial | Refer | Join | Redirect | Pause | HangUp | Record) -> Any:
+def _silent(verb: Dial | Refer | Join | Redirect | Pause | Play | HangUp | Record) -> Any:
     """The element of a verb that says nothing."""
     match verb:
         case Dial():
@@ -115,6 +116,8 @@ def _silent(verb: Dial | Refer | Join | Redirect | Pause | HangUp | Record) -> A
             return _twiml.Redirect(url, method="POST")
         case Pause(seconds):
             return _twiml.Pause(length=seconds)
+        case Play(url):
+            return _twiml.Play(url)
         case HangUp():
             return _twiml.Hangup()
         case Record(callback):

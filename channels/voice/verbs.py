@@ -75,6 +75,13 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Play:
+    """Play a recording to its end."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """End the call."""
 
@@ -95,4 +102,4 @@ class Record:
     callback: str
 
 
-Verb = Say | Gather | Dial | Refer | Join | Redirect | Pause | HangUp | Connect | Record
+Verb = Say | Gather | Dial | Refer | Join | Redirect | Pause | Play | HangUp | Connect | Record

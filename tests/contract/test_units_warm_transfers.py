@@ -6,7 +6,7 @@ from gateway.domain.call_rules import CallRules
 from gateway.domain.intent import WarmTransfer
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.ports.store import Tx
-from gateway.domain.warm.held import CallerSent, Done
+from gateway.domain.warm.held import CallerWaits, Done
 from gateway.domain.warm.state import Stage
 from gateway.domain.warm.words import CallerGone, LegEvent, Spoken, Tick
 from gateway.service.call_over import end_of_call
@@ -109,11 +109,12 @@ async def test_who_was_sent_to_a_person_that_is_gone_is_called_back_until_it_is_
     await held.happens(Spoken())
     for event in (LegEvent.ANSWERED, LegEvent.BRIEFED, LegEvent.ACCEPTED):
         await held.leg(event)
-    sent = await held.happens(CallerSent())
-    assert (sent.joining, sent.recall) == (1, None)
+    sent = await held.happens(CallerWaits())
+    assert (sent.waits, sent.recall) == (True, None)
     left = await held.leg(LegEvent.GONE)
-    assert (left.joining, left.recall) == (0, 1)
+    assert (left.waits, left.recall) == (False, 1)
     assert left.told[left.recall :] == (WarmTransfer().retry_announcement_text,)
+    assert (await held.leg(LegEvent.RINGING, 2)).recall is None  # somebody is at it
     await held.store.write(settle_work, left, NOTED)
     held.store.advance(AGAIN_SECONDS)
     assert await held.due() == [held.id]
@@ -123,16 +124,25 @@ async def test_who_was_sent_to_a_person_that_is_gone_is_called_back_until_it_is_
     assert not (await held.now()).busy
 
 
+async def test_who_listens_to_music_is_called_back_when_their_conversation_is_closed(held: Held) -> None:
+    await held.begin()
+    await held.happens(Spoken())
+    await held.happens(CallerWaits())
+    assert (await held.leg(LegEvent.RINGING)).recall is None  # nothing new for them
+    await held.store.write(close, ORGANIZATION, held.new.conversation_id, "done", PARTITIONS)
+    assert await held.due() == [held.id]
+    assert (await held.happens(Tick())).recall == 1
+
+
 @pytest.mark.parametrize("event", [LegEvent.BRIDGED, None])
 async def test_who_is_with_the_person_or_gone_is_not_called_back(held: Held, event: LegEvent | None) -> None:
     await held.begin()
     await held.happens(Spoken())
-    assert (await held.happens(CallerSent())).joining == 0  # nobody has accepted yet
     for one in (LegEvent.ANSWERED, LegEvent.BRIEFED, LegEvent.ACCEPTED):
         await held.leg(one)
-    await held.happens(CallerSent())
+    await held.happens(CallerWaits())
     over = await (held.happens(CallerGone()) if event is None else held.leg(event))
-    assert (over.joining, over.recall) == (0, None)
+    assert over.recall is None
     assert (await held.leg(LegEvent.GONE)).recall is None
 
 

@@ -20,7 +20,7 @@ from gateway.settings import load_settings
 from tests.integration.warm_agents import ANN, BOB, BRIEFING, DESK, WARM
 from tests.integration.webhooks import ACCOUNT, TOKEN
 
-OURS, RELAYED, THEIRS = "+15550100", "+15550101", "+14155550123"
+OURS, RELAYED, MUSICAL, THEIRS = "+15550100", "+15550101", "+15550102", "+14155550123"
 TEXTS = CallTexts()
 PATIENCE = 60.0
 V2 = "/v1/v2/conversations"
@@ -40,6 +40,11 @@ voice_mode = "relay"
 hold_music = "{MUSIC}"
 filler_after_seconds = 30
 reminder_after_seconds = 300
+
+[[addresses]]
+channel = "voice"
+address = "{MUSICAL}"
+hold_music = "{MUSIC}"
 
 [agents.caller]
 kind = "python"
@@ -302,6 +307,31 @@ async def test_on_hold_in_a_session_music_plays_until_something_is_said(house: H
     assert [frame["type"] for frame in line.frames][-1] == "text"
     await caller.says("hello")
     await caller.hears("You said hello.")
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_who_hears_music_is_called_back_for_whatever_there_is(house: House, taken: bool) -> None:
+    """No recording ends here by itself, and nobody on hold asks again unless they are called back."""
+    house.phone(Phone(rings=True), Phone() if taken else Phone(ends=CallStatus.BUSY))
+    house.fake.pauses(3600)
+    caller = await house.call(MUSICAL)
+    house.fake.pauses(0.01)
+    await caller.says("person")
+    leg = await house.leg(ANN)
+    await until(lambda: caller.call.played == [MUSIC])
+    assert caller.call.said[-1].endswith(WARM.hold_announcement_text)
+    await leg.finish(CallStatus.NO_ANSWER)
+    await caller.hears(WARM.retry_announcement_text)
+    if taken:
+        await accepts(await house.leg(BOB))
+        await until(lambda: caller.call.together)
+        await caller.status("transferred")
+    else:
+        await caller.hears(WARM.failure_text)
+        await caller.status("active")
+        await caller.says("hello")
+        await caller.hears("You said hello.")
+    assert "\n".join(caller.call.said).count(WARM.retry_announcement_text) == 1
 
 
 async def test_the_caller_leaves_while_it_rings(house: House) -> None:

@@ -16,7 +16,7 @@ from channels.voice.render import (
 )
 from channels.voice.steps import Links, Step
 from channels.voice.twiml import document
-from channels.voice.verbs import Connect, Dial, Gather, HangUp, Join, Pause, Redirect, Refer, Say
+from channels.voice.verbs import Connect, Dial, Gather, HangUp, Join, Pause, Play, Redirect, Refer, Say
 from channels.voice.warm.documents import caller_document, leg_document
 from channels.voice.wishes import wishes_of
 from gateway.domain.call_rules import CallTexts, Speech
@@ -128,6 +128,7 @@ def test_every_verb_is_known_to_it(speech: Speech) -> None:
         Join(room="t-1", action="https://gateway.test/a", events="https://gateway.test/room", begins=True),
         Gather(action="https://gateway.test/leg", keys_only=True),
         Pause(1),
+        Play("https://music.test/hold.mp3"),
         Redirect("https://gateway.test/wait"),
         Connect(url="wss://gateway.test/relay", action="https://gateway.test/relayed", greeting="Hello!"),
         Say("Good bye."),
@@ -173,7 +174,8 @@ def test_both_calls_of_a_warm_transfer_are_told_documents(
     for at, event in enumerate(events):
         held = happen(held, event, at * 10_000_000)
         step = Step(n=1, transfer=held.id, attempt=1, told=told, session=session, tries=tries)
-        assert faults(document(caller_document(held, step, LINKS, CallTexts()))) == []
+        for music in (None, "https://music.test/hold.mp3"):
+            assert faults(document(caller_document(held, step, LINKS, CallTexts(), music))) == []
         assert faults(document(leg_document(held, step, LINKS))) == []
 
 

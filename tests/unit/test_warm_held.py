@@ -7,7 +7,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.intent import CallTransferIntent, OnFailure, TransferMode, WarmTransfer, resolve_transfer
 from gateway.domain.outcome import TransferState
 from gateway.domain.warm.held import (
-    CallerSent,
+    CallerWaits,
     Done,
     HeldCall,
     HeldEvent,
@@ -33,8 +33,6 @@ from gateway.domain.warm.words import (
 )
 
 ANN, BOB = "+15550112", "sip:desk@example.org"
-WITH_THEM = (TransferState.TRANSFERRED, TransferState.CALLER_ABANDONED)
-"""Ends after which nobody waits for anybody."""
 
 
 def new(on_failure: str | None = None, retries: int = 1, **warm: object) -> NewTransfer:
@@ -139,24 +137,24 @@ def test_hundreds_of_orders_of_events_and_deaths() -> None:
             if following <= 0 and held.warm.due is not None:
                 at = max(at, held.warm.due)
             event = Tick() if following <= 0 else _any(luck, held)
-            sent = held.joining
+            waited, answer = held.waits, held.answer
             held = restored_held(stored_held(happen(held, event, at, f"leg-{held.warm.attempt}")))
-            joined = held.warm.outcome is not None and held.warm.outcome.state in WITH_THEM
-            assert not sent or held.joining or joined or held.recall is not None, "a caller is left alone"
+            news = held.answer != answer and not isinstance(event, CallerGone)
+            assert not (waited and news) or held.recall is not None, "a caller is left alone"
         assert held.warm.outcome is not None
         ends.add(held.warm.outcome.state)
         assert dialled == sorted(set(dialled)), "a person is called twice for one attempt"
         assert outcomes == 1
         assert held.reported
         assert not held.hang_ups
-        assert held.recall is None
+        assert held.recalling is None
     assert len(ends) == 4
     assert recalls
 
 
 def _any(luck: random.Random, held: HeldCall) -> HeldEvent:
     if luck.random() < 0.3:
-        others: list[HeldEvent] = [Tick(), Spoken(), Spoken(), CallerSent(), CallerGone(), Cancel()]
+        others: list[HeldEvent] = [Tick(), Spoken(), Spoken(), CallerWaits(), CallerGone(), Cancel()]
         return luck.choice(others)
     attempt = luck.randint(1, max(1, held.warm.attempt))
     forward = [LegEvent.ANSWERED, LegEvent.HUMAN, LegEvent.BRIEFED, LegEvent.ACCEPTED, LegEvent.BRIDGED]

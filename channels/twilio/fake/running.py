@@ -22,6 +22,7 @@ from channels.twilio.fake.twiml import (
     Hangup,
     Join,
     Pause,
+    Play,
     Record,
     Redirect,
     Refer,
@@ -53,7 +54,7 @@ class RunningCall:
     def __init__(
         self, account_sid: str, parties: CallParties, webhooks: Webhooks, rooms: Rooms, second: float = 0.0
     ) -> None:
-        """`second`: how long a second of a `<Pause>` takes."""
+        """`second`: how long a second of a `<Pause>`, and of a recording, takes."""
         self.sid: str = new_sid("CA")
         self.parties = parties
         self.status = CallStatus.QUEUED
@@ -61,6 +62,7 @@ class RunningCall:
         """The texts spoken to the caller, in order."""
         self.dialed: list[str] = []
         """The numbers, SIP addresses and clients the call was connected to."""
+        self.played: list[str] = []  # recordings
         self.paused_seconds = 0.0
         self.unknown_verbs: list[str] = []
         self.error = ""
@@ -192,7 +194,7 @@ class RunningCall:
                 case Gather() | Dial() | Refer() | Join():
                     self._wait(Waiting(verb, url, tuple(verbs[index + 1 :])))
                     return None
-                case Pause() if self._second:
+                case Pause() | Play() if self._second:
                     self._play(verb)
                     self._pause(verb.seconds * self._second, tuple(verbs[index + 1 :]), url)
                     return None
@@ -263,6 +265,8 @@ class RunningCall:
                 self.said.append(verb.text)
             case Pause():
                 self.paused_seconds += verb.seconds
+            case Play(url):
+                self.played.append(url)
             case Record(callback):
                 self._recordings.start(callback)
             case Unknown():

@@ -30,6 +30,14 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Play:
+    """Play a recording, which is as long as they mostly are."""
+
+    url: str
+    seconds: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
     """Go on with another document."""
 
@@ -114,7 +122,7 @@ class Connect:
     dtmf: bool
 
 
-Verb = Say | Pause | Redirect | Hangup | Gather | Dial | Refer | Join | Connect | Record | Unknown
+Verb = Say | Pause | Play | Redirect | Hangup | Gather | Dial | Refer | Join | Connect | Record | Unknown
 
 
 def parse(text: str) -> tuple[Verb, ...]:
@@ -139,8 +147,8 @@ def _verb(element: ElementTree.Element) -> Verb:
     match element.tag:
         case "Say":
             return Say(text)
-        case "Pause":
-            return Pause(float(element.get("length", "1")))
+        case "Play" | "Pause" as name:
+            return Play(text) if name == "Play" else Pause(float(element.get("length", "1")))
         case "Redirect":
             return Redirect(text, _method(element))
         case "Hangup":

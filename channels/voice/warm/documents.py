@@ -1,14 +1,14 @@
 """What the two calls of a warm transfer are told to do, made from how it stands. Pure.
 
 Both ask again and again: nothing has to reach them, and a question that comes late or twice is answered by
-what holds now.
+what holds now. A caller who joins a person or hears music does not ask meanwhile, and is called back.
 """
 
 from dataclasses import replace
 
 from channels.voice.destination import destination_kind
 from channels.voice.steps import Links, Step
-from channels.voice.verbs import Dial, Gather, HangUp, Join, Pause, Redirect, Say, Verb
+from channels.voice.verbs import Dial, Gather, HangUp, Join, Pause, Play, Redirect, Say, Verb
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.intent import DtmfInputSpec, OnFailure
 from gateway.domain.outcome import TransferReason, TransferState
@@ -42,14 +42,26 @@ def returns_to_agent(held: HeldCall) -> bool:
     )
 
 
-def caller_document(held: HeldCall, step: Step, links: Links, texts: CallTexts) -> tuple[Verb, ...]:
+def waits_quietly(held: HeldCall, step: Step, music: str | None) -> bool:
+    """Whether a caller who asks is told what lasts until they are called back."""
+    if held.warm.outcome is not None:
+        return False
+    return held.warm.stage is Stage.COMMIT or (music is not None and step.told >= len(held.told))
+
+
+def caller_document(
+    held: HeldCall, step: Step, links: Links, texts: CallTexts, music: str | None = None
+) -> tuple[Verb, ...]:
     """For a caller on hold who asks; not for one who returns to the agent."""
     here, said = replace(step, told=len(held.told)), lines_since(held, step.told)
     outcome = held.warm.outcome
     if outcome is None:
         if held.warm.stage is Stage.COMMIT:
             return (_join(held, here, links, begins=True),)
-        return (*said, Pause(ASK_AGAIN_SECONDS), Redirect(links.hold(here)))
+        pause = Pause(ASK_AGAIN_SECONDS) if music is None else Play(music)
+        # what was said is over when they ask again; music would hide that for as long as it plays
+        filled = said if said and music is not None else (*said, pause)
+        return (*filled, Redirect(links.hold(here)))
     if outcome.state is TransferState.TRANSFERRED:
         return (_join(held, here, links, begins=True),)
     if outcome.then is OnFailure.COLD_TRANSFER:

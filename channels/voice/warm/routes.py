@@ -20,14 +20,15 @@ from channels.voice.warm.documents import (
     caller_document,
     leg_document,
     returns_to_agent,
+    waits_quietly,
 )
 from channels.voice.wishes import Wishes
-from gateway.domain.call_rules import CallTexts
+from gateway.domain.call_rules import CallRules
 from gateway.domain.errors import GatewayError
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.ports.warm import WarmTransfers
 from gateway.domain.turn import TurnOutcome
-from gateway.domain.warm.held import CallerSent, HeldCall, NewTransfer
+from gateway.domain.warm.held import CallerWaits, HeldCall, NewTransfer
 from gateway.domain.warm.state import Stage
 from gateway.domain.warm.words import CallerGone, Leg, LegEvent, Spoken
 
@@ -54,7 +55,7 @@ class WarmCalls:
 
     transfers: WarmTransfers
     links: Links
-    texts: Callable[[Call], CallTexts]
+    rules: Callable[[Call], CallRules]
     back: Back
 
     def routes(self) -> Mapping[str, Callable[[Call, Step], Awaitable[Rendering]]]:
@@ -101,7 +102,7 @@ class WarmCalls:
                 session=step.session,
                 intent=wishes.transfer,
                 briefing=wishes.briefing,
-                persons=self.texts(call).persons,
+                persons=self.rules(call).texts.persons,
             )
         )
         if held is None:
@@ -178,12 +179,13 @@ class WarmCalls:
         return Rendering(())
 
     async def _caller(self, call: Call, held: HeldCall, step: Step) -> Rendering:
-        """Who is sent to a person asks no more: that is noted first, for they may have to be called back."""
-        if held.warm.stage is Stage.COMMIT:
-            held = await self.transfers.happened(held.id, CallerSent()) or held
+        """Who joins a person or hears music asks no more; that is noted first: they will be called back."""
+        rules = self.rules(call)
+        if waits_quietly(held, step, rules.hold_music):
+            held = await self.transfers.happened(held.id, CallerWaits()) or held
         if returns_to_agent(held):
             return await self.back(call, held, step)
-        return Rendering(caller_document(held, step, self.links, self.texts(call)))
+        return Rendering(caller_document(held, step, self.links, rules.texts, rules.hold_music))
 
     def _asked(self, call: Call, step: Step) -> Leg:
         key, said = call.form.text("Digits"), call.form.text("SpeechResult")

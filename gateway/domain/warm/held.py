@@ -26,6 +26,7 @@ from gateway.domain.warm.words import (
     PersonTexts,
     SayToCaller,
     SayToLeg,
+    Tick,
 )
 
 MAX_TOLD = 200
@@ -33,11 +34,11 @@ MAX_TOLD = 200
 
 
 @dataclass(frozen=True, slots=True)
-class CallerSent:
-    """The caller is being told to join whoever has accepted."""
+class CallerWaits:
+    """The caller does not ask again by themselves: they listen to music, or join whoever has accepted."""
 
 
-HeldEvent = Event | CallerSent
+HeldEvent = Event | CallerWaits
 """What may happen to a call on hold."""
 
 
@@ -93,10 +94,12 @@ class HeldCall(TransferOfCall):
     dials: tuple[Dial, ...] = ()
     """To be carried out; taken by one process, and never again."""
     hang_ups: tuple[HangUpLeg, ...] = ()
-    joining: int = 0
-    """The attempt to whose person the caller was sent, and hears nothing until they meet; 0: on hold."""
+    waits: bool = False
+    """Whether the caller asks no more, and has to be called back once there is something new for them."""
     recall: int | None = None
-    """The caller waits for somebody who will not come, and is to be told what follows this many lines."""
+    """They are to be called back, and told what follows this many lines; None: they are not."""
+    recalling: int | None = None
+    """The same, handed out; again with the next tick, should it not be known to be done."""
 
     @property
     def over(self) -> bool:
@@ -106,7 +109,16 @@ class HeldCall(TransferOfCall):
     @property
     def busy(self) -> bool:
         """Whether something is left to be carried out."""
-        return self.calls or self.noted < len(self.told) or self.owes_report
+        recalls = self.recalling is not None
+        return self.calls or recalls or self.noted < len(self.told) or self.owes_report
+
+    @property
+    def answer(self) -> tuple[int, int, bool]:
+        """What a caller who asks is answered by: lines, whose room it is (0: none), whether it is over."""
+        outcome = self.warm.outcome
+        joined = outcome is not None and outcome.state is TransferState.TRANSFERRED
+        room = self.warm.attempt if joined or self.warm.stage is Stage.COMMIT else 0
+        return len(self.told), room, outcome is not None and not joined
 
     @property
     def calls(self) -> bool:
@@ -182,10 +194,14 @@ def hold(new: NewTransfer, at: int) -> HeldCall:
 def happen(held: HeldCall, event: HeldEvent, at: int, leg_id: str | None = None) -> HeldCall:
     """What an event leads to; `leg_id`: what the provider calls the leg that it came from."""
     match event:
-        case CallerSent():
-            return replace(held, joining=held.warm.attempt) if held.warm.stage is Stage.COMMIT else held
+        case CallerWaits():
+            if held.warm.outcome is None:
+                held = replace(held, waits=True, recall=None, recalling=None)
+            return held
         case CallerGone():
-            held = replace(held, recall=None)
+            held = replace(held, waits=False, recall=None, recalling=None)
+        case Tick():
+            held = replace(held, recall=held.recalling if held.recall is None else held.recall)
         case Leg():
             held = _know(held, event, leg_id)
     return _follow(held, advance(held.warm, event, at))
@@ -201,9 +217,7 @@ def _know(held: HeldCall, leg: Leg, leg_id: str | None) -> HeldCall:
 
 def _follow(held: HeldCall, step: Step) -> HeldCall:
     warm, commands = step
-    if held.joining and warm.stage is not Stage.COMMIT:
-        held = replace(held, joining=0, recall=len(held.told) if _parted(warm) else None)
-    held = replace(held, warm=warm)
+    before, held = held, replace(held, warm=warm)
     for command in commands:
         match command:
             case SayToCaller(text) if len(held.told) < MAX_TOLD:
@@ -214,14 +228,10 @@ def _follow(held: HeldCall, step: Step) -> HeldCall:
                 held = replace(held, dials=(*held.dials, command))
             case HangUpLeg(attempt):
                 held = _drop(held, attempt, command)
+    if before.waits and before.answer != held.answer:
+        held = replace(held, waits=False, recall=len(before.told))
     kept = tuple(one for one in held.hang_ups if one.attempt not in held.gone)
     return replace(held, hang_ups=kept)
-
-
-def _parted(warm: Warm) -> bool:
-    """Whether a caller who was sent to a person is there, and that person is not."""
-    outcome = warm.outcome
-    return outcome is None or outcome.state not in (TransferState.TRANSFERRED, TransferState.CALLER_ABANDONED)
 
 
 def _drop(held: HeldCall, attempt: int, command: HangUpLeg) -> HeldCall:
@@ -234,8 +244,9 @@ def _drop(held: HeldCall, attempt: int, command: HangUpLeg) -> HeldCall:
 
 
 def taken(held: HeldCall) -> HeldCall:
-    """The dialling is somebody's now: whatever becomes of them, nobody else begins it again."""
-    return replace(held, dials=())
+    """The work is somebody's now: whatever becomes of them, nobody else begins to dial again."""
+    recalling = held.recalling if held.recall is None else held.recall
+    return replace(held, dials=(), recall=None, recalling=recalling)
 
 
 def untold(held: HeldCall) -> HeldCall:
@@ -264,7 +275,7 @@ def carried_out(held: HeldCall, work: HeldCall, done: Done) -> HeldCall:
         noted=max(held.noted, len(work.told)) if done.noted else held.noted,
         reported=held.reported or (done.noted and work.owes_report),
         hang_ups=tuple(one for one in held.hang_ups if one.attempt not in ended),
-        recall=None if done.recalled and held.recall == work.recall else held.recall,
+        recalling=None if done.recalled and held.recalling == work.recall else held.recalling,
     )
 
 
