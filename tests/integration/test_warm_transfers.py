@@ -15,6 +15,7 @@ from channels.voice.relay import hold as relay_hold
 from gateway.app import App, Plan, Role, running
 from gateway.bench.private_server import free_ports
 from gateway.domain.call_rules import CallTexts
+from gateway.domain.warm import machine
 from gateway.domain.warm.words import CALLER_LEFT, CONFIRM_PROMPT, NOT_JOINED
 from gateway.settings import load_settings
 from tests.integration.warm_agents import ANN, BOB, BRIEFING, DESK, WARM
@@ -165,6 +166,8 @@ async def accepts(leg: FakeCall, key: str = "1") -> None:
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """A gateway of one process."""
     monkeypatch.setattr(relay_hold, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(machine, "BRIDGE_SECONDS", 600)
+    monkeypatch.setattr(machine, "SCREEN_SECONDS", 600)
     async with _house(tmp_path) as opened:
         yield opened
 

@@ -12,6 +12,11 @@ WARM = WarmTransfer(
     retry_announcement_text="I try somebody else.",
     failure_text="Nobody is free.",
     reassurance_text="Still trying.",
+    max_dial_seconds=120,  # nothing ends by itself while a test is at it
+    max_briefing_seconds=300,
+    bridge_confirm_seconds=120,
+    max_hold_seconds=600,
+    reassurance_interval_seconds=300,
 )
 
 
