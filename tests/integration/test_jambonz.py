@@ -110,6 +110,19 @@ async def test_digits_are_an_input_of_their_own(line: Line) -> None:
     assert [text for role, text in await line.transcript() if role == "user"][1:] == ["PIN 1234", "77"]
 
 
+@pytest.mark.parametrize("line", ["sentences"], indirect=True)
+async def test_keys_that_are_pressed_over_the_question_answer_it(line: Line) -> None:
+    line.call.mute.clear()  # the question is being said
+    await line.call.say("a pin, please")
+    await until(lambda: any("/digits" in str(sent) for sent in line.call.wire.received))
+    await line.call.press("12345")
+    line.call.mute.set()
+    await line.call.wait()
+    await line.hears("You said 5.")
+    typed = [text for role, text in await line.transcript() if role == "user"][1:]
+    assert typed == ["PIN 1234", "5"]
+
+
 async def test_digits_may_end_by_waiting(line: Line) -> None:
     await line.call.press("42")
     await line.call.wait()

@@ -6,7 +6,7 @@ from channels.contract import Ingress
 from channels.voice.jambonz.address import parties_of
 from channels.voice.jambonz.exit import JambonzExit
 from channels.voice.jambonz.kept import Kept
-from channels.voice.jambonz.listening import collecting, listening, opening, resolved
+from channels.voice.jambonz.listening import collecting, inputs_of, listening, opening
 from channels.voice.jambonz.messages import (
     DIGITS_HOOK,
     MESSAGE_HOOK,
@@ -38,7 +38,9 @@ from gateway.domain.intent import DtmfInputSpec
 from gateway.domain.message import Role
 from gateway.domain.spoken import heard
 
-SPOKEN_OVER = frozenset({"speech-bargein-detected", "dtmf-bargein-detected"})
+TYPED = "dtmf-bargein-detected"
+"""The first key of an input."""
+SPOKEN_OVER = frozenset({"speech-bargein-detected", TYPED})
 TRANSPORT = "jambonz"
 
 
@@ -65,6 +67,8 @@ class JambonzSession(LiveSession):
         self._outgoing = Outgoing.of(ingress.reports, opened)
         self._asked: DtmfInputSpec | None = None
         """How the next input's digits are collected, where the agent asked for it."""
+        self._typing = False
+        """Keys have been pressed that jambonz has yet to hand over."""
         self._spoken_over: Utterance | None = None
         """The reply whose interruption is known."""
         self._gone = False
@@ -137,6 +141,7 @@ class JambonzSession(LiveSession):
             case Taken() as taken:
                 await self._speaker.taken(taken)
             case VerbStatus(event=event) if event in SPOKEN_OVER:
+                self._typing = self._typing or event == TYPED
                 await self._over_spoken()
             case CallStatus() as status:
                 await self._status(status)
@@ -167,15 +172,10 @@ class JambonzSession(LiveSession):
         await super().tend()
 
     async def _gathered(self, gathered: Gathered) -> None:
-        asked, self._asked = self._asked, None
+        asked, self._asked, self._typing = self._asked, None, False
         match gathered.reason:
-            case "dtmfDetected" if gathered.digits:
-                spec = resolved(asked)
-                full = len(gathered.digits) >= (spec.max_digits or 1)
-                ended = {"ended_by": EndedBy.MAX_DIGITS.value} if full else {}
-                await self._ask((spec.prefix or "") + gathered.digits, {"dtmf": ended})
             case "dtmfDetected":
-                self.listen()  # the termination key alone
+                await self._typed(gathered.digits, asked)
             case "speechDetected" if gathered.transcript:
                 await self.hear(gathered.transcript, gathered.lang)
             case "error":
@@ -183,11 +183,24 @@ class JambonzSession(LiveSession):
             case _:
                 self._asked = asked
 
+    async def _typed(self, digits: str, asked: DtmfInputSpec | None) -> None:
+        """Keys that jambonz has collected; how an input has ended it tells only by its length."""
+        inputs = inputs_of(digits, asked, self._clock.now())
+        for one in inputs:
+            full = one.ended_by is EndedBy.MAX_DIGITS
+            await self._ask(one.text, {"dtmf": {"ended_by": one.ended_by.value} if full else {}})
+        if not inputs:
+            self.listen()  # the termination key alone
+            await self._expect(asked)
+
     async def _expect(self, digits: DtmfInputSpec | None) -> list[Collected]:
-        """jambonz collects digits itself, and does not begin anew while keys are being pressed."""
+        """jambonz collects digits itself. Told to begin anew, it would lose what is being typed."""
         if digits is not None and digits.expects_input is not False:
             self._asked = digits
-            await self._send(redirect(collecting(digits), queue=not self._speaker.streams))
+            if not self._typing:
+                await self._send(redirect(collecting(digits), queue=not self._speaker.streams))
+        elif self._typing:
+            self._asked = None
         elif self._asked is not None:
             self._asked = None
             await self._send(redirect(listening(), queue=not self._speaker.streams))

@@ -2,13 +2,27 @@
 
 from channels.voice.jambonz.messages import DIGITS_HOOK, INPUT_HOOK
 from channels.voice.jambonz.verbs import BOTH, BargeIn, Config, Gather, Prompt, TtsStream, Verb
-from gateway.domain.digits import DEFAULT_DIGITS
+from gateway.domain.digits import DEFAULT_DIGITS, DigitCollector, Digits
 from gateway.domain.intent import DtmfInputSpec, resolve_digits
 
 
 def resolved(spec: DtmfInputSpec | None) -> DtmfInputSpec:
     """What holds for the digits of an input: what the agent said, and what holds otherwise."""
     return resolve_digits(spec or DtmfInputSpec(), DEFAULT_DIGITS)[0]
+
+
+def inputs_of(digits: str, asked: DtmfInputSpec | None, at: int) -> list[Digits]:
+    """What keys mean that jambonz has collected, perhaps by what held before the agent asked for some.
+
+    The first input is as asked for, what follows as usual: so it is where keys are reported one by one.
+    """
+    collector = DigitCollector()
+    collected = collector.retune(asked, at)
+    for key in digits:
+        collected += collector.press(key, at)
+    if collector.due is not None:
+        collected += collector.tick(collector.due)
+    return [one for one in collected if isinstance(one, Digits)]
 
 
 def _barge_in() -> BargeIn:
