@@ -75,7 +75,7 @@ async def _document(export: Export, found: ExportedPerson, now: int) -> Pieces:
 
 async def _conversation(export: Export, conversation: Conversation) -> Pieces:
     of = conversation.id
-    yield _unclosed(exported_conversation(conversation, await export.calls(of)))
+    yield _unclosed(exported_conversation(conversation, await export.beside(of)))
     async for piece in _array("messages", export.messages(of), _whole(exported_message)):
         yield piece
     async for piece in _array("handoffs", export.handoffs(of), _whole(handoff_shape)):

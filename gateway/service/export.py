@@ -20,7 +20,7 @@ from gateway.service.identify import EndUser, end_user
 from gateway.service.people import known_person
 from gateway.service.remember import Memory, memories_page
 from gateway.service.suppress import Suppression, suppressions_of
-from gateway.store.records import handoff_of
+from gateway.store.records import handoff_of, unpack
 
 T = TypeVar("T")
 
@@ -55,13 +55,17 @@ class ExportedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportedCalls:
-    """The calls of a conversation."""
+class ExportedBeside:
+    """What is kept of a conversation beside its messages."""
 
-    begun_by_us: Row | None
-    """The one that it began with, where we made it, whether or not anybody answered."""
-    at_hosts: tuple[Row, ...]
-    """All that a host has had."""
+    outgoing_call: Row | None
+    """The call that it began with, where we made it, whether or not anybody answered."""
+    calls: tuple[Row, ...]
+    """All calls that a host has had."""
+    digest: str | None
+    """What its agent is told of its beginning instead of the messages."""
+    facts: tuple[str, ...]
+    """What its agent was told to remember of the person."""
 
 
 async def person(tx: Tx, organization_id: str, end_user_id: str) -> ExportedPerson:
@@ -130,9 +134,9 @@ class Export:
         """What was held for a decision."""
         return self._rows("approvals_of_conversation", conversation_id)
 
-    async def calls(self, conversation_id: str) -> ExportedCalls:
-        """The calls of a conversation."""
-        return await self._store.read(_calls, conversation_id)
+    async def beside(self, conversation_id: str) -> ExportedBeside:
+        """What is kept of a conversation beside its messages."""
+        return await self._store.read(_beside, conversation_id)
 
     async def _rows(self, query: str, conversation_id: str) -> AsyncGenerator[Row, None]:
         after = _FIRST
@@ -161,9 +165,14 @@ async def _rows_after(tx: Tx, query: str, conversation_id: str, after: str) -> S
     return await tx.all(query, id=conversation_id, after=after, limit=PAGE)
 
 
-async def _calls(tx: Tx, conversation_id: str) -> ExportedCalls:
-    begun_by_us = await tx.one("outgoing_call_of_conversation", id=conversation_id)
-    return ExportedCalls(begun_by_us, tuple(await tx.all("calls_of_conversation", id=conversation_id)))
+async def _beside(tx: Tx, conversation_id: str) -> ExportedBeside:
+    notes = await tx.one("notes_of_conversation", id=conversation_id) or {"digest": None, "facts": None}
+    return ExportedBeside(
+        outgoing_call=await tx.one("outgoing_call_of_conversation", id=conversation_id),
+        calls=tuple(await tx.all("calls_of_conversation", id=conversation_id)),
+        digest=unpack(notes["digest"], {}).get("text"),
+        facts=tuple(unpack(notes["facts"], [])),
+    )
 
 
 async def _messages(tx: Tx, conversation_id: str, since: int) -> list[ExportedMessage]:

@@ -120,12 +120,13 @@ async def _follow(tx: Tx, claim: Claim, reply: Reply, row: Row, partitions: int,
 
 async def _note(tx: Tx, claim: Claim, reply: Reply, consent: ConsentRules) -> None:
     """What a reply tells us besides what it says."""
+    digest = facts = None
     if reply.digest is not None:
-        kept = pack({"up_to": reply.digest.up_to, "text": reply.digest.text})
-        await tx.later("conversation_digest", id=claim.conversation.id, digest=kept)
+        digest = pack({"up_to": reply.digest.up_to, "text": reply.digest.text})
     if reply.facts:
         facts = pack(with_facts(claim.request.facts, reply.facts))
-        await tx.later("conversation_facts", id=claim.conversation.id, facts=facts)
+    if digest is not None or facts is not None:
+        await tx.later("conversation_noted", id=claim.conversation.id, digest=digest, facts=facts)
     if reply.consent_revoked:
         await revoke_for_agent(tx, claim.conversation, claim.inputs[-1].message_id, consent)
 

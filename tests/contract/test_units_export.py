@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 from gateway.api.schemas.export import exported_conversation
 from gateway.domain.consent import ConsentSource, ConsentState, Evidence
 from gateway.domain.delivery import PartText
+from gateway.domain.ids import new_id
 from gateway.domain.message import Channel
 from gateway.domain.outgoing_call import CallState
 from gateway.domain.ports.store import Store, Taker, Wake
+from gateway.domain.steps import Digest
 from gateway.domain.turn import Path
 from gateway.service import export as exports
 from gateway.service.begin_call import begin_call
@@ -113,16 +115,30 @@ async def test_all_of_a_person_and_nothing_of_others(store: MovableStore) -> Non
     assert await everything(export.memories()) == []
 
 
+async def test_what_an_agent_keeps_of_a_conversation_is_told(store: MovableStore) -> None:
+    accepted = await arrive(store)
+    digest = Digest(up_to=0, text="They greeted.")
+    await answer(store, await claimed(store, accepted.conversation_id), facts=("Likes tea.",), digest=digest)
+    found = await store.read(person, ORGANIZATION, accepted.end_user_id)
+    export = Export(store, ORGANIZATION, found)
+    beside = await export.beside(accepted.conversation_id)
+    assert (beside.digest, beside.facts) == ("They greeted.", ("Likes tea.",))
+    (shown,) = await everything(export.conversations())
+    told = exported_conversation(shown, beside).model_dump()
+    assert (told["digest"], told["facts"], told["outgoing_call"]) == ("They greeted.", ["Likes tea."], None)
+    nothing = await export.beside(new_id())
+    assert (nothing.digest, nothing.facts) == (None, ())
+
+
 async def test_a_call_that_nobody_answered_tells_what_it_was_to_say(store: MovableStore) -> None:
     wish = new(first_message="Hello Ada, your order is ready.")
     line = Line(store, (await store.write(begin_call, wish, ROUTE)).id)
     await line.dialed()
     await line.report(CallState.NO_ANSWER)
     found = await store.read(person, ORGANIZATION, (await line.row())["end_user_id"])
-    calls = await Export(store, ORGANIZATION, found).calls(line.id)
-    assert [call["call_id"] for call in calls.at_hosts] == [SID]
-    assert calls.begun_by_us is not None
-    shown = exported_conversation(conversation_of(await line.row()), calls).model_dump()["outgoing_call"]
+    beside = await Export(store, ORGANIZATION, found).beside(line.id)
+    assert [call["call_id"] for call in beside.calls] == [SID]
+    shown = exported_conversation(conversation_of(await line.row()), beside).model_dump()["outgoing_call"]
     assert (shown["first_message"], shown["state"]) == ("Hello Ada, your order is ready.", "no_answer")
     assert (shown["attempt"], shown["answered_by"], shown["answered_at"]) == (1, None, None)
 

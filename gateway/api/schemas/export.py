@@ -19,7 +19,7 @@ from gateway.domain.message import Channel
 from gateway.domain.outgoing_call import AnsweredBy, CallState
 from gateway.domain.ports.store import Row
 from gateway.service.consent import Consent
-from gateway.service.export import ExportedCalls, ExportedDelivery, ExportedMessage
+from gateway.service.export import ExportedBeside, ExportedDelivery, ExportedMessage
 from gateway.service.suppress import Suppression
 
 
@@ -123,6 +123,8 @@ class ConversationHead(ConversationShape):
     our_address: str | None
     their_address: str | None
     recording_url: str | None
+    digest: str | None = Field(description="What its agent is told instead of its first messages.")
+    facts: list[str] = Field(description="What its agent was told to remember.")
     outgoing_call: ExportedOutgoingCall | None = Field(description="Where we began it by calling.")
     calls: list[ExportedCall]
 
@@ -201,15 +203,17 @@ def exported_message(exported: ExportedMessage) -> ExportedMessageShape:
     )
 
 
-def exported_conversation(conversation: Conversation, calls: ExportedCalls) -> ConversationHead:
+def exported_conversation(conversation: Conversation, beside: ExportedBeside) -> ConversationHead:
     """A conversation; what was said in it follows."""
     return ConversationHead.model_construct(
         **conversation_fields(conversation),
         our_address=conversation.our_address,
         their_address=conversation.their_address,
         recording_url=conversation.recording_url,
-        outgoing_call=None if calls.begun_by_us is None else _outgoing_call(calls.begun_by_us),
-        calls=[ExportedCall.model_construct(**_read(row, ExportedCall)) for row in calls.at_hosts],
+        digest=beside.digest,
+        facts=list(beside.facts),
+        outgoing_call=None if beside.outgoing_call is None else _outgoing_call(beside.outgoing_call),
+        calls=[ExportedCall.model_construct(**_read(row, ExportedCall)) for row in beside.calls],
     )
 
 

@@ -51,6 +51,8 @@ EXPORTED_CONVERSATION: Example = {
     "our_address": "+15550100",
     "their_address": "+14155550123",
     "recording_url": None,
+    "digest": None,
+    "facts": [],
     "outgoing_call": None,
     "calls": [],
     "messages": [EXPORTED_MESSAGE],

@@ -12,6 +12,9 @@ ORDER BY started_at, call_id LIMIT 1000
 SELECT state, attempt, first_message, answered_by, answered_at, created_at FROM outgoing_calls
 WHERE conversation_id = :id
 
+-- name: notes_of_conversation
+SELECT digest, facts FROM conversations WHERE id = :id
+
 -- name: deliveries_of_messages
 SELECT id, message_id, channel, sender, recipient, state, error_code, created_at, settled_at FROM deliveries
 WHERE message_id {in :ids} ORDER BY created_at, id LIMIT 1000

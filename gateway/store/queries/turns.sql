@@ -298,11 +298,9 @@ WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :tu
         AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
 RETURNING message_count, event_count, lease_owner, updated_at
 
--- name: conversation_digest
-UPDATE conversations SET digest = :digest WHERE id = :id
-
--- name: conversation_facts
-UPDATE conversations SET facts = :facts WHERE id = :id
+-- name: conversation_noted
+-- Both in one: of two changes of a row that are sent together PostgreSQL makes one. NULL leaves what there is.
+UPDATE conversations SET digest = COALESCE(:digest, digest), facts = COALESCE(:facts, facts) WHERE id = :id
 
 -- name: conversation_postpone_turn
 -- The attempt failed and will be repeated: let go until then.
