@@ -60,7 +60,8 @@ def _arrays_of(intent: CallTransferIntent) -> Iterable[tuple[Verb, ...]]:
     yield announced(transfer)
     yield referring(transfer)
     yield (dialing(transfer),)
-    warm = JambonzWarm(transfer, intent.reason or "", CallRules())
+    music = "https://example.org/hold.mp3" if intent.label else None
+    warm = JambonzWarm(transfer, intent.reason or "", CallRules(hold_music=music))
     yield warm.begin(0).verbs
     yield warm.answered(1, 1)[1]
     yield JOINS

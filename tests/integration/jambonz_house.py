@@ -20,6 +20,7 @@ from gateway.settings import load_settings
 from tests.integration import relay_agents
 
 OURS, WARM, BACK = "+15550100", "+15550102", "+15550104"
+MUSIC = "https://example.org/hold.mp3"
 LOGIN = "jambonz:a-password"
 AUTHORIZED = {"Authorization": f"Basic {b64encode(LOGIN.encode()).decode()}"}
 TEXTS = CallTexts()
@@ -45,6 +46,7 @@ channel = "voice"
 address = "{WARM}"
 voice_mode = "jambonz"
 agent = "warm"
+hold_music = "{MUSIC}"
 
 [[addresses]]
 channel = "voice"

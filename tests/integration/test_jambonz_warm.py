@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from gateway.app import App
 from gateway.domain.warm.words import CONFIRM_PROMPT
-from tests.integration.jambonz_house import WARM, Line, caller, gateway, until
+from tests.integration.jambonz_house import MUSIC, WARM, Line, caller, gateway, until
 from tests.integration.warm_agents import ANN, BOB, BRIEFING, DESK
 from tests.integration.warm_agents import WARM as SETTINGS
 
@@ -48,7 +48,9 @@ async def test_who_accepts_is_joined_with_the_caller(line: Line) -> None:
     await line.becomes("closed")
     events = await line.events()
     assert events.count("Call transferred.") == 1
-    assert "This call cannot do what was asked for: reassurance_text is ringing." in events
+    assert "This call cannot do what was asked for: reassurance_text is hold music." in events
+    [dial] = [verb for verb in line.call.verbs if verb["verb"] == "dial"]
+    assert dial["dialMusic"] == MUSIC
 
 
 async def test_a_briefing_may_be_cut_short(line: Line) -> None:

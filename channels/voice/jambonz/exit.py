@@ -100,7 +100,8 @@ class JambonzExit:
             await self._begin_cold(current, warm)
             return
         if (current.intent.warm or WarmTransfer()).reassurance_text:
-            await self._reports.downgraded(current, "reassurance_text", "ringing")
+            instead = "ringing" if self._rules.hold_music is None else "hold music"
+            await self._reports.downgraded(current, "reassurance_text", instead)
         self._persons = persons = self._persons_of(current, warm)
         side = self._side
         await persons.begin(side.next, wait=side.words_to_wait_for, ahead=side.words_in_queue)

@@ -127,6 +127,8 @@ class Dial(_Part):
     action_hook: str
     timeout: int
     confirm_hook: str | None = None
+    dial_music: str | None = None
+    """What the caller hears until somebody answers, instead of ringing."""
     headers: dict[str, str] | None = None
     amd: Amd | None = None
 

@@ -69,6 +69,7 @@ class JambonzWarm:
         plan = WarmPlan.of(transfer.intent, briefing, rules.texts.persons) if warm is None else warm.plan
         self._plan = plan
         self._pace = rules.pace.characters_per_second
+        self._music = rules.hold_music
         self._warm = warm
 
     @property
@@ -198,6 +199,7 @@ class JambonzWarm:
             target=(target(call.destination),),
             action_hook=place.place(DIALED_HOOK).url,
             confirm_hook=place.place(CONFIRM_HOOK).url,
+            dial_music=self._music,
             timeout=call.timeout_seconds,
             amd=screened,
         )
