@@ -136,6 +136,60 @@ async def test_postgres_scans_no_table_that_grows(postgres_url: str) -> None:
     assert scans == {}
 
 
+OF_A_TURN = {
+    "contact_end_user",
+    "conversation_add_input",
+    "conversation_add_unanswered",
+    "conversation_claim",
+    "conversation_claimable",
+    "conversation_finish_and_move",
+    "conversation_finish_turn",
+    "conversation_of_external_session",
+    "conversation_of_thread",
+    "deliveries_cancel",
+    "delivery_lock",
+    "delivery_next",
+    "delivery_settle",
+    "delivery_state",
+    "inputs_done",
+    "lane_claim",
+    "lane_claimable",
+    "lane_settle",
+    "message_delivery_status",
+    "outbox_delete",
+    "part_by_reference",
+    "part_claim",
+    "part_receipt",
+    "part_settle",
+    "parts_of_delivery",
+    "receipt_accepted",
+    "sms_standing",
+    "turn_finish",
+}
+"""What a message, its turn and its reply ask for: planned while a database is empty, the plan may be kept."""
+
+
+async def test_postgres_finds_what_a_turn_needs_by_its_index_also_where_there_is_nothing_yet(
+    postgres_url: str,
+) -> None:
+    await migrate(postgres_url)
+    scans = {}
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        for name in sorted(OF_A_TURN):
+            query = QUERIES[name]
+            await connection.execute(f"PREPARE hot AS {query.postgres}")
+            arguments = ", ".join(["NULL"] * len(query.order))
+            plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE hot({arguments})"))
+            await connection.execute("DEALLOCATE hot")
+            if found := _postgres_scans(plan[0]["Plan"]):
+                scans[name] = found
+    finally:
+        await connection.close()
+    assert scans == {}
+
+
 def test_a_whole_read_is_noticed(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "any.db")) as connection:
         connection.execute("CREATE TABLE grows (a PRIMARY KEY, b)")
