@@ -31,9 +31,10 @@ class MailPorts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ingress(MailPorts):
-    """Everything an ingress adapter may use of the gateway."""
+class Ingress:
+    """What an adapter that takes texts or calls may use of the gateway."""
 
+    accept: Accept
     receive: ApplyReceipt
     dialogue: Dialogue
     reports: CallReports
@@ -42,6 +43,7 @@ class Ingress(MailPorts):
     """Where warm transfers stand whose host does them itself."""
     public_url: str
     """What providers see, without a trailing slash; signatures are checked against it."""
+    clock: Clock
     calls: Callable[[str], CallRules] = lambda _number: CallRules()
     """What holds for the calls of a number of ours."""
     warm: WarmTransfers | None = None

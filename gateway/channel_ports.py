@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dns.resolver import NoResolverConfiguration
 from starlette.routing import BaseRoute
 
-from channels.contract import Ingress
+from channels.contract import Ingress, MailPorts
 from channels.email.auth.dns import CachedDns
 from channels.email.auth.sender import BelieveAll, BelieveNobody, OwnCheck, SenderCheck, TrustedServer
 from channels.email.hooks.mailgun import mailgun_routes
@@ -207,9 +207,9 @@ class MailWorkers:
     threads: Executor
 
 
-def mail_intake(settings: Settings, ingress: Ingress, marks: ThreadMarks, beside: MailWorkers) -> MailIntake:
+def mail_intake(settings: Settings, ports: MailPorts, marks: ThreadMarks, beside: MailWorkers) -> MailIntake:
     """What every way in for mail hands it to."""
-    return MailIntake(ingress, marks, _sender_check(settings, ingress.clock, beside.threads), beside.reader)
+    return MailIntake(ports, marks, _sender_check(settings, ports.clock, beside.threads), beside.reader)
 
 
 def _sender_check(settings: Settings, clock: Clock, threads: Executor) -> SenderCheck:
@@ -277,7 +277,7 @@ class Senders:
 
 
 @dataclass(frozen=True, slots=True)
-class MailPorts:
+class OutgoingMail:
     """What mail that goes out is made with."""
 
     marks: ThreadMarks
@@ -289,7 +289,7 @@ def senders(
     config: Callable[[], GatewayConfig],
     store: Store,
     clock: Clock,
-    mail: MailPorts,
+    mail: OutgoingMail,
 ) -> Senders:
     """A sender for each provider that has what it needs to send; Twilio before others."""
 

@@ -8,7 +8,7 @@ from gateway.app.calls import call_worker
 from gateway.app.core import Core
 from gateway.app.plan import Role
 from gateway.bus.topology import WEBHOOKS
-from gateway.channel_ports import MailPorts, senders
+from gateway.channel_ports import OutgoingMail, senders
 from gateway.domain.ports.bus import Consume, Consumer
 from gateway.settings import LlmAgent
 from workers.agents.llm.agent import preload
@@ -44,7 +44,7 @@ async def _start_leased(core: Core, stack: AsyncExitStack) -> list[Consumer]:
         turns = await _start_turns(core, stack, liveness)
         wanted += [(f"turns.{n}", turns.consume) for n in range(core.settings.partitions)]
     if Role.DELIVERIES in roles:
-        mail = MailPorts(core.marks, core.attachments().read)
+        mail = OutgoingMail(core.marks, core.attachments().read)
         outgoing = senders(core.settings, core.configured.current, store, core.clock, mail)
         stack.push_async_callback(outgoing.close)
         deliveries = DeliveryWorker(store, outgoing.of, liveness, core.configured.send_rules)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from channels.contract import Ingress
+from channels.contract import Ingress, MailPorts
 from channels.email.thread import ThreadMarks
 from gateway.app.configured import Configured
 from gateway.app.plan import Plan
@@ -59,14 +59,11 @@ class Core:
         return self.settings.api_url or self.settings.public_url
 
     def ingress(self) -> Ingress:
-        """What every way in hands to the core; through the spool where there is one."""
+        """What texts and calls hand to the core; through the spool where there is one."""
         spool = self.spool
-        acceptance, receipts, attachments = self.acceptance(), Receipts(self.store), self.attachments()
-        ends = self.call_ends()
+        acceptance, receipts, ends = self.acceptance(), Receipts(self.store), self.call_ends()
         return Ingress(
             accept=acceptance if spool is None else SpooledAcceptance(acceptance, spool),
-            keep=attachments if spool is None else SpooledKeep(attachments, spool),
-            report=Reports(self.store),
             receive=receipts if spool is None else SpooledReceipts(receipts, spool),
             dialogue=Dialogues(
                 self.store,
@@ -82,6 +79,16 @@ class Core:
             clock=self.clock,
             calls=self.configured.calls,
             warm=self.warm,
+        )
+
+    def mail_ports(self) -> MailPorts:
+        """What mail hands to the core; through the spool where there is one."""
+        spool, acceptance, attachments = self.spool, self.acceptance(), self.attachments()
+        return MailPorts(
+            accept=acceptance if spool is None else SpooledAcceptance(acceptance, spool),
+            keep=attachments if spool is None else SpooledKeep(attachments, spool),
+            report=Reports(self.store),
+            clock=self.clock,
         )
 
     def call_ends(self) -> StoredEnds:

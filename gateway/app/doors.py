@@ -66,7 +66,7 @@ async def start_smtp(core: Core, stack: AsyncExitStack) -> int | None:
     if Role.SMTP not in core.plan.roles:
         return None
     settings = core.settings
-    intake = mail_intake(settings, core.ingress(), core.marks, _mail_workers(stack))
+    intake = mail_intake(settings, core.mail_ports(), core.marks, _mail_workers(stack))
     server = mail_server(settings, intake, lmtp=core.plan.lmtp)
     _, port = await server.start(settings.smtp_host, settings.smtp_port)
     stack.push_async_callback(server.stop, settings.drain_seconds)
@@ -97,11 +97,11 @@ def _api_deps(core: Core, routes: Sequence[BaseRoute]) -> "ApiDeps":
 
 
 def _webhooks(core: Core, stack: AsyncExitStack) -> Sequence[BaseRoute]:
-    settings, ingress = core.settings, core.ingress()
-    routes = webhook_routes(settings, ingress)
+    settings = core.settings
+    routes = webhook_routes(settings, core.ingress())
     if not receives_mail_by_webhook(settings):
         return routes
-    intake = mail_intake(settings, ingress, core.marks, _mail_workers(stack))
+    intake = mail_intake(settings, core.mail_ports(), core.marks, _mail_workers(stack))
     return (*routes, *mail_webhook_routes(settings, intake, core.clock, Tokens(core.store)))
 
 

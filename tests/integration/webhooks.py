@@ -22,8 +22,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.conversation import Status
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
-from gateway.domain.mail_report import MailReport
-from gateway.domain.message import Accepted, Channel, InboundAttachment, InboundMessage, Message
+from gateway.domain.message import Accepted, Channel, InboundMessage, Message
 from gateway.domain.outgoing_call import AnsweredReport, CallReport, Recording, Standing
 from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.turn import Said, TurnOutcome
@@ -105,20 +104,11 @@ class Core:
         """Only one number is ours."""
         return address == OURS
 
-    async def report(self, report: MailReport) -> None:
-        raise NotImplementedError
-
     async def receive(self, receipt: Receipt) -> None:
         """ApplyReceipt."""
         if self.failure is not None:
             raise self.failure
         self.receipts.append(receipt)
-
-    async def keep(
-        self, content: bytes, *, media_type: str, name: str | None, whole: bool = False
-    ) -> InboundAttachment:
-        """KeepAttachment: Twilio sends no bytes."""
-        raise NotImplementedError
 
     async def ask(self, message: InboundMessage, wait: float) -> TurnOutcome | None:
         """Dialogue: accept and answer."""
@@ -235,9 +225,7 @@ async def site(
     core = Core()
     ingress = Ingress(
         accept=core,
-        keep=core.keep,
         receive=core.receive,
-        report=core.report,
         dialogue=core,
         reports=core.calls,
         kept=NothingKept(),
