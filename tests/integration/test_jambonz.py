@@ -180,6 +180,15 @@ async def test_a_connection_that_breaks_before_somebody_is_called_loses_no_trans
     assert len(line.call.callees) == 1
 
 
+async def test_closing_the_conversation_ends_a_transfer(line: Line) -> None:
+    await line.call.say("billing")
+    callee = await line.dials()
+    await line.becomes("waiting_for_human")
+    await line.api("POST", f"{V2}/{(await line.conversation())['id']}/close", {})
+    await until(lambda: line.call.ended and callee.over)
+    await line.becomes("closed")
+
+
 async def test_a_sip_uri_is_reached_by_refer(line: Line) -> None:
     await line.call.say("the desk")
     await until(lambda: line.call.refer is not None)

@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from gateway.app import App
 from gateway.domain.warm.words import CONFIRM_PROMPT
-from tests.integration.jambonz_house import MUSIC, WARM, Line, caller, gateway, until
+from tests.integration.jambonz_house import MUSIC, V2, WARM, Line, caller, gateway, until
 from tests.integration.warm_agents import ANN, BOB, BRIEFING, DESK
 from tests.integration.warm_agents import WARM as SETTINGS
 
@@ -160,6 +160,21 @@ async def test_who_takes_a_call_up_knows_that_it_was_passed_on_at_last(line: Lin
     await line.becomes("closed")
     await line.notes("Call transferred.")
     assert len(line.call.callees) == 3
+
+
+@pytest.mark.parametrize("during", ["ringing", "briefing"])
+async def test_closing_the_conversation_lets_caller_and_person_go(line: Line, during: str) -> None:
+    await line.call.say("person")
+    ann = await line.dials()
+    await line.becomes("waiting_for_human")
+    if during == "briefing":
+        await ann.answer()
+        await until(lambda: ann.asking is not None)
+    await line.api("POST", f"{V2}/{(await line.conversation())['id']}/close", {})
+    await until(lambda: line.call.ended and ann.over)
+    await line.becomes("closed")
+    assert not ann.bridged
+    assert len(line.call.callees) == 1
 
 
 async def test_where_nobody_accepts_the_call_may_end(line: Line) -> None:

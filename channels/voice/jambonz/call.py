@@ -67,6 +67,7 @@ class JambonzSession(LiveSession):
         self._outgoing = Outgoing.of(ingress.reports, opened)
         self._asked: DtmfInputSpec | None = None
         """How the next input's digits are collected, where the agent asked for it."""
+        self._watched_at = 0.0
         self._typing = False
         """Keys have been pressed that jambonz has yet to hand over."""
         self._spoken_over: Utterance | None = None
@@ -169,7 +170,22 @@ class JambonzSession(LiveSession):
         """Time has passed."""
         await self._speaker.tick()
         await self._way_out.tick()
+        await self._watch()
         await super().tend()
+
+    async def _watch(self) -> None:
+        """While the caller is passed on, only the end of the conversation matters here."""
+        now = self._clock.monotonic()
+        if not self._way_out.begun or self.over or now - self._watched_at < self._pace.look_every:
+            return
+        self._watched_at = now
+        try:
+            news = await self._dialogue.news(self._conversation_id, self._since)
+        except GatewayError as error:
+            self._note("news_unread", code=error.code.value)
+            return
+        if news.status.terminal:
+            await self._way_out.cancel()
 
     async def _gathered(self, gathered: Gathered) -> None:
         asked, self._asked, self._typing = self._asked, None, False

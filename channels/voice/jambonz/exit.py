@@ -33,7 +33,7 @@ from channels.voice.jambonz.transfer import (
     referring,
 )
 from channels.voice.jambonz.verbs import Hangup, Say, Verb, said
-from channels.voice.jambonz.warm import ABANDONED, JambonzWarm
+from channels.voice.jambonz.warm import ABANDONED, CANCELED, JambonzWarm
 from channels.voice.parties import Parties, input_id
 from channels.voice.playback import Playback, Send
 from channels.voice.wishes import Wishes, wishes_of
@@ -41,7 +41,7 @@ from gateway.domain.conversation import Status
 from gateway.domain.errors import GatewayError
 from gateway.domain.intent import OnFailure, WarmTransfer
 from gateway.domain.message import InboundMessage
-from gateway.domain.outcome import TransferReason
+from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.warm.words import Finish
 
 NEWEST = 1_000_000_000
@@ -186,6 +186,13 @@ class JambonzExit:
         if status.call_status == "in-progress":
             self._proven = await self._reports.ended(current, dialed(Dialed(dial_call_status="completed")))
 
+    async def cancel(self) -> None:
+        """The conversation is over: nobody is called any more. Whoever the caller is with stays with them."""
+        if self._persons is not None and not self._proven:
+            await self._persons.cancel()
+        elif self._transfer is not None and not self._proven:
+            await self._ended(self._transfer, CANCELED)
+
     async def caller_gone(self) -> Sequence[InboundMessage]:
         """The caller is gone: what there is to report. They are taken to have followed a REFER."""
         left = self._reports.caller_left()
@@ -222,6 +229,8 @@ class JambonzExit:
             self._persons = None
             self._transfer = current.cold(warm.attempt + 1)
             await self._pass_cold(self._transfer, (), self._side.instead)
+        elif outcome.state is TransferState.CANCELED:
+            await self._ended(current, outcome)
         elif finish.then is None:
             self._transfer = None  # the caller is gone
             await self._reports.ended(current, outcome)
@@ -236,7 +245,7 @@ class JambonzExit:
             await self._kept.keep(current, warm.state, done=True)
 
     async def _ended(self, current: Transfer, outcome: Outcome) -> None:
-        if not outcome.state.proven:
+        if not outcome.state.proven and outcome.state is not TransferState.CANCELED:
             await self._failed(current, outcome)
             return
         self._transfer = None

@@ -144,6 +144,10 @@ class Persons:
         await self._follow(self._warm.dialed(place, data, self._clock.now()))
         return False
 
+    async def cancel(self) -> None:
+        """The conversation is over."""
+        await self._follow(self._warm.cancel(self._clock.now()))
+
     async def caller_gone(self) -> None:
         """The caller hung up."""
         await self._follow(self._warm.caller_gone(self._clock.now()))

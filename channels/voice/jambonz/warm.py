@@ -30,6 +30,8 @@ from gateway.domain.warm.machine import advance, begin
 from gateway.domain.warm.state import Stage, Step, Timer, Warm, WarmPlan
 from gateway.domain.warm.words import (
     CallerGone,
+    Cancel,
+    Event,
     Finish,
     Leg,
     LegEvent,
@@ -115,6 +117,10 @@ class JambonzWarm:
         """Time has passed."""
         return self._happened(Tick(), at)
 
+    def cancel(self, at: int) -> Follows:
+        """The gateway wants it no more; who has accepted is joined all the same."""
+        return self._happened(Cancel(), at)
+
     def caller_gone(self, at: int) -> Follows:
         """The caller hung up."""
         return self._happened(CallerGone(), at)
@@ -171,7 +177,7 @@ class JambonzWarm:
     def _leg(self, attempt: int, event: LegEvent, at: int) -> Follows:
         return self._happened(Leg(attempt, event), at)
 
-    def _happened(self, event: Tick | Spoken | CallerGone | Leg, at: int) -> Follows:
+    def _happened(self, event: Event, at: int) -> Follows:
         return Follows() if self._warm is None else self._follow(advance(self._warm, event, at), at)
 
     def _follow(self, step: Step, at: int) -> Follows:
@@ -242,3 +248,4 @@ class JambonzWarm:
 
 
 ABANDONED = Outcome(TransferState.CALLER_ABANDONED)
+CANCELED = Outcome(TransferState.CANCELED)
