@@ -10,14 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from channels.voice.jambonz.caller import request_of
 from channels.voice.jambonz.listening import collecting, listening, opening
 from channels.voice.jambonz.messages import redirect
 from channels.voice.jambonz.render import render_intent
 from channels.voice.jambonz.transfer import Transfer, announced, dialing, referring
 from channels.voice.jambonz.verbs import Hangup, Say, SipDecline, Verb, array, said
 from channels.voice.jambonz.warm import JOINS, JambonzWarm
-from gateway.domain.call_rules import CallRules
+from gateway.domain.call_rules import CallRules, OnMachine
+from gateway.domain.ids import new_id
 from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind, WarmTransfer
+from gateway.domain.outgoing_call import CallState, OutgoingCall
 from tests.node import node_script
 
 MAX_MESSAGE = 24 * 1024
@@ -99,12 +102,29 @@ def test_every_array_is_valid() -> None:
     assert [faults for faults in faults_of(found) if faults] == []
 
 
+@pytest.mark.parametrize("on_machine", [None, *OnMachine])
+def test_what_the_api_is_asked_for_is_valid(on_machine: OnMachine | None) -> None:
+    call = OutgoingCall(
+        conversation_id=new_id(),
+        organization_id=new_id(),
+        ours="+15550100",
+        theirs="+15550123",
+        state=CallState.DIALING,
+        attempt=1,
+        claimed_at=0,
+    )
+    asked = request_of(call, CallRules(on_machine=on_machine))
+    application = {"application_sid": new_id(), "call_hook": "wss://gateway.example.org/webhooks/jambonz"}
+    assert faults_of([[{"verb": "rest:dial", **application, **asked}]]) == [[]]
+
+
 def test_the_validators_do_refuse() -> None:
     wrong: list[list[dict[str, Any]]] = [
         [{"verb": "gather", "input": ["thoughts"]}],
         [{"verb": "say", "text": "x", "loudly": True}],
         [{"verb": "dial", "target": []}],
         [{"verb": "sing"}],
+        [{"verb": "rest:dial", "call_hook": "x", "from": "1", "to": {"type": "pigeon"}}],
     ]
     assert all(faults_of(wrong))
 

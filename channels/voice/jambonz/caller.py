@@ -34,16 +34,7 @@ class JambonzCaller:
 
     async def dial(self, call: OutgoingCall, timeout: float) -> SendOutcome:
         """Begin the call within `timeout` seconds."""
-        rules = self._rules_of(call.ours)
-        new: dict[str, Any] = {
-            "from": call.ours,
-            "to": {"type": "phone", "number": call.theirs},
-            "timeout": rules.ring_seconds,
-            "tag": {TAG: call.conversation_id},
-        }
-        if rules.on_machine is not None:
-            new["amd"] = {"actionHook": MACHINE_HOOK}
-        return await self._rest.create(new, timeout)
+        return await self._rest.create(request_of(call, self._rules_of(call.ours)), timeout)
 
     async def find(self, call: OutgoingCall) -> Found | OutcomeUnknown | None:
         """A call between the two numbers that is under way and is not another conversation's."""
@@ -81,6 +72,17 @@ class JambonzCaller:
     async def close(self) -> None:
         """Close the connections to jambonz."""
         await self._rest.close()
+
+
+def request_of(call: OutgoingCall, rules: CallRules) -> dict[str, Any]:
+    """What jambonz is asked for, less the application; it makes a `rest:dial` of it."""
+    asked: dict[str, Any] = {
+        "from": call.ours,
+        "to": {"type": "phone", "number": call.theirs},
+        "timeout": rules.ring_seconds,
+        "tag": {TAG: call.conversation_id},
+    }
+    return asked if rules.on_machine is None else asked | {"amd": {"actionHook": MACHINE_HOOK}}
 
 
 def _found(call: ListedCall) -> Found:
