@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from gateway import __version__
 from gateway.bus.topology import DEAD, EXCHANGES, RETRY, VOICE_EVENTS, QueueDeclaration, Topology
 from gateway.domain.envelope import Envelope, Exchange
+from gateway.domain.intent_payloads import PAYLOADS
 from gateway.domain.message import Channel
 from gateway.domain.ports.bus import RetryStep
 from gateway.domain.voice import VoiceIntent
@@ -236,7 +237,7 @@ def _message(kind: str) -> Json:
 
 
 def _schemas() -> Json:
-    models: set[type[BaseModel]] = {Envelope, *_PAYLOADS.values()}
+    models: set[type[BaseModel]] = {Envelope, *_PAYLOADS.values(), *PAYLOADS.values()}
     _, document = models_json_schema(
         [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)],
         ref_template=f"{_SCHEMAS}{{model}}",
@@ -245,4 +246,11 @@ def _schemas() -> Json:
     for schema in schemas.values():
         # OpenAPI's form of it, which AsyncAPI does not know; the alternatives name their `kind` themselves
         schema.pop("discriminator", None)
+    schemas[VoiceIntent.__name__]["allOf"] = [
+        {
+            "if": {"properties": {"kind": {"const": kind.value}}},
+            "then": {"properties": {"payload": {"$ref": f"{_SCHEMAS}{model.__name__}"}}},
+        }
+        for kind, model in PAYLOADS.items()
+    ]
     return schemas

@@ -32,10 +32,7 @@ class VoiceIntent(BaseModel):
     kind: IntentKind
     payload: dict[str, Any] = Field(
         default_factory=dict,
-        description="by kind. say: utterance_id, n, text, final, interruptible, and with the last piece of "
-        "one that was said while it was made `whole`, all of it. collect_dtmf: a resolved DtmfInputSpec. "
-        "transfer: a resolved CallTransferIntent and briefing_text. cancel: intent_id. hang_up: reason. "
-        "A transfer and a hang_up may have `after`: the utterance that is to be spoken first.",
+        description="by `kind`: a schema each",
     )
 
 

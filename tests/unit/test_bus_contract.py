@@ -10,7 +10,12 @@ from pydantic import ValidationError
 
 from gateway.bus.asyncapi import asyncapi_document
 from gateway.bus.topology import EXCHANGES, Binding, Topology
+from gateway.domain.conversation import Status
+from gateway.domain.intent import IntentKind
+from gateway.domain.intent_payloads import PAYLOADS
 from gateway.domain.ports.bus import RetryStep
+from gateway.domain.turn import Path, TurnOutcome, TurnState
+from gateway.domain.voice import voice_intents
 from gateway.domain.wire import MessageInbound, MessageOutbound, VoiceEvent
 
 ID = "0190b0a0-0000-7000-8000-000000000001"
@@ -172,3 +177,44 @@ def test_voice_events_are_told_apart_by_their_kind(data: dict[str, Any]) -> None
 def test_a_voice_event_of_unknown_kind_is_not_valid() -> None:
     with pytest.raises(ValidationError):
         VoiceEvent.model_validate({"kind": "call.dreamt", "call_id": "c"})
+
+
+def test_what_each_kind_of_intent_brings_with_it_is_in_the_document() -> None:
+    schemas = asyncapi_document("gateway.", 1)["components"]["schemas"]
+    named = {
+        rule["if"]["properties"]["kind"]["const"]: rule["then"]["properties"]["payload"]["$ref"]
+        for rule in schemas["VoiceIntent"]["allOf"]
+    }
+    assert set(named) == set(schemas["IntentKind"]["enum"])
+    for kind, field in (
+        ("say", "whole"),
+        ("transfer", "after"),
+        ("cancel", "intent_id"),
+        ("hang_up", "after"),
+    ):
+        assert field in schemas[named[kind].rpartition("/")[2]]["properties"]
+    assert {"briefing_text", "warm_destinations"} < schemas["TransferPayload"]["properties"].keys()
+
+
+@pytest.mark.parametrize("kind", list(IntentKind))
+def test_what_hosts_are_told_is_as_the_document_says(kind: IntentKind) -> None:
+    given = {"say": None, "cancel": {"intent_id": "i"}, "transfer": {"destination": "+15550111"}}
+    wanted = {"intent_id": ID, "kind": kind.value, "payload": given.get(kind.value)}
+    outcome = TurnOutcome(
+        turn_id=ID,
+        conversation_id=ID,
+        state=TurnState.DONE,
+        path=Path.SINGLE,
+        decision_source=None,
+        text="Well.",
+        agent_id=None,
+        message_seqs=(),
+        session_status=Status.ACTIVE,
+        ttft_ms=None,
+        started_at=0,
+        intents=() if kind is IntentKind.SAY else (wanted,),
+    )
+    told = [intent for intent in voice_intents(outcome, "call-1", 0) if intent.kind is kind]
+    assert len(told) == 1
+    known = PAYLOADS[kind].model_validate(told[0].payload)
+    assert told[0].payload.keys() <= known.model_dump().keys()

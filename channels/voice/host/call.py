@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from channels.voice.host.cold import ColdTransfer
-from channels.voice.host.intake import Cancel, HangUp, Transfer, Wanted, take
+from channels.voice.host.intake import Wanted, take
 from channels.voice.host.ledger import Json
 from channels.voice.host.leg import Happenings, Leg
 from channels.voice.host.outcomes import Outcome
@@ -22,6 +22,7 @@ from channels.voice.host.warm import Hands, WarmTransfer
 from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.digits import DigitCollector, Digits, EndedBy, Said
 from gateway.domain.intent import DtmfInputSpec, OnFailure, TransferMode
+from gateway.domain.intent_payloads import CancelPayload, HangUpPayload, TransferPayload
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.voice import VoiceIntent
 from gateway.domain.warm.state import WarmPlan
@@ -113,14 +114,14 @@ class HostedCall:
                 self._speak(payload)
             case DtmfInputSpec():
                 self._collect(intent_id, payload)
-            case Transfer(after=str(after)) | HangUp(after=str(after)) if after:
+            case TransferPayload(after=str(after)) | HangUpPayload(after=str(after)) if after:
                 self._waiting[intent_id] = self._spawn(self._act_after(wanted, after))
-            case Transfer():
+            case TransferPayload():
                 self._begin_transfer(intent_id, payload)
-            case Cancel(intent_id=canceled):
+            case CancelPayload(intent_id=canceled):
                 self._cancel(canceled)
                 self.settle(intent_id, state="done")
-            case HangUp():
+            case HangUpPayload():
                 self.settle(intent_id, state="done")
                 self._leave_transfer()
                 self._spawn(self._hang_up("agent"))
@@ -191,7 +192,7 @@ class HostedCall:
             self.settle(canceled, state=TransferState.CANCELED.value)
             self._collecting = None
 
-    def _begin_transfer(self, intent_id: str, transfer: Transfer) -> None:
+    def _begin_transfer(self, intent_id: str, transfer: TransferPayload) -> None:
         if self._transfer is not None or self._joined is not None:
             self.settle(intent_id, state=TransferState.REJECTED_BUSY.value)
             return
@@ -200,7 +201,7 @@ class HostedCall:
         self._schedule()
         self._spawn(self._run_transfer(intent_id, transfer))
 
-    async def _run_transfer(self, intent_id: str, transfer: Transfer) -> None:
+    async def _run_transfer(self, intent_id: str, transfer: TransferPayload) -> None:
         if transfer.mode is TransferMode.WARM:
             outcome, then = await self._run_warm(intent_id, transfer)
         else:
@@ -217,7 +218,7 @@ class HostedCall:
         self._cold = ColdTransfer(self.leg, notify_seconds=self._site.notify_seconds)
         return await self._cold.run(uri)
 
-    async def _run_warm(self, intent_id: str, transfer: Transfer) -> tuple[Outcome, OnFailure | None]:
+    async def _run_warm(self, intent_id: str, transfer: TransferPayload) -> tuple[Outcome, OnFailure | None]:
         hands = Hands(
             caller=self.leg,
             clock=self._site.clock,

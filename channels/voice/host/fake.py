@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 
 from channels.voice.host.fake_people import People, Person
-from channels.voice.host.intake import Cancel, HangUp, Transfer, Wanted, take
+from channels.voice.host.intake import Wanted, take
 from channels.voice.host.ledger import Json, Ledger
 from channels.voice.host.queues import GatewayQueues
 from channels.voice.host.say import Piece, Utterances
 from gateway.domain.clock import Clock, rfc3339
 from gateway.domain.ids import new_id
 from gateway.domain.intent import DtmfInputSpec, TransferMode
+from gateway.domain.intent_payloads import CancelPayload, HangUpPayload, TransferPayload
 from gateway.domain.outcome import TransferState
 from gateway.domain.voice import VoiceIntent
 from gateway.domain.warm.state import Warm, WarmPlan
@@ -111,17 +112,17 @@ class FakeCall:
                 self._speak(payload)
             case DtmfInputSpec():
                 self.collecting = payload
-            case Transfer(after=str(after)) | HangUp(after=str(after)) if after:
+            case TransferPayload(after=str(after)) | HangUpPayload(after=str(after)) if after:
                 task = self._waiting[intent_id] = asyncio.create_task(self._act_after(wanted, after))
                 task.add_done_callback(lambda _task: self._waiting.pop(intent_id, None))
-            case Transfer():
+            case TransferPayload():
                 self._transfer(intent_id, payload)
-            case Cancel(intent_id=canceled):
+            case CancelPayload(intent_id=canceled):
                 if canceled in self._waiting:
                     self._waiting[canceled].cancel()
                     self.settle(canceled, state=TransferState.CANCELED.value)
                 self.settle(intent_id, state="done")
-            case HangUp():
+            case HangUpPayload():
                 self.settle(intent_id, state="done")
                 self.end("agent")
         self._changed.set()
@@ -154,7 +155,7 @@ class FakeCall:
             self.partial = ""
         self._speaking = utterance_id
 
-    def _transfer(self, intent_id: str, wanted: Transfer) -> None:
+    def _transfer(self, intent_id: str, wanted: TransferPayload) -> None:
         if wanted.mode is TransferMode.COLD:
             self.people.called.append(wanted.destination)
             self.settle(intent_id, state=TransferState.TRANSFERRED.value, method_used="refer")

@@ -4,51 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from channels.voice.host.ledger import Json, Ledger
 from channels.voice.host.say import Piece
 from gateway.domain.clock import Clock, from_rfc3339
-from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind
+from gateway.domain.intent import DtmfInputSpec, IntentKind
+from gateway.domain.intent_payloads import CancelPayload, HangUpPayload, TransferPayload
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.voice import VoiceIntent
 
-Name = Field(min_length=1, max_length=255)
-
-
-class _Payload(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Transfer(CallTransferIntent):
-    """Pass the caller on."""
-
-    briefing_text: str = ""
-    after: str | None = None
-    """The utterance that is to be spoken first."""
-
-
-class Cancel(_Payload):
-    """An intent is not wanted any more."""
-
-    intent_id: str = Name
-
-
-class HangUp(_Payload):
-    """Let the caller go."""
-
-    reason: str = ""
-    after: str | None = None
-
-
-Payload = Piece | DtmfInputSpec | Transfer | Cancel | HangUp
-
-_MODELS: dict[IntentKind, type[DtmfInputSpec | Transfer | Cancel | HangUp]] = {
-    IntentKind.COLLECT_DTMF: DtmfInputSpec,
-    IntentKind.TRANSFER: Transfer,
-    IntentKind.CANCEL: Cancel,
-    IntentKind.HANG_UP: HangUp,
-}
+Payload = Piece | DtmfInputSpec | TransferPayload | CancelPayload | HangUpPayload
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +47,17 @@ def fault(error: ValidationError) -> str:
 
 
 def _payload(intent: VoiceIntent) -> Payload:
-    if intent.kind is IntentKind.SAY:
-        return Piece.model_validate({**intent.payload, "intent_id": intent.intent_id})
-    return _MODELS[intent.kind].model_validate(intent.payload)
+    match intent.kind:
+        case IntentKind.SAY:
+            return Piece.model_validate({**intent.payload, "intent_id": intent.intent_id})
+        case IntentKind.COLLECT_DTMF:
+            return DtmfInputSpec.model_validate(intent.payload)
+        case IntentKind.TRANSFER:
+            return TransferPayload.model_validate(intent.payload)
+        case IntentKind.CANCEL:
+            return CancelPayload.model_validate(intent.payload)
+        case IntentKind.HANG_UP:
+            return HangUpPayload.model_validate(intent.payload)
 
 
 class Callee(Protocol):
@@ -130,6 +104,6 @@ def take(call: Callee, intent: VoiceIntent, ledger: Ledger, clock: Clock) -> Cal
         return lambda: call.settle(intent_id, state=TransferState.CANCELED.value)
     if clock.now() > wanted.not_after:
         return lambda: call.settle(intent_id, state=TransferState.EXPIRED.value)
-    if isinstance(wanted.payload, Cancel):
+    if isinstance(wanted.payload, CancelPayload):
         ledger.cancel(wanted.payload.intent_id)
     return lambda: call.act(wanted)

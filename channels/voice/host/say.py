@@ -3,23 +3,15 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict, Field
+from gateway.domain.intent_payloads import SayPayload
 
 MAX_WAITING = 1_000
 """Pieces that are ahead of what is spoken; more are dropped."""
 
 
-class Piece(BaseModel):
+class Piece(SayPayload):
     """A piece of an utterance; `intent_id` names it."""
 
-    model_config = ConfigDict(frozen=True)
-
-    utterance_id: str = Field(max_length=255)
-    n: int = Field(ge=0)
-    text: str
-    final: bool
-    whole: str | None = None
-    """With the last piece: all of the utterance, for a host to which a piece of it never came."""
     intent_id: str
 
 
