@@ -28,12 +28,12 @@ from gateway.domain.pace import DEFAULT_PACE, Pace
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.quiet import QuietHours
 from gateway.domain.turn import InputKind
-from gateway.service.admit import ANSWERED, Admission, admit
+from gateway.service.admit import ANSWERED, Admission, admit, count_answered
 from gateway.service.attachments import attach
 from gateway.service.call_events import apply_voice_event
 from gateway.service.consent import Wish, follow_keyword
 from gateway.service.dead import bury_unreadable
-from gateway.service.forgotten import is_left_over
+from gateway.service.forgotten import is_left_over, left_out
 from gateway.service.identify import find_contact, new_contact
 from gateway.service.join import NOWHERE, Place, find_place, join
 from gateway.service.postings import envelope, post
@@ -76,7 +76,7 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
     """
     message_id, address = message.message_id or new_id(), _contact_address(message)
     if await is_left_over(tx, route.organization_id, message):
-        return _left_out(message_id)
+        return left_out(message_id)
     proven = message.sender_auth.proven
     sender = await find_contact(tx, route.organization_id, address, verified=proven)
     seen = None
@@ -109,6 +109,8 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         evidence = Evidence(source=admission.source, conversation_id=conversation_id, message_id=message_id)
         wish = Wish(admission.keyword, evidence, told=admission.told)
         await follow_keyword(tx, conversation_of(known), wish, route.consent)
+    if message.channel is Channel.EMAIL and answered and message.role is Role.USER and proven:
+        await count_answered(tx, message, route.organization_id)
     row = await tx.known(row)
     status = Status(row["status"])
     return Accepted(
@@ -119,17 +121,6 @@ async def accept(tx: Tx, message: InboundMessage, route: Route) -> Accepted:
         turn_expected=message.role is Role.USER and answered and status.runs_turns,
         unanswered=None if admission.unanswered is None else admission.unanswered.value,
         goes_on=place.takes_over,
-    )
-
-
-def _left_out(message_id: str) -> Accepted:
-    return Accepted(
-        conversation_id="",
-        message_id=message_id,
-        end_user_id="",
-        duplicate=False,
-        turn_expected=False,
-        left_out=True,
     )
 
 

@@ -125,17 +125,26 @@ async def _floods(
 
 
 async def _overflows(tx: Tx, message: InboundMessage, organization_id: str, most: int) -> bool:
-    """Whether so much comes from one domain, whichever mailboxes it names: who has a domain has any number.
-
-    It is counted where the message is stored, so that mails that come at once may go beyond by as many.
-    """
+    """Whether so much of one domain was answered, whichever mailboxes it names: who has it has any number."""
     if not most:
         return False
-    domain = message.sender_domain or message.sender.rpartition("@")[2]
-    counter = {"organization_id": organization_id, "domain": f"{PROVEN}{domain}"}
+    counter = {"organization_id": organization_id, "domain": _proven_domain(message)}
     row = await tx.one("mail_counted", **counter, hour=AN_HOUR)
-    await tx.later("mail_count", **counter, hour=AN_HOUR)
     return row is not None and bool(row["mails"] >= most)
+
+
+async def count_answered(tx: Tx, message: InboundMessage, organization_id: str) -> None:
+    """Count a mail of a proven sender that is answered.
+
+    Last in its unit: all mails of a large provider meet in one row. Those that come at once may go beyond the
+    bound by as many.
+    """
+    counter = {"organization_id": organization_id, "domain": _proven_domain(message)}
+    await tx.later("mail_count", **counter, hour=AN_HOUR)
+
+
+def _proven_domain(message: InboundMessage) -> str:
+    return f"{PROVEN}{message.sender_domain or message.sender.rpartition('@')[2]}"
 
 
 async def _counted(tx: Tx, organization_id: str, domain: str) -> int:

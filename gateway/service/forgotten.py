@@ -9,7 +9,7 @@ themselves is never left out: they are somebody new then.
 from hashlib import sha256
 
 from gateway.domain.clock import SECOND
-from gateway.domain.message import Channel, InboundMessage, Role
+from gateway.domain.message import Accepted, Channel, InboundMessage, Role
 from gateway.domain.ports.store import Row, Tx
 
 KEPT = 30 * 86_400 * SECOND
@@ -53,6 +53,18 @@ async def is_left_over(tx: Tx, organization_id: str, message: InboundMessage) ->
     if message.channel is Channel.EMAIL and message.conversation_id is not None:
         return await _is_erased(tx, message.conversation_id, gone=True)
     return False
+
+
+def left_out(message_id: str) -> Accepted:
+    """What becomes of it."""
+    return Accepted(
+        conversation_id="",
+        message_id=message_id,
+        end_user_id="",
+        duplicate=False,
+        turn_expected=False,
+        left_out=True,
+    )
 
 
 async def _is_erased(tx: Tx, conversation_id: str, *, gone: bool = False) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.domain.delivery import PartState
+from gateway.domain.mail_report import ReportKind
 from gateway.domain.message import Role, SenderAuth
 from gateway.domain.ports.bus import DONE
 from gateway.service.accept import accept
@@ -12,12 +14,18 @@ from gateway.service.call_over import end_of_call
 from gateway.service.close import close
 from gateway.service.expire import forget
 from gateway.service.forgotten import KEPT
+from gateway.service.mail_reports import take_report
 from gateway.service.purge import purge
+from gateway.service.receive import receive
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
 from tests.contract.host_line import CALL, Line
 from tests.contract.scene import ORGANIZATION, PARTITIONS, ROUTE, arrive, mail, rows
+from tests.contract.test_units_deliver import receipt
+from tests.contract.test_units_deliver import sent as text_sent
 from tests.contract.test_units_erase import erase
+from tests.contract.test_units_mail_reports import report
+from tests.contract.test_units_mail_reports import sent as mail_sent
 from tests.contract.test_units_ring_back import WAITS, begin, event, over
 from workers.timers import erase_all
 
@@ -156,3 +164,23 @@ async def test_a_machine_is_noted_where_the_person_is_known(store: Store) -> Non
     mailed = await arrive(store, mail())
     away = replace(mail("I am away.", conversation_id=mailed.conversation_id), role=Role.SYSTEM_EVENT)
     assert (await arrive(store, away)).conversation_id == mailed.conversation_id
+
+
+@pytest.mark.parametrize("gone", [just_erased, wholly_erased, deleted])
+async def test_what_is_reported_of_texts_and_mails_brings_nobody_back(store: Store, gone: Gone) -> None:
+    texted, (part,) = await text_sent(store, "fine")
+    mailed, delivery = await mail_sent(store)
+    for conversation_id in (texted, mailed):
+        row = await scene.conversation(store, conversation_id)
+        await gone(store, conversation_id, row["end_user_id"])
+    before = await everybody(store)
+    for state in (PartState.DELIVERED, PartState.FAILED):
+        for by_reference in (True, False):
+            await store.write(receive, receipt(part, state, by_reference=by_reference))
+    for kind in ReportKind:
+        await store.write(take_report, report(kind, "5.1.1", delivery_id=delivery["id"]))
+    assert await everybody(store) == before
+    assert before[1] == 0
+    await erase_all(store, PARTITIONS)
+    if gone is not deleted:
+        assert await rows(store, "test_conversations") == []

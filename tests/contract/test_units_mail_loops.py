@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.message import SenderAuth
+from gateway.domain.message import Role, SenderAuth
 from gateway.service import admit
 from gateway.service.accept import accept
 from gateway.service.admit import A_DAY, LATELY, MOST_A_DAY, MOST_BEGUN, MOST_LATELY, MOST_OF_DOMAIN
@@ -121,4 +121,14 @@ async def test_a_domain_may_have_as_many_answers_as_it_likes(store: MovableStore
     for number in range(3):
         accepted = await store.write(accept, mail("hello", sender=f"box{number}@big.net"), route)
         assert accepted.turn_expected
-    assert await rows(store, "test_counted_mail") == []
+
+
+async def test_what_is_not_answered_is_not_counted(store: MovableStore) -> None:
+    await arrive(store, mail("it is me", sender="ana@big.net"))
+    await arrive(store, replace(mail("I am away", sender="ana@big.net"), role=Role.SYSTEM_EVENT))
+    await arrive(store, replace(mail("no reply", sender="ana@big.net"), answerable=False))
+    again = mail("it is me again", sender="ana@big.net")
+    for _ in range(2):
+        await arrive(store, again)
+    counted = {row["domain"]: row["mails"] for row in await rows(store, "test_counted_mail")}
+    assert counted == {"proven:big.net": 2}
