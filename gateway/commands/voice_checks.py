@@ -1,6 +1,9 @@
 """The checks of `gateway doctor` for calls that others than Twilio carry."""
 
+from channels.voice.jambonz.account import JambonzAccount
+from gateway.channel_ports import jambonz_account
 from gateway.commands.findings import Finding, Verdict
+from gateway.domain.delivery import OutcomeUnknown
 from gateway.domain.message import Channel
 from gateway.settings import Settings, VoiceMode
 
@@ -23,6 +26,24 @@ async def check_jambonz(settings: Settings) -> Finding:
     if not ours:
         text = 'no address has voice_mode = "jambonz"; its calls are taken nevertheless'
         return Finding("jambonz", Verdict.WARN, text)
-    begins = "" if settings.jambonz_api_key is None else ", and may be asked to call"
+    account = jambonz_account(settings)
+    if account is not None:
+        reason = await _refusal(account, ours[0])
+        if reason is not None:
+            text = f"{account.api_url} does not list the account's calls ({reason}): none can begin"
+            return Finding("jambonz", Verdict.FAIL, text)
+    begins = "" if account is None else ", and may be asked to call"
     text = f"an application that calls {url} with this login carries {', '.join(ours)}{begins}"
     return Finding("jambonz", Verdict.OK, text)
+
+
+async def _refusal(account: JambonzAccount, ours: str) -> str | None:
+    """Why jambonz's API takes nothing from us; None where it does."""
+    from channels.voice.jambonz.rest import JambonzRest
+
+    rest = JambonzRest(account)
+    try:
+        found = await rest.listed(ours, ours)
+    finally:
+        await rest.close()
+    return found.reason if isinstance(found, OutcomeUnknown) else None

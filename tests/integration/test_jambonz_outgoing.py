@@ -10,12 +10,15 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 
 from channels.voice.jambonz.account import JambonzAccount
 from channels.voice.jambonz.caller import JambonzCaller
 from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzApi, FakeOutgoingCall, Fault
 from gateway.app import App, Plan, Role, running
 from gateway.bench.private_server import free_ports
+from gateway.commands.findings import Verdict
+from gateway.commands.voice_checks import check_jambonz
 from gateway.domain.call_rules import CallRules
 from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, Taken
 from gateway.domain.ids import new_id
@@ -340,6 +343,20 @@ async def test_an_api_that_is_away_is_asked_again() -> None:
         )
     finally:
         await caller.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "verdict", "told"),
+    [(KEY, Verdict.OK, "and may be asked to call"), ("another", Verdict.FAIL, "(http_401): none can begin")],
+)
+async def test_doctor_asks_whether_calls_can_begin(
+    house: House, key: str, verdict: Verdict, told: str
+) -> None:
+    settings = house.app.settings.model_copy(update={"jambonz_api_key": SecretStr(key)})
+    finding = await check_jambonz(settings)
+    assert finding.verdict is verdict
+    assert finding.text.endswith(told)
+    assert key not in finding.text
 
 
 async def test_without_an_account_a_number_cannot_call(tmp_path: Path) -> None:

@@ -36,12 +36,3 @@ async def test_whether_jambonz_can_open_the_calls_that_are_its_own(
     assert finding.verdict is verdict
     assert told in finding.text
     assert "a:b" not in finding.text
-
-
-async def test_whether_it_may_be_asked_to_call(tmp_path: Path) -> None:
-    names = ("JAMBONZ_API_KEY", "JAMBONZ_ACCOUNT_SID", "JAMBONZ_APPLICATION_SID")
-    account = dict.fromkeys(names, "a-secret")
-    finding = await check_jambonz(settings(tmp_path, OURS, JAMBONZ_WEBHOOK_LOGIN="a:b", **account))
-    assert finding.verdict is Verdict.OK
-    assert finding.text.endswith("and may be asked to call")
-    assert "a-secret" not in finding.text
