@@ -58,10 +58,12 @@ def caller_document(
     if outcome is None:
         if held.warm.stage is Stage.COMMIT:
             return (_join(held, here, links, begins=True),)
-        pause = Pause(ASK_AGAIN_SECONDS) if music is None else Play(music)
-        # what was said is over when they ask again; music would hide that for as long as it plays
-        filled = said if said and music is not None else (*said, pause)
-        return (*filled, Redirect(links.hold(here)))
+        if said and music is not None:
+            # they ask as soon as that was said: music would hide for long that it was
+            return (*said, Redirect(links.hold(here)))
+        # a recording that Twilio cannot fetch is over at once: they ask no more often than without one
+        played = () if music is None else (Play(music),)
+        return (*said, *played, Pause(ASK_AGAIN_SECONDS), Redirect(links.hold(here)))
     if outcome.state is TransferState.TRANSFERRED:
         return (_join(held, here, links, begins=True),)
     if outcome.then is OnFailure.COLD_TRANSFER:
