@@ -30,8 +30,8 @@ from gateway.domain.intent import (
 from gateway.domain.turn import Path, TurnOutcome, TurnState
 from gateway.domain.warm.words import CONFIRM_PROMPT
 
-HOLD_SECONDS = 20
-"""How long a caller on hold is listened to before the next reassurance."""
+HOLD_SECONDS = 5
+"""How long a caller on hold is listened to before it is looked what a person has said."""
 INVALID_DESTINATION = "invalid_destination"
 WHISPER = Downgrade("mode", "whisper")
 ACCEPT = "1"
@@ -62,11 +62,18 @@ class Rendering:
 
 
 def render_outcome(
-    outcome: TurnOutcome, links: Links, n: int, texts: CallTexts, *, refers: bool = False
+    outcome: TurnOutcome,
+    links: Links,
+    n: int,
+    texts: CallTexts,
+    *,
+    refers: bool = False,
+    since: int | None = None,
 ) -> Rendering:
     """What the caller hears after input number `n` was answered with `outcome`.
 
-    `refers`: the caller's own side can be told to call somebody else.
+    `refers`: the caller's own side can be told to call somebody else. `since`: they were on hold, and heard
+    what was said up to this message.
     """
     wishes = wishes_of(outcome.intents)
     said = (Say(outcome.text),) if outcome.text.strip() else ()
@@ -75,9 +82,12 @@ def render_outcome(
     if outcome.error is not None or outcome.state in (TurnState.FAILED, TurnState.DEAD):
         return listen(links, n + 1, texts.apology)
     if wishes.transfer is not None:
-        return _after(said, render_transfer(wishes.transfer, links, Step(n=n), refers=refers))
+        return after(said, render_transfer(wishes.transfer, links, Step(n=n), refers=refers))
     if is_waiting(outcome):
-        return hold(links, Step(n=n + 1, holds=1), *said, *_hold_line(outcome, texts))
+        if since is not None:
+            return hold(links, Step(n=n + 1, holds=1, since=since), *said)
+        begun = Step(n=n + 1, holds=1, since=max(outcome.message_seqs, default=0))
+        return hold(links, begun, *said, *_hold_line(outcome, texts))
     if outcome.state is TurnState.SUPERSEDED:
         return listen(links, n + 1, texts.apology)
     return _collect(wishes.digits, said, links, n + 1)
@@ -232,5 +242,6 @@ def _hold_line(outcome: TurnOutcome, texts: CallTexts) -> tuple[Say, ...]:
     return () if outcome.path is Path.APPROVAL and outcome.text else (Say(texts.hold),)
 
 
-def _after(said: tuple[Say, ...], rendering: Rendering) -> Rendering:
+def after(said: tuple[Say, ...], rendering: Rendering) -> Rendering:
+    """The same when this was said."""
     return Rendering((*said, *rendering.verbs), rendering.downgrades)

@@ -21,6 +21,7 @@ from channels.voice.opening import connect, opened
 from channels.voice.relay.handoff import HANG_UP, TRANSFER, read_handoff
 from channels.voice.render import (
     Rendering,
+    after,
     hold,
     listen,
     render_outcome,
@@ -38,8 +39,10 @@ WAIT_SECONDS = 10.0
 """For a turn, in one request."""
 MAX_POLLS = 6
 """With the first wait: 70 s, which is longer than a turn may take."""
-MAX_HOLDS = 30
+MAX_HOLDS = 120
 """Silent rounds on hold before the gateway hangs up: ten minutes."""
+REASSURE_EVERY = 4
+"""Silent rounds: 20 s."""
 MAX_CONNECTS = 3
 """Sessions one after the other that broke off; then the gateway hangs up."""
 
@@ -161,10 +164,14 @@ class _TwimlCalls:
                 said = (Say(outcome.text),) if outcome.text.strip() else ()
                 transfer = await self.transfers.transfer(call, Step(n=step.n), outcome, wishes)
                 return replace(transfer, verbs=(*said, *transfer.verbs))
-            return render_outcome(outcome, self.links, step.n, self.texts(call), refers=call.has_sip_leg)
+            since = step.since if step.holds else None
+            return render_outcome(
+                outcome, self.links, step.n, self.texts(call), refers=call.has_sip_leg, since=since
+            )
         if step.tries >= MAX_POLLS:
             return listen(self.links, step.n + 1, self.texts(call).apology)
-        again = Redirect(self.links.wait(Step(n=step.n, tries=step.tries + 1)))
+        asked = Step(n=step.n, tries=step.tries + 1, holds=step.holds, since=step.since)
+        again = Redirect(self.links.wait(asked))
         return Rendering((Say(self.texts(call).filler), again) if step.tries == 0 else (Pause(1), again))
 
     async def _silence(self, call: Call, step: Step) -> Rendering:
@@ -176,17 +183,42 @@ class _TwimlCalls:
         return Rendering((Gather(action=self.links.input(again), prompts=prompt, digits=step.digits),))
 
     async def _held(self, call: Call, step: Step) -> Rendering:
-        """On hold, and nothing was said: what was asked last may have been answered meanwhile."""
+        """On hold, and nothing was said by the caller: a person may have, or has given the call back."""
         answered = step.n - 1
         outcome = await self.transfers.outcome(call, Step(n=answered))
+        said, step = await self._news(call, outcome, step)
         if outcome is not None and not is_waiting(outcome):
-            if outcome.path is Path.HANDOFF and not outcome.ended:
-                return listen(self.links, step.n, self.texts(call).reminder)
-            return render_outcome(outcome, self.links, answered, self.texts(call))
+            return after(said, self._given_back(call, outcome, step))
+        if said:
+            return hold(self.links, replace(step, holds=1), *said)
         if step.holds >= MAX_HOLDS:
             await self.ingress.dialogue.end(call.ended("hold_timeout"))
             return Rendering((Say(self.texts(call).goodbye), HangUp()))
-        return hold(self.links, replace(step, holds=step.holds + 1), Say(self.texts(call).reassurance))
+        reassured = () if step.holds % REASSURE_EVERY else (Say(self.texts(call).reassurance),)
+        return hold(self.links, replace(step, holds=step.holds + 1), *reassured)
+
+    def _given_back(self, call: Call, outcome: TurnOutcome, step: Step) -> Rendering:
+        """What was asked last may have been answered meanwhile; what led to the hold was said then."""
+        if outcome.path is not Path.HANDOFF:
+            return render_outcome(outcome, self.links, step.n - 1, self.texts(call))
+        if outcome.ended:
+            return Rendering((Say(self.texts(call).goodbye), HangUp()))
+        return listen(self.links, step.n, self.texts(call).reminder)
+
+    async def _news(
+        self, call: Call, outcome: TurnOutcome | None, step: Step
+    ) -> tuple[tuple[Say, ...], Step]:
+        """What was said outside of turns since the caller was last told, by a person above all."""
+        if outcome is None:
+            return (), step
+        try:
+            news = await self.ingress.dialogue.news(outcome.conversation_id, step.since)
+        except GatewayError as error:
+            note("news_unread", call, code=error.code.value)
+            return (), step
+        said = [message for message in news.said if message.turn_id is None]
+        newest = max((message.seq for message in said), default=step.since)
+        return tuple(Say(message.content) for message in said), replace(step, since=newest)
 
     def _failed(self, call: Call, step: Step, error: GatewayError) -> Rendering:
         """The caller is asked again under the next number: this input may or may not have been stored."""

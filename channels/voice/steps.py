@@ -32,7 +32,7 @@ RELAY_PATH = "/webhooks/twilio/relay"
 
 MAX_PREFIX = 500
 """Characters of a digit prefix; a URL has its limits."""
-_COUNT = re.compile(r"[0-9]{1,5}")
+_COUNT = re.compile(r"[0-9]{1,9}")
 _SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
 _TRANSFER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _REASON = re.compile(r"[a-z_]{1,32}")
@@ -48,6 +48,8 @@ class Step:
     """How often in a row nothing was said."""
     holds: int = 0
     """How often in a row the caller was asked to hold; 0 when a turn is expected."""
+    since: int = 0
+    """On hold: the newest message that was said, or need not be."""
     tries: int = 0
     """How often this URL was fetched already."""
     digits: DtmfInputSpec | None = None
@@ -76,6 +78,7 @@ class Step:
             "n": self.n,
             "s": self.silences or None,
             "h": self.holds or None,
+            "m": self.since or None,
             "k": self.tries or None,
             "r": self.reason or None,
             "x": self.session or None,
@@ -104,6 +107,7 @@ class Step:
             n=_count(query, "n"),
             silences=_count(query, "s"),
             holds=_count(query, "h"),
+            since=_count(query, "m"),
             tries=_count(query, "k"),
             digits=_digits(query),
             reason=reason,

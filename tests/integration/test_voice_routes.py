@@ -9,13 +9,13 @@ from xml.etree import ElementTree
 import pytest
 
 from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio
-from channels.voice.routes import MAX_HOLDS, MAX_POLLS, voice_routes
+from channels.voice.routes import MAX_HOLDS, MAX_POLLS, REASSURE_EVERY, voice_routes
 from channels.voice.transferring import MAX_REPORTS
 from gateway.domain.call_rules import CallPace, CallRules, CallTexts, Speech
 from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.intent import WarmTransfer
-from gateway.domain.message import Channel, Role, SenderAuth
+from gateway.domain.message import Author, Channel, Message, Role, SenderAuth
 from gateway.domain.turn import Path, TurnOutcome, TurnState
 from tests.integration.webhooks import ACCOUNT, OURS, THEIRS, TOKEN, Answer, Core, Site, site
 from tests.turns import outcome
@@ -344,8 +344,10 @@ async def test_on_hold_the_answer_comes_when_there_is_one(line: Line) -> None:
     call = await line.call()
     await call.say("Hello?")
     assert call.said[-1] == TEXTS.hold
-    await call.silence()
-    assert call.said[-1] == TEXTS.reassurance
+    told = len(call.said)
+    for _ in range(2 * REASSURE_EVERY):
+        await call.silence()
+    assert call.said[told:] == [TEXTS.reassurance] * 2
     line.core.answers["Hello?"] = outcome("Here I am.")
     await call.silence()
     assert call.said[-1] == "Here I am."
@@ -361,6 +363,52 @@ async def test_after_a_handoff_the_caller_is_heard_again(line: Line) -> None:
     line.core.answers["human"] = outcome("OK.", path=Path.HANDOFF, status=Status.ACTIVE)
     await call.silence()
     assert call.said[-1] == TEXTS.reminder
+
+
+async def test_on_hold_what_a_person_writes_is_said_once(line: Line) -> None:
+    """Between what the caller says as well, who is not told again to hold; the agent's turns are not news."""
+    waiting = outcome("OK.", path=Path.HANDOFF, status=Status.WAITING_FOR_HUMAN)
+    queued = outcome(path=Path.QUEUED, status=Status.WAITING_FOR_HUMAN)
+    line.core.answers = {"human": waiting, "Who?": queued}
+    call = await line.call()
+    await call.say("human")
+    told = len(call.said)
+    line.core.said = (message(1, "OK.", turn_id="t"), message(2, "This is Jamie."))
+    await call.silence()
+    await call.silence()
+    line.core.said += (message(3, "I look into it."),)
+    await call.say("Who?")
+    line.core.said += (message(5, "Jamie, of the team."),)
+    await call.silence()
+    assert call.said[told:] == ["This is Jamie.", "I look into it.", "Jamie, of the team."]
+    line.core.said += (message(6, "Goodbye from me."),)
+    line.core.answers["Who?"] = outcome("I am the agent.")
+    await call.silence()
+    assert call.said[-2:] == ["Goodbye from me.", "I am the agent."]
+
+
+def message(seq: int, text: str, turn_id: str | None = None) -> Message:
+    """What somebody said to the caller."""
+    return Message(
+        id=f"m{seq}",
+        conversation_id="c",
+        seq=seq,
+        turn_id=turn_id,
+        role=Role.ASSISTANT,
+        content=text,
+        author=Author.HUMAN_OPERATOR,
+        created_at=0,
+    )
+
+
+async def test_who_is_on_hold_when_the_conversation_is_closed_hears_goodbye(line: Line) -> None:
+    line.core.answers["human"] = outcome("OK.", path=Path.HANDOFF, status=Status.WAITING_FOR_HUMAN)
+    call = await line.call()
+    await call.say("human")
+    line.core.answers["human"] = outcome("OK.", path=Path.HANDOFF, status=Status.CLOSED)
+    await call.silence()
+    assert call.said[-1] == TEXTS.goodbye
+    assert call.ended
 
 
 async def test_nobody_holds_for_ever(line: Line) -> None:

@@ -260,8 +260,7 @@ async def test_who_accepts_and_hangs_up_leaves_nobody_alone(house: House, ours: 
     await leg.silence()
     await until(lambda: CONFIRM_PROMPT in leg.said)
     await until(lambda: "dtmf" in leg.listening)
-    await leg.press("1")
-    await leg.hang_up()
+    await leg.press_and_leave("1")
     await until(lambda: any(caller.call.sid in room.inside for room in house.fake.rooms.open.values()))
     assert not caller.call.together
     leg.parties = told

@@ -69,6 +69,14 @@ class FakeCall(RunningCall):
             kept = kept[: verb.num_digits]
         await self._heard("dtmf", [("Digits", kept), ("FinishedOnKey", finished_on)])
 
+    async def press_and_leave(self, digits: str) -> None:
+        """The person presses keys and hangs up at once: the document that follows reaches nobody."""
+        waiting = self._gather()
+        self._move_on()
+        url = urljoin(waiting.url, waiting.verb.action)
+        await self._webhooks.post(url, [*self.form(), ("Digits", digits)])
+        await self.hang_up()
+
     async def silence(self) -> None:
         """The caller lets the Gather time out: the document goes on, or its action hears of nothing."""
         waiting = self._gather()
