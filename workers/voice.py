@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.clock import SECOND, Clock, from_rfc3339
 from gateway.domain.envelope import Envelope
-from gateway.domain.errors import GatewayError, UnknownAddress
+from gateway.domain.errors import ErrorCode, GatewayError, UnknownAddress
 from gateway.domain.identity import canonical_phone
 from gateway.domain.intent import IntentKind
 from gateway.domain.message import Channel, InboundMessage, JsonObject, Role
@@ -206,7 +206,28 @@ class VoiceWorker:
         self, envelope: Envelope, event: UserSpeech | UserDtmf | UserInterrupted, call: Call
     ) -> Verdict:
         if call.over:
+            return await self._too_late(envelope, event, call)
+        try:
+            return await self._take(envelope, event, call)
+        except GatewayError as error:
+            if error.code is not ErrorCode.CONVERSATION_CLOSED:
+                raise
+            return await self._too_late(envelope, event, call)
+
+    async def _too_late(
+        self, envelope: Envelope, event: UserSpeech | UserDtmf | UserInterrupted, call: Call
+    ) -> Verdict:
+        """Other events of a call may be worked off before: what was said as it ended is noted."""
+        if not isinstance(event, UserSpeech):
             return dead("the call is over")
+        if event.final:
+            text = f"The caller said as the call ended: {event.text}"
+            await self._accept(self._event(envelope, event, call, text))
+        return DONE
+
+    async def _take(
+        self, envelope: Envelope, event: UserSpeech | UserDtmf | UserInterrupted, call: Call
+    ) -> Verdict:
         place, now = call.place, self._clock.now()
         match event:
             case UserSpeech(final=False):
@@ -232,7 +253,11 @@ class VoiceWorker:
             return dead("not a valid voice.due")
         call = await self._store.read(announced, due.call_id)
         if call is not None and not call.over:
-            await self._enter(call, await self._store.write(look, call.place, envelope.id))
+            try:
+                await self._enter(call, await self._store.write(look, call.place, envelope.id))
+            except GatewayError as error:
+                if error.code is not ErrorCode.CONVERSATION_CLOSED:
+                    raise
         return DONE
 
     async def _enter(self, call: Call, entered: Sequence[Entered]) -> None:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Origin, Priority, SessionType, Status
-from gateway.domain.errors import Unavailable
+from gateway.domain.errors import ErrorCode, GatewayError, Unavailable
+from gateway.domain.host_line import HostLine
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, InboundMessage, JsonObject, Role
 from gateway.domain.ports.store import Row, Tx
@@ -99,6 +100,8 @@ async def find_place(tx: Tx, message: InboundMessage, route: "Route", end_user_i
         row = await tx.one("conversation_ended_before", organization_id=organization_id, thread_key=key)
         if row is not None and message.role is not Role.USER:
             return Place(row["id"], {})
+        if row is not None:
+            await _refuse_late(tx, message)
         if row is None and message.channel is Channel.VOICE:
             return await _place_of_call(tx, message, route, end_user_id)
         return standing(None, None, None if row is None else row["id"])
@@ -106,6 +109,15 @@ async def find_place(tx: Tx, message: InboundMessage, route: "Route", end_user_i
     if found is None and not metadata and message.answers_subject is not None:
         found, metadata = await _find_by_subject(tx, message, route, end_user_id)
     return Place(found, metadata)
+
+
+async def _refuse_late(tx: Tx, message: InboundMessage) -> None:
+    """What a caller at a voice host said as the call ended begins nothing: nobody would hear an answer."""
+    if message.reply_to is None or HostLine.read(message.reply_to) is None:
+        return
+    call = await tx.one("call_by_id", provider=message.provider, call_id=message.thread_key)
+    if call is not None and call["ended_at"] is not None:
+        raise GatewayError(ErrorCode.CONVERSATION_CLOSED, "the call is over")
 
 
 async def _place_of_call(tx: Tx, message: InboundMessage, route: "Route", end_user_id: str) -> Place:

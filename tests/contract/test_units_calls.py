@@ -11,6 +11,7 @@ from gateway.domain.ids import named_id, new_id
 from gateway.domain.intent import IntentKind, TransferMode, WarmTransfer
 from gateway.domain.message import JsonObject
 from gateway.domain.ports.bus import DONE, Ack
+from gateway.domain.ports.store import Tx
 from gateway.domain.voice import VoiceIntent
 from gateway.service.call_intents import (
     GRACE_SECONDS,
@@ -24,6 +25,7 @@ from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
 from tests.contract.host_line import CALL, MOMENT, Line
 from tests.contract.scene import ORGANIZATION, OURS, PARTITIONS, THEIRS
+from workers.announced import Call, announced
 from workers.voice import OVERTAKEN_SECONDS
 
 
@@ -264,6 +266,32 @@ async def test_nothing_is_heard_after_the_end(line: Line) -> None:
         assert await line.send("call.ended", reason="caller", event_id=named_id("end")) == DONE
     assert (await line.send("user.dtmf", digits="1")).ack is Ack.DEAD
     assert not await line.told("hang_up")
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["known", "ended meanwhile"])
+async def test_what_was_said_as_the_call_ended_is_noted_and_begins_nothing(
+    line: Line, seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await line.store.read(announced, CALL)
+    assert await line.send("call.ended", reason="caller") == DONE
+    if not seen:
+
+        async def as_it_was(_tx: Tx, _call_id: str) -> Call | None:
+            return before
+
+        monkeypatch.setattr("workers.voice.announced", as_it_was)
+    said, pressed = named_id("said"), named_id("pressed")
+    for _ in range(2):
+        assert await line.send("user.speech", text="Bye then.", final=True, event_id=said) == DONE
+        assert (
+            await line.send("user.dtmf", digits="12", ended_by="timeout", event_id=pressed)
+        ).ack is Ack.DEAD
+        assert await line.send("user.speech", text="By", final=False) == DONE
+    assert (await line.transcript())[1:] == [
+        "Call ended: caller.",
+        "The caller said as the call ended: Bye then.",
+    ]
+    assert await scene.posted(line.store, "message.inbound") == []
 
 
 @pytest.mark.parametrize(
