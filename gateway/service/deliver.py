@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic_core import from_json
+
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Conversation
 from gateway.domain.delivery import (
@@ -35,6 +37,8 @@ class LaneClaim:
     delivery: Delivery
 
 
+_TRIES = 3
+"""How often a lane is claimed in which others write at the same moment."""
 HELD = "|held"
 """Ends the name of the lane of what we begin and must not say yet."""
 
@@ -132,15 +136,22 @@ async def enqueue(
 @at_once
 async def claim_lane(tx: Tx, lane: str, worker_id: str) -> LaneClaim | NotNow:
     """Take the lane's lease and its next delivery, or say why not."""
-    row = await tx.expect("lane_claim", lane=lane, worker_id=worker_id)
-    if row is None:
-        return await _why_not(tx, lane)
-    row = await tx.known(row)
-    # under the lease it stays the next one; a brake that was put on since keeps its parts
-    return LaneClaim(LaneRef(lane, worker_id, row["fence"]), await _delivery(tx, await _next(tx, lane)))
+    for _ in range(_TRIES):
+        row = await tx.expect("lane_claim", lane=lane, worker_id=worker_id)
+        if row is not None:
+            row = await tx.known(row)
+            # under the lease it stays the next one; a brake that was put on since keeps its parts
+            return LaneClaim(
+                LaneRef(lane, worker_id, row["fence"]), await _delivery(tx, from_json(row["next"]))
+            )
+        reason = await _why_not(tx, lane)
+        if reason is not None:
+            return reason
+    return NotNow.LEASED
 
 
-async def _why_not(tx: Tx, lane: str) -> NotNow:
+async def _why_not(tx: Tx, lane: str) -> NotNow | None:
+    """What stands in the way of the lane's next delivery; None where nothing does any more."""
     state = await tx.one("lane_claimable", lane=lane)
     if state is None or state["settled"] >= state["queued"]:
         return NotNow.ANSWERED
@@ -148,6 +159,9 @@ async def _why_not(tx: Tx, lane: str) -> NotNow:
         return NotNow.LEASED
     if state["wait"] is not None and state["wait"] > 0:
         return NotNow.NOT_DUE
+    following = await tx.one("delivery_next", lane=lane)
+    if following is None or not following["braked"]:
+        return None
     await tx.run("lane_set_aside", lane=lane)
     return NotNow.BRAKED
 

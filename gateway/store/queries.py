@@ -6,8 +6,8 @@ PostgreSQL they become `$1…`, the same name the same number. A list is an arra
 (`json_each(:ids)`).
 
 Macros stand for what each database says in its own words: `{now}` is its clock in microseconds since 1970,
-`{in :ids}` asks whether a list holds a value, `{for update}` and `{for update skip locked}` lock rows, which
-SQLite with its one writer need not.
+`{in :ids}` asks whether a list holds a value, `{json object}` makes one, `{for update}` and `{for update skip
+locked}` lock rows, which SQLite with its one writer need not.
 """
 
 import json
@@ -30,6 +30,7 @@ _MACROS: Mapping[str, Mapping[Dialect, str]] = {
     "{now}": {"sqlite": "now_us()", "postgres": "gateway_now()"},
     "{for update}": {"sqlite": "", "postgres": "FOR UPDATE"},
     "{for update skip locked}": {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"},
+    "{json object}": {"sqlite": "json_object", "postgres": "json_build_object"},
 }
 _IN = re.compile(r"\{in :(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _LISTED: Mapping[Dialect, str] = {

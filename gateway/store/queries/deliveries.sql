@@ -51,7 +51,8 @@ INSERT INTO deliveries (
 )
 
 -- name: lane_claim
--- Refused while a brake keeps what is next in it.
+-- The lease, and what is next. Refused while a brake keeps that. What is next is read as it was when the statement
+-- began: where somebody wrote in the lane while it waited for the row, it refuses, too.
 UPDATE lanes SET lease_owner = :worker_id, fence = fence + 1
 WHERE id = :lane AND settled < queued AND (due_at IS NULL OR due_at <= {now})
   AND (lease_owner IS NULL OR lease_owner = :worker_id OR NOT EXISTS (
@@ -61,7 +62,15 @@ WHERE id = :lane AND settled < queued AND (due_at IS NULL OR due_at <= {now})
         AND (b.subject_id = d.organization_id OR (d.by_agent AND b.subject_id = (
             SELECT c.assigned_agent_id FROM conversations c WHERE c.id = d.conversation_id)))
         AND d.number = (SELECT MIN(n.number) FROM deliveries n WHERE n.lane = :lane AND n.settled_at IS NULL))
-RETURNING fence
+  AND (queued, settled, fence) = (
+        SELECT before.queued, before.settled, before.fence FROM lanes before WHERE before.id = :lane)
+RETURNING fence, (
+    SELECT {json object}('id', d.id, 'lane', d.lane, 'number', d.number, 'organization_id', d.organization_id,
+        'conversation_id', d.conversation_id, 'message_id', d.message_id, 'message_seq', d.message_seq,
+        'turn_id', d.turn_id, 'channel', d.channel, 'sender', d.sender, 'recipient', d.recipient, 'text', d.text,
+        'state', d.state, 'attempt', d.attempt, 'sandboxed', d.sandboxed, 'created_at', d.created_at,
+        'thread', CAST(d.thread AS text), 'attachments', CAST(d.attachments AS text))
+    FROM deliveries d WHERE d.lane = :lane AND d.settled_at IS NULL ORDER BY d.number LIMIT 1) AS next
 
 -- name: lane_set_aside
 -- A brake keeps what is next in a lane that nobody holds: no bell is on its way, so that whoever lifts it rings.
