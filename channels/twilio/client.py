@@ -186,7 +186,7 @@ class TwilioRest:
             sid = created.get("sid")
         except FAULTS as error:
             return not_taken(error, exchange)
-        return Taken(sid) if sid else OutcomeUnknown("unreadable_answer")
+        return Taken(sid) if sid and isinstance(sid, str) else OutcomeUnknown("unreadable_answer")
 
     async def list_messages(self, to: str, sender: str) -> Sequence[SentMessage] | OutcomeUnknown:
         """The newest messages between two numbers; OutcomeUnknown where Twilio does not answer."""

@@ -276,6 +276,7 @@ async def answering(raw: bytes) -> AsyncIterator[str]:
         ("201 Created", "", OutcomeUnknown("unreadable_answer")),
         ("201 Created", "[]", OutcomeUnknown("unreadable_answer")),
         ("201 Created", '{"sid": null}', OutcomeUnknown("unreadable_answer")),
+        ("201 Created", '{"sid": 5}', OutcomeUnknown("unreadable_answer")),
         ("400 Bad Request", "<html>", Refused(Failure.PERMANENT, "400")),
         ("400 Bad Request", "{}", Refused(Failure.PERMANENT, "400")),
         ("400 Bad Request", '{"code": "x"}', Refused(Failure.PERMANENT, "400")),
