@@ -38,6 +38,7 @@ from channels.voice.outgoing_routes import outgoing_routes
 from channels.voice.relay.routes import relay_routes
 from channels.voice.routes import voice_routes
 from gateway.domain.clock import Clock
+from gateway.domain.identity import WHATSAPP
 from gateway.domain.message import Channel
 from gateway.domain.ports.files import ReadAttachment
 from gateway.domain.ports.ingress import Accept, BindToken
@@ -62,7 +63,12 @@ def twilio_credentials(settings: Settings) -> TwilioCredentials | None:
 
 
 def twilio_channels(settings: Settings, number: str) -> list[Channel]:
-    """For which channels Twilio must call this gateway when somebody texts or calls a number."""
+    """For which channels Twilio must call this gateway when somebody texts or calls a number.
+
+    None for a WhatsApp sender: its webhook is set in Twilio's console, and not to be seen among the numbers.
+    """
+    if number.startswith(WHATSAPP):
+        return []
     sms, voice = (settings.config.address(channel, number) for channel in (Channel.SMS, Channel.VOICE))
     texts = sms is not None and sms.provider in (None, SmsProvider.TWILIO)
     calls = voice is not None and voice.voice_mode in (VoiceMode.RELAY, VoiceMode.WEBHOOK)

@@ -15,6 +15,9 @@ _PHONE_NOISE = str.maketrans("", "", " -.()\u00a0")
 _MAILBOX_MAX = 254
 _USER_ID_MAX = 255
 
+WHATSAPP = "whatsapp:"
+"""In front of a number, theirs or ours, that is written to over WhatsApp; the two go together only."""
+
 UNVERIFIED = "unverified:"
 """In front of a mailbox that unproven mail claims to come from: such mail has a person of its own."""
 

@@ -84,6 +84,7 @@ async def _callee(tx: Tx, organization_id: str, new: NewOutgoingCall) -> tuple[s
         ids=list(person.records),
         end_user_id=new.end_user_id,
         kind=kind.value,
+        whatsapp=False,
     )
     if row is None or not row["value"].startswith("+"):
         raise GatewayError(ErrorCode.NO_ADDRESS, "this end user has no phone number; name one in `to`")

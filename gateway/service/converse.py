@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from gateway.domain.conversation import Conversation, Origin, Priority, SessionType, Status
 from gateway.domain.errors import ErrorCode, GatewayError
-from gateway.domain.identity import KIND_OF_CHANNEL
+from gateway.domain.identity import KIND_OF_CHANNEL, WHATSAPP
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, JsonObject, Message
 from gateway.domain.ports.store import Row, Tx
@@ -96,6 +96,7 @@ async def _their_address(
         ids=list(person.records),
         end_user_id=new.end_user_id,
         kind=KIND_OF_CHANNEL[new.channel].value,
+        whatsapp=(new.our_address or "").startswith(WHATSAPP),
     )
     if row is None or new.our_address is None:
         raise GatewayError(

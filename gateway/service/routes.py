@@ -8,6 +8,7 @@ from gateway.domain.consent import ConsentRules
 from gateway.domain.conversation import Conversation
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.fallback import NO_FALLBACKS, Fallbacks
+from gateway.domain.identity import WHATSAPP
 from gateway.domain.message import Channel
 from gateway.domain.pace import Pace
 from gateway.domain.send_rules import (
@@ -177,7 +178,8 @@ def our_address(
                 ErrorCode.NO_ADDRESS, f"this is no {channel} address of this gateway; see gateway.toml"
             )
         return found
-    ours = config.addresses_of(channel)
+    # a WhatsApp sender only where it is asked for: it may not begin without a template, nor write to a number
+    ours = [entry for entry in config.addresses_of(channel) if not entry.address.startswith(WHATSAPP)]
     agent = config.agent(assistant) if assistant is not None else config.default_agent()
     return next(
         (entry for entry in ours if agent is not None and entry.agent == agent.slug), next(iter(ours), None)

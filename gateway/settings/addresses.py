@@ -3,7 +3,7 @@
 import re
 
 from gateway.domain.errors import GatewayError
-from gateway.domain.identity import canonical_mailbox, canonical_phone
+from gateway.domain.identity import WHATSAPP, canonical_mailbox, canonical_phone
 from gateway.domain.message import Channel
 from gateway.settings.values import parse_domain
 
@@ -30,11 +30,18 @@ def parse_mailbox(value: object) -> str:
 
 
 def parse_address(channel: Channel, value: object) -> str:
-    """What people write to or call on a channel; SMS may have a short code of 3 to 8 digits."""
+    """What people write to or call on a channel.
+
+    SMS may have a short code of 3 to 8 digits, or a WhatsApp sender: `whatsapp:` and its number.
+    """
     if channel is Channel.EMAIL:
         return parse_mailbox(value)
-    if channel is Channel.SMS and isinstance(value, str) and _SHORT_CODE.fullmatch(value.strip()):
-        return value.strip()
+    if channel is Channel.SMS and isinstance(value, str):
+        text = value.strip()
+        if _SHORT_CODE.fullmatch(text):
+            return text
+        if text.startswith(WHATSAPP):
+            return WHATSAPP + parse_phone_number(text.removeprefix(WHATSAPP))
     return parse_phone_number(value)
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from gateway.domain.call_rules import CallRules
 from gateway.domain.fallback import HandoffTimeoutAction
+from gateway.domain.identity import WHATSAPP
 from gateway.domain.ids import named_id, parse_id
 from gateway.domain.message import Channel
 from gateway.domain.pace import DEFAULT_PACE
@@ -193,6 +194,7 @@ def read_config(tables: ConfigTables, problems: list[str]) -> GatewayConfig:
             _check_agent(entry.agent, tables.agents, f"{place}.agent", problems)
         else:
             problems.append(f"{place}.agent: missing, and there is no organisation.default_agent")
+        _check_whatsapp(entry, place, problems)
         addresses[entry.channel, entry.address] = entry
     together = _together(addresses, problems)
     return GatewayConfig(
@@ -232,6 +234,15 @@ def _address(table: AddressTable, default: str, channels: Mapping[Channel, Chann
         table.provider,
         table.failover,
     )
+
+
+def _check_whatsapp(entry: AddressConfig, place: str, problems: list[str]) -> None:
+    """A WhatsApp sender is Twilio's, and stands in for its like only."""
+    whatsapp = entry.address.startswith(WHATSAPP)
+    if whatsapp and entry.provider is SmsProvider.TELNYX:
+        problems.append(f"{place}.provider: WhatsApp is carried by twilio only")
+    if any(other.startswith(WHATSAPP) is not whatsapp for other in entry.failover):
+        problems.append(f"{place}.failover: a number and a WhatsApp sender cannot stand in for each other")
 
 
 def _together(

@@ -1,6 +1,7 @@
 """People: one record per address, merged and unmerged without losing anything; whom we must not write to."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -141,6 +142,21 @@ async def test_a_conversation_begun_by_api_belongs_to_the_record_of_its_address(
     assert (made.end_user_id, made.their_address) == (mailbox, THEIR_MAILBOX)
     by_api, _ = await store.write(create, wanted(texted.end_user_id, Channel.API), ROUTE)
     assert by_api.end_user_id == texted.end_user_id
+
+
+async def test_whatsapp_and_numbers_are_written_to_by_their_like(store: Store) -> None:
+    theirs = f"whatsapp:{OTHER_PHONE}"
+    chatted = await arrive(store, sms(sender=theirs))
+    with pytest.raises(GatewayError) as refused:
+        await store.write(create, wanted(chatted.end_user_id), ROUTE)
+    assert refused.value.code is ErrorCode.NO_ADDRESS
+    ours = f"whatsapp:{OURS}"
+    made, _ = await store.write(create, replace(wanted(chatted.end_user_id), our_address=ours), ROUTE)
+    assert (made.our_address, made.their_address) == (ours, theirs)
+    texted = await arrive(store, sms())
+    with pytest.raises(GatewayError) as refused:
+        await store.write(create, replace(wanted(texted.end_user_id), our_address=ours), ROUTE)
+    assert refused.value.code is ErrorCode.NO_ADDRESS
 
 
 async def test_merges_in_a_row_come_apart_in_any_order(store: Store) -> None:

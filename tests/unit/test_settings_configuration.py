@@ -9,7 +9,7 @@ from gateway.domain.call_rules import Speech
 from gateway.domain.ids import named_id
 from gateway.domain.message import Channel
 from gateway.domain.send_rules import MAIL_ATTEMPTS, MAIL_WAITS, OnUnknown, SendRules
-from gateway.service.routes import send_rules_of
+from gateway.service.routes import our_address, send_rules_of
 from gateway.settings import (
     AgentKind,
     DemoAgent,
@@ -214,6 +214,22 @@ address = "+15550101"
     web = config.channel(Channel.WEB)
     assert web == config.channel(Channel.API)
     assert (web.idle_ttl, web.retention) == (timedelta(hours=24), timedelta(days=30))
+
+
+def test_a_whatsapp_sender_is_an_address_of_its_own_that_begins_nothing_unasked(toml: Path) -> None:
+    config = read(
+        toml,
+        '[agents.a]\nkind = "demo"\n'
+        '[[addresses]]\nchannel = "sms"\naddress = "whatsapp:+1 555 0100"\n'
+        '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n',
+    )
+    whatsapp = config.address(Channel.SMS, "whatsapp:+15550100")
+    assert whatsapp is not None
+    assert whatsapp.address == "whatsapp:+15550100"
+    number = our_address(config, Channel.SMS, None, None)
+    assert number is not None
+    assert number.address == "+15550100"
+    assert our_address(config, Channel.SMS, "whatsapp:+15550100", None) == whatsapp
 
 
 def test_what_is_said_when_nobody_answers_is_set_per_channel_and_address(toml: Path) -> None:

@@ -65,6 +65,13 @@ SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
             for seconds in (9, 36_001)
         ),
         (
+            '[[addresses]]\nchannel = "sms"\nagent = "a"\naddress = "whatsapp:+15550100"\n'
+            'provider = "telnyx"\nfailover = ["+15550101"]\n'
+            '[[addresses]]\nchannel = "sms"\nagent = "a"\naddress = "+15550101"\n[agents.a]\nkind = "demo"',
+            "F: addresses[0].provider: WhatsApp is carried by twilio only\n"
+            "F: addresses[0].failover: a number and a WhatsApp sender cannot stand in for each other",
+        ),
+        (
             '[channels.email]\nvalidity = "5m"',
             "F: channels.email: validity belongs to text messages (sms)",
         ),

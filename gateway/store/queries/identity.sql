@@ -72,10 +72,10 @@ ORDER BY created_at, kind, value LIMIT 200
 
 -- name: contact_of_kind
 -- Where a person is written to on a channel: of what messages arrive at, that of the record that was asked for
--- first, then what was attached first. What unproven mail claimed to be is no address.
+-- first, then what was attached first. What unproven mail claimed to be is no address; WhatsApp writes to WhatsApp.
 SELECT value, end_user_id FROM contacts
 WHERE end_user_id {in :ids} AND organization_id = :organization_id
-  AND kind = :kind AND value NOT LIKE 'unverified:%'
+  AND kind = :kind AND value NOT LIKE 'unverified:%' AND (value LIKE 'whatsapp:%') = :whatsapp
 ORDER BY CASE WHEN undeliverable_at IS NULL THEN 0 ELSE 1 END,
     CASE WHEN end_user_id = :end_user_id THEN 0 ELSE 1 END, created_at, value LIMIT 1
 
