@@ -149,10 +149,10 @@ class DeliveryWorker:
         for part in parts:
             if part.state.left:
                 continue
-            outcome = await self._attempt(ref, delivery, part, sender, texts)
+            outcome, since = await self._attempt(ref, delivery, part, sender, texts)
             texts = ()
             if not isinstance(outcome, Taken):
-                return await self._not_taken(ref, delivery, part, outcome)
+                return await self._not_taken(ref, delivery, replace(part, first_claimed_at=since), outcome)
             if part.index == parts[-1].index:
                 return await self._taken_whole(ref, delivery, part, outcome.provider_message_id)
             gap = self._rules_of(delivery.channel, delivery.sender).gap(part.segments)
@@ -195,8 +195,8 @@ class DeliveryWorker:
         part: Part,
         sender: Sender,
         texts: tuple[PartText, ...],
-    ) -> SendOutcome | GivenUp | None:
-        """One attempt, in a span of its own. None: canceled."""
+    ) -> tuple[SendOutcome | GivenUp | None, int | None]:
+        """One attempt, in a span of its own, and since when the part holds up others. None: canceled."""
         with span(
             "deliver",
             Kind.CLIENT,
@@ -209,9 +209,9 @@ class DeliveryWorker:
             attempt=part.attempt + 1,
             text_length=len(part.text),
         ):
-            outcome = await self._claim_and_send(ref, delivery, part, sender, texts)
+            outcome, since = await self._claim_and_send(ref, delivery, part, sender, texts)
             note(outcome="canceled" if outcome is None else name_of(outcome))
-        return outcome
+        return outcome, since
 
     async def _claim_and_send(
         self,
@@ -220,13 +220,13 @@ class DeliveryWorker:
         part: Part,
         sender: Sender,
         texts: tuple[PartText, ...],
-    ) -> SendOutcome | GivenUp | None:
-        """Claim, then send; an attempt whose outcome is open is looked up first. None: canceled."""
+    ) -> tuple[SendOutcome | GivenUp | None, int | None]:
+        """Claim, then send; an attempt whose outcome is open is looked up first."""
         rules = self._rules_of(delivery.channel, delivery.sender)
         if part.state in (PartState.SENDING, PartState.UNKNOWN):
             found = await self._look_up(ref, delivery, part, sender, rules)
             if found is not None:
-                return found
+                return found, part.first_claimed_at
         self._liveness.check()
         began = self._clock.monotonic()
         claim = await self._store.write(claim_part, ref, part, sender.provider, texts, rules)
@@ -236,9 +236,9 @@ class DeliveryWorker:
             await self._setbacks.fail_over(ref, delivery, part, None)
             raise LaneWaitsError
         if not isinstance(claim, PartClaim):
-            return claim
+            return claim, part.first_claimed_at
         if claim.attempt > rules.attempts:
-            return Refused(Failure.PERMANENT, "attempts_used_up")
+            return Refused(Failure.PERMANENT, "attempts_used_up"), claim.first_claimed_at
         if self._clock.monotonic() - began > START_WITHIN or not self._liveness.alive():
             await self._store.write(unclaim_part, ref, part, NOT_BEGUN_SECONDS)
             raise LaneWaitsError
@@ -250,7 +250,7 @@ class DeliveryWorker:
         SENDS.labels(delivery.channel.value, name_of(outcome)).inc()
         if claim.trying and isinstance(outcome, Taken):
             await self._resumed(delivery)
-        return outcome
+        return outcome, claim.first_claimed_at
 
     async def _resumed(self, delivery: Delivery) -> None:
         with suppress(Unavailable):  # the next one that tries does it

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from gateway.domain.clock import SECOND
 from gateway.domain.delivery import Failure, Part, PartState, PartText, Refused
 from gateway.domain.errors import Braked, Fenced
 from gateway.domain.ports.store import Row, Tx
-from gateway.domain.send_rules import SendRules
+from gateway.domain.send_rules import RECONCILE_AFTER, SendRules
 from gateway.service.lanes import LaneRef, check_held, let_go, postpone_lane
 from gateway.service.senders import halted, slot
 from gateway.service.usage import count_part
@@ -47,6 +48,8 @@ class PartClaim:
 
     attempt: int
     claimed_at: int
+    first_claimed_at: int
+    """Since when the part holds up what is behind it, µs; what we were late by ourselves does not count."""
     trying: bool = False
     """Its sender is stopped, and this attempt shows whether it still is."""
 
@@ -148,7 +151,7 @@ async def _claim_first(
     await store_parts(tx, part.delivery_id, texts, first=1)
     await tx.later("delivery_state", id=part.delivery_id, state="sending", error_code=None)
     row = await tx.known(row)
-    return PartClaim(row["attempt"], row["claimed_at"])
+    return PartClaim(row["attempt"], row["claimed_at"], row["first_claimed_at"])
 
 
 async def _claim(
@@ -160,7 +163,7 @@ async def _claim(
     if row is None:
         return None
     row = await tx.known(row)
-    return PartClaim(row["attempt"], row["claimed_at"], trying)
+    return PartClaim(row["attempt"], row["claimed_at"], row["first_claimed_at"], trying)
 
 
 async def _attempt(
@@ -175,6 +178,7 @@ async def _attempt(
         fence=ref.fence,
         worker_id=ref.worker_id,
         trying=trying,
+        patience=RECONCILE_AFTER * SECOND,
     )
 
 

@@ -104,7 +104,8 @@ ON CONFLICT DO NOTHING
 -- name: part_claim
 -- The attempt is committed before the provider is called; the first one stores the part. Refused when the lease is
 -- lost, the delivery was canceled meanwhile, its recipient wants nothing from us, a brake is on, or its sender is
--- stopped (but for the one that tries).
+-- stopped (but for the one that tries). How much later we come to it than its lane was put off for, or than `patience`
+-- after an attempt that was not settled, is no time in which it holds up others.
 INSERT INTO parts (
     delivery_id, number, text, hash, encoding, segments, state, rank, attempt, claimed_at, first_claimed_at,
     provider, updated_at)
@@ -125,10 +126,15 @@ FROM deliveries d WHERE d.id = :delivery_id AND d.state <> 'canceled'
     AND (b.subject_id = d.organization_id OR (d.by_agent AND b.subject_id = (
         SELECT c.assigned_agent_id FROM conversations c WHERE c.id = d.conversation_id))))
 ON CONFLICT (delivery_id, number) DO UPDATE SET state = 'sending', rank = 1, attempt = parts.attempt + 1,
-    claimed_at = {now}, first_claimed_at = COALESCE(parts.first_claimed_at, {now}), slot_at = NULL,
-    provider = excluded.provider, updated_at = {now}
+    claimed_at = {now}, first_claimed_at = COALESCE(parts.first_claimed_at + (
+        SELECT CASE WHEN {now} <= l.due_at OR parts.state = 'sending' AND {now} <= parts.claimed_at + :patience THEN 0
+            WHEN parts.state = 'sending' AND (l.due_at IS NULL OR l.due_at < parts.claimed_at + :patience)
+                THEN {now} - parts.claimed_at - :patience
+            ELSE COALESCE({now} - l.due_at, 0) END
+        FROM lanes l WHERE l.id = :lane), {now}),
+    slot_at = NULL, provider = excluded.provider, updated_at = {now}
 WHERE parts.state IN ('pending', 'sending', 'unknown')
-RETURNING attempt, claimed_at
+RETURNING attempt, claimed_at, first_claimed_at
 
 -- name: part_slot
 UPDATE parts SET slot_at = :slot_at WHERE delivery_id = :delivery_id AND number = :number
