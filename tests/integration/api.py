@@ -147,7 +147,12 @@ async def gateway(
     path = folder / "gateway.toml"
     text = config.replace("[organisation]\n", f"[organisation]\n{organisation}\n")
     path.write_text(text + more, encoding="utf-8")
-    environ = {"GATEWAY_API_KEYS": KEYS, "GATEWAY_DRAIN_SECONDS": "2", **environment}
+    environ = {
+        "GATEWAY_API_KEYS": KEYS,
+        "GATEWAY_DRAIN_SECONDS": "2",
+        "GATEWAY_TURN_TIMEOUT_SECONDS": "180",  # a busy machine takes a minute to load a provider's libraries
+        **environment,
+    }
     if database_url is not None:
         environ["GATEWAY_DATABASE_URL"] = database_url
     settings = load_settings(environ, config_path=path, data_dir=folder, host="127.0.0.1", port=0)

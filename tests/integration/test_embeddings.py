@@ -25,7 +25,7 @@ model = "openai-chat:fake-model"
 base_url = "{url}"
 knowledge = ["docs"]
 embeddings = "{embeddings}"
-limits = {{ retries = 0 }}
+limits = {{ retries = 0, request_seconds = 60 }}
 """
 DOCUMENT = """# Cars
 

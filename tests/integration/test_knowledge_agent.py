@@ -14,6 +14,7 @@ kind = "llm"
 model = "openai:fake-model"
 base_url = "{url}"
 knowledge = ["docs/faq"]
+limits = {{ request_seconds = 60 }}
 """
 SCRIPT: list[Say] = [
     Call("search_knowledge", {"question": "deadline"}),

@@ -54,7 +54,7 @@ WHERE organization_id = :organization_id AND end_user_id = :end_user_id
 -- name: conversation_ended_before
 SELECT id FROM conversations
 WHERE organization_id = :organization_id AND thread_key = :thread_key AND ended_at IS NOT NULL
-ORDER BY ended_at DESC LIMIT 1
+ORDER BY ended_at DESC, id DESC LIMIT 1
 
 -- name: conversation_add_input
 -- A message of the end user arrives. Refused (no row) when the conversation has ended. Before a turn has begun,

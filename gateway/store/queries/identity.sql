@@ -97,7 +97,7 @@ VALUES (:id, :organization_id, :name, :role, :key_hash, :approver_roles, {now})
 
 -- name: api_keys_all
 SELECT id, organization_id, name, role, approver_roles, created_at, revoked_at FROM api_keys
-ORDER BY created_at LIMIT 1000
+ORDER BY created_at, id LIMIT 1000
 
 -- name: api_key_revoke
 UPDATE api_keys SET revoked_at = {now} WHERE id = :id AND revoked_at IS NULL

@@ -42,13 +42,13 @@ SELECT * FROM end_users ORDER BY created_at, id
 SELECT * FROM receipts ORDER BY provider_message_id
 
 -- name: test_approvals
-SELECT * FROM approvals WHERE conversation_id = :id ORDER BY created_at
+SELECT * FROM approvals WHERE conversation_id = :id ORDER BY created_at, id
 
 -- name: test_handoffs
-SELECT * FROM handoffs WHERE conversation_id = :id ORDER BY created_at
+SELECT * FROM handoffs WHERE conversation_id = :id ORDER BY created_at, id
 
 -- name: test_dead_letters
-SELECT * FROM dead_letters ORDER BY created_at
+SELECT * FROM dead_letters ORDER BY created_at, id
 
 -- name: test_workers
 SELECT * FROM workers ORDER BY id
