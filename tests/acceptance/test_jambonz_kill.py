@@ -18,8 +18,8 @@ JAMBONZ = CONFIG.replace(f'address = "{OURS}"', f'address = "{OURS}"\nvoice_mode
 
 
 @pytest.mark.timeout(300)
-async def test_killed_while_a_person_is_called(tmp_path: Path) -> None:
-    """Once while it rings, once during the briefing."""
+async def test_killed_while_a_person_is_briefed(tmp_path: Path) -> None:
+    """It takes as long as it takes to start again; a telephone would ring two minutes at most."""
     async with embedded(
         tmp_path / "gateway", World("http://127.0.0.1:9"), config=JAMBONZ, JAMBONZ_WEBHOOK_LOGIN=LOGIN
     ) as deployment:
@@ -29,12 +29,10 @@ async def test_killed_while_a_person_is_called(tmp_path: Path) -> None:
         await caller.say("transfer me")
         await seen(lambda: caller.callees, "a call to the person")
         [ann] = caller.callees
-        await kill(deployment)
-        await seen(lambda: caller.wire.reconnected == 1, "the connection")
         await ann.answer()
         await seen(lambda: ann.asking, "the briefing")
         await kill(deployment)
-        await seen(lambda: caller.wire.reconnected == 2, "the connection")
+        await seen(lambda: caller.wire.reconnected == 1, "the connection")
         ann.press("1")
         await seen(lambda: ann.bridged, "the two together")
 
