@@ -26,6 +26,8 @@ MAX_MEMORY = 1_073_741_824
 """Bytes of address space of a process that reads mail."""
 
 _LENGTH = Struct("!Q")
+_READY = b"."
+"""What a process says first."""
 _PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ")
 """All that a reading process sees of our environment: no secrets."""
 
@@ -105,7 +107,8 @@ class MailReader:
 
 
 async def _start() -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
+    """A process that has loaded what it reads with: that time is not the mail's."""
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         __name__,
@@ -114,6 +117,15 @@ async def _start() -> asyncio.subprocess.Process:
         env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         start_new_session=True,  # a terminal's ^C is for the gateway, which drains first
     )
+    assert process.stdout is not None
+    try:
+        await process.stdout.read(len(_READY))  # nothing, where it has died: the mail will tell
+    except BaseException:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await _end(process)
+        raise
+    return process
 
 
 async def _exchange(process: asyncio.subprocess.Process, request: bytes) -> bytes:
@@ -152,6 +164,8 @@ def main() -> None:
     """The process that reads."""
     with suppress(ValueError, OSError):  # a lower limit is set already
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    sys.stdout.buffer.write(_READY)
+    sys.stdout.buffer.flush()
     _serve(sys.stdin.buffer, sys.stdout.buffer)
 
 

@@ -15,6 +15,7 @@ from channels.email import reader as reader_module
 from channels.email.kind import MailKind
 from channels.email.parse import ParsedMail, parse_mail
 from channels.email.reader import MailReader
+from tests.processes import ROOT
 
 RAW = b"From: ana@example.org\r\nMessage-ID: <a@x>\r\n\r\nHello\r\n-- \r\nAna\r\n"
 LARGE = b"From: a@x.org\n\n" + b"> a\nb\n" * 200_000
@@ -104,6 +105,20 @@ async def test_a_reading_process_sees_no_settings(
         assert b"GATEWAY_" not in environment_of(process.pid)
     await reader_module._end(process)
     assert process.returncode == 0
+
+
+async def test_a_process_that_is_slow_to_load_costs_no_mail_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = tmp_path / "go on"
+    waits = f"import os, time\nwhile not os.path.exists({str(go_on)!r}):\n    time.sleep(0.01)\n"
+    (tmp_path / "sitecustomize.py").write_text(waits)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    starting = asyncio.create_task(reader_module._start())
+    await asyncio.wait([starting], timeout=0.5)
+    assert not starting.done()
+    go_on.touch()
+    await reader_module._end(await starting)
 
 
 async def test_processes_end_with_their_gateway() -> None:
