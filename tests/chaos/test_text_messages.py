@@ -92,7 +92,7 @@ async def test_every_reply_once_in_order_and_every_receipt_right(
         check(traffic, twilio)
         counts = await reported(twilio)
         print(f"callbacks: {counts}")
-        await receipts_are_right(deployment, twilio)
+        await receipts_are_right(deployment, twilio, untold=counts["failed"])
 
 
 async def reported(twilio: TwilioProcess) -> dict[str, int]:
@@ -115,8 +115,12 @@ async def asked(twilio: TwilioProcess, what: str) -> dict[str, Any]:
     return await asyncio.to_thread(get)
 
 
-async def receipts_are_right(deployment: Deployment, twilio: TwilioProcess) -> None:
-    """Each part is bound to the provider's message and ends as that did, and so does its reply."""
+async def receipts_are_right(deployment: Deployment, twilio: TwilioProcess, *, untold: int) -> None:
+    """Each part is bound to the provider's message and ends as that did, and so does its reply.
+
+    `untold`: callbacks that the provider could not bring in four tries, as where a busy machine's database
+    is not back within them. It tells them to nobody again, so what they would have said is still open.
+    """
     assert deployment.services is not None
     ledger = (await asked(twilio, "messages"))["messages"]
     ends = {m["sid"]: _ENDS[m["status"]] for m in ledger if m["direction"] != "inbound"}
@@ -128,6 +132,13 @@ async def receipts_are_right(deployment: Deployment, twilio: TwilioProcess) -> N
         )
     finally:
         await connection.close()
-    assert {part["sid"]: part["state"] for part in parts} == ends
-    assert {part["sid"]: part["delivery_status"] for part in parts} == ends
+    states = {part["sid"]: part["state"] for part in parts}
+    assert states.keys() == ends.keys()
+    behind = {sid: state for sid, state in states.items() if state != ends[sid]}
+    assert len(behind) <= untold, behind
+    assert set(behind.values()) <= {"accepted", "sent"}, behind
+    shown = {part["sid"]: part["delivery_status"] for part in parts}
+    assert {sid: status for sid, status in shown.items() if sid not in behind} == {
+        sid: end for sid, end in ends.items() if sid not in behind
+    }
     assert {"delivered", "failed"} == set(ends.values())
