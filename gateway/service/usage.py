@@ -85,7 +85,8 @@ async def apply_caps(tx: Tx, caps: Caps, partitions: int) -> Applied:
     clock = await tx.one("usage_clock")
     if clock is None:
         raise AssertionError("a SELECT without a table returns a row")
-    found = await tx.one("usage_of_day", organization_id=caps.organization_id)
+    # else a cap that is reached meanwhile would be lifted for what was used before
+    found = await tx.one("usage_lock", organization_id=caps.organization_id)
     usage = found or {"messages": 0, "spend": 0}
     over = await _brake(tx, caps, {**usage, **clock})
     lifted = [

@@ -29,6 +29,11 @@ WHERE day = {now} / 86400000000 AND messages > 0
 SELECT day, messages, turns, tokens, spend FROM daily_usage
 WHERE organization_id = :organization_id AND day = {now} / 86400000000
 
+-- name: usage_lock
+-- The same, and what is used meanwhile is counted when this unit has ended.
+SELECT day, messages, turns, tokens, spend FROM daily_usage
+WHERE organization_id = :organization_id AND day = {now} / 86400000000 {for update}
+
 -- name: usage_clock
 SELECT {now} / 86400000000 AS day, {now} AS at
 
