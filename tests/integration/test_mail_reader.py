@@ -111,7 +111,13 @@ async def test_a_process_that_is_slow_to_load_costs_no_mail_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = tmp_path / "go on"
-    waits = f"import os, time\nwhile not os.path.exists({str(go_on)!r}):\n    time.sleep(0.01)\n"
+    waits = (
+        "import os, time\n"
+        "for _ in range(6000):\n"
+        f"    if os.path.exists({str(go_on)!r}):\n"
+        "        break\n"
+        "    time.sleep(0.01)\n"
+    )
     (tmp_path / "sitecustomize.py").write_text(waits)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
     starting = asyncio.create_task(reader_module._start())
