@@ -16,6 +16,7 @@ from channels.voice.jambonz.fake.callee import Callee
 from gateway.app import App, Plan, Role, running
 from gateway.bench.private_server import free_ports
 from gateway.domain.call_rules import CallTexts
+from gateway.domain.ports.store import Tx
 from gateway.settings import load_settings
 from tests.integration import relay_agents
 
@@ -124,6 +125,17 @@ class Line:
         before = self.call.wire.reconnected
         await self.call.drop()
         await until(lambda: self.call.wire.reconnected == before + 1)
+
+    async def keeps(self) -> None:
+        """Wait until a transfer of this call is stored: it outlives the connection from now on."""
+
+        async def held(tx: Tx) -> bool:
+            found = await tx.one("held_of_call", provider="jambonz", call_id=self.call.call_sid)
+            return found is not None
+
+        async with asyncio.timeout(PATIENCE):
+            while not await self.app.store.read(held):  # noqa: ASYNC110 - it is asked of the database
+                await asyncio.sleep(0.02)
 
     async def dials(self, number: int = 1) -> Callee:
         """Wait for the person who is called so and so many'th."""
