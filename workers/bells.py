@@ -58,3 +58,20 @@ class SeenTo:
     def knows(self, told: object) -> bool:
         """Whether a bell rings for one of them; `told` is whatever its body says."""
         return isinstance(told, str) and told in self._ids
+
+    async def unless(self, told: object, work: Callable[[], Awaitable[Verdict]]) -> Verdict:
+        """Work, unless the bell rings for one of them.
+
+        A bell that is to come again covers all that has rung meanwhile: it is answered then although what it
+        rings for itself may have been seen to.
+        """
+        if self.knows(told):
+            return DONE
+        done = False
+        try:
+            verdict = await work()
+            done = verdict.ack is Ack.DONE
+            return verdict
+        finally:
+            if not done and isinstance(told, str):
+                self._ids.pop(told, None)

@@ -124,7 +124,7 @@ class CallWorker:
                 await self._store.write(
                     dial_again,
                     call,
-                    delay_seconds=wait or backoff(call.attempt),
+                    delay_seconds=max(wait or 0.0, backoff(call.attempt)),
                     reason=code,
                     at_most=ATTEMPTS,
                     partitions=self._partitions,

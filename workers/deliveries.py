@@ -101,8 +101,10 @@ class DeliveryWorker:
         lane = envelope.data.get("lane")
         if envelope.type not in KINDS or not isinstance(lane, str):
             return dead(f"not a doorbell of a lane: type {envelope.type!r}")
-        if envelope.type == "message.outbound" and self._sent.knows(envelope.data.get("delivery_id")):
-            return DONE
+        told = envelope.data.get("delivery_id") if envelope.type == "message.outbound" else None
+        return await self._sent.unless(told, lambda: self._rung(lane))
+
+    async def _rung(self, lane: str) -> Verdict:
         try:
             return await self._bells.answer(lane, self._send_due)
         except Fenced:

@@ -66,10 +66,8 @@ class Setbacks:
                 return await self._store.write(give_up_part, ref, delivery, part)
             case OutcomeUnknown(reason=reason):
                 await self._postpone(ref, part, PartState.UNKNOWN, reason, rules.wait(held, RECONCILE_AFTER))
-            case Refused(failure=Failure.TRANSIENT, code=code, retry_after=seconds) if seconds:
-                await self._postpone(ref, part, PartState.PENDING, code, rules.wait(held, seconds))
-            case Refused(failure=Failure.TRANSIENT, code=code):
-                wait = rules.wait_refused(held, part.refusals + 1, _jitter())
+            case Refused(failure=Failure.TRANSIENT, code=code, retry_after=least):
+                wait = rules.wait_refused(held, part.refusals + 1, _jitter(), least or 0.0)
                 await self._postpone(ref, part, PartState.PENDING, code, wait)
             case Refused(failure=Failure.CONFIGURATION):
                 await self._stop_sender(ref, delivery, part, outcome)

@@ -104,8 +104,10 @@ class TurnWorker:
         conversation_id = envelope.conversation_id
         if envelope.type not in KINDS or conversation_id is None:
             return dead(f"not a doorbell of a conversation: type {envelope.type!r}")
-        if envelope.type == "message.inbound" and self._answered.knows(envelope.data.get("message_id")):
-            return DONE
+        told = envelope.data.get("message_id") if envelope.type == "message.inbound" else None
+        return await self._answered.unless(told, lambda: self._rung(conversation_id))
+
+    async def _rung(self, conversation_id: str) -> Verdict:
         self._asked.rung(conversation_id)
         try:
             return await self._bells.answer(conversation_id, self._answer)

@@ -206,7 +206,7 @@ class Refused:
     code: str
     """The vendor's code, raw, or our own name for a failure before the provider was reached."""
     retry_after: float | None = None
-    """Seconds, where the provider says."""
+    """Seconds at least, where the provider says."""
 
     @property
     def never_left(self) -> bool:

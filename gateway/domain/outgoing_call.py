@@ -164,10 +164,12 @@ class Standing:
     """False: we know nothing of it, or it is a second one for the same conversation."""
     status: Status = Status.CLOSED
     """Of its conversation."""
-    connected: bool = False
-    """Whether it was ever answered."""
     first_message: str | None = None
     """What whoever answers is told first, instead of a greeting."""
+    news: bool = False
+    """Whether the report told how far it is, and nobody had before."""
+    doubled: bool = False
+    """It is a second one: what was dialled again had been taken the first time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,16 +88,17 @@ class SendRules:
         """So many seconds more, for what has held up others for `held` seconds."""
         return Wait(seconds, aside=held + seconds > self.hold_seconds)
 
-    def wait_refused(self, held: float, refusal: int, jitter: float = 1.0) -> Wait:
-        """After refusal number `refusal` (1-based), where the provider does not say how long; times `jitter`.
+    def wait_refused(self, held: float, refusal: int, jitter: float = 1.0, least: float = 0.0) -> Wait:
+        """After refusal number `refusal` (1-based); times `jitter`, and never shorter than the provider says.
 
         It grows with refusals only, not with attempts whose outcome was lost or whose worker died: those say
-        nothing about the provider's load. A wait that would outlast the hold ends with it, for a last attempt
-        before others overtake.
+        nothing about the provider's load. One who says "in a second" each time has not used up all attempts
+        in a few of them. A wait that would outlast the hold ends with it, for a last attempt before others
+        overtake.
         """
-        seconds = self.backoff(refusal) * jitter
+        seconds = max(self.backoff(refusal) * jitter, least)
         left = self.hold_seconds - held
-        if seconds > left >= self.waits[0]:
+        if seconds > left >= max(self.waits[0], least):
             return Wait(left)
         return self.wait(held, seconds)
 

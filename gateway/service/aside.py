@@ -2,7 +2,7 @@
 
 A mail server may be away for two days, or greylist a first mail for an hour; whoever wrote again meanwhile
 gets the answer to that at once. Texts are read one below the other: they hold up those behind them for some
-minutes before (`SendRules.holds`).
+minutes before (`SendRules.wait`).
 """
 
 from gateway.domain.clock import SECOND

@@ -1,6 +1,5 @@
 """What a provider says of a call that we begin: how far it has come, and who has answered."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -17,9 +16,6 @@ from gateway.service.calls import command_call
 from gateway.service.close import Ending, end
 from gateway.service.dial import fail_conversation
 from gateway.store.records import conversation_of, pack
-from gateway.telemetry import CALLS_DOUBLED, CALLS_MADE
-
-_log = logging.getLogger(__name__)
 
 RulesOf = Callable[[str], CallRules]
 """What holds for the calls of a number of ours."""
@@ -41,8 +37,7 @@ async def report_call(
     conversation = conversation_of(row)
     bound = stored["call_id"] is not None
     if bound and stored["call_id"] != report.call_id:
-        _doubled(report)
-        return NOT_OURS
+        return replace(NOT_OURS, doubled=True)
     if not bound:
         await _bind(tx, conversation, report)
     if report.state is CallState.UNKNOWN:
@@ -53,7 +48,7 @@ async def report_call(
     elif news:
         rules = rules_of(conversation.our_address or "")
         conversation = await _follow(tx, conversation, report, rules, partitions)
-    return Standing(ours=True, status=conversation.status, first_message=stored["first_message"])
+    return Standing(ours=True, status=conversation.status, first_message=stored["first_message"], news=news)
 
 
 async def _bind(tx: Tx, conversation: Conversation, report: CallReport) -> None:
@@ -90,8 +85,6 @@ async def _advance(tx: Tx, report: CallReport) -> bool:
         wait=wait,
         connected=state.connected,
     )
-    if news:
-        CALLS_MADE.labels(state.value).inc()
     return bool(news)
 
 
@@ -156,16 +149,3 @@ async def note_answered_by(
 async def bound_calls(tx: Tx, ids: Sequence[str]) -> set[str]:
     """Which of a provider's calls belong to conversations already."""
     return {row["call_id"] for row in await tx.all("outgoing_calls_bound", ids=list(ids))}
-
-
-def _doubled(report: CallReport) -> None:
-    """A call that was dialled again had been taken the first time: whoever answers it is let go."""
-    CALLS_DOUBLED.labels(report.provider).inc()
-    _log.warning(
-        "a call was made twice; the second one is let go",
-        extra={
-            "action": "call.doubled",
-            "conversation_id": report.conversation_id,
-            "call_sid": report.call_id,
-        },
-    )

@@ -1,9 +1,14 @@
 """The `CallReports` port, over the store."""
 
+import logging
+
 from gateway.domain.outgoing_call import AnsweredReport, CallReport, Recording, Standing
 from gateway.domain.ports.store import Store
 from gateway.service.call_progress import RulesOf, note_answered_by, report_call
 from gateway.service.recordings import record_call
+from gateway.telemetry import CALLS_DOUBLED, CALLS_MADE
+
+_log = logging.getLogger(__name__)
 
 
 class StoredCallReports:
@@ -17,9 +22,23 @@ class StoredCallReports:
 
     async def progress(self, report: CallReport) -> Standing:
         """A call of ours has come so far."""
-        return await self._store.write(
+        standing = await self._store.write(
             report_call, self._organization_id, report, self._rules_of, self._partitions
         )
+        # not in the unit, which may run again
+        if standing.news:
+            CALLS_MADE.labels(report.state.value).inc()
+        if standing.doubled:
+            CALLS_DOUBLED.labels(report.provider).inc()
+            _log.warning(
+                "a call was made twice; the second one is let go",
+                extra={
+                    "action": "call.doubled",
+                    "conversation_id": report.conversation_id,
+                    "call_sid": report.call_id,
+                },
+            )
+        return standing
 
     async def answered_by(self, report: AnsweredReport) -> None:
         """Machine detection has come to a result."""

@@ -138,6 +138,22 @@ async def test_a_text_in_trouble_holds_up_the_next_one_for_three_minutes_at_most
 
 
 @pytest.mark.parametrize("bench", [Provider({})], indirect=True)
+async def test_a_provider_that_says_in_a_second_each_time_has_not_used_up_the_attempts_in_a_minute(
+    bench: Bench,
+) -> None:
+    bench.provider.outcomes["first"] = Refused(Failure.TRANSIENT, "20429", retry_after=1.0)
+    bench.provider.sent.clear()
+    for _ in range(20):
+        await bench.ring()
+        bench.advance(3)
+    assert 2 <= bench.provider.sent.count("first") <= 5
+    assert "second" not in bench.provider.sent
+    del bench.provider.outcomes["first"]
+    assert await bench.until_sent("second") <= LANE_HELD_AT_MOST
+    assert bench.provider.sent[-2:] == ["first", "second"]
+
+
+@pytest.mark.parametrize("bench", [Provider({})], indirect=True)
 async def test_what_waits_aside_leaves_when_its_provider_is_well(bench: Bench) -> None:
     bench.provider.outcomes["first"] = Refused(Failure.TRANSIENT, "20429", retry_after=3600.0)
     await bench.until_sent("second")

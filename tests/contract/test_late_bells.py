@@ -12,6 +12,7 @@ from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import Clock
 from gateway.domain.delivery import Delivery, OutcomeUnknown, Part, PartText, SendOutcome, Taken
 from gateway.domain.envelope import Envelope
+from gateway.domain.errors import Unavailable
 from gateway.domain.message import Channel
 from gateway.domain.ports.bus import DONE
 from gateway.domain.ports.store import Tx
@@ -39,12 +40,16 @@ class Noted(MovableStore):
     def __init__(self, store: MovableStore) -> None:
         self._noted = store
         self.units: list[str] = []
+        self.away_at: str | None = None
 
     async def write(
         self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Note it, and run it."""
+        """Note it, and run it; once, at the unit that the test says, the database is away."""
         self.units.append(getattr(unit, "__name__", ""))
+        if self.units[-1] == self.away_at:
+            self.away_at = None
+            raise Unavailable("the database is away")
         return await self._noted.write(unit, *args, **kwargs)
 
     async def read(
@@ -75,6 +80,7 @@ class Provider:
 
     provider: str = "twilio"
     sent: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], Awaitable[None]] | None = None
 
     def split(self, delivery: Delivery) -> Sequence[PartText]:
         """One part."""
@@ -82,6 +88,9 @@ class Provider:
 
     async def send(self, delivery: Delivery, part: Part, timeout: float) -> SendOutcome:
         """Note it."""
+        happening, self.meanwhile = self.meanwhile, None
+        if happening is not None:
+            await happening()
         self.sent.append(part.text)
         return Taken(f"SM{len(self.sent)}")
 
@@ -188,4 +197,42 @@ async def test_the_bell_of_a_reply_that_left_with_another_asks_nothing(house: Ho
     assert await house.deliveries.consume(second) == DONE
     assert await house.deliveries.consume(first) == DONE
     assert house.store.units == []
+    assert len(house.provider.sent) == 2
+
+
+async def test_a_bell_that_comes_again_after_its_own_input_was_answered_answers_the_others(
+    house: House,
+) -> None:
+    """The other bell is gone, and the lease still held: no timer would ring."""
+
+    async def another() -> None:
+        await arrive(house.store, sms("two"))
+        assert await house.turns.consume((await house.bells("message.inbound"))[-1]) == DONE
+
+    house.agent.meanwhile = another
+    await arrive(house.store, sms("one"))
+    (first,) = await house.bells("message.inbound")
+    house.store.away_at = "next_turn"
+    with pytest.raises(Unavailable):
+        await house.turns.consume(first)
+    assert len(await house.bells("message.outbound")) == 1
+    assert await house.turns.consume(first) == DONE
+    assert len(await house.bells("message.outbound")) == 2
+
+
+async def test_a_bell_that_comes_again_after_its_own_reply_has_left_sends_the_others(house: House) -> None:
+    for text in ("one", "two"):
+        await arrive(house.store, sms(text))
+        assert await house.turns.consume((await house.bells("message.inbound"))[-1]) == DONE
+    first, second = await house.bells("message.outbound")
+
+    async def rings() -> None:
+        assert await house.deliveries.consume(second) == DONE
+        house.store.away_at = "claim_part"
+
+    house.provider.meanwhile = rings
+    with pytest.raises(Unavailable):
+        await house.deliveries.consume(first)
+    assert len(house.provider.sent) == 1
+    assert await house.deliveries.consume(first) == DONE
     assert len(house.provider.sent) == 2

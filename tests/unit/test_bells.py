@@ -109,3 +109,24 @@ def test_what_was_seen_to_is_known_until_ten_thousand_others_were() -> None:
     seen.add(str(number) for number in range(10_000))
     assert not seen.knows("first")
     assert seen.knows("0")
+
+
+async def test_a_bell_that_is_to_come_again_is_answered_although_what_it_rings_for_was_seen_to() -> None:
+    """It covers those that have rung meanwhile, and are gone."""
+    seen, later = SeenTo(), retry(RetryStep.S5, "the lease was lost")
+
+    async def work(outcome: Verdict | None) -> Verdict:
+        seen.add(["first", "second"])
+        if outcome is None:
+            raise LookupError
+        return outcome
+
+    assert await seen.unless("first", lambda: work(later)) is later
+    assert not seen.knows("first")
+    with pytest.raises(LookupError):
+        await seen.unless("first", lambda: work(None))
+    assert not seen.knows("first")
+    assert seen.knows("second")
+    assert await seen.unless("first", lambda: work(DONE)) is DONE
+    assert seen.knows("first")
+    assert await seen.unless("second", lambda: work(later)) is DONE

@@ -87,8 +87,17 @@ def test_five_refusals_hold_it_and_the_sixth_does_not() -> None:
 
 
 def test_what_the_provider_says_is_kept_to() -> None:
-    assert TEXTS.wait(0, 60) == Wait(60)
-    assert TEXTS.wait(150, 60) == Wait(60, aside=True)
+    assert TEXTS.wait_refused(0, 1, least=60) == Wait(60)
+    assert TEXTS.wait_refused(150, 1, least=60) == Wait(60, aside=True)
+    assert TEXTS.wait_refused(150, 4, least=20) == Wait(30)
+
+
+@given(HELD, st.integers(1, TEXT_ATTEMPTS), JITTER, st.floats(0, 3600))
+def test_property_nobody_is_asked_sooner_than_they_say_or_than_who_says_nothing(
+    held: float, refusal: int, jitter: float, least: float
+) -> None:
+    wait = TEXTS.wait_refused(held, refusal, jitter, least)
+    assert wait.seconds >= max(least, TEXTS.wait_refused(held, refusal, jitter).seconds)
 
 
 @given(st.floats(0, 1e6), st.integers(1, MAIL_ATTEMPTS))
