@@ -15,10 +15,12 @@ KNOWN = ["first", "second", "end"]
 class Database:
     """Away for so many tries, and then there."""
 
-    def __init__(self, away: int, refuses: Sequence[str] = ()) -> None:
+    def __init__(self, away: int, refuses: Sequence[str] = (), breaks: Sequence[str] = ()) -> None:
+        """`breaks`: over what something of ours fails."""
         self.stored: list[str] = []
         self._away = away
         self._refuses = refuses
+        self._breaks = breaks
 
     async def settle(self, *known: str) -> None:
         """What is known of one call."""
@@ -30,6 +32,8 @@ class Database:
             raise Unavailable("away")
         if known in self._refuses:
             raise UnknownAddress("voice")
+        if known in self._breaks:
+            raise KeyError(known)
         self.stored.append(known)
 
 
@@ -48,7 +52,7 @@ async def test_what_happened_last_and_the_end_are_stored_in_order(away: int) -> 
 
 
 async def test_what_will_never_be_taken_holds_up_nothing() -> None:
-    database = Database(3, refuses=KNOWN[:2])
+    database = Database(3, refuses=KNOWN[:1], breaks=KNOWN[1:2])
     await database.settle(*KNOWN)
     assert database.stored == ["end"]
 

@@ -29,6 +29,7 @@ class JambonzCaller:
         self, account: JambonzAccount, *, rules_of: Callable[[str], CallRules], bound: BoundCalls
     ) -> None:
         self._rest = JambonzRest(account)
+        self._application_sid = account.application_sid
         self._rules_of = rules_of
         self._bound = bound
 
@@ -37,7 +38,7 @@ class JambonzCaller:
         return await self._rest.create(request_of(call, self._rules_of(call.ours)), timeout)
 
     async def find(self, call: OutgoingCall) -> Found | OutcomeUnknown | None:
-        """A call between the two numbers that is under way and is not another conversation's."""
+        """A call of ours between the two numbers that is under way and is not another conversation's."""
         listed = await self._rest.listed(call.theirs, call.ours)
         if isinstance(listed, OutcomeUnknown):
             return listed
@@ -45,6 +46,8 @@ class JambonzCaller:
             one
             for one in listed
             if (canonical(one.sender), canonical(one.recipient)) == (call.ours, call.theirs)
+            and one.application_sid in (None, self._application_sid)
+            and not one.parent_call_sid
             and not call_state(one.call_status).over
         ]
         taken = await self._bound([one.call_sid for one in candidates]) if candidates else set()

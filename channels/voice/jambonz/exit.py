@@ -109,7 +109,8 @@ class JambonzExit:
     async def take_up(self) -> None:
         """Take over what another connection has left of a transfer. Raises GatewayError."""
         held = await self._kept.take_up()
-        if held is None:
+        if held is None:  # the caller may be with somebody, whose dial says later which transfer that was
+            self.begun = self._proven = await self._is_transferred()
             return
         wishes = await self._wishes_at(held.session, held.n)
         if wishes.transfer is None:
@@ -180,10 +181,8 @@ class JambonzExit:
 
     async def answered(self, status: CallStatus) -> None:
         """Somebody who was dialled has answered: the two are joined, unless they are asked first."""
-        current = self._transfer
-        if current is None or current.warm or self._refers or self._proven:
-            return
-        if status.call_status == "in-progress":
+        current, joined = self._transfer, status.call_status == "in-progress"
+        if joined and current is not None and not (current.warm or self._refers or self._proven):
             self._proven = await self._reports.ended(current, dialed(Dialed(dial_call_status="completed")))
 
     async def cancel(self) -> None:
@@ -272,22 +271,23 @@ class JambonzExit:
 
     async def _at(self, place: Place) -> Transfer | None:
         """The transfer that a hook is about, also one that another process began; None: it is over."""
+        name = f"{place.session}:{place.n}"
         if self._transfer is not None:
-            current = self._transfer
-            return current if current.name == f"{place.session}:{place.n}" else None
-        if self.begun or not place.session or f"{place.session}:{place.n}" in self._over:
+            return self._transfer if self._transfer.name == name else None
+        if (self.begun and not self._proven) or not place.session or name in self._over:
             return None
         with suppress(GatewayError):
             wishes = await self._wishes_at(place.session, place.n)
             if wishes.transfer is not None:
-                news = await self._ingress.dialogue.news(self._kept.conversation_id, NEWEST)
+                self._proven = self._proven or await self._is_transferred()
                 self.begun = True
-                self._proven = news.status is Status.TRANSFERRED
                 self._refers = place.hook == REFERRED_HOOK
-                current = Transfer.of(wishes.transfer, wishes, place.session, place.n)
-                asked = place.attempt <= current.attempts
-                self._transfer = current if asked else current.cold(place.attempt)
+                self._transfer = Transfer.at(place, wishes.transfer, wishes)
         return self._transfer
+
+    async def _is_transferred(self) -> bool:
+        news = await self._ingress.dialogue.news(self._kept.conversation_id, NEWEST)
+        return news.status is Status.TRANSFERRED
 
     async def _wishes_at(self, session: str, n: int) -> Wishes:
         """What input number `n` of a connection of this call led to. Raises GatewayError."""

@@ -62,6 +62,8 @@ async def _stored(call_sid: str, store: Store) -> bool:
         return False
     except GatewayError as error:
         _lost(call_sid, error.code.value)
+    except Exception as error:  # a fault of ours in one thing does not lose those after it
+        _lost(call_sid, type(error).__name__)
     return True
 
 

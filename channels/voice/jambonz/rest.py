@@ -35,6 +35,10 @@ class ListedCall(BaseModel):
     direction: str = Field("", max_length=64)
     sender: str = Field("", alias="from", max_length=255)
     recipient: str = Field("", alias="to", max_length=255)
+    application_sid: str | None = Field(None, max_length=64)
+    """Whose call it is; an account may have other applications with the same numbers."""
+    parent_call_sid: str | None = Field(None, max_length=64)
+    """The call that has dialled it: of a transfer, say."""
 
 
 class _Created(BaseModel):

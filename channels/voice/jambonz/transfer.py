@@ -51,6 +51,12 @@ class Transfer:
         """That of input number `n` of a connection, `session`, which led to these wishes."""
         return cls(intent=intent, intent_id=wishes.transfer_id, session=session, n=n)
 
+    @classmethod
+    def at(cls, place: Place, intent: CallTransferIntent, wishes: Wishes) -> "Transfer":
+        """That of one of its hooks: after all attempts at asking comes the one without."""
+        transfer = cls.of(intent, wishes, place.session, place.n)
+        return transfer if place.attempt <= transfer.attempts else transfer.cold(place.attempt)
+
     def cold(self, attempt: int) -> "Transfer":
         """The same without asking anybody, after those who were asked: the attempt that follows theirs."""
         cold = self.intent.model_copy(update={"mode": TransferMode.COLD, "on_failure": None})

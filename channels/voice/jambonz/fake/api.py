@@ -7,7 +7,6 @@ from typing import Any
 
 from aiohttp import web
 
-from channels.voice.jambonz.fake.call import FakeJambonzCall
 from channels.voice.jambonz.fake.outgoing import FakeOutgoingCall
 from channels.voice.jambonz.fake.server import FakeJambonz
 
@@ -122,5 +121,6 @@ class FakeJambonzApi:
         raise web.HTTPNotFound
 
 
-def _shown(call: FakeJambonzCall) -> dict[str, Any]:
-    return {name: value for name, value in call.info.items() if name in _LISTED}
+def _shown(call: FakeOutgoingCall) -> dict[str, Any]:
+    shown = {name: value for name, value in call.info.items() if name in _LISTED}
+    return shown | {"application_sid": call.asked["application_sid"]}
