@@ -52,8 +52,12 @@ async def test_over_twilio(tmp_path: Path, ours: str) -> None:
         await nobody_is_back(house.app, house.http, "+14155550177")
 
 
-async def test_over_jambonz(tmp_path: Path) -> None:
+@pytest.mark.parametrize("during", ["talk", "transfer"])
+async def test_over_jambonz(tmp_path: Path, during: str) -> None:
     async with jambonz_gateway(tmp_path) as app, caller(app) as line:
+        if during == "transfer":
+            await line.call.say("billing")
+            await line.dials()
         await erase(app, line.http)
         await until(lambda: line.call.ended)
         told = {"call_sid": line.call.call_sid, "call_status": "completed", "direction": "inbound"}

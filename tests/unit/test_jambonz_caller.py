@@ -27,7 +27,7 @@ WISH = OutgoingCall(
 MADE = {"call_sid": "call-1", "call_status": "ringing", "from": OURS, "to": THEIRS}
 
 
-async def nobody(_ids: Sequence[str]) -> set[str]:
+async def nobody(ids: Sequence[str]) -> set[str]:
     """No call is bound to a conversation."""
     return set()
 

@@ -33,7 +33,7 @@ from channels.voice.playback import Playback, Send, Utterance
 from channels.voice.session import LiveSession
 from gateway.domain.conversation import Status
 from gateway.domain.digits import Collected, EndedBy
-from gateway.domain.errors import GatewayError
+from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.intent import DtmfInputSpec
 from gateway.domain.message import Role
 from gateway.domain.spoken import heard
@@ -180,11 +180,11 @@ class JambonzSession(LiveSession):
             return
         self._watched_at = now
         try:
-            news = await self._dialogue.news(self._conversation_id, self._since)
+            over = (await self._dialogue.news(self._conversation_id, self._since)).status.terminal
         except GatewayError as error:
             self._note("news_unread", code=error.code.value)
-            return
-        if news.status.terminal:
+            over = error.code is ErrorCode.NOT_FOUND  # it was erased, or deleted, during the call
+        if over:
             await self._way_out.cancel()
 
     async def _gathered(self, gathered: Gathered) -> None:
