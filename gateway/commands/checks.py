@@ -158,8 +158,9 @@ async def check_twilio_numbers(settings: Settings) -> Finding:
 
     credentials = twilio_credentials(settings)
     declared = [*settings.config.addresses_of(Channel.SMS), *settings.config.addresses_of(Channel.VOICE)]
-    ours = {entry.address: twilio_channels(settings, entry.address) for entry in declared}
-    if credentials is None or credentials.account_sid is None or not any(ours.values()):
+    served = {entry.address: twilio_channels(settings, entry.address) for entry in declared}
+    ours = {number: channels for number, channels in served.items() if channels}
+    if credentials is None or credentials.account_sid is None or not ours:
         return Finding("numbers", Verdict.SKIP, "no account, or no number of it in gateway.toml")
     reader = TwilioNumbers(credentials)
     try:
@@ -172,8 +173,7 @@ async def check_twilio_numbers(settings: Settings) -> Finding:
     astray = [
         number
         for number, channels in ours.items()
-        if channels
-        and not (
+        if not (
             number in there
             and points_at(
                 there[number].settings,

@@ -123,10 +123,3 @@ def call_rules(before: CallRules, given: dict[str, Any]) -> CallRules:
 
 def _taken(given: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {names[name]: given.pop(name) for name in names if name in given}
-
-
-def not_called(table: CallTable) -> None:
-    """Raise ValueError for what has a meaning only where people speak."""
-    for name in (*CALL_TEXTS, *CALL_SPEECH, *CALL_PACE, *CALL_RULES):
-        if getattr(table, name) is not None:
-            raise ValueError(f"{name} belongs to calls (voice)")

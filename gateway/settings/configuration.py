@@ -225,13 +225,14 @@ def _caps(table: OrganisationTable, organization_id: str) -> Caps:
 def _address(table: AddressTable, default: str, channels: Mapping[Channel, ChannelConfig]) -> AddressConfig:
     channel = Channel(table.channel)
     mode = (table.voice_mode or VoiceMode.WEBHOOK) if channel is Channel.VOICE else None
+    whatsapp = SmsProvider.TWILIO if table.address.startswith(WHATSAPP) else None
     return AddressConfig(
         channel,
         table.address,
         table.agent or default,
         mode,
         channels[channel].overlaid(table),
-        table.provider,
+        table.provider or whatsapp,
         table.failover,
     )
 

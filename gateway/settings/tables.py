@@ -14,7 +14,8 @@ from gateway.domain.message import Channel
 from gateway.domain.pace import MOST
 from gateway.domain.send_rules import RECONCILE_AFTER, OnUnknown
 from gateway.settings.addresses import parse_address
-from gateway.settings.call_table import CallTable, Said, not_called
+from gateway.settings.belonging import not_called, not_mailed, not_texted, not_written, spoken_by_its_host
+from gateway.settings.call_table import CallTable, Said
 from gateway.settings.refusals import SettingsError, Table, read_table
 from gateway.settings.values import Duration, Number, Origin, Price, Quiet
 
@@ -95,53 +96,6 @@ class ChannelTable(CallTable):
     handoff_timeout_text: Said | None = None
 
 
-NOT_IN_CALLS = (
-    "failure_text",
-    "handoff_timeout",
-    "handoff_timeout_action",
-    "handoff_timeout_text",
-    "segments_per_second",
-    "cancel_unsent",
-    "on_unknown",
-    "on_unknown_first",
-    "resend_after",
-)
-
-
-ONLY_OF_SMS = (
-    "segment_price",
-    "validity",
-    "messages_per_hour",
-    "answers_per_hour",
-    "provider_handles_optout",
-    "stop_text",
-    "start_text",
-    "help_text",
-)
-
-ONLY_OF_MAIL = ("domain_messages_per_hour",)
-
-
-def _refuse(table: ChannelTable, names: tuple[str, ...], where: str) -> None:
-    """Raise ValueError for what has a meaning only elsewhere."""
-    for name in names:
-        if getattr(table, name) is not None:
-            raise ValueError(f"{name} belongs to {where}")
-
-
-def _texted(table: ChannelTable) -> None:
-    _refuse(table, ONLY_OF_SMS, "text messages (sms)")
-
-
-def _mailed(table: ChannelTable) -> None:
-    _refuse(table, ONLY_OF_MAIL, "mail (email)")
-
-
-def _written(table: ChannelTable) -> None:
-    """In a call nothing is said outside of a turn."""
-    _refuse(table, NOT_IN_CALLS, "channels that are written on, not to calls")
-
-
 class WebTable(Table):
     """`[channels.web]`; its other values are those of api."""
 
@@ -161,13 +115,13 @@ class ChannelsTable(Table):
     @field_validator("api", "email", "voice")
     @classmethod
     def _not_texted(cls, value: ChannelTable) -> ChannelTable:
-        _texted(value)
+        not_texted(value)
         return value
 
     @field_validator("api", "sms", "voice")
     @classmethod
     def _no_mail(cls, value: ChannelTable) -> ChannelTable:
-        _mailed(value)
+        not_mailed(value)
         return value
 
     @field_validator("api", "sms", "email")
@@ -179,7 +133,7 @@ class ChannelsTable(Table):
     @field_validator("voice")
     @classmethod
     def _spoken(cls, value: ChannelTable) -> ChannelTable:
-        _written(value)
+        not_written(value)
         return value
 
 
@@ -223,13 +177,15 @@ class AddressTable(ChannelTable):
     @model_validator(mode="after")
     def _spoken(self) -> Self:
         if self.channel != "sms":
-            _texted(self)
+            not_texted(self)
         if self.channel != "email":
-            _mailed(self)
+            not_mailed(self)
         if self.channel == "voice":
-            _written(self)
+            not_written(self)
         else:
             not_called(self)
+        if self.voice_mode in (VoiceMode.HOST, VoiceMode.JAMBONZ):
+            spoken_by_its_host(self)
         return self
 
 

@@ -133,6 +133,14 @@ def test_alerts_and_dashboard_ask_for_what_is_counted() -> None:
     assert asked <= counted
 
 
+def test_the_runbook_names_the_configuration_that_a_pod_has() -> None:
+    called = re.findall(r"`kubectl exec ([^`]+)`", (DEPLOY / "RUNBOOK.md").read_text())
+    assert called
+    arguments = CONTAINERS["gateway-worker gateway"]["args"]
+    config = arguments[arguments.index("--config") :][:2]
+    assert all(call.split()[-2:] == config for call in called)
+
+
 def test_every_alert_has_a_section_in_the_runbook() -> None:
     sections = re.findall(r"^## (Gateway\w+)$", (DEPLOY / "RUNBOOK.md").read_text(), re.M)
     assert sections == [rule["alert"] for rule in _alerts()]

@@ -22,6 +22,7 @@ from gateway.settings import (
     PythonAgent,
     QuietHours,
     SettingsError,
+    SmsProvider,
     VoiceMode,
     default_config_text,
     load_config,
@@ -216,6 +217,15 @@ address = "+15550101"
     assert (web.idle_ttl, web.retention) == (timedelta(hours=24), timedelta(days=30))
 
 
+def test_mails_of_one_domain_are_bounded_far_above_what_people_write(toml: Path) -> None:
+    config = read(
+        toml,
+        DEMO + '[[addresses]]\nchannel = "email"\naddress = "a@example.org"\ndomain_messages_per_hour = 20\n',
+    )
+    assert config.channel(Channel.EMAIL).domain_messages_per_hour == 10_000
+    assert config.channel(Channel.EMAIL, "a@example.org").domain_messages_per_hour == 20
+
+
 def test_a_whatsapp_sender_is_an_address_of_its_own_that_begins_nothing_unasked(toml: Path) -> None:
     config = read(
         toml,
@@ -226,9 +236,10 @@ def test_a_whatsapp_sender_is_an_address_of_its_own_that_begins_nothing_unasked(
     whatsapp = config.address(Channel.SMS, "whatsapp:+15550100")
     assert whatsapp is not None
     assert whatsapp.address == "whatsapp:+15550100"
+    assert whatsapp.provider is SmsProvider.TWILIO  # also where Telnyx's credentials alone are there
     number = our_address(config, Channel.SMS, None, None)
     assert number is not None
-    assert number.address == "+15550100"
+    assert (number.address, number.provider) == ("+15550100", None)
     assert our_address(config, Channel.SMS, "whatsapp:+15550100", None) == whatsapp
 
 
@@ -299,6 +310,15 @@ max_reminders = 0
         (
             DEMO + '[channels.email]\nlanguage = "de-DE"\n',
             "channels.email: language belongs to calls (voice)",
+        ),
+        *(
+            (
+                DEMO + '[[addresses]]\nchannel = "voice"\naddress = "+15550100"\n'
+                f'voice_mode = "{mode}"\n{name} = "{value}"\n',
+                f"addresses[0]: {name} belongs to calls over Twilio (voice_mode relay or webhook)",
+            )
+            for mode in ("host", "jambonz")
+            for name, value in (("language", "de-DE"), ("voice", "Polly.Vicki-Neural"))
         ),
         (
             DEMO + '[channels.voice]\nlanguage = "German"\n',
