@@ -21,6 +21,8 @@ from gateway.store.engine import single_statement
 from gateway.telemetry import CAP_REACHED, PAUSED, USED_TODAY, WAITING
 
 CHECK_SECONDS = 3.0
+LOOK_SECONDS = 8.0
+"""For what `/metrics` reads: Prometheus gives up after ten, and would have no figures at all."""
 
 router = APIRouter(tags=["health"])
 metrics = APIRouter(tags=["health"])
@@ -85,16 +87,16 @@ async def _look(deps: ApiDeps) -> None:
     """What is stored is looked at when it is asked for; a database that is away leaves the last look."""
     organization_id = deps.config().organization_id
     with suppress(Unavailable, TimeoutError):
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(LOOK_SECONDS):
             paused = {pause.subject_id for pause in await deps.store.read(pauses_of, organization_id)}
+            now = await deps.store.read(today, organization_id)
+            waiting = await deps.store.read(backlog)
         PAUSED.labels("organisation").set(organization_id in paused)
         PAUSED.labels("agent").set(len(paused - {organization_id}))
-        now = await deps.store.read(today, organization_id)
         for cap in Cap:
             CAP_REACHED.labels(cap.value).set(cap in now.reached)
         for what in fields(now.used):
             USED_TODAY.labels(what.name).set(getattr(now.used, what.name))
-        waiting = await deps.store.read(backlog)
         for what in fields(waiting):
             WAITING.labels(what.name).set(getattr(waiting, what.name))
 

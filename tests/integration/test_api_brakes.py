@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from channels.twilio.fake import FakeTwilio
 from gateway.cli import cli
 from gateway.commands.brakes import BY
+from gateway.service.backlog import backlog
 from tests.integration.api import Api, gateway
 from tests.integration.api_agents import Steering
 
@@ -118,6 +119,21 @@ async def test_who_may_pause_and_where_it_shows(api: Api) -> None:
     for switch in (ORGANISATION, AGENT, AGENT):
         assert (await api.call("DELETE", switch)).json["paused"] is False
     assert await _since(app) == {"steered": None, "demo": None}
+
+
+async def test_metrics_wait_for_no_database_that_hangs(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = type(api.app.store)
+    real = store.read
+
+    async def read(self: Any, unit: Any, *arguments: Any) -> Any:
+        if unit is backlog:
+            await asyncio.Event().wait()
+        return await real(self, unit, *arguments)
+
+    monkeypatch.setattr(store, "read", read)
+    monkeypatch.setattr("gateway.api.health.LOOK_SECONDS", 0.1)
+    async with asyncio.timeout(60):
+        assert "gateway_turns_total" in (await api.as_(None).get("/metrics")).text
 
 
 async def _since(api: Api) -> dict[str, str | None]:
