@@ -51,6 +51,7 @@ def outcome(
     state: TurnState = TurnState.DONE,
     error: ErrorCode | None = None,
     intents: Sequence[dict[str, Any]] = (),
+    seqs: Sequence[int] = (1,),
 ) -> TurnOutcome:
     """A turn's outcome."""
     return TurnOutcome(
@@ -61,7 +62,7 @@ def outcome(
         decision_source=None,
         text=text,
         agent_id=None,
-        message_seqs=(1,),
+        message_seqs=tuple(seqs),
         session_status=status,
         ttft_ms=None,
         started_at=0,

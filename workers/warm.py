@@ -114,10 +114,14 @@ class WarmDriver:
     async def _hang_up(self, held: HeldCall, attempt: int, after: str | None) -> bool:
         """One whose id is not known is hung up on as soon as that is."""
         leg_id = held.legs.get(attempt)
-        return leg_id is None or await self._legs.hang_up(leg_id, after)
+        if leg_id is None:
+            return True
+        if after is None:
+            return await self._legs.hang_up(leg_id)
+        return await self._legs.part(held, leg_id, after)
 
     async def _let_go(self, leg_id: str) -> None:
-        await self._legs.hang_up(leg_id, None)
+        await self._legs.hang_up(leg_id)
 
     async def _dial_all(self, held: HeldCall) -> None:
         for dial in held.dials:

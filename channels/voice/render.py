@@ -62,19 +62,13 @@ class Rendering:
 
 
 def render_outcome(
-    outcome: TurnOutcome,
-    links: Links,
-    n: int,
-    texts: CallTexts,
-    *,
-    refers: bool = False,
-    since: int | None = None,
+    outcome: TurnOutcome, links: Links, step: Step, texts: CallTexts, *, refers: bool = False
 ) -> Rendering:
-    """What the caller hears after input number `n` was answered with `outcome`.
+    """What the caller hears after the input of `step` was answered with `outcome`.
 
-    `refers`: the caller's own side can be told to call somebody else. `since`: they were on hold, and heard
-    what was said up to this message.
+    `refers`: the caller's own side can be told to call somebody else.
     """
+    n, since = step.n, step.since
     wishes = wishes_of(outcome.intents)
     said = (Say(outcome.text),) if outcome.text.strip() else ()
     if outcome.ended or wishes.hang_up:
@@ -84,10 +78,10 @@ def render_outcome(
     if wishes.transfer is not None:
         return after(said, render_transfer(wishes.transfer, links, Step(n=n), refers=refers))
     if is_waiting(outcome):
-        if since is not None:
-            return hold(links, Step(n=n + 1, holds=1, since=since), *said)
-        begun = Step(n=n + 1, holds=1, since=max(outcome.message_seqs, default=0))
-        return hold(links, begun, *said, *_hold_line(outcome, texts))
+        if outcome.path is not Path.QUEUED or not since:
+            since = max(since, newest_of(outcome))  # else a person has said something before, maybe
+        line = () if step.holds else _hold_line(outcome, texts)
+        return hold(links, Step(n=n + 1, holds=1, since=since), *said, *line)
     if outcome.state is TurnState.SUPERSEDED:
         return listen(links, n + 1, texts.apology)
     return _collect(wishes.digits, said, links, n + 1)
@@ -178,6 +172,11 @@ def failure_downgrades(action: OnFailure | None) -> tuple[Downgrade, ...]:
     if action in (None, OnFailure.RETURN_TO_AGENT):
         return ()
     return (Downgrade("on_failure", OnFailure.RETURN_TO_AGENT.value),)
+
+
+def newest_of(outcome: TurnOutcome | None) -> int:
+    """The newest message of a turn; 0 where there is none."""
+    return 0 if outcome is None else max(outcome.message_seqs, default=0)
 
 
 def listen(links: Links, n: int, text: str) -> Rendering:

@@ -24,14 +24,16 @@ from channels.voice.render import (
     after,
     hold,
     listen,
+    newest_of,
     render_outcome,
 )
 from channels.voice.steps import Links, Step
 from channels.voice.transferring import DocumentTransfers
 from channels.voice.verbs import Gather, HangUp, Pause, Redirect, Say
-from channels.voice.wishes import Wishes, is_waiting, wishes_of
+from channels.voice.wishes import WAITING, Wishes, is_waiting, wishes_of
 from channels.webhooks import invalid, webhook
 from gateway.domain.call_rules import CallTexts
+from gateway.domain.conversation import Status
 from gateway.domain.errors import GatewayError
 from gateway.domain.turn import Path, TurnOutcome
 
@@ -164,17 +166,28 @@ class _TwimlCalls:
                 said = (Say(outcome.text),) if outcome.text.strip() else ()
                 transfer = await self.transfers.transfer(call, Step(n=step.n), outcome, wishes)
                 return replace(transfer, verbs=(*said, *transfer.verbs))
-            since = step.since if step.holds else None
-            return render_outcome(
-                outcome, self.links, step.n, self.texts(call), refers=call.has_sip_leg, since=since
-            )
+            return await self._followed(call, step, outcome)
         if step.tries >= MAX_POLLS:
             return listen(self.links, step.n + 1, self.texts(call).apology)
         asked = Step(n=step.n, tries=step.tries + 1, holds=step.holds, since=step.since)
         again = Redirect(self.links.wait(asked))
         return Rendering((Say(self.texts(call).filler), again) if step.tries == 0 else (Pause(1), again))
 
+    async def _followed(self, call: Call, step: Step, outcome: TurnOutcome) -> Rendering:
+        """What a turn leads to, after what a person has said to a caller on hold, or may say now."""
+        said: tuple[Say, ...] = ()
+        if step.holds and not is_waiting(outcome):
+            said, step, _ = await self._news(call, outcome, step)
+        elif not step.holds and is_waiting(outcome):
+            before = await self._before(call, step)
+            step = replace(step, since=max(step.since, newest_of(before)))
+        rendering = render_outcome(outcome, self.links, step, self.texts(call), refers=call.has_sip_leg)
+        return after(said, rendering)
+
     async def _silence(self, call: Call, step: Step) -> Rendering:
+        stepped_in = await self._stepped_in(call, step)
+        if stepped_in is not None:
+            return stepped_in
         if step.silences >= self.ingress.calls(call.parties.ours).pace.max_reminders:
             await self.ingress.dialogue.end(call.ended("silence"))
             return Rendering((Say(self.texts(call).goodbye), HangUp()))
@@ -182,13 +195,33 @@ class _TwimlCalls:
         prompt = (Say(self.texts(call).reminder),)
         return Rendering((Gather(action=self.links.input(again), prompts=prompt, digits=step.digits),))
 
+    async def _stepped_in(self, call: Call, step: Step) -> Rendering | None:
+        """A caller who is listened to says nothing: a person may have, and has the call now or had it."""
+        before = await self._before(call, step)
+        heard = max(step.since, newest_of(before))
+        if not heard:
+            return None
+        said, step, status = await self._news(call, before, replace(step, since=heard))
+        if status is not None and status.terminal:
+            return after(said, self._given_back(call, step, status))
+        if status in WAITING:
+            held = Step(n=step.n, holds=1, since=step.since)
+            return hold(self.links, held, *(said or (Say(self.texts(call).hold),)))
+        if not said:
+            return None
+        again = replace(step, silences=0)
+        return Rendering((Gather(action=self.links.input(again), prompts=said, digits=step.digits),))
+
     async def _held(self, call: Call, step: Step) -> Rendering:
         """On hold, and nothing was said by the caller: a person may have, or has given the call back."""
-        answered = step.n - 1
-        outcome = await self.transfers.outcome(call, Step(n=answered))
-        said, step = await self._news(call, outcome, step)
-        if outcome is not None and not is_waiting(outcome):
-            return after(said, self._given_back(call, outcome, step))
+        outcome, heard = await self._before(call, step), step.since
+        said, step, status = await self._news(call, outcome, step)
+        if outcome is not None and outcome.path is not Path.QUEUED:
+            if newest_of(outcome) > heard:  # what was asked last has been answered meanwhile
+                asked = Step(n=step.n - 1, holds=step.holds, since=step.since)
+                return after(said, await self._answered(call, asked, outcome))
+            if (outcome.session_status if status is None else status) not in WAITING:
+                return after(said, self._given_back(call, step, status))
         if said:
             return hold(self.links, replace(step, holds=1), *said)
         if step.holds >= MAX_HOLDS:
@@ -197,28 +230,35 @@ class _TwimlCalls:
         reassured = () if step.holds % REASSURE_EVERY else (Say(self.texts(call).reassurance),)
         return hold(self.links, replace(step, holds=step.holds + 1), *reassured)
 
-    def _given_back(self, call: Call, outcome: TurnOutcome, step: Step) -> Rendering:
-        """What was asked last may have been answered meanwhile; what led to the hold was said then."""
-        if outcome.path is not Path.HANDOFF:
-            return render_outcome(outcome, self.links, step.n - 1, self.texts(call))
-        if outcome.ended:
+    def _given_back(self, call: Call, step: Step, status: Status | None) -> Rendering:
+        """No person has the call any more, and all that was said was heard."""
+        if status is not None and status.terminal:
             return Rendering((Say(self.texts(call).goodbye), HangUp()))
-        return listen(self.links, step.n, self.texts(call).reminder)
+        here = self.links.input(Step(n=step.n, since=step.since))
+        return Rendering((Gather(action=here, prompts=(Say(self.texts(call).reminder),)),))
+
+    async def _before(self, call: Call, step: Step) -> TurnOutcome | None:
+        """What has come of the input before this one."""
+        return await self.transfers.outcome(call, Step(n=step.n - 1)) if step.n > 1 else None
 
     async def _news(
         self, call: Call, outcome: TurnOutcome | None, step: Step
-    ) -> tuple[tuple[Say, ...], Step]:
-        """What was said outside of turns since the caller was last told, by a person above all."""
+    ) -> tuple[tuple[Say, ...], Step, Status | None]:
+        """What was said outside of turns since the caller was last told, by a person above all.
+
+        And how the conversation stands now, which the outcome of a turn that is over does not tell.
+        """
         if outcome is None:
-            return (), step
+            return (), step, None
         try:
             news = await self.ingress.dialogue.news(outcome.conversation_id, step.since)
         except GatewayError as error:
             note("news_unread", call, code=error.code.value)
-            return (), step
+            return (), step, None
         said = [message for message in news.said if message.turn_id is None]
         newest = max((message.seq for message in said), default=step.since)
-        return tuple(Say(message.content) for message in said), replace(step, since=newest)
+        spoken = tuple(Say(message.content) for message in said)
+        return spoken, replace(step, since=newest), news.status
 
     def _failed(self, call: Call, step: Step, error: GatewayError) -> Rendering:
         """The caller is asked again under the next number: this input may or may not have been stored."""

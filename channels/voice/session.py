@@ -13,6 +13,7 @@ from typing import Any
 
 from channels.contract import Ingress
 from channels.voice.exit import Exit
+from channels.voice.news import newest_said, passed
 from channels.voice.parties import Parties, input_id
 from channels.voice.playback import Playback, Utterance
 from channels.voice.quiet import Quiet
@@ -21,7 +22,7 @@ from gateway.domain.conversation import Status
 from gateway.domain.digits import BargeIn, Collected, DigitCollector, Digits, NoDigits
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.intent import DtmfInputSpec
-from gateway.domain.message import Role
+from gateway.domain.message import SPOKEN_TEXT, Role
 from gateway.domain.spoken import heard
 from gateway.domain.turn import Path, Said, TurnOutcome
 from gateway.telemetry import FIRST_WORD_SECONDS
@@ -78,8 +79,7 @@ class LiveSession:
         self._conversation_id = (await self._ingress.accept(event)).conversation_id
         if not self._conversation_id:
             raise GatewayError(ErrorCode.CONVERSATION_CLOSED, "the call's conversation was erased")
-        said = (await self._dialogue.news(self._conversation_id, -1)).said
-        self._since = max((message.seq for message in said), default=-1)
+        self._since = await newest_said(self._dialogue, self._conversation_id)
         self._looked_at = self._clock.monotonic()
         self._quiet.begin(self._texts.greeting)
 
@@ -126,10 +126,9 @@ class LiveSession:
         left = self._keys.discard()
         if left:
             event = {"kind": "user.dtmf", "digits_left": len(left)}
+            place, text = f"{self._session}:keys", "Keys were pressed and not finished."
             with suppress(GatewayError):
-                text = "Keys were pressed and not finished."
-                now = self._clock.now()
-                await self._ingress.accept(self._parties.event(f"{self._session}:keys", text, event, now))
+                await self._ingress.accept(self._parties.event(place, text, event, self._clock.now()))
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -218,7 +217,7 @@ class LiveSession:
 
     async def _follow(self, outcome: TurnOutcome, reply: Utterance) -> None:
         """What a turn leads to besides its words."""
-        self._since = max(self._since, *outcome.message_seqs, -1)
+        self._since = await passed(self._dialogue, outcome, self._since, self._playback, self._lang)
         wishes = wishes_of(outcome.intents)
         for kind in wishes.invalid:
             self._note("intent_invalid", kind=kind)
@@ -282,8 +281,9 @@ class LiveSession:
             return
         for message in news.said:
             self._since = max(self._since, message.seq)
-            await self._playback.line(message.content, lang=self._lang)
-            self._quiet.anew()
+            if SPOKEN_TEXT not in message.metadata:  # else they have heard of it what they let come
+                await self._playback.line(message.content, lang=self._lang)
+                self._quiet.anew()
         if news.status.terminal:
             self._end()
         elif news.status is Status.ACTIVE:

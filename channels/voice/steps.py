@@ -49,7 +49,7 @@ class Step:
     holds: int = 0
     """How often in a row the caller was asked to hold; 0 when a turn is expected."""
     since: int = 0
-    """On hold: the newest message that was said, or need not be."""
+    """The newest message that was said, or need not be; 0 where the answer before tells it."""
     tries: int = 0
     """How often this URL was fetched already."""
     digits: DtmfInputSpec | None = None

@@ -10,7 +10,8 @@ from gateway.domain.conversation import Status
 from gateway.domain.intent import CallTransferIntent, DtmfInputSpec, IntentKind
 from gateway.domain.turn import Path, TurnOutcome
 
-_WAITING = frozenset({Status.WAITING_FOR_HUMAN, Status.AWAITING_APPROVAL, Status.PAUSED})
+WAITING = frozenset({Status.WAITING_FOR_HUMAN, Status.AWAITING_APPROVAL, Status.PAUSED})
+"""Where a person has to act before the agent answers again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,4 +60,4 @@ def wishes_of(intents: Iterable[Mapping[str, Any]]) -> Wishes:
 
 def is_waiting(outcome: TurnOutcome) -> bool:
     """Whether a person has to act before the agent answers again."""
-    return outcome.path is Path.QUEUED or outcome.session_status in _WAITING
+    return outcome.path is Path.QUEUED or outcome.session_status in WAITING

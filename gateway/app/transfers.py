@@ -28,7 +28,7 @@ def open_transfers(core: Core, stack: AsyncExitStack) -> Core:
     driver = WarmDriver(
         core.store,
         core.acceptance(),
-        TwilioLegs(calls, Links(core.settings.public_url)),
+        TwilioLegs(calls, Links(core.settings.public_url), core.configured.calls),
         core.clock,
         core.configured.config.organization_id,
     )

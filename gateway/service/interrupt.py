@@ -184,8 +184,5 @@ async def news(tx: Tx, organization_id: str, conversation_id: str, since: int) -
     row = await tx.one("conversation_by_id", organization_id=organization_id, id=conversation_id)
     if row is None:
         raise GatewayError(ErrorCode.NOT_FOUND, "there is no such conversation")
-    rows = await tx.all("messages_since", conversation_id=conversation_id, since=since, limit=MAX_SAID)
-    said = (message_of(r) for r in rows)
-    return CallNews(
-        conversation_of(row).status, tuple(m for m in said if m.role is Role.ASSISTANT and m.content)
-    )
+    rows = await tx.all("messages_said_since", conversation_id=conversation_id, since=since, limit=MAX_SAID)
+    return CallNews(conversation_of(row).status, tuple(message_of(one) for one in rows))

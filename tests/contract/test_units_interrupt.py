@@ -6,6 +6,7 @@ from gateway.domain.errors import Fenced
 from gateway.domain.message import Role
 from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.turn import NotNow, Path, TurnOutcome
+from gateway.service import interrupt as unit
 from gateway.service.interrupt import Reach, interrupt, news
 from gateway.service.outcomes import progress
 from tests.contract import scene
@@ -84,7 +85,11 @@ async def test_what_nobody_knows_is_not_interrupted(store: MovableStore) -> None
     assert await over(store, "CA-none:1", "x", "x") is None
 
 
-async def test_news_are_what_was_said_to_the_caller(store: MovableStore) -> None:
+async def test_news_are_what_was_said_to_the_caller(
+    store: MovableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of which one look sees only so much; what callers say and what happens does not count."""
+    monkeypatch.setattr(unit, "MAX_SAID", 1)
     started = scene.call("Call started.", "CA5", role=Role.SYSTEM_EVENT)
     accepted = await scene.arrive(store, started)
     asked = await scene.arrive(store, scene.call("hello", "CA5"))

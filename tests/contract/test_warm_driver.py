@@ -11,7 +11,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.errors import GatewayError, Unavailable, UnknownAddress
 from gateway.domain.message import Accepted, InboundMessage
 from gateway.domain.outcome import TransferReason
-from gateway.domain.warm.held import CallerWaits, HeldCall
+from gateway.domain.warm.held import CallerAsks, CallerWaits, HeldCall
 from gateway.domain.warm.words import CALLER_LEFT, CallerGone, Dial, Leg, LegEvent, Spoken
 from gateway.service.close import close
 from gateway.service.purge import purge
@@ -52,9 +52,14 @@ class Phones:
         """Nothing is known of that."""
         return False
 
-    async def hang_up(self, leg_id: str, after: str | None) -> bool:
+    async def hang_up(self, leg_id: str) -> bool:
         """A call ends."""
-        self.hung_up.append((leg_id, after))
+        self.hung_up.append((leg_id, None))
+        return not self.away
+
+    async def part(self, held: HeldCall, leg_id: str, text: str) -> bool:
+        """A call ends with these words."""
+        self.hung_up.append((leg_id, text))
         return not self.away
 
 
@@ -159,6 +164,18 @@ async def test_a_caller_who_waits_for_nobody_is_called_back_until_they_are(desk:
     await desk.look()
     assert desk.phones.recalled == [1, 1]
     assert desk.phones.dialled == [ANN, BOB]
+
+
+async def test_a_caller_who_has_asked_is_called_back_no_more(desk: Desk) -> None:
+    """Whoever called them back did not learn that it was done: they talk to the agent by now."""
+    await desk.leg(LegEvent.ANSWERED, LegEvent.BRIEFED, LegEvent.ACCEPTED)
+    await desk.driver.happened(desk.id, CallerWaits())
+    desk.phones.away = True
+    await desk.leg(LegEvent.GONE)
+    await desk.rest()
+    await desk.driver.happened(desk.id, CallerAsks())
+    await desk.look()
+    assert desk.phones.recalled == [1]
 
 
 async def test_the_caller_is_called_back_while_the_transcript_cannot_be_told(desk: Desk) -> None:

@@ -253,6 +253,14 @@ async def test_an_operator_is_heard_and_gives_the_call_back(line: Line) -> None:
     await line.hears("You said thanks.")
 
 
+async def test_an_operator_takes_a_call_over_in_which_nothing_was_said(line: Line) -> None:
+    """What is looked for then is not the greeting, which was heard."""
+    path = f"{V2}/{(await line.conversation())['id']}/human-turns"
+    await line.api("POST", path, {"content": "This is Jamie.", "take_over": True})
+    await line.hears("This is Jamie.")
+    assert line.call.said.count(TEXTS.greeting) == 1
+
+
 async def test_the_agent_ends_the_call(line: Line) -> None:
     await line.call.say("bye")
     await until(lambda: line.call.ended)

@@ -28,3 +28,33 @@ async def test_an_operator_is_heard_and_gives_the_call_back(tmp_path: Path) -> N
         await call.silence()
         assert call.said[told:] == ["I am, and hand you back.", ANSWER]
         assert call.said.count("This is Jamie.") == 1
+
+
+async def test_a_caller_who_says_nothing_on_hold_is_given_back(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        call = await house.fake.call(THEIRS, DOCUMENTS)
+        await call.say("human")
+        [conversation] = (await house.get(f"{V2}?channel=voice"))["items"]
+        answers = f"{V2}/{conversation['id']}/human-turns"
+        await house.post({"content": "All is well.", "return_control": True}, path=answers)
+        told = len(call.said)
+        await call.silence()
+        assert call.said[told:] == ["All is well.", TEXTS.reminder]
+        await call.say("hello")
+        assert call.said[-1] == "You said: hello"
+
+
+async def test_who_is_listened_to_hears_a_person_who_takes_over(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        call = await house.fake.call(THEIRS, DOCUMENTS)
+        await call.say("hello")
+        [conversation] = (await house.get(f"{V2}?channel=voice"))["items"]
+        path = f"{V2}/{conversation['id']}"
+        await house.post({"content": "This is Jamie.", "take_over": True}, path=f"{path}/human-turns")
+        told = len(call.said)
+        await call.silence()
+        assert call.said[told:] == ["This is Jamie."]
+        await house.post({}, path=f"{path}/close")
+        await call.silence()
+        assert call.said[told:] == ["This is Jamie.", TEXTS.goodbye]
+        assert call.ended

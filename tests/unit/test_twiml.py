@@ -206,7 +206,7 @@ def test_any_query_is_a_step_or_a_value_error(query: dict[str, str]) -> None:
 
 
 def test_a_reply_is_spoken_while_the_next_input_is_awaited() -> None:
-    rendering = render_outcome(outcome("Hi & <welcome>"), LINKS, 3, TEXTS)
+    rendering = render_outcome(outcome("Hi & <welcome>"), LINKS, Step(n=3), TEXTS)
     [gather] = parsed(rendering)
     assert gather[0].text == "Hi & <welcome>"
     assert (gather.get("action") or "").startswith("https://gateway.test/webhooks/twilio/voice/input?")
@@ -218,13 +218,16 @@ def test_digits_are_collected_as_the_agent_asked() -> None:
     wanted = intent(
         "collect_dtmf", max_digits=6, termination_digit="A", prefix="PIN: ", inter_digit_timeout_ms=900
     )
-    rendering = render_outcome(outcome("Your PIN?", intents=[wanted]), LINKS, 1, TEXTS)
+    rendering = render_outcome(outcome("Your PIN?", intents=[wanted]), LINKS, Step(n=1), TEXTS)
     [gather] = parsed(rendering)
     assert gather.get("numDigits") == "6"
     assert query_of(gather.get("action")) == {"n": "2", "dm": "6", "df": "A", "di": "900", "dp": "PIN: "}
     assert {one.field for one in rendering.downgrades} == {"termination_digit", "inter_digit_timeout_ms"}
     told_not_to = render_outcome(
-        outcome("No.", intents=[intent("collect_dtmf", expects_input=False, max_digits=6)]), LINKS, 1, TEXTS
+        outcome("No.", intents=[intent("collect_dtmf", expects_input=False, max_digits=6)]),
+        LINKS,
+        Step(n=1),
+        TEXTS,
     )
     assert parsed(told_not_to)[0].get("numDigits") is None
 
@@ -232,7 +235,7 @@ def test_digits_are_collected_as_the_agent_asked() -> None:
 def test_a_cold_transfer_announces_and_dials() -> None:
     wanted = intent("transfer", destination="+15550111", connecting_text="Connecting you.")
     said = outcome("Sure.", path=Path.HANDOFF, status=Status.WAITING_FOR_HUMAN, intents=[wanted])
-    rendering = render_outcome(said, LINKS, 2, TEXTS)
+    rendering = render_outcome(said, LINKS, Step(n=2), TEXTS)
     assert shape(rendering) == ["Say:Sure.", "Say:Connecting you.", "Dial", "Number:+15550111"]
     dial = parsed(rendering)[2]
     assert dial.get("timeout") == "30"
@@ -244,7 +247,7 @@ def test_a_cold_transfer_announces_and_dials() -> None:
 def test_a_warm_transfer_in_one_document_is_a_whisper_and_says_so() -> None:
     warm = WarmTransfer(max_dial_seconds=12).model_dump()
     wanted = intent("transfer", destination="sip:desk@example.org", mode="warm", warm=warm)
-    rendering = render_outcome(outcome(intents=[wanted]), LINKS, 2, TEXTS)
+    rendering = render_outcome(outcome(intents=[wanted]), LINKS, Step(n=2), TEXTS)
     assert rendering.downgrades == (Downgrade("mode", "whisper"),)
     assert shape(rendering) == ["Dial", "Sip:sip:desk@example.org"]
     assert parsed(rendering)[0].get("timeout") == "12"
@@ -253,7 +256,7 @@ def test_a_warm_transfer_in_one_document_is_a_whisper_and_says_so() -> None:
 
 def test_a_transfer_to_nowhere_fails_the_usual_way() -> None:
     wanted = intent("transfer", destination="the boss", connecting_text="Connecting you.")
-    rendering = render_outcome(outcome("Sure.", intents=[wanted]), LINKS, 2, TEXTS)
+    rendering = render_outcome(outcome("Sure.", intents=[wanted]), LINKS, Step(n=2), TEXTS)
     say, redirect = parsed(rendering)
     assert say.text == "Sure."
     assert query_of(redirect.text) == {"n": "2", "r": "invalid_destination"}
@@ -288,7 +291,7 @@ def test_a_transfer_to_nowhere_fails_the_usual_way() -> None:
     ],
 )
 def test_every_outcome_leads_somewhere(given: TurnOutcome, expected: list[str]) -> None:
-    assert shape(render_outcome(given, LINKS, 1, TEXTS)) == expected
+    assert shape(render_outcome(given, LINKS, Step(n=1), TEXTS)) == expected
 
 
 def test_an_unreadable_intent_is_named() -> None:

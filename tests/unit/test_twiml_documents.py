@@ -77,7 +77,7 @@ def test_what_follows_a_turn_is_a_document(
     text: str, intents: list[dict[str, Any]], path: Path | None, status: Status, state: TurnState
 ) -> None:
     said = outcome(text, path=path, status=status, state=state, intents=intents)
-    assert faults(render_outcome(said, LINKS, 3, CallTexts()).twiml()) == []
+    assert faults(render_outcome(said, LINKS, Step(n=3), CallTexts()).twiml()) == []
     assert faults(render_transfer_failed(wishes_of(intents), LINKS, 3).twiml()) == []
 
 

@@ -7,6 +7,7 @@ from gateway.domain.clock import SECOND
 from gateway.domain.intent import CallTransferIntent, OnFailure, TransferMode, WarmTransfer, resolve_transfer
 from gateway.domain.outcome import TransferState
 from gateway.domain.warm.held import (
+    CallerAsks,
     CallerWaits,
     Done,
     HeldCall,
@@ -154,8 +155,8 @@ def test_hundreds_of_orders_of_events_and_deaths() -> None:
 
 def _any(luck: random.Random, held: HeldCall) -> HeldEvent:
     if luck.random() < 0.3:
-        others: list[HeldEvent] = [Tick(), Spoken(), Spoken(), CallerWaits(), CallerGone(), Cancel()]
-        return luck.choice(others)
+        asks: list[HeldEvent] = [CallerAsks(), CallerWaits()]
+        return luck.choice([Tick(), Spoken(), Spoken(), CallerGone(), Cancel(), *asks])
     attempt = luck.randint(1, max(1, held.warm.attempt))
     forward = [LegEvent.ANSWERED, LegEvent.HUMAN, LegEvent.BRIEFED, LegEvent.ACCEPTED, LegEvent.BRIDGED]
     return Leg(attempt, luck.choice(forward * 6 + list(LegEvent)))

@@ -29,6 +29,7 @@ from channels.voice.jambonz.outgoing import ANSWERED, Outgoing
 from channels.voice.jambonz.owed import Owed, Store
 from channels.voice.jambonz.speaker import JambonzSpeaker
 from channels.voice.jambonz.verbs import Hangup, Say, Verb, said
+from channels.voice.news import newest_said
 from channels.voice.playback import Playback, Send, Utterance
 from channels.voice.session import LiveSession
 from gateway.domain.conversation import Status
@@ -85,10 +86,10 @@ class JambonzSession(LiveSession):
             await self._way_out.take_up()
             return (opening(),)
         # what was said before was in an earlier call, which goes on in this one
-        greeting = self._texts.greeting if self._since < 0 else self._texts.welcome_back
-        if standing is not None and standing.first_message is not None:
-            greeting = standing.first_message
+        first = None if standing is None else standing.first_message
+        greeting = first or self._texts.greeting_of(goes_on=self._since >= 0)
         await self._ingress.accept(self._parties.greeted(greeting, self._clock.now()))
+        self._since = await newest_said(self._dialogue, self._conversation_id)
         return opening(), Say(text=said(greeting))
 
     async def opened(self) -> None:

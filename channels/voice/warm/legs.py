@@ -1,5 +1,6 @@
 """The `Legs` port at Twilio: persons are called by REST, and their calls ask for documents."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from channels.twilio.calls import ListedCall, NewCall, TwilioCalls
@@ -8,6 +9,7 @@ from channels.voice.destination import destination_kind
 from channels.voice.steps import Links, Step
 from channels.voice.twiml import document
 from channels.voice.verbs import HangUp, Say
+from gateway.domain.call_rules import CallRules
 from gateway.domain.delivery import Failure, Refused, SendOutcome, Taken
 from gateway.domain.outcome import TransferReason
 from gateway.domain.warm.held import HeldCall
@@ -28,6 +30,8 @@ class TwilioLegs:
 
     calls: TwilioCalls
     links: Links
+    rules_of: Callable[[str], CallRules]
+    """What holds for the calls of a number."""
 
     async def dial(self, held: HeldCall, dial: Dial) -> str | TransferReason | None:
         """Call a person, once."""
@@ -64,14 +68,14 @@ class TwilioLegs:
         call = await self.calls.fetched(held.call_id)
         return isinstance(call, ListedCall) and call.status in FINAL_STATUSES
 
-    async def hang_up(self, leg_id: str, after: str | None) -> bool:
-        """End a call; one that does not take a document any more is over as well."""
-        if after is None:
-            outcome = await self.calls.hang_up(leg_id, REQUEST_SECONDS)
-        else:
-            told = document((Say(after), HangUp()))
-            outcome = await self.calls.perform(leg_id, told, REQUEST_SECONDS)
-        return _settled(outcome)
+    async def hang_up(self, leg_id: str) -> bool:
+        """End a call."""
+        return _settled(await self.calls.hang_up(leg_id, REQUEST_SECONDS))
+
+    async def part(self, held: HeldCall, leg_id: str, text: str) -> bool:
+        """Say this and end a call; one that does not take a document any more is over as well."""
+        told = document((Say(text), HangUp()), self.rules_of(held.recipient).speech)
+        return _settled(await self.calls.perform(leg_id, told, REQUEST_SECONDS))
 
 
 def _settled(outcome: SendOutcome) -> bool:

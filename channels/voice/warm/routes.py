@@ -28,7 +28,7 @@ from gateway.domain.errors import GatewayError
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.ports.warm import WarmTransfers
 from gateway.domain.turn import TurnOutcome
-from gateway.domain.warm.held import CallerWaits, HeldCall, NewTransfer
+from gateway.domain.warm.held import CallerAsks, CallerWaits, HeldCall, NewTransfer
 from gateway.domain.warm.state import Stage
 from gateway.domain.warm.words import CallerGone, Leg, LegEvent, Spoken
 
@@ -179,8 +179,13 @@ class WarmCalls:
         return Rendering(())
 
     async def _caller(self, call: Call, held: HeldCall, step: Step) -> Rendering:
-        """Who joins a person or hears music asks no more; that is noted first: they will be called back."""
+        """Who joins a person or hears music asks no more; that is noted first: they will be called back.
+
+        Who was to be called back is not any more: later it would cut them off from where they are then.
+        """
         rules = self.rules(call)
+        if held.recalling is not None:
+            held = await self.transfers.happened(held.id, CallerAsks()) or held
         if waits_quietly(held, step, rules.hold_music):
             held = await self.transfers.happened(held.id, CallerWaits()) or held
         if returns_to_agent(held):

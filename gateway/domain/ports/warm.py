@@ -65,6 +65,10 @@ class Legs(Protocol):
         """Whether the caller is known to be there no more."""
         ...
 
-    async def hang_up(self, leg_id: str, after: str | None) -> bool:
-        """End a call in whatever state it is; `after`: when this has been said. False: try again later."""
+    async def hang_up(self, leg_id: str) -> bool:
+        """End a call in whatever state it is. False: try again later."""
+        ...
+
+    async def part(self, held: HeldCall, leg_id: str, text: str) -> bool:
+        """End it when this has been said. False: try again later."""
         ...

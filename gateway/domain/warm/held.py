@@ -38,7 +38,12 @@ class CallerWaits:
     """The caller does not ask again by themselves: they listen to music, or join whoever has accepted."""
 
 
-HeldEvent = Event | CallerWaits
+@dataclass(frozen=True, slots=True)
+class CallerAsks:
+    """The caller asks, called back or not: what there is reaches them with the answer."""
+
+
+HeldEvent = Event | CallerAsks | CallerWaits
 """What may happen to a call on hold."""
 
 
@@ -194,6 +199,8 @@ def hold(new: NewTransfer, at: int) -> HeldCall:
 def happen(held: HeldCall, event: HeldEvent, at: int, leg_id: str | None = None) -> HeldCall:
     """What an event leads to; `leg_id`: what the provider calls the leg that it came from."""
     match event:
+        case CallerAsks():
+            return replace(held, recall=None, recalling=None)
         case CallerWaits():
             if held.warm.outcome is None:
                 held = replace(held, waits=True, recall=None, recalling=None)

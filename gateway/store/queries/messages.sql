@@ -80,6 +80,12 @@ SELECT * FROM messages
 WHERE conversation_id = :conversation_id AND turn_id = :turn_id AND role = 'assistant' AND authored_by = 'agent'
 ORDER BY seq LIMIT :limit
 
+-- name: messages_said_since
+-- What was said to the end user, by the agent or a person, after this one.
+SELECT * FROM messages
+WHERE conversation_id = :conversation_id AND seq > :since AND role = 'assistant' AND content <> ''
+ORDER BY seq LIMIT :limit
+
 -- name: message_said_last
 SELECT * FROM messages WHERE conversation_id = :conversation_id AND role = 'assistant' ORDER BY seq DESC LIMIT 1
 
