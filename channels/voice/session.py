@@ -13,7 +13,7 @@ from typing import Any
 
 from channels.contract import Ingress
 from channels.voice.exit import Exit
-from channels.voice.news import newest_said, passed
+from channels.voice.news import Missed, missed, newest_said
 from channels.voice.parties import Parties, input_id
 from channels.voice.playback import Playback, Utterance
 from channels.voice.quiet import Quiet
@@ -196,9 +196,11 @@ class LiveSession:
             return
         finally:
             filler.cancel()
+        # read before the reply's end, after which the caller speaks over nothing of it
+        unheard = None if outcome is None else await missed(self._dialogue, outcome, self._since)
         await reply.end()
-        if outcome is not None:
-            await self._follow(outcome, reply)
+        if outcome is not None and unheard is not None:
+            await self._follow(outcome, reply, unheard)
 
     async def _fill(self, reply: Utterance) -> None:
         """A word while the caller waits; what comes is said instead of it."""
@@ -215,9 +217,11 @@ class LiveSession:
         await self._playback.line(self._texts.apology, lang=self._lang)
         self._quiet.anew()
 
-    async def _follow(self, outcome: TurnOutcome, reply: Utterance) -> None:
+    async def _follow(self, outcome: TurnOutcome, reply: Utterance, unheard: Missed) -> None:
         """What a turn leads to besides its words."""
-        self._since = await passed(self._dialogue, outcome, self._since, self._playback, self._lang)
+        self._since = unheard.newest
+        for message in unheard.messages:
+            await self._playback.line(message.content, lang=self._lang)
         wishes = wishes_of(outcome.intents)
         for kind in wishes.invalid:
             self._note("intent_invalid", kind=kind)
@@ -259,7 +263,7 @@ class LiveSession:
         outcome = await self._cut(reply, reached.text)
         if running and outcome is not None:
             # it was over a moment before it was stopped: what it decided holds
-            await self._follow(outcome, reply)
+            await self._follow(outcome, reply, await missed(self._dialogue, outcome, self._since))
 
     async def _cut(self, reply: Utterance, reached: str) -> TurnOutcome | None:
         try:

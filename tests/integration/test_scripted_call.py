@@ -22,7 +22,9 @@ from gateway.app import App, Plan, Role, running
 from gateway.bench.private_server import free_ports
 from gateway.domain.call_rules import CallPace, CallTexts
 from gateway.domain.clock import Clock
+from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.warm.words import CONFIRM_PROMPT
+from gateway.service.dialogues import Dialogues
 from gateway.settings import load_settings
 from tests.integration import relay_agents
 from tests.integration.webhooks import ACCOUNT, TOKEN
@@ -375,6 +377,25 @@ async def test_the_scripted_call(house: House, ours: str, parts: Sequence[Part])
     assert events[0] == "Call started."
     assert any(text.startswith("Call transfer failed: ") for text in events)
     assert conversation["status"] == "closed"
+
+
+async def test_who_speaks_right_after_a_reply_has_heard_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it takes a while to learn whether a person has said something before it."""
+    news = Dialogues.news
+
+    async def slow(dialogues: Dialogues, conversation_id: str, since: int) -> CallNews:
+        await asyncio.sleep(0.3)
+        return await news(dialogues, conversation_id, since)
+
+    monkeypatch.setattr(Dialogues, "news", slow)
+    line = await house.call(RELAY)
+    acts = (*GREETING.acts, Says("tell me everything"), HearsBeginning("First this."), SpeaksOver("First"))
+    told = "You said hello again."
+    await play(line, *acts, Says("hello again"), Hears(told), Says("bye"), Hears("Goodbye then."), IsOver())
+    _, transcript = await _closed(house)
+    assert ("assistant", told) in transcript
 
 
 async def _closed(house: House) -> tuple[Any, list[tuple[str, str]]]:

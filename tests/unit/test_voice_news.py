@@ -1,10 +1,8 @@
 """What a person says in a call beside its session's turns: nothing is left out, nothing comes twice."""
 
-from typing import Any, cast
+from typing import cast
 
-from channels.voice.news import newest_said, passed
-from channels.voice.playback import Playback
-from gateway.domain.clock import Clock
+from channels.voice.news import Missed, missed, newest_said
 from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import Author, Message, Role
@@ -16,14 +14,13 @@ PAGE = 2
 
 
 class Transcript:
-    """What was said, of which a look sees only so much; the `Dialogue` and the speaker of a call."""
+    """What was said, of which a look sees only so much; the `Dialogue` of a call."""
 
     def __init__(self, *said: tuple[int, str | None]) -> None:
         """`seq` and turn of each message."""
         self.said = [message(seq, turn_id) for seq, turn_id in said]
         self.looks = 0
         self.away = False
-        self.spoken: list[str] = []
 
     async def news(self, conversation_id: str, since: int) -> CallNews:
         """A page of it."""
@@ -32,19 +29,10 @@ class Transcript:
         self.looks += 1
         return CallNews(Status.ACTIVE, tuple([m for m in self.said if m.seq > since][:PAGE]))
 
-    async def line(self, text: str, lang: str | None, *, preemptible: bool) -> None:
-        """It is spoken."""
-        self.spoken.append(text)
-
     @property
     def dialogue(self) -> Dialogue:
         """Of which only the news are asked for."""
         return cast(Dialogue, self)
-
-    @property
-    def playback(self) -> Playback:
-        """Of which only lines are spoken."""
-        return Playback(cast(Any, self), Clock(), 1e9)
 
 
 def message(seq: int, turn_id: str | None) -> Message:
@@ -67,28 +55,27 @@ async def test_the_newest_of_many_pages() -> None:
     assert await newest_said(said.dialogue, "c") == 12
 
 
-async def test_what_a_person_said_before_a_turns_reply_is_said() -> None:
+async def test_what_a_person_said_before_a_turns_reply_was_missed() -> None:
     said = Transcript((2, None), (4, "t"))
     turn = outcome("words 4", seqs=(3, 4))
-    assert await passed(said.dialogue, turn, 1, said.playback, None) == 4
-    assert said.spoken == ["words 2"]
+    assert await missed(said.dialogue, turn, 1) == Missed(4, (message(2, None),))
 
 
 async def test_nothing_is_asked_where_nothing_can_have_been_said() -> None:
     said = Transcript((3, "t"))
-    assert await passed(said.dialogue, outcome(seqs=(2, 3)), 1, said.playback, None) == 3
-    assert await passed(said.dialogue, outcome(seqs=(2, 3)), 3, said.playback, None) == 3
-    assert (said.looks, said.spoken) == (0, [])
+    assert await missed(said.dialogue, outcome(seqs=(2, 3)), 1) == Missed(3)
+    assert await missed(said.dialogue, outcome(seqs=(2, 3)), 3) == Missed(3)
+    assert said.looks == 0
 
 
 async def test_an_input_that_waits_for_a_person_leaves_their_words_to_come() -> None:
     """They may have been written a moment before it."""
     said = Transcript((2, None))
     waiting = outcome(path=Path.QUEUED, seqs=(3,))
-    assert await passed(said.dialogue, waiting, 1, said.playback, None) == 1
+    assert await missed(said.dialogue, waiting, 1) == Missed(1)
 
 
 async def test_while_the_database_is_away_a_turn_is_not_told_of_twice() -> None:
     said = Transcript((2, None), (4, "t"))
     said.away = True
-    assert await passed(said.dialogue, outcome(seqs=(3, 4)), 1, said.playback, None) == 4
+    assert await missed(said.dialogue, outcome(seqs=(3, 4)), 1) == Missed(4)
