@@ -4,6 +4,8 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dns.resolver import NoResolverConfiguration
@@ -301,11 +303,7 @@ def senders(
 
     def rules_of(address: str) -> PartRules:
         values = config().channel(Channel.SMS, address)
-        return PartRules(
-            Limits(max_parts=values.max_parts),
-            number_parts=values.number_parts,
-            validity_seconds=int(values.validity.total_seconds()),
-        )
+        return _part_rules(values.max_parts, values.validity, number_parts=values.number_parts)
 
     async def bound(ids: Sequence[str]) -> set[str]:
         return await store.read(bound_ids, "twilio", ids)
@@ -334,3 +332,10 @@ def senders(
         (Channel.EMAIL, "smtp"): relay is not None,
     }
     return Senders({key: SENDERS[key](egress) for key, able in can_send.items() if able}, config)
+
+
+@lru_cache(maxsize=64)
+def _part_rules(max_parts: int, validity: timedelta, *, number_parts: bool) -> PartRules:
+    return PartRules(
+        Limits(max_parts=max_parts), number_parts=number_parts, validity_seconds=int(validity.total_seconds())
+    )

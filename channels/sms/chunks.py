@@ -14,14 +14,13 @@ that takes; a larger one is cut between graphemes, because no message could carr
 a whole helps nobody.
 """
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
 from channels.sms.boundaries import Piece, Span, atoms, fragments, pieces
-from channels.sms.segments import Encoding, is_gsm7, measure, utf16_units
+from channels.sms.segments import Encoding, Segments, is_gsm7, measure, utf16_units
 
 NUMBERED_FROM = 3
 """The least number of parts that are numbered."""
@@ -50,13 +49,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One text message of a reply; `index` counts from 1, `hash` is the hex SHA-256 of its text in UTF-8."""
+    """One text message of a reply; `index` counts from 1."""
 
     index: int
     text: str
     encoding: Encoding
     segments: int
-    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +74,9 @@ def split(text: str, *, limits: Limits | None = None, number_parts: bool = True)
     if not text:
         return Chunked((), truncated=False)
     limits = limits or Limits()
-    if _fits(text, limits):
-        return Chunked((_part(1, text),), truncated=False)
+    whole = _cost(text, limits)
+    if whole is not None:
+        return Chunked((_part(1, text, whole),), truncated=False)
     plan = _Plan(text, limits, number_width=0)
     cuts = plan.cuts()
     if number_parts and len(cuts) >= NUMBERED_FROM:
@@ -88,11 +87,13 @@ def split(text: str, *, limits: Limits | None = None, number_parts: bool = True)
             cuts = plan.cuts()
     numbered = number_parts and len(cuts) >= NUMBERED_FROM
     bodies = [plan.body(first, last) for first, last in cuts]
-    parts = (
-        _part(number, f"({number}/{len(bodies)}) {body}" if numbered else body)
-        for number, body in enumerate(bodies, 1)
+    texts = (
+        f"({number}/{len(bodies)}) {body}" if numbered else body for number, body in enumerate(bodies, 1)
     )
-    return Chunked(tuple(parts), truncated=plan.truncated)
+    return Chunked(
+        tuple(_part(index, text, measure(text)) for index, text in enumerate(texts, 1)),
+        truncated=plan.truncated,
+    )
 
 
 def _capacity(limits: Limits) -> int:
@@ -100,17 +101,16 @@ def _capacity(limits: Limits) -> int:
     return max(160, 153 * limits.max_segments)
 
 
-def _fits(message: str, limits: Limits) -> bool:
-    """Whether this may be one message."""
+def _cost(message: str, limits: Limits) -> Segments | None:
+    """What this costs as one message; None where it may not be one."""
     if len(message) > _capacity(limits) or utf16_units(message) > limits.max_units:
-        return False
-    return measure(message).segments <= limits.max_segments
+        return None
+    cost = measure(message)
+    return cost if cost.segments <= limits.max_segments else None
 
 
-def _part(index: int, text: str) -> Part:
-    cost = measure(text)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Part(index, text, cost.encoding, cost.segments, digest)
+def _part(index: int, text: str, cost: Segments) -> Part:
+    return Part(index, text, cost.encoding, cost.segments)
 
 
 def _ellipsis(text: str) -> str:
@@ -222,7 +222,7 @@ class _Plan:
         return self._fits_text(self.body(first, last))
 
     def _fits_text(self, body: str) -> bool:
-        return _fits(self._number + body, self._limits)
+        return _cost(self._number + body, self._limits) is not None
 
     def _sendable(self, atom: Span) -> bool:
         """Whether an atom can be sent in one message, with a number and the mark of a cut."""

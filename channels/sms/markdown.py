@@ -15,6 +15,8 @@ _BULLET = re.compile(r"([ \t]*)[-*+•‣][ \t]+(?=\S)")
 _QUOTE = re.compile(r"(?: {0,3}>)+ ?")
 _DEFINITION = re.compile(r" {0,3}\[([^\[\]^][^\[\]]{0,300})\]:[ \t]+<?([^\s<>]+)")
 _RULES = (set("-"), set("*"), set("_"), set("="))
+# What every text has of which something below would be changed: most replies have none of it.
+_MARK = re.compile(r"[`\\\[<>&*_~|#=•‣]|^[^\S\n]*[-+]", re.MULTILINE)
 
 _LABEL = r"\[(?P<label>[^\[\]\n]{0,500})\]"
 _TARGET = (
@@ -41,17 +43,17 @@ def plain(markdown: str) -> str:
     """The text without its Markdown; line ends become LF, at most one blank line, none at the ends."""
     text = markdown.replace("\r\n", "\n").replace("\r", "\n").replace(_FINAL, "")
     lines = text.split("\n")
-    targets = {match[1].casefold(): match[2] for match in map(_DEFINITION.match, lines) if match is not None}
     shown: list[str] = []
-    for line in _blocks(lines, targets):
+    for line in _blocks(lines) if _MARK.search(text) else lines:
         line = line.rstrip()
         if line or (shown and shown[-1]):
             shown.append(line)
     return "\n".join(shown).strip()
 
 
-def _blocks(lines: list[str], targets: dict[str, str]) -> Iterator[str]:
+def _blocks(lines: list[str]) -> Iterator[str]:
     """The lines with block marks removed; what is inside a code fence stays as it is."""
+    targets = {match[1].casefold(): match[2] for match in map(_DEFINITION.match, lines) if match is not None}
     fence = ""
     headings: list[str] | None = None
     for number, line in enumerate(lines):

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache, partial
 
 from gateway.domain.agent import AgentFailed
 from gateway.domain.call_rules import CallRules
@@ -25,6 +26,9 @@ from gateway.settings import GatewayConfig, SettingsError, VoiceMode
 from workers.agents.catalogue import AgentParts, Catalogue, build_agent, build_agents
 from workers.agents.http import HttpAgents
 from workers.agents.revisions import StoredRevisions
+
+_RULES_KEPT = 1024
+"""Places of which the rules are kept ready: addresses of ours, and who answers there."""
 
 
 class Configured:
@@ -62,7 +66,7 @@ class Configured:
 
     def send_rules(self, channel: Channel, address: str) -> SendRules:
         """How what goes out from one of our addresses is sent."""
-        return send_rules_of(self.config, channel, address)
+        return self._send_rules(channel, address)
 
     def window(self, channel: Channel, ours: str | None) -> timedelta:
         """How long a turn at one of our addresses waits for more input."""
@@ -87,11 +91,18 @@ class Configured:
 
     def turn_rules(self, conversation: Conversation) -> TurnRules:
         """What is configured for where a conversation's turns take place."""
-        return TurnRules(
-            fallbacks=self.fallbacks(conversation),
-            consent=self.consent(conversation),
-            meter=self.meter(conversation),
-        )
+        ours, agent_id = conversation.our_address, conversation.assigned_agent_id
+        place = (conversation.organization_id, conversation.channel, ours, agent_id)
+        rules = self._turn_rules.get(place)
+        if rules is None:
+            if len(self._turn_rules) == _RULES_KEPT:
+                self._turn_rules.clear()
+            rules = self._turn_rules[place] = TurnRules(
+                fallbacks=self.fallbacks(conversation),
+                consent=self.consent(conversation),
+                meter=self.meter(conversation),
+            )
+        return rules
 
     def caps(self) -> Caps:
         """The most that may be used on a day."""
@@ -139,6 +150,8 @@ class Configured:
         self.config = config
         self._agents = agents
         self._revisions = {agent.id: agent.revision_id for agent in config.agents.values()}
+        self._send_rules = lru_cache(_RULES_KEPT)(partial(send_rules_of, config))
+        self._turn_rules: dict[tuple[str | None, ...], TurnRules] = {}
 
     async def _activate(self, config: GatewayConfig) -> None:
         agents = list(config.agents.values())

@@ -145,6 +145,9 @@ class GatewayConfig:
 
     def address(self, channel: Channel, address: str) -> AddressConfig | None:
         """The configuration of an address in any spelling; None if it is not one of ours."""
+        entry = self.addresses.get((channel, address))  # most are spelt as they are kept
+        if entry is not None:
+            return entry
         try:
             return self.addresses.get((channel, parse_address(channel, address)))
         except ValueError:

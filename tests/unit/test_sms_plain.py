@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from channels.sms.plain import plain, smart_encode, sms_text, transliterate
@@ -53,6 +53,13 @@ def test_letters_survive_any_marks(markdown: str) -> None:
     text = plain(f"{markdown}\n\nend")
     assert text.endswith("end")
     assert "\n\n\n" not in text
+
+
+@given(st.text("ab1 \t\u00a0\n.:;,!?'\"()/@%$^{}+-é", max_size=60))
+@example("a\n - b\n +  c\n---\n - - -\n\u00a0---")
+def test_a_text_of_which_nothing_is_changed_takes_the_short_way_to_the_same(text: str) -> None:
+    # what follows the first paragraph has every line looked at
+    assert plain(f"{text}\n\n**end**") == f"{plain(text)}\n\nend".strip()
 
 
 @given(st.text(st.characters(categories=["L", "Nd", "Zs", "Po"], exclude_characters="*#&\\", codec="utf-8")))
