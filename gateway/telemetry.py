@@ -5,6 +5,11 @@ from prometheus_client import Counter, Gauge, Histogram
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 ACCEPTED = Counter("gateway_accepted_total", "Inbound messages stored", ["channel", "result"])
+TURNS_DUE = Counter(
+    "gateway_turns_due_total",
+    "Inbound messages that a turn is to answer; not those that wait for a person",
+    ["channel"],
+)
 TURNS = Counter("gateway_turns_total", "Turns by how they ended", ["channel", "outcome"])
 TURN_SECONDS = Histogram("gateway_turn_seconds", "From claim to commit", ["channel"], buckets=_SECONDS)
 FIRST_WORD_SECONDS = Histogram(
@@ -44,6 +49,11 @@ UNANSWERED = Counter(
     "gateway_unanswered_total", "Inbound messages that the agent is not asked about", ["channel", "reason"]
 )
 MEDIA = Counter("gateway_media_total", "Files fetched from providers", ["provider", "outcome"])
+HOST_EVENTS_LEFT_OUT = Counter(
+    "gateway_host_events_left_out_total",
+    "Events of voice hosts of which nothing came: their call was over (late), or is another host's (foreign)",
+    ["kind", "reason"],
+)
 RECEIPTS = Counter("gateway_receipts_total", "What providers reported later", ["provider", "state"])
 REPORTS = Counter("gateway_mail_reports_total", "Reports about mail of ours", ["kind"])
 PAUSED = Gauge("gateway_paused", "Pauses in force, as last looked at", ["scope"])

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from pydantic import BaseModel
+
 from gateway.domain.errors import GatewayError
 from gateway.domain.host_line import HostLine
 from gateway.domain.identity import canonical_phone
@@ -21,11 +23,17 @@ class Call:
     call_id: str
     sender: str
     recipient: str
-    over: bool
+    ended_at: int | None
+    """By the clock of the database; None: it is up."""
     streams: bool
     """Whether the host speaks pieces of any size."""
     keys: str | None
     """What was pressed and is not worked off yet."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.ended_at is not None
 
     @property
     def place(self) -> tuple[str, str]:
@@ -66,7 +74,7 @@ async def announced(tx: Tx, call_id: str) -> Call | None:
         call_id=call_id,
         sender=row["their_address"],
         recipient=row["our_address"],
-        over=row["ended_at"] is not None,
+        ended_at=row["ended_at"],
         streams=STREAMS in unpack(row["capabilities"], []),
         keys=row["keys"],
     )
@@ -78,3 +86,8 @@ def caller_of(address: str, call_id: str) -> str:
         return canonical_phone(address)
     except GatewayError:
         return f"anonymous:{call_id}"
+
+
+def shown(event: BaseModel) -> JsonObject:
+    """An event as its message keeps it: what the contract knows of it, and no more."""
+    return event.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -25,6 +25,7 @@ from gateway.domain.turn import Claim, NotNow, Path, Reply
 from gateway.domain.turn_rules import TurnRules
 from gateway.service.brake import set_aside
 from gateway.service.claim import claim_turn, next_turn, release
+from gateway.service.hold_caller import hold_caller
 from gateway.service.progress import keep_progress
 from gateway.service.reply_files import ReplyFiles
 from gateway.service.respond import Finished, finish_turn
@@ -128,7 +129,12 @@ class TurnWorker:
                 claim = await self._claim(conversation_id)  # what waits behind it is told, too
             else:
                 claim = await self._next(claim) if more else NotNow.ANSWERED
+        if claim is NotNow.BRAKED:
+            await self._store.write(hold_caller, conversation_id, self._hold_line)
         return _VERDICTS[claim]
+
+    def _hold_line(self, conversation: Conversation) -> str | None:
+        return self._rules(conversation).fallbacks.hold
 
     async def _claim(self, conversation_id: str) -> Claim | NotNow:
         self._liveness.check()

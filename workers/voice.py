@@ -6,7 +6,7 @@ events of a call are taken one after the other, as they came.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,35 +15,37 @@ from pydantic import BaseModel, ValidationError
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.clock import SECOND, Clock, from_rfc3339
 from gateway.domain.envelope import Envelope
-from gateway.domain.errors import ErrorCode, GatewayError, UnknownAddress
+from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.identity import canonical_phone
 from gateway.domain.intent import IntentKind
-from gateway.domain.message import Channel, InboundMessage, JsonObject, Role
+from gateway.domain.message import Channel, InboundMessage, Role
 from gateway.domain.outcome import transfer_sentence
 from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
 from gateway.domain.ports.dialogue import EndCall
 from gateway.domain.ports.ingress import Accept
 from gateway.domain.ports.store import Store
 from gateway.domain.wire import (
-    CallDue,
+    CallAccepted,
     CallEnded,
+    CallRefused,
     CallStarted,
+    HostEvent,
     IntentReport,
-    UserDtmf,
-    UserInterrupted,
-    UserSpeech,
     VoiceEvent,
 )
 from gateway.service.call_intents import note_progress, settle_intent
-from gateway.service.call_keys import Entered, is_pressing, leave, look, press, say_between
-from gateway.service.call_keys import accepted as accepted_keys
+from gateway.service.call_keys import leave
 from gateway.service.calls import answer_host, end_call, greet_caller
 from gateway.service.forgotten import is_forgotten_call
-from workers.announced import Call, announced, caller_of
+from gateway.telemetry import HOST_EVENTS_LEFT_OUT
+from workers.announced import Call, announced, caller_of, shown
+from workers.hearing import Hearing
 from workers.queues import Queues
 
 OVERTAKEN_SECONDS = 30
 """How long an event of an unknown call is believed to have overtaken the call's announcement."""
+LATE_SECONDS = 30
+"""How long after the end of a call something may have happened on it, by clocks that differ."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class VoiceWorker:
         self._clock = clock
         self._organization_id = organization_id
         self._texts = texts
+        self._hearing = Hearing(store, self._accept, clock, texts)
         self._queues = Queues()
 
     async def consume(self, envelope: Envelope) -> Verdict:
@@ -74,7 +77,7 @@ class VoiceWorker:
 
     async def _consume(self, envelope: Envelope) -> Verdict:
         if envelope.type == "voice.due":
-            return await self._due(envelope)
+            return await self._hearing.due(envelope)
         if envelope.type != "voice.event":
             return dead(f"not an event of a voice host: type {envelope.type!r}")
         try:
@@ -83,20 +86,25 @@ class VoiceWorker:
             first = error.errors(include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             return dead(f"not a valid voice event: {where}: {first['msg']}")
-        if isinstance(event, CallStarted):
-            return await self._started(envelope, event)
+        match event:
+            case CallStarted():
+                return await self._started(envelope, event)
+            case CallAccepted() | CallRefused():
+                return dead(f"{event.kind} is the gateway's to say")
         call = await self._store.read(announced, event.call_id)
         if call is None:
             return await self._unannounced(envelope, event.call_id)
+        stranger = _stranger(envelope, event, call)
+        if stranger is not None:
+            HOST_EVENTS_LEFT_OUT.labels(event.kind, stranger).inc()
+            return DONE
         match event:
             case IntentReport():
                 return await self._reported(envelope, event, call)
             case CallEnded():
                 return await self._ended(envelope, event, call)
-            case UserSpeech() | UserDtmf() | UserInterrupted():
-                return await self._heard(envelope, event, call)
             case _:
-                return dead(f"{event.kind} is the gateway's to say")
+                return await self._hearing.take(envelope, event, call)
 
     async def _started(self, envelope: Envelope, event: CallStarted) -> Verdict:
         at = self._clock.now()
@@ -145,7 +153,7 @@ class VoiceWorker:
             received_at=self._clock.now(),
             thread_key=event.call_id,
             role=Role.SYSTEM_EVENT,
-            metadata={"voice_event": _shown(event)},
+            metadata={"voice_event": shown(event)},
         )
 
     async def _tell(self, event: CallStarted, kind: str, answer: dict[str, Any], at: int) -> None:
@@ -202,94 +210,25 @@ class VoiceWorker:
         await self._calls.end(self._event(envelope, event, call, text))
         return DONE
 
-    async def _heard(
-        self, envelope: Envelope, event: UserSpeech | UserDtmf | UserInterrupted, call: Call
-    ) -> Verdict:
-        if call.over:
-            return await self._too_late(envelope, event, call)
-        try:
-            return await self._take(envelope, event, call)
-        except GatewayError as error:
-            if error.code is not ErrorCode.CONVERSATION_CLOSED:
-                raise
-            return await self._too_late(envelope, event, call)
-
-    async def _too_late(
-        self, envelope: Envelope, event: UserSpeech | UserDtmf | UserInterrupted, call: Call
-    ) -> Verdict:
-        """Other events of a call may be worked off before: what was said as it ended is noted."""
-        if not isinstance(event, UserSpeech):
-            return dead("the call is over")
-        if event.final:
-            text = f"The caller said as the call ended: {event.text}"
-            await self._accept(self._event(envelope, event, call, text))
-        return DONE
-
-    async def _take(
-        self, envelope: Envelope, event: UserSpeech | UserDtmf | UserInterrupted, call: Call
-    ) -> Verdict:
-        place, now = call.place, self._clock.now()
-        match event:
-            case UserSpeech(final=False):
-                return DONE
-            case UserDtmf(ended_by=None, digits=keys, n=n):
-                await self._enter(call, await self._store.write(press, place, envelope.id, keys, n))
-            case UserSpeech(text=said) if is_pressing(call.keys):
-                await self._enter(call, await self._store.write(say_between, place, envelope.id, said))
-            case UserSpeech(text=said) | UserDtmf(digits=said):
-                await self._accept(call.input(envelope.id, said, now))
-            case UserInterrupted():
-                filler = self._texts(call.recipient).filler
-                over = {"filler": True} if _begins(filler, event.spoken_text) else {}
-                told = self._event(envelope, event, call, "The caller interrupted.")
-                await self._accept(replace(told, metadata={"voice_event": _shown(event) | over}))
-        return DONE
-
-    async def _due(self, envelope: Envelope) -> Verdict:
-        """Keys that were pressed may be complete, or wait to be accepted."""
-        try:
-            due = CallDue.model_validate(envelope.data)
-        except ValidationError:
-            return dead("not a valid voice.due")
-        call = await self._store.read(announced, due.call_id)
-        if call is not None and not call.over:
-            try:
-                await self._enter(call, await self._store.write(look, call.place, envelope.id))
-            except GatewayError as error:
-                if error.code is not ErrorCode.CONVERSATION_CLOSED:
-                    raise
-        return DONE
-
-    async def _enter(self, call: Call, entered: Sequence[Entered]) -> None:
-        """Accept what is complete; until then it stays where it is."""
-        for one in entered:
-            pressed = {} if one.ended_by is None else {"dtmf": {"ended_by": one.ended_by}}
-            await self._accept(replace(call.input(one.id, one.text, self._clock.now()), metadata=pressed))
-            if one.intent_id is not None:
-                done = IntentReport(
-                    kind="intent.outcome",
-                    call_id=call.call_id,
-                    intent_id=one.intent_id,
-                    seq=None,
-                    state="collected",
-                )
-                await self._store.write(settle_intent, done, one.id)
-        if entered:
-            await self._store.write(accepted_keys, call.place, [one.id for one in entered])
-
     def _event(self, envelope: Envelope, event: BaseModel, call: Call, text: str) -> InboundMessage:
-        return call.event(envelope.id, text, _shown(event), self._clock.now())
+        return call.event(envelope.id, text, shown(event), self._clock.now())
 
 
-def _shown(event: BaseModel) -> JsonObject:
-    """An event as its message keeps it: what the contract knows of it, and no more."""
-    return event.model_dump(mode="json", by_alias=True, exclude_none=True)
+def _stranger(envelope: Envelope, event: HostEvent, call: Call) -> str | None:
+    """Why an event is about another call, to which a host gave the same id; None: it is about this one.
 
-
-def _begins(line: str, heard: str | None) -> bool:
-    """Whether what was heard is the beginning of a line; hosts write spaces and capitals as they like."""
-    words, begun = line.casefold().split(), (heard or "").casefold().split()
-    return bool(begun) and " ".join(words).startswith(" ".join(begun))
+    A host that says which it is tells the two apart while both are up; after the end the time does. A report
+    names an intent, of which only this call's has one.
+    """
+    if event.host_id not in (None, call.host_id):
+        return "foreign"
+    if call.ended_at is None or isinstance(event, IntentReport):
+        return None
+    try:
+        at = from_rfc3339(envelope.occurred_at)
+    except ValueError:
+        return "late"
+    return "late" if at > call.ended_at + LATE_SECONDS * SECOND else None
 
 
 class _RefusedCallError(Exception):

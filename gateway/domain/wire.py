@@ -121,6 +121,17 @@ Word = Annotated[str, Field(max_length=64, pattern=STORABLE)]
 _Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
+class HostEvent(_Data):
+    """What a host reports of one of its calls."""
+
+    call_id: CallId
+    host_id: HostId | None = Field(
+        None,
+        description="who says so: what another host says of a call changes nothing, "
+        "should it use a `call_id` twice",
+    )
+
+
 class CallStarted(_Data):
     """Host → gateway: a call has begun; answered by `call.accepted` or `call.refused` within 5 s."""
 
@@ -138,11 +149,10 @@ class CallStarted(_Data):
     )
 
 
-class CallEnded(_Data):
+class CallEnded(HostEvent):
     """Host → gateway: the call is over."""
 
     kind: Literal["call.ended"]
-    call_id: CallId
     reason: Word = "ended"
     recording_url: str | None = Field(
         None,
@@ -152,20 +162,18 @@ class CallEnded(_Data):
     )
 
 
-class UserSpeech(_Data):
+class UserSpeech(HostEvent):
     """Host → gateway: what the caller says; only what is final is answered."""
 
     kind: Literal["user.speech"]
-    call_id: CallId
     text: str = Field(max_length=100_000, pattern=STORABLE)
     final: bool = True
 
 
-class UserDtmf(_Data):
+class UserDtmf(HostEvent):
     """Host → gateway: digits the caller pressed."""
 
     kind: Literal["user.dtmf"]
-    call_id: CallId
     digits: str = Field(
         max_length=1_000, pattern=STORABLE, description="behind the `prefix` that `collect_dtmf` asked for"
     )
@@ -179,11 +187,10 @@ class UserDtmf(_Data):
     )
 
 
-class UserInterrupted(_Data):
+class UserInterrupted(HostEvent):
     """Host → gateway: the caller spoke over an utterance; how much of it was heard."""
 
     kind: Literal["user.interrupted"]
-    call_id: CallId
     spoken_text: str | None = Field(
         None,
         max_length=100_000,
@@ -200,11 +207,10 @@ class CallDue(_Data):
     call_id: CallId
 
 
-class IntentReport(_Data):
+class IntentReport(HostEvent):
     """Host → gateway: how an intent goes, and, exactly once, how it ended."""
 
     kind: Literal["intent.progress", "intent.outcome"]
-    call_id: CallId
     intent_id: str = Field(max_length=255, pattern=STORABLE)
     seq: _Count | None = Field(None, description="no gaps per call; null: the gateway's own `host_lost`")
     attempt: _Count | None = None

@@ -211,7 +211,7 @@ async def _hear(
     tx: Tx, place: Place, event_id: str, act: Callable[[_Kept, int], None], number: int | None = None
 ) -> Sequence[Entered]:
     row = await tx.one("call_keys", host_id=place[0], call_id=place[1])
-    if row is None:
+    if row is None or row["ended_at"] is not None:  # what is pressed after the end is not kept
         return ()
     kept = _read(row)
     if row["transferring"]:

@@ -12,7 +12,7 @@ from gateway.service.mail_reports import take_report
 from gateway.service.receive import Received, receive
 from gateway.service.routes import route_of
 from gateway.settings import GatewayConfig
-from gateway.telemetry import ACCEPTED, DOUBLED, RECEIPTS, REPORTS, UNANSWERED
+from gateway.telemetry import ACCEPTED, DOUBLED, RECEIPTS, REPORTS, TURNS_DUE, UNANSWERED
 from gateway.tracing import note, span
 
 
@@ -60,6 +60,8 @@ class Acceptance:
             ACCEPTED.labels(message.channel.value, error.code.value).inc()
             raise
         ACCEPTED.labels(message.channel.value, _result_of(accepted)).inc()
+        if accepted.turn_expected and not accepted.duplicate:
+            TURNS_DUE.labels(message.channel.value).inc()
         if accepted.unanswered is not None:
             UNANSWERED.labels(message.channel.value, accepted.unanswered).inc()
         return accepted

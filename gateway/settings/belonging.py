@@ -1,6 +1,6 @@
 """Which keys mean something where; one that would do nothing at its channel or number is refused.
 
-Not those that the contract has for every channel (`quiet_hours`, `max_parts`, …).
+Those that the contract has for every channel (`quiet_hours`, `max_parts`, …) are refused at an address only.
 """
 
 from collections.abc import Iterable
@@ -33,6 +33,20 @@ ONLY_OF_SMS = (
     "help_text",
 )
 
+ONLY_OF_PARTS = ("max_parts", "number_parts")
+NOT_AT_HOSTS = (
+    "hold_music",
+    "record_calls",
+    "ring_seconds",
+    "on_machine",
+    "machine_text",
+    "confirm_text",
+    "caller_left_text",
+    "not_joined_text",
+    "quiet_hours",
+)
+"""Of calls that the gateway begins, records, plays music to or calls persons for."""
+
 
 def not_called(table: Table) -> None:
     """Raise ValueError for what has a meaning only where people speak."""
@@ -57,6 +71,26 @@ def not_written(table: Table) -> None:
 def spoken_by_its_host(table: Table) -> None:
     """The same for numbers whose host has a language and a voice of its own: jambonz, hosts on the queues."""
     _refuse(table, CALL_SPEECH, "calls over Twilio (voice_mode relay or webhook)")
+
+
+def done_by_its_host(table: Table) -> None:
+    """The same for numbers of hosts on the queues: music, recordings, calls to anybody are the host's."""
+    spoken_by_its_host(table)
+    _refuse(
+        table,
+        NOT_AT_HOSTS,
+        "calls that the gateway carries itself (voice_mode relay, webhook or jambonz); remove it here",
+    )
+
+
+def not_in_parts(table: Table) -> None:
+    """The same for addresses at which a reply is whole: mailboxes, numbers that are spoken on."""
+    _refuse(table, ONLY_OF_PARTS, "text messages (sms)")
+
+
+def not_unasked(table: Table) -> None:
+    """The same for mailboxes: nobody is woken by a mail."""
+    _refuse(table, ("quiet_hours",), "text messages and calls (sms, voice)")
 
 
 def _refuse(table: Table, names: Iterable[str], where: str) -> None:

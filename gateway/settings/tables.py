@@ -14,7 +14,16 @@ from gateway.domain.message import Channel
 from gateway.domain.pace import MOST
 from gateway.domain.send_rules import RECONCILE_AFTER, OnUnknown
 from gateway.settings.addresses import parse_address
-from gateway.settings.belonging import not_called, not_mailed, not_texted, not_written, spoken_by_its_host
+from gateway.settings.belonging import (
+    done_by_its_host,
+    not_called,
+    not_in_parts,
+    not_mailed,
+    not_texted,
+    not_unasked,
+    not_written,
+    spoken_by_its_host,
+)
 from gateway.settings.call_table import CallTable, Said
 from gateway.settings.refusals import SettingsError, Table, read_table
 from gateway.settings.values import Duration, Number, Origin, Price, Quiet
@@ -178,14 +187,19 @@ class AddressTable(ChannelTable):
     def _spoken(self) -> Self:
         if self.channel != "sms":
             not_texted(self)
-        if self.channel != "email":
+            not_in_parts(self)
+        if self.channel == "email":
+            not_unasked(self)
+        else:
             not_mailed(self)
         if self.channel == "voice":
             not_written(self)
         else:
             not_called(self)
-        if self.voice_mode in (VoiceMode.HOST, VoiceMode.JAMBONZ):
+        if self.voice_mode is VoiceMode.JAMBONZ:
             spoken_by_its_host(self)
+        elif self.voice_mode is VoiceMode.HOST:
+            done_by_its_host(self)
         return self
 
 

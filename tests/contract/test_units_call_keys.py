@@ -9,10 +9,12 @@ from gateway.domain.digits import DEFAULT_DIGITS
 from gateway.domain.envelope import Envelope
 from gateway.domain.ids import new_id
 from gateway.domain.ports.bus import DONE, Ack
+from gateway.domain.ports.store import Tx
 from gateway.service.call_keys import press
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
 from tests.contract.host_line import CALL, HOST, Line
+from workers.announced import Call, announced
 
 PIN: dict[str, Any] = {
     "max_digits": 4,
@@ -198,7 +200,23 @@ async def test_keys_that_were_not_finished_are_noted_without_them(line: Line) ->
     messages = await scene.rows(line.store, "test_messages", id=(await line.conversation())["id"])
     assert "99" not in str([(m["content"], m["metadata"]) for m in messages if "Keys" in m["content"]])
     await rung(line)
-    assert (await line.send("user.dtmf", digits="1")).ack is Ack.DEAD
+    assert await line.send("user.dtmf", digits="1") == DONE
+
+
+async def test_keys_that_lose_the_race_with_the_end_are_kept_nowhere(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await line.store.read(announced, CALL)
+    assert await line.send("call.ended", reason="caller") == DONE
+
+    async def as_it_was(_tx: Tx, _call_id: str) -> Call | None:
+        return before
+
+    monkeypatch.setattr("workers.voice.announced", as_it_was)
+    await pressed(line, "4711#")
+    (call,) = await scene.rows(line.store, "call_by_id", provider=HOST, call_id=CALL)
+    assert call["keys"] is None
+    assert await scene.posted(line.store, "voice.due") == []
 
 
 async def test_a_host_that_collects_digits_itself_is_asked_to(store: Store) -> None:

@@ -133,6 +133,13 @@ def test_alerts_and_dashboard_ask_for_what_is_counted() -> None:
     assert asked <= counted
 
 
+def test_nobody_answers_only_where_somebody_is_to_be_answered() -> None:
+    """Not while all that comes in waits for a person."""
+    (alert,) = [rule for rule in _alerts() if rule["alert"] == "GatewayNobodyAnswers"]
+    come_in, _, _ = alert["expr"].partition("unless")
+    assert re.findall(r"gateway_\w+", come_in) == ["gateway_turns_due_total"]
+
+
 def test_the_runbook_names_the_configuration_that_a_pod_has() -> None:
     called = re.findall(r"`kubectl exec ([^`]+)`", (DEPLOY / "RUNBOOK.md").read_text())
     assert called

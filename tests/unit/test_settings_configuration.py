@@ -320,6 +320,38 @@ max_reminders = 0
             for mode in ("host", "jambonz")
             for name, value in (("language", "de-DE"), ("voice", "Polly.Vicki-Neural"))
         ),
+        *(
+            (
+                DEMO + '[[addresses]]\nchannel = "voice"\naddress = "+15550100"\n'
+                f'voice_mode = "host"\n{name} = {value}\n',
+                f"addresses[0]: {name} belongs to calls that the gateway carries itself "
+                "(voice_mode relay, webhook or jambonz); remove it here",
+            )
+            for name, value in (
+                ("hold_music", '"https://example.org/hold.mp3"'),
+                ("record_calls", "true"),
+                ("ring_seconds", "30"),
+                ("on_machine", '"hang_up"'),
+                ("machine_text", '"x"'),
+                ("confirm_text", '"x"'),
+                ("caller_left_text", '"x"'),
+                ("not_joined_text", '"x"'),
+                ("quiet_hours", '"21:00-08:00"'),
+            )
+        ),
+        *(
+            (
+                DEMO + f'[[addresses]]\nchannel = "{channel}"\naddress = "{address}"\n{name} = {value}\n',
+                f"addresses[0]: {name} belongs to text messages (sms)",
+            )
+            for channel, address in (("email", "support@example.org"), ("voice", "+15550100"))
+            for name, value in (("max_parts", "3"), ("number_parts", "false"))
+        ),
+        (
+            DEMO + '[[addresses]]\nchannel = "email"\naddress = "support@example.org"\n'
+            'quiet_hours = "21:00-08:00"\n',
+            "addresses[0]: quiet_hours belongs to text messages and calls (sms, voice)",
+        ),
         (
             DEMO + '[channels.voice]\nlanguage = "German"\n',
             "channels.voice.language: must be a language like de-DE (BCP 47), not 'German'",

@@ -181,7 +181,7 @@ class GatewayQueues:
             "occurred_at": event.get("at") or rfc3339(self._clock.now()),
             "organization_id": None,
             "conversation_id": None,
-            "data": event,
+            "data": {"host_id": self._host_id, **event},
         }
         message = aio_pika.Message(
             json.dumps(envelope).encode(),

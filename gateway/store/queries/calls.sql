@@ -25,7 +25,7 @@ ORDER BY k.started_at DESC LIMIT 1
 
 -- name: call_keys
 -- What was pressed on a call and is not worked off yet. `transferring`: keys are nobody's then.
-SELECT k.keys, k.organization_id, k.conversation_id, {now} AS at, EXISTS (
+SELECT k.keys, k.organization_id, k.conversation_id, k.ended_at, {now} AS at, EXISTS (
     SELECT 1 FROM call_intents i
     WHERE i.conversation_id = k.conversation_id AND i.call_id = k.call_id AND i.kind = 'transfer' AND i.state IS NULL
     ) AS transferring
@@ -58,3 +58,10 @@ WHERE c.organization_id = :organization_id AND c.end_user_id = :end_user_id AND 
   AND EXISTS (SELECT 1 FROM calls k WHERE k.conversation_id = c.id AND k.ended_at IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM calls k WHERE k.conversation_id = c.id AND k.ended_at IS NULL)
 ORDER BY c.created_at DESC, c.id DESC LIMIT 1
+
+-- name: call_braked
+-- The conversation of a call in which something was said that a brake keeps from its turn; held until the unit ends.
+SELECT c.* FROM conversations c
+WHERE c.id = :id AND c.channel = 'voice' AND c.status = 'active' AND c.answered < c.last_input
+  AND EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (c.organization_id, c.assigned_agent_id)) {for update}

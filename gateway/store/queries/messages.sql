@@ -14,6 +14,11 @@ INSERT INTO messages (
 SELECT * FROM messages WHERE conversation_id = :conversation_id AND seq < :before
 ORDER BY seq DESC LIMIT :limit
 
+-- name: message_newest
+-- Who has spoken last.
+SELECT role FROM messages WHERE conversation_id = :conversation_id AND role IN ('user', 'assistant')
+ORDER BY seq DESC LIMIT 1
+
 -- name: messages_since
 SELECT * FROM messages WHERE conversation_id = :conversation_id AND seq > :since
 ORDER BY seq LIMIT :limit
