@@ -44,6 +44,15 @@ def open_session(connections: int) -> aiohttp.ClientSession:
     )
 
 
+def json_headers(api_key: str) -> dict[str, str]:
+    """Those of a request with a key of ours whose body, and whose answer, is JSON."""
+    return {
+        "Authorization": f"Bearer {api_key}",
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+    }
+
+
 async def read_answer(exchange: Exchange, response: aiohttp.ClientResponse) -> bytes:
     """Note what the answer says of itself and read it; raises ClientPayloadError where it is too large."""
     exchange.status = response.status

@@ -81,9 +81,11 @@ def _telnyx_sms(egress: Egress) -> ChannelSender:
     from channels.sms.telnyx import TelnyxSms
     from channels.telnyx.client import TelnyxRest
 
-    if egress.telnyx is None:
-        raise ValueError("sending text messages through Telnyx needs its credentials")
-    return TelnyxSms(TelnyxRest(egress.telnyx), public_url=egress.public_url, rules_of=egress.rules_of)
+    telnyx = egress.telnyx
+    if telnyx is None or not telnyx.api_key:
+        raise ValueError("sending text messages through Telnyx needs its API key")
+    rest = TelnyxRest(telnyx.api_key, telnyx.api_url)
+    return TelnyxSms(rest, public_url=egress.public_url, rules_of=egress.rules_of)
 
 
 def _smtp_email(egress: Egress) -> ChannelSender:

@@ -12,6 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from tests.loopback import served
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -82,12 +84,5 @@ async def collecting() -> AsyncIterator[Collector]:
     collector = Collector()
     app = web.Application()
     app.router.add_post("/v1/traces", collector.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        collector.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with served(app) as collector.url:
         yield collector
-    finally:
-        await runner.cleanup()

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from gateway.domain.agent import AgentIdentity, ApprovalDecision, HistoryMessage, TurnRequest
 from gateway.domain.conversation import Status
 from gateway.domain.errors import ErrorCode
+from gateway.domain.message import Author, Message, Role
 from gateway.domain.turn import Path, TurnOutcome, TurnState
 
 
@@ -68,4 +69,19 @@ def outcome(
         started_at=0,
         error=error,
         intents=tuple(intents),
+    )
+
+
+def spoken(seq: int, content: str, *, turn_id: str | None = None, **more: Any) -> Message:
+    """What a person says to a caller."""
+    return Message(
+        id=f"m{seq}",
+        conversation_id="c",
+        seq=seq,
+        turn_id=turn_id,
+        role=Role.ASSISTANT,
+        content=content,
+        author=Author.HUMAN_OPERATOR,
+        created_at=0,
+        **more,
     )

@@ -18,8 +18,9 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
 from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
 from gateway.domain.ports.store import Store
-from gateway.domain.reply import ReplyDraft, ServedAgent
+from gateway.domain.reply import ReplyDraft
 from gateway.domain.send_rules import ATTEMPTS, backoff
+from gateway.domain.served_agent import ServedAgent
 from gateway.domain.steps import AgentStep, Digest, Embedded, Fact, PolicyApplied, Progress
 from gateway.domain.turn import Claim, NotNow, Path, Reply
 from gateway.domain.turn_rules import TurnRules

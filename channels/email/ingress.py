@@ -12,8 +12,9 @@ from aiosmtpd.proxy_protocol import ProxyData
 from aiosmtpd.smtp import Envelope, Session
 
 from channels.email.auth.sender import MailArrival
+from channels.email.gate import SHUTTING_DOWN, Gate, SessionLimits
 from channels.email.intake import MailIntake, Outcome
-from channels.email.session import SHUTTING_DOWN, TRY_LATER, Gate, LmtpSession, MailSession, SessionLimits
+from channels.email.session import TRY_LATER, LmtpSession, MailSession
 from gateway.domain.errors import GatewayError, Unavailable
 
 PROVIDER = "smtp"

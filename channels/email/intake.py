@@ -14,9 +14,10 @@ from prometheus_client import Counter
 from channels.contract import MailPorts
 from channels.email.auth.dmarc import organisational
 from channels.email.auth.sender import Judgement, MailArrival, SenderCheck, Standing
+from channels.email.files import MailAttachment
 from channels.email.kind import MailKind
 from channels.email.mailboxes import canonical
-from channels.email.parse import MailAttachment, ParsedMail
+from channels.email.parse import ParsedMail
 from channels.email.reported import reports_in
 from channels.email.thread import ThreadMarks
 from gateway.domain.errors import ErrorCode, GatewayError, UnknownAddress

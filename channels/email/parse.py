@@ -4,13 +4,12 @@ The text is chosen as a mail program would show it, the new text told from the h
 taken only from a From header that plainly holds one mailbox.
 """
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
-from channels.email.charset import decode, one_line
+from channels.email.charset import decode
+from channels.email.files import MailAttachment, files_of, is_attachment
 from channels.email.html_text import html_lines
 from channels.email.kind import MailKind, kind_of
 from channels.email.lines import Line, plain_lines, text_of
@@ -25,7 +24,6 @@ from channels.email.report import (
 from channels.email.thread import made_id, read_ids, thread_mark
 from channels.email.trim import trim_lines
 from gateway.domain.clock import SECOND
-from gateway.domain.message import JsonObject
 
 MAX_RAW = 31_457_280
 """Bytes of a mail that is looked into (30 MB); of a longer one only the headers are read."""
@@ -34,34 +32,8 @@ MAX_TEXT = 200_000
 MAX_HTML = 1_000_000
 """Characters of HTML that are turned into text."""
 MAX_SUBJECT = 1_000
-MAX_NAME = 120
-"""Characters of an attachment's name."""
 _THIN = 5
 """A plain text with less than one fifth of the HTML's is taken for a stub."""
-_FORBIDDEN_IN_NAMES = re.compile(r'[<>:"|?*\\/]')
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailAttachment:
-    """A file in a mail, described; `sha256` names its content."""
-
-    name: str | None
-    """Safe as a file name: no folders, no control characters, no leading dot."""
-    media_type: str
-    size: int
-    sha256: str
-    inline: bool
-    """It belongs into the text (an image with a Content-ID)."""
-
-    def described(self) -> JsonObject:
-        """The same as JSON."""
-        return {
-            "name": self.name,
-            "media_type": self.media_type,
-            "size": self.size,
-            "sha256": self.sha256,
-            "inline": self.inline,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +116,7 @@ def _parsed(raw: bytes, mail_from: str | None) -> ParsedMail:
         text=trimmed.new_text,
         full_text=text_of(lines),
         quoted_text=trimmed.quoted_text,
-        attachments=tuple(_attachments(mail)),
+        attachments=tuple(files_of(mail)),
         kind=kind,
         delivery_report=read_delivery_report(mail) if kind is MailKind.BOUNCE else None,
         feedback_report=read_feedback_report(mail) if kind is MailKind.COMPLAINT else None,
@@ -231,7 +203,7 @@ def _readings(entity: Entity) -> tuple[_Lines, _Lines]:
 
 
 def _leaf(entity: Entity) -> tuple[_Lines, _Lines]:
-    if _is_attachment(entity):
+    if is_attachment(entity):
         return [], []
     if entity.media_type == "text/html":
         return [], html_lines(entity.text(MAX_HTML))
@@ -246,56 +218,3 @@ def _shown(plain: _Lines, rich: _Lines) -> _Lines:
 def _weight(lines: _Lines) -> int:
     """How much there is to read."""
     return sum(len(line.text) for line in lines if not line.blank)
-
-
-def _is_attachment(entity: Entity) -> bool:
-    """A multipart without parts is read as the text it may be."""
-    readable = entity.media_type in ("text/plain", "text/html", "text/enriched")
-    return entity.is_file or not (readable or entity.media_type.startswith("multipart/"))
-
-
-def _attachments(mail: Entity) -> Iterator[MailAttachment]:
-    return (_described(entity) for entity in _leaves(mail) if _is_file(entity))
-
-
-def _is_file(entity: Entity) -> bool:
-    return _is_attachment(entity) and entity.media_type != "text/x-amp-html"
-
-
-def _described(entity: Entity) -> MailAttachment:
-    content = entity.content()
-    return MailAttachment(
-        name=safe_name(entity.name),
-        media_type=entity.media_type,
-        size=len(content),
-        sha256=sha256(content).hexdigest(),
-        inline=entity.disposition.main != "attachment" and bool(entity.headers.get("content-id")),
-    )
-
-
-def read_files(raw: bytes) -> list[tuple[MailAttachment, bytes]]:
-    """The files of a mail with their content, as `parse_mail` lists them. Raises nothing."""
-    try:
-        entities = [entity for entity in _leaves(read_mail(raw)) if _is_file(entity)]
-        return [(_described(entity), entity.content()) for entity in entities]
-    except Exception:  # what cannot be taken apart has its raw mail
-        return []
-
-
-def _leaves(entity: Entity) -> Iterator[Entity]:
-    if not entity.children:
-        yield entity
-    for child in entity.children:
-        yield from _leaves(child)
-
-
-def safe_name(name: str | None) -> str | None:
-    """A file name without folders, reserved and control characters; None where nothing is left."""
-    if name is None:
-        return None
-    last = one_line(name.replace("\\", "/").rpartition("/")[2])
-    kept = _FORBIDDEN_IN_NAMES.sub("_", last).strip(". ")
-    stem, dot, suffix = kept.rpartition(".")
-    if len(kept) > MAX_NAME and dot and len(suffix) <= 10:
-        return f"{stem[: MAX_NAME - 1 - len(suffix)]}.{suffix}"
-    return kept[:MAX_NAME] or None

@@ -16,8 +16,9 @@ from contextlib import asynccontextmanager, suppress
 from struct import Struct
 from typing import BinaryIO
 
+from channels.email.files import MailAttachment, read_files
 from channels.email.kind import MailKind
-from channels.email.parse import MailAttachment, ParsedMail, parse_mail, read_files, unparseable
+from channels.email.parse import ParsedMail, parse_mail, unparseable
 
 SECONDS = 8.0
 """For one mail, of the 20 s after which its sender is told to come back."""

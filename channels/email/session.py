@@ -1,109 +1,24 @@
 """One SMTP session, hardened: what aiosmtpd leaves open is closed here.
 
-Source: reference/email.md, section 5. Bounded are the bytes of a mail (and of all mails being received), the
-connections (in all and per address), the idle time and the whole time of a session. A line may be of any
-length, as a mail's bytes are bounded. Only CRLF . CRLF ends a mail, and one with a bare CR or LF is refused:
-another server might read it as two (CVE-2023-51764 and its kin).
+Source: reference/email.md, section 5. Bounded are the bytes of a mail, the idle time and the whole time of a
+session; the gate bounds what all of them hold. A line may be of any length, as a mail's bytes are bounded.
+Only CRLF . CRLF ends a mail, and one with a bare CR or LF is refused: another server might read it as two
+(CVE-2023-51764 and its kin).
 """
 
 import asyncio
 import ssl
-from collections import Counter
-from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, cast
 
 from aiosmtpd.proxy_protocol import V2_CMD, ProxyData
 from aiosmtpd.smtp import MISSING, SMTP, syntax
 
+from channels.email.gate import SHUTTING_DOWN, Gate
+
 TRY_LATER = "451 4.3.0 Not now, try again later"
-SHUTTING_DOWN = "421 4.3.2 Shutting down, try again later"
 _TOO_MUCH = "552 5.3.4 Too much mail data"
 _DOT = b".\r\n"
 _END = b"\r\n.\r\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionLimits:
-    """What one server grants."""
-
-    mail_bytes: int = 31_457_280
-    held_bytes: int = 268_435_456
-    """Of all mails that are being received together; beyond it a mail is put off (451)."""
-    connections: int = 1_000
-    connections_per_address: int = 50
-    unlimited_addresses: frozenset[str] = frozenset({"127.0.0.1", "::1"})
-    """Peers without the limit per address: a mail server in front brings everybody's mail."""
-    recipients: int = 100
-    idle_seconds: float = 300.0
-    session_seconds: float = 600.0
-    work_seconds: float = 20.0
-    """For reading and storing a mail, before the client is told to come back."""
-    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Peers that say first whom they connect for (PROXY protocol)."""
-    proxy_seconds: float = 5.0
-    lmtp: bool = False
-    """Speak LMTP (RFC 2033): a mail server of ours is in front, and has taken the mail."""
-
-
-@dataclass(slots=True)
-class Gate:
-    """Who is in, and how much they hold."""
-
-    limits: SessionLimits
-    sessions: set["MailSession"] = field(default_factory=set)
-    draining: bool = False
-    _per_address: Counter[str] = field(default_factory=Counter)
-    _held: int = 0
-
-    def admit(self, session: "MailSession", address: str) -> str | None:
-        """None when let in, else the reply that turns it away."""
-        limits = self.limits
-        if self.draining:
-            return SHUTTING_DOWN
-        if len(self.sessions) >= limits.connections:
-            return "421 4.3.2 Too many connections, try again later"
-        limited = address not in limits.unlimited_addresses and not self.is_proxy(address)
-        if limited and self._per_address[address] >= limits.connections_per_address:
-            return "421 4.7.0 Too many connections from your address, try again later"
-        self.sessions.add(session)
-        self._per_address[address] += 1
-        return None
-
-    def is_proxy(self, address: str) -> bool:
-        """Whether a peer connects for others."""
-        if not self.limits.proxies:
-            return False
-        try:
-            peer = ip_address(address.partition("%")[0])
-        except ValueError:
-            return False
-        return any(peer in network for network in self.limits.proxies if network.version == peer.version)
-
-    def readmit(self, session: "MailSession", old: str, new: str) -> str | None:
-        """The session turns out to be of another address; None when let in, else the reply."""
-        self.leave(session, old)
-        return self.admit(session, new)
-
-    def leave(self, session: "MailSession", address: str) -> None:
-        """The session is over; one that was not let in has nothing to give back."""
-        if session not in self.sessions:
-            return
-        self.sessions.discard(session)
-        self._per_address[address] -= 1
-        if not self._per_address[address]:
-            del self._per_address[address]
-
-    def hold(self, size: int) -> bool:
-        """Whether so many more bytes may be held."""
-        if self._held + size > self.limits.held_bytes:
-            return False
-        self._held += size
-        return True
-
-    def release(self, size: int) -> None:
-        """So many bytes are no longer held."""
-        self._held -= size
 
 
 class MailSession(SMTP):

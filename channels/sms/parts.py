@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from channels.sms.chunks import Limits, split
 from channels.sms.plain import sms_text
-from gateway.domain.delivery import Delivery, PartText
+from gateway.domain.delivery import Delivery, Part, PartText
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ RulesOf = Callable[[str], PartRules]
 
 Bound = Callable[[Sequence[str]], Awaitable[set[str]]]
 """Which of these provider message ids belong to parts already."""
+
+
+def receipt_reference(delivery: Delivery, part: Part) -> str:
+    """What names a try of a part in the URL that its receipts come to."""
+    return urlencode({"d": delivery.id, "p": part.index, "a": part.attempt})
 
 
 def sms_parts(delivery: Delivery, rules_of: RulesOf) -> Sequence[PartText]:

@@ -9,9 +9,8 @@ Nor can a message be given an end: Telnyx queues what is faster than a number's 
 """
 
 from collections.abc import Sequence
-from urllib.parse import urlencode
 
-from channels.sms.parts import RulesOf, sms_parts
+from channels.sms.parts import RulesOf, receipt_reference, sms_parts
 from channels.telnyx.client import NewMessage, TelnyxRest
 from channels.telnyx.events import PATH, PROVIDER
 from channels.twilio.addresses import provider_address
@@ -35,12 +34,11 @@ class TelnyxSms:
 
     async def send(self, delivery: Delivery, part: Part, timeout: float) -> SendOutcome:
         """Post one part within `timeout` seconds; its receipts come to the URL with our reference to it."""
-        reference = urlencode({"d": delivery.id, "p": part.index, "a": part.attempt})
         message = NewMessage(
             to=provider_address(delivery.recipient),
             sender=provider_address(delivery.sender),
             text=part.text,
-            webhook_url=f"{self._webhook_url}?{reference}",
+            webhook_url=f"{self._webhook_url}?{receipt_reference(delivery, part)}",
         )
         return await self._rest.create_message(message, timeout)
 

@@ -7,9 +7,8 @@ we compare.
 
 import unicodedata
 from collections.abc import Sequence
-from urllib.parse import urlencode
 
-from channels.sms.parts import Bound, RulesOf, sms_parts
+from channels.sms.parts import Bound, RulesOf, receipt_reference, sms_parts
 from channels.twilio.addresses import provider_address
 from channels.twilio.client import NewMessage, SentMessage, TwilioRest
 from channels.twilio.requests import PROVIDER, SMS_RETRIES, SMS_STATUS_PATH
@@ -41,12 +40,11 @@ class TwilioSms:
 
     async def send(self, delivery: Delivery, part: Part, timeout: float) -> SendOutcome:
         """Post one part within `timeout` seconds; its receipts come to the URL with our reference to it."""
-        reference = urlencode({"d": delivery.id, "p": part.index, "a": part.attempt})
         message = NewMessage(
             to=provider_address(delivery.recipient),
             sender=provider_address(delivery.sender),
             body=part.text,
-            status_callback=f"{self._status_url}?{reference}{SMS_RETRIES}",
+            status_callback=f"{self._status_url}?{receipt_reference(delivery, part)}{SMS_RETRIES}",
             validity_seconds=self._rules_of(delivery.sender).validity_seconds,
         )
         return await self._rest.create_message(message, timeout)

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from pydantic import BaseModel, Field, ValidationError
 
-from channels.exchange import Exchange, open_session, read_answer
-from channels.telnyx.credentials import TelnyxCredentials
+from channels.exchange import Exchange, json_headers, open_session, read_answer
 from channels.telnyx.errors import failure_of
 from gateway.domain.delivery import NOT_SENT, Failure, OutcomeUnknown, Refused, SendOutcome, Taken
 
@@ -49,15 +48,12 @@ class _Errors(BaseModel):
 class TelnyxRest:
     """The REST calls the gateway makes. One per process; close it when done."""
 
-    credentials: TelnyxCredentials
+    api_key: str = field(repr=False)
+    api_url: str
+    """Without a trailing slash."""
     connections: int = 64
     """Concurrent requests."""
     _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Raises ValueError without an API key."""
-        if not self.credentials.api_key:
-            raise ValueError("sending needs an API key")
 
     async def create_message(self, message: NewMessage, timeout: float) -> SendOutcome:
         """Send one message within `timeout` seconds; never raises for Telnyx's faults."""
@@ -94,13 +90,9 @@ class TelnyxRest:
         if self._session is None:
             self._session = open_session(self.connections)
         async with self._session.post(
-            self.credentials.api_url + MESSAGES_PATH,
+            self.api_url + MESSAGES_PATH,
             data=body,
-            headers={
-                "Authorization": f"Bearer {self.credentials.api_key}",
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-            },
+            headers=json_headers(self.api_key),
             allow_redirects=False,
             timeout=exchange.limits,
             trace_request_ctx=exchange,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from gateway.app.core import Core
-from gateway.channel_ports import jambonz_account, twilio_credentials
+from gateway.channel_ports.accounts import jambonz_account, twilio_credentials
 from gateway.domain.message import Channel
 from gateway.domain.outgoing_call import OutgoingCall
 from gateway.domain.ports.calls import Caller

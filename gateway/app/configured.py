@@ -13,8 +13,8 @@ from gateway.domain.fallback import Fallbacks
 from gateway.domain.message import Channel
 from gateway.domain.ports.store import Store
 from gateway.domain.quiet import QuietHours
-from gateway.domain.reply import ServedAgent
 from gateway.domain.send_rules import SendRules
+from gateway.domain.served_agent import ServedAgent
 from gateway.domain.summary import Summary, Transcript
 from gateway.domain.turn_rules import TurnRules
 from gateway.domain.usage import Caps, Meter

@@ -8,7 +8,7 @@ from gateway.app.calls import call_worker
 from gateway.app.core import Core
 from gateway.app.plan import Role
 from gateway.bus.topology import WEBHOOKS
-from gateway.channel_ports import OutgoingMail, senders
+from gateway.channel_ports.senders import OutgoingMail, senders
 from gateway.domain.ports.bus import Consume, Consumer
 from gateway.settings import LlmAgent
 from workers.agents.llm.agent import preload

@@ -14,15 +14,9 @@ from channels.email.reader import MailReader
 from gateway import __version__
 from gateway.app.core import Core
 from gateway.app.plan import Role
-from gateway.channel_ports import (
-    MailWorkers,
-    calling_modes,
-    mail_intake,
-    mail_server,
-    mail_webhook_routes,
-    receives_mail_by_webhook,
-    webhook_routes,
-)
+from gateway.channel_ports.accounts import calling_modes
+from gateway.channel_ports.mail import MailWorkers, mail_intake, mail_server
+from gateway.channel_ports.webhooks import mail_webhook_routes, receives_mail_by_webhook, webhook_routes
 from gateway.http_server import HttpServer
 from gateway.service.tokens import Tokens
 

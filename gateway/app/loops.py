@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from gateway.app.core import Core
 from gateway.app.plan import Role
 from gateway.bus.embedded import EmbeddedBus
-from gateway.channel_ports import media, sweep
+from gateway.channel_ports.fetching import media, sweep
 from gateway.domain.ports.store import Wake
 from gateway.service.call_intents import lose_unroutable
 from gateway.service.ingress import Receipts

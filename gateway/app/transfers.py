@@ -6,7 +6,7 @@ from dataclasses import replace
 from channels.voice.steps import Links
 from gateway.app.core import Core
 from gateway.app.plan import Role
-from gateway.channel_ports import twilio_credentials
+from gateway.channel_ports.accounts import twilio_credentials
 from workers.warm import WarmDriver
 
 _USERS = frozenset({Role.SERVE, Role.TIMERS})

@@ -26,8 +26,7 @@ from uuid import uuid4
 
 from gateway.bench.crowd import Place, add_conversations, add_messages
 from gateway.bench.machine import Machine, this_machine
-from gateway.bench.private_server import ServiceFailed, ServiceMissing
-from gateway.bench.servers import Servers, servers
+from gateway.bench.servers import Servers, servers_if_any
 from gateway.bench.stage import BenchFailed, Stage, Twilio, tell
 from gateway.bench.subjects import AGENT, KEY, ORGANISATION, PARTITIONS, Target, distributed, embedded
 from gateway.domain.ids import named_id
@@ -137,13 +136,7 @@ def measure(size: ApiSize) -> ApiFigures:
     """Run it all. Raises BenchFailed when something does not start or is not answered as it should be."""
     load_before = os.getloadavg()[0]
     with ExitStack() as stack:
-        found: Servers | None = None
-        skipped: str | None = None
-        try:
-            tell("starting RabbitMQ and PostgreSQL")
-            found = stack.enter_context(servers())
-        except (ServiceMissing, ServiceFailed) as missing:
-            skipped = str(missing)
+        found, skipped = servers_if_any(stack)
         subjects = {"embedded": _subject("embedded", None, size)}
         if found is not None:
             subjects["distributed"] = _subject("distributed", found, size)

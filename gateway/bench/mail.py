@@ -138,18 +138,7 @@ def _read_plainly(raw: bytes) -> object:
     """What an adapter on the standard library would have to do."""
     mail = message_from_bytes(raw, policy=default)
     assert isinstance(mail, EmailMessage)
-    names = (
-        "from",
-        "to",
-        "cc",
-        "subject",
-        "date",
-        "message-id",
-        "in-reply-to",
-        "references",
-        "auto-submitted",
-    )
-    headers = [str(mail[name]) for name in names]
+    headers = [str(mail[name]) for name in _HEADERS]
     body = mail.get_body(("plain", "html"))
     text = body.get_content() if body is not None else ""
     files = [(part.get_filename(), part.get_payload(decode=True)) for part in mail.iter_attachments()]

@@ -25,8 +25,7 @@ from statistics import median
 
 from gateway.bench.load import Load, Sent
 from gateway.bench.machine import Machine, this_machine
-from gateway.bench.private_server import ServiceFailed, ServiceMissing
-from gateway.bench.servers import Servers, servers
+from gateway.bench.servers import Servers, servers_if_any
 from gateway.bench.stage import BenchFailed, Stage, Twilio, name_of, tell
 from gateway.bench.subjects import SUBJECTS, Subject, Target
 
@@ -92,13 +91,7 @@ def measure(size: Size) -> Figures:
     """Run it all. Raises BenchFailed when something does not start, or loses a message."""
     load_before = os.getloadavg()[0]
     with ExitStack() as stack:
-        found: Servers | None = None
-        skipped: str | None = None
-        try:
-            tell("starting RabbitMQ and PostgreSQL")
-            found = stack.enter_context(servers())
-        except (ServiceMissing, ServiceFailed) as missing:
-            skipped = str(missing)
+        found, skipped = servers_if_any(stack)
         subjects = [subject for subject in SUBJECTS if found is not None or not subject.distributed]
         measured = {subject.name: Measured() for subject in subjects}
         broker: list[float] = []

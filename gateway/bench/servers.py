@@ -15,7 +15,9 @@ import asyncpg
 from yarl import URL
 
 from gateway.bench.floor import QUEUES
+from gateway.bench.private_server import ServiceFailed, ServiceMissing
 from gateway.bench.services import PrivatePostgres, PrivateRabbit
+from gateway.bench.stage import tell
 from gateway.bus.topology import EXCHANGES, WEBHOOKS, Topology
 
 
@@ -103,6 +105,15 @@ def servers() -> Iterator[Servers]:
             rabbitmq=asyncio.run(_rabbit_version(amqp_url)),
             postgresql=asyncio.run(_postgres_version(database_url)),
         )
+
+
+def servers_if_any(stack: ExitStack) -> tuple[Servers | None, str | None]:
+    """Both, running until the stack is closed; or None, and why they are not."""
+    tell("starting RabbitMQ and PostgreSQL")
+    try:
+        return stack.enter_context(servers()), None
+    except (ServiceMissing, ServiceFailed) as missing:
+        return None, str(missing)
 
 
 async def _statement(url: str, statement: str) -> None:

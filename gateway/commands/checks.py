@@ -154,7 +154,7 @@ async def check_twilio(settings: Settings) -> Finding:
 async def check_twilio_numbers(settings: Settings) -> Finding:
     """Whether the numbers that are Twilio's send what comes in to this gateway."""
     from channels.twilio.numbers import TwilioNumbers, TwilioRefusal, points_at
-    from gateway.channel_ports import twilio_channels, twilio_credentials
+    from gateway.channel_ports.accounts import twilio_channels, twilio_credentials
 
     credentials = twilio_credentials(settings)
     declared = [*settings.config.addresses_of(Channel.SMS), *settings.config.addresses_of(Channel.VOICE)]

@@ -15,7 +15,7 @@ from channels.twilio.numbers import (
     changes,
     wanted,
 )
-from gateway.channel_ports import twilio_channels, twilio_credentials
+from gateway.channel_ports.accounts import twilio_channels, twilio_credentials
 from gateway.commands.options import config_option, data_dir_option, read_settings
 from gateway.commands.replaced import Replaced
 from gateway.commands.terminal import Refusal, columns

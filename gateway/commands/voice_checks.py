@@ -1,7 +1,7 @@
 """The checks of `gateway doctor` for calls that others than Twilio carry."""
 
 from channels.voice.jambonz.account import JambonzAccount
-from gateway.channel_ports import jambonz_account
+from gateway.channel_ports.accounts import jambonz_account
 from gateway.commands.findings import Finding, Verdict
 from gateway.domain.delivery import OutcomeUnknown
 from gateway.domain.message import Channel

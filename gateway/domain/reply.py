@@ -5,7 +5,6 @@ replies, values that a database cannot keep.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gateway.domain.agent import (
@@ -31,10 +30,9 @@ from gateway.domain.event_values import plain_values
 from gateway.domain.ids import new_id
 from gateway.domain.intent import DtmfInputSpec, IntentKind, TransferMode, resolve_digits, resolve_transfer
 from gateway.domain.message import Channel, JsonObject
-from gateway.domain.ports.agent import Agent
+from gateway.domain.model_usage import ModelUsage
 from gateway.domain.speech import Speech
 from gateway.domain.steps import Digest, Embedded, Fact, PolicyAction, PolicyApplied
-from gateway.domain.summary import Summarise
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn import Path, Reply, ReplyFile
 
@@ -47,27 +45,16 @@ MAX_EVIDENCE = 200
 MAX_BYTES = 4_194_304
 """Size of all events besides deltas together, as JSON."""
 
-MAX_TOKENS = 1_000_000_000
-
 MAX_ERROR = 200
 """Characters kept of what an agent says of its own failure."""
 
 HOLDING_LINE = "I'm checking that with a colleague."
 """Said when a turn is parked and the agent has said nothing itself."""
 
-_AFTER_APPROVAL = frozenset({"message", "usage", "error"})
 MAX_POLICIES = 50
 """Matches of policies that are kept of one turn."""
 
-
-@dataclass(frozen=True, slots=True)
-class ServedAgent:
-    """An agent, and what its configuration lets its replies do."""
-
-    agent: Agent
-    transfers: Transfers
-    summarise: Summarise | None = None
-    """How it sums up its conversations; None: they are quoted."""
+_AFTER_APPROVAL = frozenset({"message", "usage", "error"})
 
 
 class ReplyDraft:
@@ -109,8 +96,7 @@ class ReplyDraft:
         self._handoff_text: str | None = None
         self._end_reason: str | None = None
         self._consent_revoked = False
-        self._usage: Usage | None = None
-        self._embedded = 0
+        self._usage = ModelUsage()
         self._corrected: list[str] = []
         self._policies: list[JsonObject] = []
         self._digest: Digest | None = None
@@ -152,7 +138,7 @@ class ReplyDraft:
 
     def embed(self, step: Embedded) -> None:
         """Count what it took to find passages."""
-        self._embedded = min(self._embedded + step.tokens, MAX_TOKENS)
+        self._usage.embed(step.tokens)
 
     def condense(self, digest: Digest) -> None:
         """Keep what later turns need not read again."""
@@ -178,10 +164,10 @@ class ReplyDraft:
             consent_revoked=self._consent_revoked,
             approval=self._approval,
             transfer=self._transfer,
-            model_used=usage.model if usage else None,
-            input_tokens=usage.input_tokens if usage else None,
-            output_tokens=usage.output_tokens if usage else None,
-            embedded_tokens=self._embedded,
+            model_used=usage.model,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            embedded_tokens=usage.embedded_tokens,
             ttft_ms=self._milliseconds(self._first_at),
             latency_ms=self._milliseconds(self._last_at),
             policies=tuple(self._policies),
@@ -282,16 +268,7 @@ class ReplyDraft:
         self._consent_revoked = True
 
     def _fold_usage(self, event: Usage, _values: JsonObject) -> None:
-        before = self._usage or Usage()
-        total = Usage(
-            model=event.model or before.model,
-            input_tokens=before.input_tokens + event.input_tokens,
-            output_tokens=before.output_tokens + event.output_tokens,
-        )
-        least = min(event.input_tokens, event.output_tokens)
-        if least < 0 or max(total.input_tokens, total.output_tokens) > MAX_TOKENS:
-            raise AgentFailed("usage with an impossible number of tokens")
-        self._usage = total
+        self._usage.add(event)
 
     def _fold_error(self, event: AgentError, _values: JsonObject) -> None:
         said = " ".join(event.message.split())[:MAX_ERROR]

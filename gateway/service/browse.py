@@ -142,6 +142,22 @@ def _in_order(rows: Sequence[Row], *, newest_first: bool) -> Sequence[Row]:
     return sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=newest_first)
 
 
+async def newest_page(
+    tx: Tx, query: str, made: Callable[[Row], T], after: Position | None, limit: int, **params: Param
+) -> Page[T]:
+    """The page of a list by a query that gives the newest rows first, before a position."""
+    start = after or NEWEST
+    rows = await tx.all(query, **params, before_at=start.at, before_id=start.id, limit=limit + 1)
+    return page_of(rows, after, limit, made)
+
+
+def of_address(query: str, of: tuple[Channel, str] | None) -> tuple[str, dict[str, Param]]:
+    """The query for one address of theirs, with its parameters, or the one for all."""
+    if of is None:
+        return query, {}
+    return f"{query}_of_address", {"channel": of[0].value, "their_address": of[1]}
+
+
 def page_of(rows: Sequence[Row], after: Position | None, limit: int, made: Callable[[Row], T]) -> Page[T]:
     """The page that begins after a position, of whose rows one more than `limit` was read."""
     shown = rows[:limit]

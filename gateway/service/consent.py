@@ -11,7 +11,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.ids import new_id
 from gateway.domain.message import Author, Channel
 from gateway.domain.ports.store import Row, Tx
-from gateway.service.browse import NEWEST, Page, Position, page_of
+from gateway.service.browse import Page, Position, newest_page, of_address
 from gateway.service.speak import speak
 from gateway.service.suppress import lift, lift_by_start, suppress, suppression
 
@@ -129,17 +129,8 @@ async def consents_page(
     tx: Tx, organization_id: str, of: tuple[Channel, str] | None, after: Position | None, limit: int
 ) -> Page[Consent]:
     """The ledger, newest first, of one address of theirs or of all."""
-    start = after or NEWEST
-    one_address = {} if of is None else {"channel": of[0].value, "their_address": of[1]}
-    rows = await tx.all(
-        "consents_page_of_address" if one_address else "consents_page",
-        **one_address,
-        organization_id=organization_id,
-        before_at=start.at,
-        before_id=start.id,
-        limit=limit + 1,
-    )
-    return page_of(rows, after, limit, _consent)
+    query, chosen = of_address("consents_page", of)
+    return await newest_page(tx, query, _consent, after, limit, organization_id=organization_id, **chosen)
 
 
 async def _enter(

@@ -6,7 +6,7 @@ from gateway.domain.ids import named_id
 from gateway.domain.ports.store import Param, Row, Tx
 from gateway.domain.revision import Revision
 from gateway.domain.usage import DAY
-from gateway.service.browse import NEWEST, Page, Position, page_of
+from gateway.service.browse import Page, Position, newest_page
 from gateway.settings import AgentConfig
 
 KEPT = 90 * DAY
@@ -42,16 +42,8 @@ async def revisions_page(
     tx: Tx, organization_id: str, agent_id: str, after: Position | None, limit: int
 ) -> Page[Revision]:
     """The revisions of an agent, newest first."""
-    start = after or NEWEST
-    rows = await tx.all(
-        "revisions_page",
-        organization_id=organization_id,
-        agent_id=agent_id,
-        before_at=start.at,
-        before_id=start.id,
-        limit=limit + 1,
-    )
-    return page_of(rows, after, limit, _revision)
+    chosen = {"organization_id": organization_id, "agent_id": agent_id}
+    return await newest_page(tx, "revisions_page", _revision, after, limit, **chosen)
 
 
 def _row(organization_id: str, agent: AgentConfig) -> dict[str, Param]:

@@ -13,7 +13,7 @@ from gateway.domain.identity import KIND_OF_CHANNEL
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel
 from gateway.domain.ports.store import Row, Tx
-from gateway.service.browse import NEWEST, Page, Position, page_of
+from gateway.service.browse import Page, Position, newest_page, of_address
 from gateway.service.identify import Person, person_of
 
 ANY = ""
@@ -120,17 +120,8 @@ async def suppressions_page(
     tx: Tx, organization_id: str, of: tuple[Channel, str] | None, after: Position | None, limit: int
 ) -> Page[Suppression]:
     """What is in force, newest first, for one address of theirs or for all."""
-    start = after or NEWEST
-    one_address = {} if of is None else {"channel": of[0].value, "their_address": of[1]}
-    rows = await tx.all(
-        "suppressions_page_of_address" if one_address else "suppressions_page",
-        **one_address,
-        organization_id=organization_id,
-        before_at=start.at,
-        before_id=start.id,
-        limit=limit + 1,
-    )
-    return page_of(rows, after, limit, _suppression)
+    query, chosen = of_address("suppressions_page", of)
+    return await newest_page(tx, query, _suppression, after, limit, organization_id=organization_id, **chosen)
 
 
 async def suppressions_of(tx: Tx, organization_id: str, person: Person) -> list[Suppression]:

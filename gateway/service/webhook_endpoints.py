@@ -17,7 +17,7 @@ from gateway.domain.webhook import (
     new_secret,
 )
 from gateway.domain.wire import FactType
-from gateway.service.browse import NEWEST, Page, Position, page_of
+from gateway.service.browse import NEWEST, Page, Position, newest_page, page_of
 from gateway.store.records import pack, unpack
 
 MAX_ENDPOINTS = 100
@@ -71,15 +71,9 @@ async def endpoints_page(
     tx: Tx, organization_id: str, after: Position | None, limit: int
 ) -> Page[WebhookEndpoint]:
     """Newest first."""
-    start = after or NEWEST
-    rows = await tx.all(
-        "webhook_endpoints_page",
-        organization_id=organization_id,
-        before_at=start.at,
-        before_id=start.id,
-        limit=limit + 1,
+    return await newest_page(
+        tx, "webhook_endpoints_page", _endpoint, after, limit, organization_id=organization_id
     )
-    return page_of(rows, after, limit, _endpoint)
 
 
 async def change_endpoint(

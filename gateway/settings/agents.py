@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from gateway.domain.ids import named_id
 from gateway.domain.steps import PolicyPoint
-from gateway.settings.flow import ChoiceNode, Name, Nodes, ToolNode, TransferNode, check_graph, of_type
+from gateway.settings.flow import ChoiceNode, Name, Nodes, ToolNode, TransferNode, of_type
+from gateway.settings.flow_graph import check_graph
 from gateway.settings.llm import (
     EmbeddingName,
     HttpToolTable,

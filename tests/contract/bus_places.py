@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,10 @@ from gateway.store.queries import load_queries
 from gateway.store.sqlite import SqliteStore
 from gateway.tracing import new_traceparent
 from tests.schema import schema_file
+from tests.waiting import PATIENCE
 
 PARTITIONS = 2
 STEP_SECONDS: Mapping[RetryStep, float] = dict.fromkeys(RetryStep, 0.3)
-SECONDS = 60.0
-"""How long a test waits for what must happen."""
 
 
 def envelope(text: str = "", kind: str = "message.inbound") -> Envelope:
@@ -41,15 +40,7 @@ def envelope(text: str = "", kind: str = "message.inbound") -> Envelope:
 def unhurried(patched: pytest.MonkeyPatch) -> None:
     """A busy broker is slow to declare, to confirm and to answer, and few tests are about that."""
     for limit in ("rabbit.START_SECONDS", "rabbit.CHECK_SECONDS", "publisher.PUBLISH_SECONDS"):
-        patched.setattr(f"gateway.bus.{limit}", SECONDS)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    give_up = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        await asyncio.sleep(0.02)
+        patched.setattr(f"gateway.bus.{limit}", PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +60,7 @@ async def letters_in(store: SqliteStore) -> list[Letter]:
 
 async def the_letter(store: SqliteStore) -> Letter:
     """Wait for a dead letter; there must be no other."""
-    give_up = time.monotonic() + SECONDS
+    give_up = time.monotonic() + PATIENCE
     while not (letters := await letters_in(store)):
         assert time.monotonic() < give_up, "no dead letter in time"
         await asyncio.sleep(0.02)

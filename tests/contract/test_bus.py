@@ -27,8 +27,8 @@ from tests.contract.bus_places import (
     open_sqlite,
     the_letter,
     unhurried,
-    until,
 )
+from tests.waiting import until
 
 
 @pytest.fixture(params=["embedded", "rabbit"])

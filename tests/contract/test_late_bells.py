@@ -16,8 +16,8 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.message import Channel
 from gateway.domain.ports.bus import DONE
 from gateway.domain.ports.store import Tx
-from gateway.domain.reply import ServedAgent
 from gateway.domain.send_rules import SendRules
+from gateway.domain.served_agent import ServedAgent
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn_rules import NO_RULES
 from gateway.service.reply_files import ReplyFiles

@@ -12,7 +12,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.envelope import Envelope
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports.bus import DONE
-from gateway.domain.reply import ServedAgent
+from gateway.domain.served_agent import ServedAgent
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn_rules import TurnRules
 from gateway.service.brake import pause, resume

@@ -9,9 +9,8 @@ from typing import Any
 
 import aiohttp
 
-from gateway.app import WORKER_ROLES, App, Plan, Role, running
-from gateway.settings import load_settings
-from tests.schema import schema_file
+from gateway.app import App
+from tests.integration.in_process import in_process
 
 CONFIG = """
 [organisation]
@@ -144,9 +143,7 @@ async def gateway(
     **environment: str,
 ) -> AsyncIterator[Api]:
     """A running gateway and an admin's client of it; the texts are added to its configuration."""
-    path = folder / "gateway.toml"
     text = config.replace("[organisation]\n", f"[organisation]\n{organisation}\n")
-    path.write_text(text + more, encoding="utf-8")
     environ = {
         "GATEWAY_API_KEYS": KEYS,
         "GATEWAY_DRAIN_SECONDS": "2",
@@ -155,9 +152,6 @@ async def gateway(
     }
     if database_url is not None:
         environ["GATEWAY_DATABASE_URL"] = database_url
-    settings = load_settings(environ, config_path=path, data_dir=folder, host="127.0.0.1", port=0)
-    if settings.sqlite_path is not None:
-        await schema_file(settings.sqlite_path)
-    plan = Plan(roles=frozenset({Role.SERVE}) | WORKER_ROLES, migrate=True)
-    async with running(settings, plan) as app, aiohttp.ClientSession() as session:
+    running = in_process(folder, text + more, environ, port=0)
+    async with running as app, aiohttp.ClientSession() as session:
         yield Api(app, session, "root")

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from tests.integration import api_agents
+from gateway.app import App
+from tests.integration import api_agents, jambonz_house
 from tests.integration.api import Api, gateway
 from tests.integration.receivers import Receiver, receiving
 
@@ -43,3 +45,10 @@ async def receiver() -> AsyncIterator[Receiver]:
     """A receiver of webhooks."""
     async with receiving() as running_receiver:
         yield running_receiver
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def jambonz_gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
+    """A gateway that takes calls over jambonz, for all tests of a module."""
+    async with jambonz_house.gateway(tmp_path_factory.mktemp("jambonz")) as app:
+        yield app

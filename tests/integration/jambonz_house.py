@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -13,19 +13,18 @@ import aiohttp
 
 from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzCall
 from channels.voice.jambonz.fake.callee import Callee
-from gateway.app import App, Plan, Role, running
-from gateway.bench.private_server import free_ports
+from gateway.app import App
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.ports.store import Tx
-from gateway.settings import load_settings
 from tests.integration import relay_agents
+from tests.integration.in_process import in_process
+from tests.waiting import PATIENCE, until
 
 OURS, WARM, BACK = "+15550100", "+15550102", "+15550104"
 MUSIC = "https://example.org/hold.mp3"
 LOGIN = "jambonz:a-password"
 AUTHORIZED = {"Authorization": f"Basic {b64encode(LOGIN.encode()).decode()}"}
 TEXTS = CallTexts()
-PATIENCE = 60.0
 V2 = "/v1/v2/conversations"
 WS = "/webhooks/jambonz"
 CONFIG = f"""
@@ -143,27 +142,15 @@ class Line:
         return self.call.callees[number - 1]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for it."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what it waits for is in many places
-            await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def gateway(folder: Path) -> AsyncIterator[App]:
     """A gateway of one process."""
-    config = folder / "gateway.toml"
-    config.write_text(CONFIG, "utf-8")
     environ = {
         "JAMBONZ_WEBHOOK_LOGIN": LOGIN,
         "GATEWAY_API_KEYS": "root:admin::Root",
         "GATEWAY_DRAIN_SECONDS": "2",
     }
-    (port,) = free_ports(1)
-    settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=port)
-    plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
-    async with running(settings, plan) as app:
+    async with in_process(folder, CONFIG, environ) as app:
         yield app
 
 

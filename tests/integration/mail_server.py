@@ -10,10 +10,11 @@ from aiosmtplib import SMTP
 
 from channels.contract import MailPorts
 from channels.email.auth.sender import BelieveNobody, SenderCheck
+from channels.email.files import MailAttachment, read_files
+from channels.email.gate import SessionLimits
 from channels.email.ingress import MailIngress
 from channels.email.intake import MailIntake
-from channels.email.parse import MailAttachment, ParsedMail, parse_mail, read_files
-from channels.email.session import SessionLimits
+from channels.email.parse import ParsedMail, parse_mail
 from channels.email.thread import ThreadMarks
 from gateway.domain.clock import Clock
 from gateway.domain.errors import UnknownAddress

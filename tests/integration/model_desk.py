@@ -11,7 +11,8 @@ from gateway.domain.agent import (
 )
 from gateway.domain.clock import Clock
 from gateway.domain.message import Channel
-from gateway.domain.reply import ReplyDraft, ServedAgent
+from gateway.domain.reply import ReplyDraft
+from gateway.domain.served_agent import ServedAgent
 from gateway.domain.steps import AgentStep, Digest, Embedded, Fact, PolicyApplied, Progress
 from gateway.domain.transfers import Transfers
 from gateway.domain.turn import Reply

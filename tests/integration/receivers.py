@@ -1,6 +1,5 @@
 """A receiver of webhooks on a real server, which verifies what it gets and misbehaves when told to."""
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -11,10 +10,10 @@ from typing import Any
 from aiohttp import web
 
 from gateway.domain.signing import verify
+from tests.loopback import served
+from tests.waiting import until
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
-SECONDS = 60.0
-"""How long a test waits for what must happen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +85,12 @@ class Receiver:
         return self.got
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    give_up = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def receiving() -> AsyncIterator[Receiver]:
     """A running receiver."""
     receiver = Receiver()
     application = web.Application()
     application.router.add_route("*", "/{any:.*}", receiver.take)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    receiver.url = f"http://127.0.0.1:{port}/in"
-    try:
+    async with served(application, shutdown_timeout=0.1) as url:
+        receiver.url = f"{url}/in"
         yield receiver
-    finally:
-        await runner.cleanup()

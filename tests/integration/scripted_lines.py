@@ -8,17 +8,10 @@ from channels.voice.host.fake import FakeCall as HostCall
 from channels.voice.jambonz.fake import FakeJambonzCall
 from gateway.domain.call_rules import CallPace
 from gateway.domain.warm.words import CONFIRM_PROMPT
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 60.0
 FIRST, SECOND = "+15550111", "+15550112"
 """Who is called of two colleagues."""
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what it waits for is in many places
-            await asyncio.sleep(0.01)
 
 
 async def heard_out(text: str) -> None:

@@ -11,6 +11,7 @@ from gateway.commands import agent_checks
 from gateway.commands.agent_checks import agent_findings
 from gateway.commands.findings import Verdict
 from gateway.settings import load_settings
+from tests.loopback import served
 
 SECRET = "sk-hush"
 AGENT = '[agents.desk]\nkind = "llm"\nmodel = "{model}"\n'
@@ -57,15 +58,11 @@ async def provider(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Provider]:
     found = Provider()
     app = web.Application()
     app.router.add_get("/{path:.*}", found.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    for key, base in VARIABLES.values():
-        monkeypatch.setenv(key, SECRET)
-        monkeypatch.setenv(base, found.url)
-    yield found
-    await runner.cleanup()
+    async with served(app) as found.url:
+        for key, base in VARIABLES.values():
+            monkeypatch.setenv(key, SECRET)
+            monkeypatch.setenv(base, found.url)
+        yield found
 
 
 async def findings(tmp_path: Path, config: str) -> list[tuple[str, Verdict, str]]:

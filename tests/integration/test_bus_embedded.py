@@ -13,7 +13,8 @@ from gateway.domain.envelope import Envelope
 from gateway.domain.ports.bus import DONE, Consumer, RetryStep, Verdict, retry
 from gateway.domain.ports.store import Tx
 from gateway.store.sqlite import SqliteStore
-from tests.contract.bus_places import EmbeddedPlace, MovedClock, envelope, letters_in, open_sqlite, until
+from tests.contract.bus_places import EmbeddedPlace, MovedClock, envelope, letters_in, open_sqlite
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ from tests.contract.bus_places import (
     open_sqlite,
     the_letter,
     unhurried,
-    until,
 )
+from tests.waiting import until
 
 
 @pytest.fixture

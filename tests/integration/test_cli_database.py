@@ -15,12 +15,20 @@ from gateway.service.dead import bury
 from gateway.service.keys import key_hash, key_of_hash
 from gateway.service.senders import SenderKey, halt
 from gateway.store.engine import open_store
-from gateway.store.migrate import migrate
 from tests.integration.commands import Folder
+from tests.schema import schema_file
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    """A folder whose commands know a database with the schema."""
+    if request.param == "sqlite":
+        return Folder(tmp_path, {"GATEWAY_DATABASE_URL": asyncio.run(schema_file(tmp_path / "gateway.db"))})
+    return Folder(tmp_path, {"GATEWAY_DATABASE_URL": request.getfixturevalue("schema_url")})
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     """A folder whose commands know an empty database."""
     if request.param == "sqlite":
         return Folder(tmp_path, {"GATEWAY_DATABASE_URL": f"sqlite:///{tmp_path}/gateway.db"})
@@ -45,26 +53,25 @@ async def outbox_depth(folder: Folder) -> int:
         return (await store.read(backlog)).outbox
 
 
-async def test_migrate_and_doctor(folder: Folder) -> None:
-    behind = await folder.gateway("migrate", "--check")
+async def test_migrate_and_doctor(new_folder: Folder) -> None:
+    behind = await new_folder.gateway("migrate", "--check")
     assert behind.code == 1
     assert "missing 0001_pipeline\n" in behind.out
     assert behind.err == "gateway: the schema is behind; run: gateway migrate\n"
-    refused = await folder.gateway("keys", "list")
+    refused = await new_folder.gateway("keys", "list")
     assert refused.code == 1
     assert "gateway migrate" in refused.err
-    applied = await folder.gateway("migrate")
+    applied = await new_folder.gateway("migrate")
     assert applied.code == 0
     assert applied.out == behind.out.replace("missing", "applied")
-    again = await folder.gateway("migrate", "--check")
+    again = await new_folder.gateway("migrate", "--check")
     assert (again.code, again.out) == (0, "the schema is up to date\n")
-    doctor = await folder.gateway("doctor")
+    doctor = await new_folder.gateway("doctor")
     assert doctor.code == 0
     assert "answers, its schema is up to date" in doctor.out
 
 
 async def test_doctor_finds_a_sender_that_is_stopped_and_requeue_resumes_it(folder: Folder) -> None:
-    await migrate(url_of(folder))
     key = SenderKey(new_id(), "sms", "+15550100")
     async with open_store(url_of(folder), Clock()) as store:
         await store.write(halt, key, "30034", delivery=None, tries=False)
@@ -78,7 +85,6 @@ async def test_doctor_finds_a_sender_that_is_stopped_and_requeue_resumes_it(fold
 
 
 async def test_keys(folder: Folder) -> None:
-    await migrate(url_of(folder))
     created = await folder.gateway(
         "keys", "create", "--role", "operator", "--name", "Olga", "--approver", "finance"
     )
@@ -102,7 +108,6 @@ async def test_keys(folder: Folder) -> None:
 
 
 async def test_dead_letters_one_by_one(folder: Folder) -> None:
-    await migrate(url_of(folder))
     first, second = await buried(folder, 2)
     listed = await folder.gateway("dead", "list")
     assert [line.split()[0] for line in listed.out.splitlines()] == ["ID", first, second]
@@ -125,7 +130,6 @@ async def test_dead_letters_one_by_one(folder: Folder) -> None:
 
 
 async def test_all_dead_letters_of_a_queue(folder: Folder) -> None:
-    await migrate(url_of(folder))
     await buried(folder, 60)
     await buried(folder, 2, "theirs")
     discarded = await folder.gateway("dead", "discard", "--all", "--queue", "their", "--yes")
@@ -149,16 +153,15 @@ async def test_doctor_finds_a_database_that_is_away(tmp_path: Path) -> None:
 
 
 async def test_doctor_finds_what_a_worker_declares(
-    tmp_path: Path, postgres_url: str, rabbit_url: str, amqp_prefix: str
+    tmp_path: Path, schema_url: str, rabbit_url: str, amqp_prefix: str
 ) -> None:
     environment = {
-        "GATEWAY_DATABASE_URL": postgres_url,
+        "GATEWAY_DATABASE_URL": schema_url,
         "GATEWAY_AMQP_URL": rabbit_url,
         "GATEWAY_AMQP_PREFIX": amqp_prefix,
         "GATEWAY_PARTITIONS": "2",
     }
     folder = Folder(tmp_path, environment)
-    await migrate(postgres_url)
     bare = await folder.gateway("doctor")
     assert bare.code == 1
     assert f"missing, such as {amqp_prefix}inbound" in bare.out

@@ -8,9 +8,10 @@ import pytest
 
 from channels.twilio.fake import CallStatus
 from gateway.app import App
-from tests.integration.jambonz_house import AUTHORIZED, OURS, WS, caller, until
+from tests.integration.jambonz_house import AUTHORIZED, OURS, WS, caller
 from tests.integration.jambonz_house import gateway as jambonz_gateway
-from tests.integration.test_outgoing_calls import DOCUMENTS, PATIENCE, RELAYED, V2, open_house
+from tests.integration.test_outgoing_calls import DOCUMENTS, RELAYED, V2, open_house
+from tests.waiting import PATIENCE, until
 
 KEY = {"x-api-key": "root"}
 

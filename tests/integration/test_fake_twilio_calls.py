@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 from twilio.base.exceptions import TwilioRestException
-from twilio.http.http_client import TwilioHttpClient
-from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
 
 from channels.twilio.fake import CallError, CallStatus, FakeTwilio, WebhookUnreachable
 from channels.twilio.signature import verify
+from tests.integration.official_twilio import official_client
+from tests.loopback import served
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "secret"
@@ -53,12 +53,8 @@ async def gateway() -> AsyncIterator[Gateway]:
     gateway = Gateway()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", gateway.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    gateway.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield gateway
-    await runner.cleanup()
+    async with served(app) as gateway.url:
+        yield gateway
 
 
 @pytest.fixture
@@ -71,12 +67,8 @@ async def fake(gateway: Gateway) -> AsyncIterator[FakeTwilio]:
 
 @pytest.fixture
 def client(fake: FakeTwilio) -> Iterator[Any]:
-    http = TwilioHttpClient(timeout=60)
-    client: Any = Client(ACCOUNT, TOKEN, http_client=http)
-    client.api.base_url = fake.url
-    yield client
-    assert http.session is not None
-    http.session.close()
+    with official_client(ACCOUNT, TOKEN, fake.url) as opened:
+        yield opened
 
 
 def twiml() -> Any:

@@ -13,11 +13,12 @@ import pytest
 from aiohttp import web
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.async_http_client import AsyncTwilioHttpClient
-from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from channels.twilio.fake import FakeTwilio, Faults, Ledger
 from channels.twilio.signature import verify
+from tests.integration.official_twilio import official_client
+from tests.loopback import served
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "secret"
@@ -59,12 +60,8 @@ async def receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.router.add_post("/status", receiver.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield receiver
-    await runner.cleanup()
+    async with served(app) as receiver.url:
+        yield receiver
 
 
 @pytest.fixture
@@ -78,12 +75,8 @@ async def fake() -> AsyncIterator[FakeTwilio]:
 @pytest.fixture
 def client(fake: FakeTwilio) -> Iterator[Any]:
     """The official client; it is synchronous, so tests call it in a thread."""
-    http = TwilioHttpClient(timeout=60)
-    client: Any = Client(ACCOUNT, TOKEN, http_client=http)
-    client.api.base_url = fake.url
-    yield client
-    assert http.session is not None
-    http.session.close()
+    with official_client(ACCOUNT, TOKEN, fake.url) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.steps import AgentStep, Digest
 from gateway.settings import SettingsError, load_config
 from tests.integration.test_mcp_tools import shop_url  # noqa: F401
+from tests.loopback import served
 from tests.turns import turn_of
 from workers.agents.catalogue import build_agents
 from workers.agents.http import HttpAgents
@@ -59,11 +60,8 @@ async def shop() -> AsyncIterator[tuple[str, list[str]]]:
 
     app = web.Application()
     app.router.add_get("/orders/{order}", state)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
-    await runner.cleanup()
+    async with served(app) as url:
+        yield url, asked
 
 
 async def talk(tmp_path: Path, text: str, *inputs: str) -> list[list[AgentStep]]:

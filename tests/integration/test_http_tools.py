@@ -11,6 +11,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.tool import InvalidArgumentsError, ToolContext, ToolFailedError
 from gateway.settings import SettingsError
 from gateway.settings.llm import HttpToolTable
+from tests.loopback import served
 from workers.agents.http import HttpAgents
 from workers.agents.tools.http import HttpTool
 
@@ -49,12 +50,8 @@ async def server() -> AsyncIterator[Server]:
     found = Server()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", found.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield found
-    await runner.cleanup()
+    async with served(app) as found.url:
+        yield found
 
 
 @pytest.fixture

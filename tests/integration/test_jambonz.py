@@ -20,31 +20,22 @@ from tests.integration.jambonz_house import (
     BACK,
     LOGIN,
     OURS,
-    PATIENCE,
     TEXTS,
     V2,
     WS,
     Line,
     caller,
-    gateway,
     statuses,
-    until,
 )
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
-    """A gateway for all tests here."""
-    async with gateway(tmp_path_factory.mktemp("house")) as app:
-        yield app
-
-
 @pytest_asyncio.fixture(loop_scope="module", params=["streamed", "sentences"])
-async def line(house: App, request: pytest.FixtureRequest) -> AsyncIterator[Line]:
+async def line(jambonz_gateway: App, request: pytest.FixtureRequest) -> AsyncIterator[Line]:
     """A caller who has been greeted."""
-    async with caller(house, streams=request.param == "streamed") as opened:
+    async with caller(jambonz_gateway, streams=request.param == "streamed") as opened:
         yield opened
 
 
@@ -139,104 +130,6 @@ async def test_speech_answers_where_digits_were_asked_for(line: Line) -> None:
     await line.hears("You said 9.")
 
 
-@pytest.mark.parametrize(("answers", "then"), [(True, "closed"), (False, "active")])
-async def test_a_cold_transfer(line: Line, answers: bool, then: str) -> None:
-    await line.call.say("billing")
-    await until(lambda: line.call.callee is not None)
-    callee = line.call.callee
-    assert callee is not None
-    assert callee.destination == "+15550111"
-    assert [text.strip() for text in line.call.said[-2:]] == ["Connecting.", "Please hold the line."]
-    assert line.call.listener is None  # what the caller says now would end the dial
-    await line.becomes("waiting_for_human")
-    if answers:
-        await callee.answer()
-        await line.becomes("transferred")
-        callee.hang_up()
-        await until(lambda: line.call.ended)
-        await line.becomes(then)
-        await line.notes("Call transferred.")
-        return
-    callee.refuse("busy", 486)
-    await line.hears("I'm sorry, I wasn't able to connect you right now. I can keep helping you here.")
-    await line.becomes(then)
-    await line.notes("Call transfer failed: busy.")
-    await until(lambda: line.call.listener is not None)
-    await line.call.say("hello again")
-    await line.hears("You said hello again.")
-
-
-@pytest.mark.parametrize("line", ["streamed"], indirect=True)
-async def test_a_connection_that_breaks_before_somebody_is_called_loses_no_transfer(line: Line) -> None:
-    # streamed words are waited for before anybody is called: the connection breaks in that time
-    await line.call.say("billing")
-    await line.keeps()
-    await line.breaks()
-    callee = await line.dials()
-    await line.breaks()
-    await callee.answer()
-    callee.hang_up()
-    await until(lambda: line.call.ended)
-    await line.becomes("closed")
-    await line.notes("Call transferred.")
-    assert len(line.call.callees) == 1
-
-
-async def test_closing_the_conversation_ends_a_transfer(line: Line) -> None:
-    await line.call.say("billing")
-    callee = await line.dials()
-    await line.becomes("waiting_for_human")
-    await line.api("POST", f"{V2}/{(await line.conversation())['id']}/close", {})
-    await until(lambda: line.call.ended and callee.over)
-    await line.becomes("closed")
-
-
-async def test_a_sip_uri_is_reached_by_refer(line: Line) -> None:
-    await line.call.say("the desk")
-    await until(lambda: line.call.refer is not None)
-    assert line.call.refer is not None
-    assert line.call.refer["referTo"] == "sip:desk@example.org"
-    assert line.call.refer["headers"] == {"X-Transfer-Reason": "asked for the desk"}
-    await line.call.refer_ended(202, 200)
-    await until(lambda: line.call.ended)
-    await line.becomes("closed")
-    await line.notes("Call transferred.")
-
-
-async def test_a_refer_whose_target_does_not_answer_gives_the_caller_back(line: Line) -> None:
-    await line.call.say("the desk")
-    await until(lambda: line.call.refer is not None)
-    await line.call.refer_ended(202, 486)
-    await line.hears("I'm sorry, I wasn't able to connect you right now. I can keep helping you here.")
-    await line.becomes("active")
-    await line.notes("Call transfer failed: refer_target_failed.")
-    await until(lambda: line.call.listener is not None)
-    await line.call.say("hello again")
-    await line.hears("You said hello again.")
-
-
-@pytest.mark.parametrize("lost", [True, False])
-async def test_a_refer_that_is_refused_becomes_a_dial(line: Line, lost: bool) -> None:
-    await line.call.say("the desk")
-    await until(lambda: line.call.refer is not None)
-    await (line.call.refer_lost() if lost else line.call.refer_ended(603))
-    await until(lambda: line.call.callee is not None)
-    assert line.call.callee is not None
-    assert line.call.callee.destination == "sip:desk@example.org"
-    await line.call.callee.answer()
-    await line.becomes("transferred")
-    said = "This call cannot do what was asked for: method is bridge."
-    await line.notes(said)
-
-
-async def test_a_caller_who_leaves_after_a_refer_has_followed_it(line: Line) -> None:
-    await line.call.say("the desk")
-    await until(lambda: line.call.refer is not None)
-    await line.call.hang_up()
-    await line.becomes("closed")
-    await line.notes("Call transferred.")
-
-
 async def test_an_operator_is_heard_and_gives_the_call_back(line: Line) -> None:
     await line.call.say("a person")
     await line.hears(TEXTS.hold)
@@ -279,14 +172,6 @@ async def test_a_broken_connection_is_taken_up_again(line: Line) -> None:
     assert [text for role, text in await line.transcript() if role == "user"] == ["one", "two"]
 
 
-async def test_a_caller_who_hangs_up_during_a_transfer(line: Line) -> None:
-    await line.call.say("billing")
-    await until(lambda: line.call.callee is not None)
-    await line.call.hang_up()
-    await line.becomes("closed")
-    await line.notes("Call transfer failed: caller_abandoned.")
-
-
 @pytest.mark.parametrize("during", ["hello", "billing"])
 async def test_the_end_of_a_call_is_stored_when_the_database_is_back(
     line: Line, during: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -317,8 +202,8 @@ async def test_the_end_of_a_call_is_stored_when_the_database_is_back(
     assert events.count("Call transfer failed: caller_abandoned.") == (during == "billing")
 
 
-async def test_a_number_that_is_not_ours_is_declined(house: App) -> None:
-    fake = FakeJambonz(house.http_url, LOGIN)
+async def test_a_number_that_is_not_ours_is_declined(jambonz_gateway: App) -> None:
+    fake = FakeJambonz(jambonz_gateway.http_url, LOGIN)
     call = await fake.call("14155550000", "15559999")
     await until(lambda: call.declined is not None)
     assert call.declined == 404
@@ -326,8 +211,8 @@ async def test_a_number_that_is_not_ours_is_declined(house: App) -> None:
     await fake.stop()
 
 
-async def test_a_fake_that_is_stopped_has_closed_what_is_ending(house: App) -> None:
-    fake = FakeJambonz(house.http_url, LOGIN)
+async def test_a_fake_that_is_stopped_has_closed_what_is_ending(jambonz_gateway: App) -> None:
+    fake = FakeJambonz(jambonz_gateway.http_url, LOGIN)
     call = await fake.call("14155550000", OURS)
     ending = asyncio.create_task(call.hang_up())
     await until(lambda: call.ended)
@@ -336,17 +221,17 @@ async def test_a_fake_that_is_stopped_has_closed_what_is_ending(house: App) -> N
     await ending
 
 
-async def test_only_who_has_the_login_opens_a_call(house: App) -> None:
+async def test_only_who_has_the_login_opens_a_call(jambonz_gateway: App) -> None:
     for login in ("jambonz:wrong", "other:a-password"):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await FakeJambonz(house.http_url, login).call("14155550000", "15550100")
+            await FakeJambonz(jambonz_gateway.http_url, login).call("14155550000", "15550100")
         assert refused.value.status == 403
     async with aiohttp.ClientSession() as http:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await http.ws_connect(house.http_url + WS, protocols=("ws.jambonz.org",))
+            await http.ws_connect(jambonz_gateway.http_url + WS, protocols=("ws.jambonz.org",))
         assert refused.value.status == 403
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await http.ws_connect(house.http_url + WS, headers=AUTHORIZED)
+            await http.ws_connect(jambonz_gateway.http_url + WS, headers=AUTHORIZED)
         assert refused.value.status == 403
 
 
@@ -366,24 +251,35 @@ async def test_the_end_of_a_call_may_come_by_webhook(line: Line) -> None:
     assert await line.status() == "closed"
 
 
-async def test_a_caller_who_leaves_before_they_are_answered_leaves_no_open_call(house: App) -> None:
+async def test_a_caller_who_leaves_before_they_are_answered_leaves_no_open_call(jambonz_gateway: App) -> None:
     call = {"call_sid": "left-at-once", "direction": "inbound", "from": "14155550001", "to": OURS}
     async with aiohttp.ClientSession() as http:
-        before = await statuses(house, http)
-        socket = await http.ws_connect(house.http_url + WS, protocols=("ws.jambonz.org",), headers=AUTHORIZED)
+        before = await statuses(jambonz_gateway, http)
+        socket = await http.ws_connect(
+            jambonz_gateway.http_url + WS, protocols=("ws.jambonz.org",), headers=AUTHORIZED
+        )
         for kind, data in (("session:new", call), ("call:status", call | {"call_status": "no-answer"})):
             await socket.send_json({"type": kind, "msgid": "a1", "call_sid": "left-at-once", "data": data})
         await socket.close()
         async with asyncio.timeout(PATIENCE):
             while True:
-                now = await statuses(house, http)
+                now = await statuses(jambonz_gateway, http)
                 if [now[name] for name in now.keys() - before] == ["closed"]:
                     break
                 await asyncio.sleep(0.02)
 
 
-async def test_a_telephone_in_the_terminal(house: App) -> None:
-    command = ["-m", "channels.voice.jambonz.fake", "--url", house.http_url, "--login", LOGIN, "--to", OURS]
+async def test_a_telephone_in_the_terminal(jambonz_gateway: App) -> None:
+    command = [
+        "-m",
+        "channels.voice.jambonz.fake",
+        "--url",
+        jambonz_gateway.http_url,
+        "--login",
+        LOGIN,
+        "--to",
+        OURS,
+    ]
     telephone = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
@@ -403,15 +299,15 @@ async def test_a_telephone_in_the_terminal(house: App) -> None:
     assert rest.split("\n") == ["  Goodbye then.", "The call has ended.", ""]
 
 
-async def test_a_caller_who_rings_back_goes_on(house: App) -> None:
-    async with caller(house, BACK) as line:
+async def test_a_caller_who_rings_back_goes_on(jambonz_gateway: App) -> None:
+    async with caller(jambonz_gateway, BACK) as line:
         await line.call.say("hello")
         await line.hears("You said hello.")
         await line.call.hang_up()
         async with asyncio.timeout(PATIENCE):
             while "Call ended." not in await line.events():  # noqa: ASYNC110 - it is asked of the API
                 await asyncio.sleep(0.02)
-        fake = FakeJambonz(house.http_url, LOGIN)
+        fake = FakeJambonz(jambonz_gateway.http_url, LOGIN)
         again = await fake.call(line.theirs, BACK)
         await until(lambda: again.said == [TEXTS.welcome_back])
         await until(lambda: again.listener is not None)

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from channels.voice.jambonz.account import JambonzAccount
 from channels.voice.jambonz.caller import JambonzCaller
 from channels.voice.jambonz.fake import FakeJambonz, FakeJambonzApi, FakeOutgoingCall, Fault
-from gateway.app import App, Plan, Role, running
+from gateway.app import App
 from gateway.bench.private_server import free_ports
 from gateway.commands.findings import Verdict
 from gateway.commands.voice_checks import check_jambonz
@@ -23,8 +23,9 @@ from gateway.domain.call_rules import CallRules
 from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, Taken
 from gateway.domain.ids import new_id
 from gateway.domain.outgoing_call import CallState, Command, Found, OutgoingCall
-from gateway.settings import load_settings
-from tests.integration.jambonz_house import AUTHORIZED, LOGIN, PATIENCE, TEXTS, V2, until
+from tests.integration.in_process import in_process
+from tests.integration.jambonz_house import AUTHORIZED, LOGIN, TEXTS, V2
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -105,8 +106,6 @@ class House:
 @asynccontextmanager
 async def open_house(folder: Path, *, account: bool = True) -> AsyncIterator[House]:
     """A gateway of one process."""
-    path = folder / "gateway.toml"
-    path.write_text(CONFIG, "utf-8")
     (port,) = free_ports(1)
     jambonz = FakeJambonz(f"http://127.0.0.1:{port}", LOGIN)
     api = FakeJambonzApi(jambonz, ACCOUNT, APPLICATION, KEY)
@@ -118,10 +117,9 @@ async def open_house(folder: Path, *, account: bool = True) -> AsyncIterator[Hou
             "JAMBONZ_ACCOUNT_SID": ACCOUNT,
             "JAMBONZ_APPLICATION_SID": APPLICATION,
         }
-    settings = load_settings(environ, config_path=path, data_dir=folder, host="127.0.0.1", port=port)
-    plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
+    gateway = in_process(folder, CONFIG, environ, port=port)
     try:
-        async with running(settings, plan) as app, aiohttp.ClientSession() as http:
+        async with gateway as app, aiohttp.ClientSession() as http:
             yield House(app, jambonz, api, http)
             await jambonz.stop()
     finally:

@@ -7,24 +7,18 @@ import pytest_asyncio
 
 from gateway.app import App
 from gateway.domain.warm.words import CONFIRM_PROMPT
-from tests.integration.jambonz_house import MUSIC, V2, WARM, Line, caller, gateway, until
+from tests.integration.jambonz_house import MUSIC, V2, WARM, Line, caller
 from tests.integration.warm_agents import ANN, BOB, BRIEFING, DESK
 from tests.integration.warm_agents import WARM as SETTINGS
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
-    """A gateway for all tests here."""
-    async with gateway(tmp_path_factory.mktemp("house")) as app:
-        yield app
-
-
 @pytest_asyncio.fixture(loop_scope="module", params=["streamed", "sentences"])
-async def line(house: App, request: pytest.FixtureRequest) -> AsyncIterator[Line]:
+async def line(jambonz_gateway: App, request: pytest.FixtureRequest) -> AsyncIterator[Line]:
     """A caller who has been greeted."""
-    async with caller(house, WARM, streams=request.param == "streamed") as opened:
+    async with caller(jambonz_gateway, WARM, streams=request.param == "streamed") as opened:
         yield opened
 
 

@@ -15,11 +15,11 @@ import aiohttp
 import pytest
 
 from channels.email.fake import SmtpSink, SunkMail
-from gateway.app import WORKER_ROLES, App, Plan, Role, running
+from gateway.app import App, Role
 from gateway.domain.agent import TurnRequest
-from gateway.settings import load_settings
 from tests.fake_dns import FakeDns, Record, fake_dns
 from tests.integration import api_agents
+from tests.integration.in_process import in_process
 from tests.integration.mail_clients import gmail_keeps, jwz_threads, outlook_keeps
 
 ANA, EVE, OURS = "ana@example.com", "eve@evil.net", "support@example.org"
@@ -73,8 +73,6 @@ class Post:
 async def post_office(folder: Path, **environment: str) -> AsyncIterator[Post]:
     steering = api_agents.reset()
     sink = SmtpSink()
-    config = folder / "gateway.toml"
-    config.write_text(CONFIG, encoding="utf-8")
     async with fake_dns(ZONE) as dns:
         environ = {
             "GATEWAY_MAIL_DOMAIN": "example.org",
@@ -85,9 +83,7 @@ async def post_office(folder: Path, **environment: str) -> AsyncIterator[Post]:
             "GATEWAY_API_KEYS": "k:admin",
             **environment,
         }
-        settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=0)
-        plan = Plan(roles=frozenset({Role.SERVE, Role.SMTP}) | WORKER_ROLES, migrate=True)
-        async with running(settings, plan) as app:
+        async with in_process(folder, CONFIG, environ, port=0, roles=frozenset(Role)) as app:
             yield Post(app, dns, sink, steering.asked)
     await sink.stop()
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from channels.email.auth.sender import Judgement, MailArrival, Standing
-from channels.email.session import SessionLimits
+from channels.email.gate import SessionLimits
 from gateway.domain.message import Role, SenderAuth
 from tests.integration.mail_server import MAIL, Server, mail_server, raw_session, say
 

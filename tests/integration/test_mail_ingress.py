@@ -10,8 +10,8 @@ import pytest
 from aiosmtplib import SMTPDataError, SMTPRecipientsRefused
 
 from channels.email.auth.sender import BelieveAll, SenderCheck
+from channels.email.gate import SessionLimits
 from channels.email.intake import NOBODY
-from channels.email.session import SessionLimits
 from gateway.domain.errors import Unavailable
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, Role, SenderAuth

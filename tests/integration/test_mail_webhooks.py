@@ -31,6 +31,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import SenderAuth
 from tests.integration.mail_server import MAIL, MARKS, NOW, Accepting, HereReader, ports_over
+from tests.loopback import served
 
 KEY, LOGIN, TOPIC = "key-of-mailgun", "postmark:secret", "arn:aws:sns:eu-west-1:1:mail"
 CERTIFICATE = "https://sns.eu-west-1.amazonaws.com/cert.pem"
@@ -355,14 +356,9 @@ async def test_what_amazon_sends_in_pieces_is_fetched_whole_and_never_in_part() 
 
     app = web.Application()
     app.router.add_get("/cert.pem", certificate)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/cert.pem"
+    async with served(app) as place:
+        url = f"{place}/cert.pem"
         assert await fetch_from_amazon(url) == b"".join(pieces)
         pieces.append(b"x" * MAX_FETCHED)
         with pytest.raises(Unavailable):
             await fetch_from_amazon(url)
-    finally:
-        await runner.cleanup()

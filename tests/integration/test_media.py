@@ -16,6 +16,7 @@ from channels.twilio.fake import FakeTwilio
 from channels.twilio.media import twilio_media
 from gateway.domain.ports.files import Fetched, NotFetched
 from tests.integration.api import Api, gateway
+from tests.loopback import served
 
 ACCOUNT, TOKEN = "AC" + "0" * 32, "token-of-these-tests"
 OURS, THEIRS = "+15550100", "+14155550123"
@@ -106,18 +107,15 @@ async def test_addresses_are_judged_and_credentials_stay(monkeypatch: pytest.Mon
 
     app = web.Application()
     app.router.add_get("/file", read)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/file"
-    client = MediaClient(Anywhere(origin="https://api.example", authorization="Basic c2VjcmV0"))
-    assert await reason(client, url) == ("address_refused", False)
-    assert seen == []
-    monkeypatch.setattr(media_module, "is_public", lambda _address: True)
-    assert isinstance(await client(url, "image/png", 100), Fetched)
-    assert seen == [None]
-    await client.close()
-    await runner.cleanup()
+    async with served(app) as place:
+        url = f"{place}/file"
+        client = MediaClient(Anywhere(origin="https://api.example", authorization="Basic c2VjcmV0"))
+        assert await reason(client, url) == ("address_refused", False)
+        assert seen == []
+        monkeypatch.setattr(media_module, "is_public", lambda _address: True)
+        assert isinstance(await client(url, "image/png", 100), Fetched)
+        assert seen == [None]
+        await client.close()
 
 
 @pytest.fixture

@@ -11,16 +11,16 @@ import aiohttp
 import pytest
 
 from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio, Faults, Phone
-from gateway.app import WORKER_ROLES, App, Plan, Role, running
+from gateway.app import App
 from gateway.bench.private_server import free_ports
 from gateway.domain.call_rules import CallTexts
-from gateway.settings import load_settings
+from tests.integration.in_process import in_process
 from tests.integration.webhooks import ACCOUNT, TOKEN
+from tests.waiting import PATIENCE
 
 RELAYED, DOCUMENTS, HOSTED = "+15550100", "+15550101", "+15550102"
 THEIRS = "+14155550123"
 TEXTS = CallTexts()
-PATIENCE = 60.0
 V2 = "/v1/v2/conversations"
 CONFIG = f"""
 [organisation]
@@ -111,8 +111,7 @@ async def open_house(
     folder: Path, more: str = "", *, account: bool = True, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[House]:
     """A gateway of one process; `more` is added to the keys of all calls."""
-    path = folder / "gateway.toml"
-    path.write_text(CONFIG.replace("[channels.voice]\n", f"[channels.voice]\n{more}\n"), encoding="utf-8")
+    config = CONFIG.replace("[channels.voice]\n", f"[channels.voice]\n{more}\n")
     (port,) = free_ports(1)
     fake = FakeTwilio(ACCOUNT, TOKEN, webhook_url=f"http://127.0.0.1:{port}")
     environ = {
@@ -123,10 +122,9 @@ async def open_house(
         **({"TWILIO_ACCOUNT_SID": ACCOUNT} if account else {}),
         **(environment or {}),
     }
-    settings = load_settings(environ, config_path=path, data_dir=folder, host="127.0.0.1", port=port)
-    plan = Plan(roles=frozenset({Role.SERVE}) | WORKER_ROLES, migrate=True)
+    gateway = in_process(folder, config, environ, port=port)
     try:
-        async with running(settings, plan) as app, aiohttp.ClientSession() as http:
+        async with gateway as app, aiohttp.ClientSession() as http:
             yield House(app, fake, http)
     finally:
         await fake.stop()

@@ -19,8 +19,9 @@ from gateway.domain.steps import AgentStep, Progress
 from gateway.service.knowledge import KnowledgeIndex
 from gateway.settings import load_config
 from gateway.store.engine import open_store
-from gateway.store.migrate import migrate
+from tests.loopback import served
 from tests.readme import blocks, python_file
+from tests.schema import schema_file
 from tests.turns import turn_of
 from workers.agents.catalogue import build_agents
 from workers.agents.fake_openai import Call, ScriptedModel
@@ -34,8 +35,7 @@ SHOP = "https://shop.example"
 async def steps_of(config_file: Path, turn: TurnRequest) -> list[AgentStep]:
     """What the agent does, once its documents are indexed."""
     config = load_config(config_file, "example.org")
-    url = f"sqlite:///{config_file.parent}/gateway.db"
-    await migrate(url)
+    url = await schema_file(config_file.parent / "gateway.db")
     async with open_store(url, Clock()) as store, HttpAgents(None, Clock()) as http:
         await Indexer(store, config.organization_id, lambda: folders_of(config, config_file)).look()
         agent = build_agents(config, http, KnowledgeIndex(store))[config.agents["support"].id].agent
@@ -56,9 +56,6 @@ async def test_it_finds_an_order_and_asks_before_it_refunds_one(
 
     shop = web.Application()
     shop.router.add_post("/orders/{order}/refund", refund)
-    runner = web.AppRunner(shop)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
     model = ScriptedModel(
         [
             [
@@ -80,8 +77,8 @@ async def test_it_finds_an_order_and_asks_before_it_refunds_one(
     (tmp_path / "docs" / "faq" / "refunds.md").write_text("# Refunds\n\n## Late orders\n\nWe refund them.\n")
     assert text.count(SHOP) == 1
     config_file = tmp_path / "gateway.toml"
-    config_file.write_text(text.replace(SHOP, f"http://127.0.0.1:{runner.addresses[0][1]}"), "utf-8")
-    try:
+    async with served(shop) as place:
+        config_file.write_text(text.replace(SHOP, place), "utf-8")
         turn = turn_of("Where is order 17? I want my money back.")
         turn = turn.model_copy(update={"context_variables": {"city": "Turin"}})
         steps = await steps_of(config_file, turn)
@@ -104,6 +101,4 @@ async def test_it_finds_an_order_and_asks_before_it_refunds_one(
             "".join(step.text for step in steps if isinstance(step, Delta)) == "You get 19.90 EUR back [1]."
         )
         assert refunded == [("17", "Bearer token", f"turn-1:{wanted.tool_call_id}")]
-    finally:
-        await model.stop()
-        await runner.cleanup()
+    await model.stop()

@@ -1,7 +1,6 @@
 """Calls over ConversationRelay: the whole gateway in this process, and the fake Twilio's callers."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,15 @@ import pytest
 from channels.twilio.fake import FakeCall, FakeTwilio
 from channels.twilio.fake.relay import RelayLine
 from channels.twilio.signature import sign
-from gateway.app import App, Plan, Role, running
-from gateway.bench.private_server import free_ports
+from gateway.app import App
 from gateway.domain.call_rules import CallTexts
-from gateway.settings import load_settings
 from tests.integration import relay_agents
+from tests.integration.in_process import in_process
 from tests.integration.webhooks import ACCOUNT, TOKEN
+from tests.waiting import until
 
 OURS, THEIRS = "+15550100", "+14155550123"
 TEXTS = CallTexts()
-PATIENCE = 60.0
 V2 = "/v1/v2/conversations"
 CONFIG = f"""
 [organisation]
@@ -85,8 +83,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 @asynccontextmanager
 async def _house(folder: Path) -> AsyncIterator[House]:
-    config = folder / "gateway.toml"
-    config.write_text(CONFIG, "utf-8")
     fake = FakeTwilio(ACCOUNT, TOKEN)
     environ = {
         "TWILIO_ACCOUNT_SID": ACCOUNT,
@@ -95,11 +91,8 @@ async def _house(folder: Path) -> AsyncIterator[House]:
         "GATEWAY_API_KEYS": "root:admin::Root",
         "GATEWAY_DRAIN_SECONDS": "2",
     }
-    (port,) = free_ports(1)
-    settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=port)
     try:
-        plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
-        async with running(settings, plan) as app, aiohttp.ClientSession() as http:
+        async with in_process(folder, CONFIG, environ) as app, aiohttp.ClientSession() as http:
             fake.webhook_url = app.http_url
             yield House(app, fake, http)
     finally:
@@ -115,13 +108,6 @@ def relay(call: FakeCall) -> RelayLine:
 async def hears(call: FakeCall, text: str) -> None:
     """Wait until the caller has been told this."""
     await until(lambda: text in call.said)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for it."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what it waits for is in many places
-            await asyncio.sleep(0.01)
 
 
 async def test_a_call_is_greeted_and_answered_in_pieces(house: House) -> None:

@@ -19,10 +19,10 @@ from channels.voice.routes import MAX_CONNECTS, voice_routes
 from gateway.domain.call_rules import CallPace, CallRules, CallTexts
 from gateway.domain.conversation import Status
 from gateway.domain.errors import Unavailable
-from gateway.domain.message import SPOKEN_TEXT, Author, Message, Role
+from gateway.domain.message import SPOKEN_TEXT, Role
 from gateway.domain.turn import Path
 from tests.integration.webhooks import ACCOUNT, OURS, THEIRS, TOKEN, Core, site
-from tests.turns import outcome
+from tests.turns import outcome, spoken
 
 TEXTS = CallTexts()
 PATIENCE = 60.0
@@ -146,24 +146,10 @@ async def test_what_was_spoken_over_is_not_said_again() -> None:
     """Nor does its place in the transcript keep what a person says after it from being said."""
     async with phone() as line:
         await line.begun()
-        spoken_over = replace(said(5, "I was saying."), turn_id="t", metadata={SPOKEN_TEXT: "I was"})
-        line.core.said = (spoken_over, said(6, "This is Jamie."))
+        spoken_over = replace(spoken(5, "I was saying."), turn_id="t", metadata={SPOKEN_TEXT: "I was"})
+        line.core.said = (spoken_over, spoken(6, "This is Jamie."))
         await line.hears("This is Jamie.")
         assert "I was saying." not in line.call.said
-
-
-def said(seq: int, text: str) -> Message:
-    """What a person said to the caller."""
-    return Message(
-        id=f"m{seq}",
-        conversation_id="c",
-        seq=seq,
-        turn_id=None,
-        role=Role.ASSISTANT,
-        content=text,
-        author=Author.HUMAN_OPERATOR,
-        created_at=0,
-    )
 
 
 def plays(line: Phone) -> list[dict[str, object]]:

@@ -27,13 +27,11 @@ from gateway.settings import load_settings
 from tests.integration import relay_agents
 from tests.integration.scripted_lines import (
     FIRST,
-    PATIENCE,
     SECOND,
     HostedLine,
     JambonzLine,
     RelayLine,
     WebhookLine,
-    until,
 )
 from tests.integration.webhooks import ACCOUNT, TOKEN
 from tests.scripted_call import (
@@ -50,6 +48,7 @@ from tests.scripted_call import (
     play,
 )
 from tests.services import Service, execute
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -30,8 +30,8 @@ from gateway.store.attachment_folder import AttachmentFolder
 from gateway.store.engine import open_store
 from gateway.store.spool import Spool
 from tests.contract.scene import PARTITIONS, call, sms, to
-from tests.integration.receivers import until
 from tests.schema import schema_file
+from tests.waiting import until
 from workers.spool import SpoolDrain
 
 CONFIG = """

@@ -26,9 +26,9 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.message import Channel, SenderAuth
 from gateway.settings import load_settings
 from tests.integration.api import V2, Api, gateway
-from tests.integration.receivers import until
 from tests.integration.test_twilio_client import delivery
 from tests.integration.webhooks import OURS, THEIRS, Answer, Site, site
+from tests.waiting import until
 
 API_KEY = "key-of-this-test"
 PATH = "/webhooks/telnyx/sms"

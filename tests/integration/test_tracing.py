@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +12,19 @@ import pytest
 from aiohttp import web
 
 from channels.twilio.fake import FakeTwilio
-from gateway.app import Plan, Role, running
 from gateway.bench.private_server import free_ports
 from gateway.domain.ids import parse_id
-from gateway.settings import load_settings
 from gateway.tracing import Kind, is_recording
 from gateway.tracing.otlp import OtlpRecorder
 from tests.collector import Collector, Seen, collecting
 from tests.deployments import ACCOUNT, CONFIG, DEMO_NUMBER, HOST, TOKEN, Services, World, distributed
+from tests.integration.in_process import in_process
+from tests.loopback import served
+from tests.waiting import until
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 THEIRS = "+15550123"
 TEXT = "a text that nobody else may read"
-SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +46,18 @@ class Site:
 @asynccontextmanager
 async def site(folder: Path, **environment: str) -> AsyncIterator[Site]:
     """Everything in this process."""
-    config = folder / "gateway.toml"
-    config.write_text(CONFIG)
     (port,) = free_ports(1)
     twilio = FakeTwilio(ACCOUNT, TOKEN, webhook_url=f"http://{HOST}:{port}")
-    settings = load_settings(
-        {
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_API_URL": await twilio.start(HOST),
-            "GATEWAY_API_KEYS": "k:admin",
-            **environment,
-        },
-        config_path=config,
-        data_dir=folder,
-        host=HOST,
-        port=port,
-    )
+    environ = {
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_API_URL": await twilio.start(HOST),
+        "GATEWAY_API_KEYS": "k:admin",
+        **environment,
+    }
+    gateway = in_process(folder, CONFIG, environ, port=port)
     try:
-        plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
-        async with running(settings, plan) as app, aiohttp.ClientSession() as http:
+        async with gateway as app, aiohttp.ClientSession() as http:
             yield Site(app.http_url, twilio, http)
     finally:
         await twilio.stop()
@@ -76,14 +68,6 @@ async def collector() -> AsyncIterator[Collector]:
     """A collector of this test's own."""
     async with collecting() as running_collector:
         yield running_collector
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds."""
-    give_up = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 def the(spans: list[Seen]) -> Seen:
@@ -207,14 +191,11 @@ async def test_a_collector_that_hangs_holds_nobody_up_for_long() -> None:
 
     app = web.Application()
     app.router.add_post("/v1/traces", hang)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, HOST, 0).start()
-    recorder = OtlpRecorder(f"http://{HOST}:{runner.addresses[0][1]}/v1/traces", roles="turns", version="1")
-    recorder.begin("turn", Kind.CONSUMER, None, {}).end(None)
-    began = time.monotonic()
-    await recorder.close(0.3)
-    assert asked.is_set()
-    assert 0.3 <= time.monotonic() - began < 30
-    released.set()
-    await runner.cleanup()
+    async with served(app) as url:
+        recorder = OtlpRecorder(f"{url}/v1/traces", roles="turns", version="1")
+        recorder.begin("turn", Kind.CONSUMER, None, {}).end(None)
+        began = time.monotonic()
+        await recorder.close(0.3)
+        assert asked.is_set()
+        assert 0.3 <= time.monotonic() - began < 30
+        released.set()

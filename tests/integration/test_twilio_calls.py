@@ -14,6 +14,7 @@ from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.fake import CallStatus, FakeTwilio, Faults, Phone
 from channels.twilio.signature import verify
 from gateway.domain.delivery import Failure, OutcomeUnknown, Refused, Taken
+from tests.loopback import served
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "token-of-this-test"
@@ -73,17 +74,13 @@ async def bench() -> AsyncIterator[Bench]:
     gateway = Gateway()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", gateway.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    gateway.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    fake = FakeTwilio(ACCOUNT, TOKEN)
-    url = await fake.start()
-    calls = TwilioCalls(TwilioCredentials(account_sid=ACCOUNT, auth_tokens=(TOKEN,), api_url=url))
-    yield Bench(gateway, fake, calls)
-    await calls.close()
-    await fake.stop()
-    await runner.cleanup()
+    async with served(app) as gateway.url:
+        fake = FakeTwilio(ACCOUNT, TOKEN)
+        url = await fake.start()
+        calls = TwilioCalls(TwilioCredentials(account_sid=ACCOUNT, auth_tokens=(TOKEN,), api_url=url))
+        yield Bench(gateway, fake, calls)
+        await calls.close()
+        await fake.stop()
 
 
 async def test_a_call_is_begun_and_tells_how_it_goes(bench: Bench) -> None:

@@ -1,165 +1,33 @@
 """Warm transfers at Twilio: the whole gateway; callers and persons at the fake, on both of its hosts."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
-from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio, Phone
+from channels.twilio.fake import CallStatus, Phone
 from channels.voice.relay import hold as relay_hold
-from gateway.app import App, Plan, Role, running
-from gateway.bench.private_server import free_ports
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.warm import machine
 from gateway.domain.warm.words import CALLER_LEFT, CONFIRM_PROMPT, NOT_JOINED
-from gateway.settings import load_settings
 from tests.integration.warm_agents import ANN, BOB, BRIEFING, DESK, WARM
-from tests.integration.webhooks import ACCOUNT, TOKEN
+from tests.integration.warm_house import (
+    MUSIC,
+    MUSICAL,
+    OURS,
+    RELAYED,
+    V2,
+    House,
+    accepts,
+    is_asked,
+    open_house,
+    open_session,
+)
+from tests.waiting import until
 
-OURS, RELAYED, MUSICAL, THEIRS = "+15550100", "+15550101", "+15550102", "+14155550123"
 TEXTS = CallTexts()
-PATIENCE = 60.0
-V2 = "/v1/v2/conversations"
-MUSIC = "https://music.test/hold.mp3"
-CONFIG = f"""
-[organisation]
-name = "Here"
-
-[[addresses]]
-channel = "voice"
-address = "{OURS}"
-
-[[addresses]]
-channel = "voice"
-address = "{RELAYED}"
-voice_mode = "relay"
-hold_music = "{MUSIC}"
-filler_after_seconds = 30
-reminder_after_seconds = 300
-
-[[addresses]]
-channel = "voice"
-address = "{MUSICAL}"
-hold_music = "{MUSIC}"
-
-[agents.caller]
-kind = "python"
-target = "tests.integration.warm_agents:answer"
-"""
 CONNECTING = "I'll get somebody."
-
-
-@dataclass
-class House:
-    """The gateway and the network around it."""
-
-    app: App
-    fake: FakeTwilio
-    http: aiohttp.ClientSession
-
-    async def call(self, ours: str, sender: str = THEIRS) -> "Caller":
-        """A person calls."""
-        return Caller(self, await self.fake.call(sender, ours))
-
-    def phone(self, ann: Phone, bob: Phone | None = None) -> None:
-        """How the two persons' phones behave."""
-        self.fake.phone(ANN, ann)
-        self.fake.phone(BOB, bob or Phone())
-
-    async def leg(self, number: str, nth: int = 1) -> FakeCall:
-        """The nth call to a person, once it was made."""
-
-        def made() -> list[FakeCall]:
-            return [call for call in self.fake.calls if call.parties.to == number]
-
-        await until(lambda: len(made()) >= nth)
-        return made()[nth - 1]
-
-    async def api(self, path: str, method: str = "GET") -> Any:
-        """What the API answers."""
-        headers = {"x-api-key": "root"}
-        async with self.http.request(method, self.app.http_url + path, headers=headers, json={}) as answer:
-            assert answer.status < 400, await answer.text()
-            return await answer.json()
-
-
-@dataclass
-class Caller:
-    """Somebody who calls, on whichever host."""
-
-    house: House
-    call: FakeCall
-
-    async def says(self, text: str) -> None:
-        """Speak; the answer may come later."""
-        await until(lambda: open_session(self.call) or "speech" in self.call.listening)
-        if open_session(self.call) and self.call.relay is not None:
-            await self.call.relay.say(text)
-        else:
-            await self.call.say(text)
-
-    async def hears(self, *texts: str) -> None:
-        """Wait until they have been told these, in this order, whatever else."""
-
-        def heard() -> bool:
-            said, place = "\n".join(self.call.said), -1
-            for text in texts:
-                place = said.find(text, place + 1)
-                if place < 0:
-                    return False
-            return True
-
-        await until(heard)
-
-    async def conversation(self) -> Any:
-        """The only one there is."""
-        [found] = (await self.house.api(f"{V2}?channel=voice"))["items"]
-        return found
-
-    async def status(self, wanted: str) -> None:
-        """Wait until the conversation has come to this."""
-        async with asyncio.timeout(PATIENCE):
-            while (await self.conversation())["status"] != wanted:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-
-    async def notes(self, text: str) -> None:
-        """Wait until the transcript has this of what happened: it may be stored after the status."""
-        async with asyncio.timeout(PATIENCE):
-            while ("system_event", text) not in await self.transcript():  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-
-    async def transcript(self) -> list[tuple[str, str]]:
-        """Roles and words."""
-        conversation = await self.conversation()
-        rows = (await self.house.api(f"{V2}/{conversation['id']}/turns"))["turns"]
-        return [(row["role"], row["content"]) for row in rows]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for it."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what it waits for is in many places
-            await asyncio.sleep(0.01)
-
-
-def open_session(call: FakeCall) -> bool:
-    """Whether the caller can speak in a session."""
-    return call.relay is not None and call.relay.open
-
-
-async def accepts(leg: FakeCall, key: str = "1") -> None:
-    """A person hears the briefing out, is asked, and presses a key."""
-    await until(lambda: BRIEFING in leg.said)
-    await until(lambda: "dtmf" in leg.listening)
-    await leg.silence()
-    await until(lambda: CONFIRM_PROMPT in leg.said)
-    await until(lambda: "dtmf" in leg.listening)
-    await leg.press(key)
 
 
 @pytest.fixture
@@ -168,34 +36,8 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(relay_hold, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(machine, "BRIDGE_SECONDS", 600)
     monkeypatch.setattr(machine, "SCREEN_SECONDS", 600)
-    async with _house(tmp_path) as opened:
+    async with open_house(tmp_path) as opened:
         yield opened
-
-
-@asynccontextmanager
-async def _house(folder: Path, **changed: str) -> AsyncIterator[House]:
-    config = folder / "gateway.toml"
-    config.write_text(CONFIG, "utf-8")
-    fake = FakeTwilio(ACCOUNT, TOKEN)
-    fake.pauses(0.01)
-    environ = {
-        "TWILIO_ACCOUNT_SID": ACCOUNT,
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "TWILIO_API_URL": await fake.start(),
-        "GATEWAY_API_KEYS": "root:admin::Root",
-        "GATEWAY_DRAIN_SECONDS": "2",
-        **changed,
-    }
-    environ = {name: value for name, value in environ.items() if value}
-    (port,) = free_ports(1)
-    settings = load_settings(environ, config_path=config, data_dir=folder, host="127.0.0.1", port=port)
-    try:
-        plan = Plan(roles=frozenset(Role) - {Role.SMTP}, migrate=True)
-        async with running(settings, plan) as app, aiohttp.ClientSession() as http:
-            fake.webhook_url = app.http_url
-            yield House(app, fake, http)
-    finally:
-        await fake.stop()
 
 
 @pytest.mark.parametrize("ours", [OURS, RELAYED])
@@ -255,11 +97,7 @@ async def test_who_accepts_and_hangs_up_leaves_nobody_alone(house: House, ours: 
     await caller.says("person")
     leg = await house.leg(ANN)
     told, leg.parties = leg.parties, replace(leg.parties, status_callback="")
-    await until(lambda: BRIEFING in leg.said)
-    await until(lambda: "dtmf" in leg.listening)
-    await leg.silence()
-    await until(lambda: CONFIRM_PROMPT in leg.said)
-    await until(lambda: "dtmf" in leg.listening)
+    await is_asked(leg)
     await leg.press_and_leave("1")
     await until(lambda: any(caller.call.sid in room.inside for room in house.fake.rooms.open.values()))
     assert not caller.call.together
@@ -436,7 +274,7 @@ async def test_callbacks_that_come_twice_and_late_change_nothing(house: House) -
 
 
 async def test_without_an_account_persons_hear_a_whisper(tmp_path: Path) -> None:
-    async with _house(tmp_path, TWILIO_ACCOUNT_SID="") as house:
+    async with open_house(tmp_path, account=False) as house:
         caller = await house.call(OURS)
         await caller.says("person")
         await until(lambda: caller.call.dialing)

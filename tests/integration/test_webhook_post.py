@@ -17,7 +17,8 @@ from gateway.domain.webhook import (
     WebhookError,
     WebhookOutcome,
 )
-from tests.integration.receivers import SECONDS, Receiver, cut, status
+from tests.integration.receivers import Receiver, cut, status
+from tests.waiting import PATIENCE
 from workers.webhook_post import MAX_ANSWER, WebhookPoster
 
 
@@ -34,7 +35,7 @@ def attempt(url: str, *secrets: str) -> WebhookAttempt:
     )
 
 
-async def posted(url: str, *, allow_private: bool = True, timeout: float = SECONDS) -> WebhookOutcome:
+async def posted(url: str, *, allow_private: bool = True, timeout: float = PATIENCE) -> WebhookOutcome:
     """What becomes of one request."""
     async with WebhookPoster(Clock(), allow_private=allow_private, timeout_seconds=timeout) as poster:
         return await poster.post(attempt(url))
@@ -100,7 +101,7 @@ async def test_what_a_receiver_does_is_an_outcome(
     outcome: WebhookOutcome,
 ) -> None:
     receiver.script = [behaviour]
-    patience = 0.3 if behaviour is hang else 3 if behaviour is trickle else SECONDS
+    patience = 0.3 if behaviour is hang else 3 if behaviour is trickle else PATIENCE
     assert await posted(receiver.url, timeout=patience) == outcome
 
 
@@ -134,19 +135,19 @@ async def test_names_that_nobody_answers_for_hold_up_no_other(
 
     def silent(host: Any, *arguments: Any, **more: Any) -> Any:
         if str(host).endswith(".silent.test"):
-            answered.wait(SECONDS)
+            answered.wait(PATIENCE)
             raise socket.gaierror(socket.EAI_AGAIN, "nobody answers")
         return look_up(host, *arguments, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", silent)
-    async with WebhookPoster(Clock(), allow_private=True, timeout_seconds=2 * SECONDS) as poster:
+    async with WebhookPoster(Clock(), allow_private=True, timeout_seconds=2 * PATIENCE) as poster:
         hanging = [
             asyncio.create_task(poster.post(attempt(f"http://{number}.silent.test/"))) for number in range(40)
         ]
         await asyncio.sleep(0)
         outcome = await poster.post(attempt(receiver.url.replace("127.0.0.1", "localhost")))
         assert outcome == WebhookOutcome(204)
-        async with asyncio.timeout(SECONDS / 2):
+        async with asyncio.timeout(PATIENCE / 2):
             assert await asyncio.get_running_loop().getaddrinfo("localhost", 80)
         assert not any(task.done() for task in hanging)
         answered.set()

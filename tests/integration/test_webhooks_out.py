@@ -29,9 +29,10 @@ from gateway.service.webhook_endpoints import EndpointFields
 from gateway.settings import load_settings
 from gateway.store.engine import open_store
 from tests.integration.api import CONFIG, KEYS, Api, gateway
-from tests.integration.receivers import SECONDS, Receiver, cut, status, until
+from tests.integration.receivers import Receiver, cut, status
 from tests.processes import Leash, Process
 from tests.schema import schema_file
+from tests.waiting import PATIENCE, until
 from workers.webhook_post import WebhookPoster
 from workers.webhooks import PER_ENDPOINT, WebhookWorker
 
@@ -73,7 +74,7 @@ class Office:
 
     async def settled(self, wanted: WebhookStatus) -> WebhookDelivery:
         """The only event, once it stands so."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 (delivery,) = await self.told()
                 if delivery.status is wanted:
@@ -83,7 +84,7 @@ class Office:
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[WebhookWorker]:
         """A worker at work."""
-        async with WebhookPoster(Clock(), allow_private=True, timeout_seconds=SECONDS) as poster:
+        async with WebhookPoster(Clock(), allow_private=True, timeout_seconds=PATIENCE) as poster:
             worker = WebhookWorker(self.store, poster, Clock())
             await worker.start()
             try:
@@ -288,7 +289,7 @@ async def test_a_private_address_is_refused_by_default(tmp_path: Path, receiver:
     async with gateway(tmp_path) as api:
         made = await endpoint(api, receiver)
         await api.post(f"{await api.conversation()}/close")
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 listed = (await api.get(f"/v1/webhook-endpoints/{made['id']}/deliveries")).json["items"]
                 if listed and listed[0]["error"]:

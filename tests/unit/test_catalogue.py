@@ -7,7 +7,7 @@ import pytest
 from gateway.domain.agent import AgentFailed, CallTransferRequested
 from gateway.domain.clock import Clock
 from gateway.domain.intent import TransferMode
-from gateway.domain.reply import ServedAgent
+from gateway.domain.served_agent import ServedAgent
 from gateway.settings import SettingsError, load_config
 from workers.agents.catalogue import Catalogue, build_agents
 from workers.agents.demo import DemoAgent

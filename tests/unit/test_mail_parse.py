@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channels.email.files import safe_name
 from channels.email.kind import MailKind
-from channels.email.parse import MAX_TEXT, parse_mail, safe_name
+from channels.email.parse import MAX_TEXT, parse_mail
 
 
 def mail(*headers: str, body: str = "Hello\r\n") -> bytes:

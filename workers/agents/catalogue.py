@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from gateway import settings
 from gateway.domain.ports.agent import Agent, Knowledge
-from gateway.domain.reply import ServedAgent
+from gateway.domain.served_agent import ServedAgent
 from gateway.domain.steps import PolicyAction, PolicyPoint
 from gateway.domain.summary import Summarise
 from gateway.domain.transfers import Transfers

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from gateway.domain.agent import AgentFailed
 from gateway.domain.ports.store import Store
-from gateway.domain.reply import ServedAgent
+from gateway.domain.served_agent import ServedAgent
 from gateway.service.revisions import revision
 from gateway.settings import AgentConfig, SettingsError
 from gateway.settings.agents import restore_agent

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from channels.email.auth.dkim import Signature, decoded, domain_of, read_signature
-from channels.email.auth.keys import ALGORITHMS, PublicKey, key_name
+from channels.email.auth.keys import ALGORITHMS, KeyedField, PublicKey
 from channels.email.auth.signed import BadSignature, Canonical, Field, SignedMail, read_tags
 
 MAX_SETS = 20
@@ -17,25 +17,8 @@ _NAMES = (b"arc-authentication-results", b"arc-message-signature", b"arc-seal")
 _INSTANCE = re.compile(r"[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*([0-9]{1,2})[ \t\r\n]*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seal:
+class Seal(KeyedField):
     """An ARC-Seal, read and not yet verified."""
-
-    field: Field
-    domain: str
-    selector: str
-    algorithm: str
-    signature: bytes
-
-    @property
-    def key_name(self) -> str:
-        """Where its key is."""
-        return key_name(self.selector, self.domain)
-
-    @property
-    def key_kind(self) -> str:
-        """`k=` of its key."""
-        return ALGORITHMS[self.algorithm]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from channels.email.auth.keys import ALGORITHMS, PublicKey, key_name, sha256
+from channels.email.auth.keys import ALGORITHMS, KeyedField, PublicKey, sha256
 from channels.email.auth.signed import BadSignature, Canonical, Field, SignedMail, read_tags, squeezed
 
 MAX_SIGNATURES = 10
@@ -25,30 +25,15 @@ _SKEW = 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
+class Signature(KeyedField):
     """A DKIM-Signature, or the signature over the mail in an ARC set, read and not yet verified."""
 
-    field: Field
-    domain: str
-    selector: str
-    algorithm: str
     headers: tuple[bytes, ...]
     header_form: Canonical
     body_form: Canonical
     body_hash: bytes
-    signature: bytes
     identity_domain: str
     """The domain of `i=`: within `d=`."""
-
-    @property
-    def key_name(self) -> str:
-        """Where its key is."""
-        return key_name(self.selector, self.domain)
-
-    @property
-    def key_kind(self) -> str:
-        """`k=` of its key."""
-        return ALGORITHMS[self.algorithm]
 
 
 def signature_fields(mail: SignedMail) -> Sequence[Field]:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from channels.email.auth.signed import BadSignature, read_tags, squeezed
+from channels.email.auth.signed import BadSignature, Field, read_tags, squeezed
 
 MIN_RSA_BITS = 1_024
 MAX_RSA_BITS = 8_192
@@ -46,6 +46,27 @@ def sha256(content: bytes) -> bytes:
     digest = Hash(SHA256())
     digest.update(content)
     return digest.finalize()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedField:
+    """A field that holds a signature, read and not yet verified, and whose key it is made with."""
+
+    field: Field
+    domain: str
+    selector: str
+    algorithm: str
+    signature: bytes
+
+    @property
+    def key_name(self) -> str:
+        """Where its key is."""
+        return key_name(self.selector, self.domain)
+
+    @property
+    def key_kind(self) -> str:
+        """`k=` of its key."""
+        return ALGORITHMS[self.algorithm]
 
 
 def key_name(selector: str, domain: str) -> str:

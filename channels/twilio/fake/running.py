@@ -11,7 +11,9 @@ from typing import Final, Self
 from urllib.parse import urljoin
 
 from channels.twilio.fake.callstate import CallParties, CallStatus
+from channels.twilio.fake.documents import fetch_document
 from channels.twilio.fake.ledger import new_sid
+from channels.twilio.fake.pauses import Pauses
 from channels.twilio.fake.recordings import Recordings
 from channels.twilio.fake.relay import RelayLine
 from channels.twilio.fake.rooms import Rooms
@@ -36,7 +38,6 @@ from channels.twilio.fake.webhooks import Webhooks, WebhookUnreachable
 
 MAX_REDIRECTS: Final = 20
 """Documents fetched one after another without anything heard from the caller."""
-_TWIML_TYPES: Final = ("text/xml", "application/xml", "text/html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class RunningCall:
         self._recordings = Recordings(webhooks)
         self._rooms = rooms
         self._second = second
-        self._pauses: set[asyncio.Task[None]] = set()
+        self._pauses = Pauses()
         self._after_pause: Callable[[], Awaitable[None]] | None = None
         self._reports = 0
         self.relay: RelayLine | None = None
@@ -160,9 +161,7 @@ class RunningCall:
         """Stop what runs in the background."""
         if self.relay is not None:
             await self.relay.close()
-        for task in self._pauses:
-            task.cancel()
-        await asyncio.gather(*self._pauses, return_exceptions=True)
+        await self._pauses.stop()
 
     async def _goto(self, url: str, extra: Sequence[tuple[str, str]], method: str) -> None:
         self._move_on()
@@ -234,15 +233,8 @@ class RunningCall:
             if self._episode == episode:
                 await self._perform(rest, url)
 
-        async def later() -> None:
-            await asyncio.sleep(delay)
-            await go_on()
-
         self._after_pause = go_on
-
-        task = asyncio.create_task(later())
-        self._pauses.add(task)
-        task.add_done_callback(self._pauses.discard)
+        self._pauses.begin(delay, go_on)
 
     async def _connect(self, waiting: Waiting, verb: Connect) -> None:
         if verb.greeting:
@@ -278,15 +270,10 @@ class RunningCall:
         """The verbs answered there; None if the call was given up for the answer, or went elsewhere."""
         episode = self._episode
         try:
-            answer = await self._webhooks.post(url, [*self.form(), *extra], method=method)
-            if not 200 <= answer.status < 300:
-                raise TwimlError(f"11200 HTTP {answer.status}")
-            if answer.content_type not in _TWIML_TYPES:
-                raise TwimlError(f"12300 Invalid Content-Type {answer.content_type}")
-            verbs = parse(answer.body)
-        except (TwimlError, WebhookUnreachable) as error:
+            verbs = await fetch_document(self._webhooks, url, [*self.form(), *extra], method)
+        except TwimlError as error:
             if self._episode == episode:
-                await self._give_up(f"{error}" if isinstance(error, TwimlError) else f"11200 {error}")
+                await self._give_up(str(error))
             return None
         return verbs if self._episode == episode else None
 

@@ -12,7 +12,7 @@ GATHER_PROMPTS: Final = ("Say", "Play", "Pause")
 
 
 class TwimlError(Exception):
-    """The document is not TwiML (Twilio's error 12100 or 12200)."""
+    """There is no document, or it is not TwiML; the text begins with Twilio's error code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from channels.exchange import Exchange, open_session, read_answer
+from channels.exchange import Exchange, json_headers, open_session, read_answer
 from channels.voice.jambonz.account import JambonzAccount
 from gateway.domain.delivery import NOT_SENT, Failure, OutcomeUnknown, Refused, SendOutcome, Taken
 
@@ -119,11 +119,7 @@ class JambonzRest:
                 method,
                 place,
                 data=None if body is None else json.dumps(body).encode(),
-                headers={
-                    "Authorization": f"Bearer {self.account.api_key}",
-                    "Content-Type": "application/json",
-                    "Accept": "application/json",
-                },
+                headers=json_headers(self.account.api_key),
                 allow_redirects=False,
                 timeout=exchange.limits,
                 trace_request_ctx=exchange,

@@ -1,0 +1,59 @@
+"""The webhooks of providers that this process serves."""
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from channels.contract import Ingress
+from channels.email.hooks.mailgun import mailgun_routes
+from channels.email.hooks.postmark import postmark_routes
+from channels.email.hooks.ses import ses_routes
+from channels.email.intake import MailIntake
+from channels.sms.routes import sms_routes
+from channels.sms.telnyx_routes import telnyx_sms_routes
+from channels.voice.jambonz.routes import jambonz_routes
+from channels.voice.outgoing_routes import outgoing_routes
+from channels.voice.relay.routes import relay_routes
+from channels.voice.routes import voice_routes
+from gateway.channel_ports.accounts import telnyx_credentials, twilio_credentials
+from gateway.domain.clock import Clock
+from gateway.domain.ports.ingress import BindToken
+from gateway.settings import Settings
+
+
+def receives_mail_by_webhook(settings: Settings) -> bool:
+    """Whether a provider that receives mail for us is configured."""
+    return bool(settings.mailgun_signing_key or settings.postmark_webhook_login or settings.ses_topic_arns)
+
+
+def mail_webhook_routes(
+    settings: Settings, intake: MailIntake, clock: Clock, bind: BindToken
+) -> Sequence[BaseRoute]:
+    """The webhooks of providers that receive mail for us."""
+    mailgun, postmark = settings.mailgun_signing_key, settings.postmark_webhook_login
+    routes: list[BaseRoute] = []
+    if mailgun is not None:
+        routes += mailgun_routes(intake, mailgun.get_secret_value(), clock, bind)
+    if postmark is not None:
+        routes += postmark_routes(intake, postmark.get_secret_value())
+    if settings.ses_topic_arns:
+        routes += ses_routes(intake, settings.ses_topic_arns)
+    return routes
+
+
+def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[BaseRoute]:
+    """Every provider webhook this process can prove, but for those that bring mail."""
+    twilio, telnyx = twilio_credentials(settings), telnyx_credentials(settings)
+    routes: list[BaseRoute] = []
+    if twilio is not None:
+        routes += [
+            *sms_routes(ingress, twilio),
+            *voice_routes(ingress, twilio),
+            *outgoing_routes(ingress, twilio),
+            *relay_routes(ingress, twilio),
+        ]
+    if telnyx is not None:
+        routes += telnyx_sms_routes(ingress, telnyx)
+    if settings.jambonz_webhook_login is not None:
+        routes += jambonz_routes(ingress, settings.jambonz_webhook_login.get_secret_value())
+    return routes
