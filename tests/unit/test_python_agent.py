@@ -86,6 +86,13 @@ async def cancels_itself(turn: TurnRequest) -> AsyncIterator[AgentEvent]:
     raise asyncio.CancelledError
 
 
+async def is_cancelled_later(turn: TurnRequest) -> AsyncIterator[AgentEvent]:
+    me = asyncio.current_task()
+    assert me is not None
+    asyncio.get_running_loop().call_soon(me.cancel)
+    yield Delta(text="one moment")
+
+
 async def wrong_type(turn: TurnRequest) -> AsyncIterator[object]:
     yield "secret 1234"
 
@@ -170,6 +177,16 @@ async def test_one_that_ignores_its_cancellation_is_left_behind(monkeypatch: pyt
         with pytest.raises(TimeoutError):
             await waiting
     assert len(own_task._running) == 1
+
+
+@pytest.mark.parametrize("pause", [0, 1, 5])
+async def test_what_ends_while_nobody_waits_is_told_the_next_time(pause: int) -> None:
+    stream = start("is_cancelled_later")
+    assert await anext(stream) == Delta(text="one moment")
+    for _ in range(pause):
+        await asyncio.sleep(0)
+    with pytest.raises(AgentFailed, match="the agent cancelled itself"):
+        await asyncio.wait_for(anext(stream), 60)
 
 
 async def test_closing_before_the_first_event_runs_nothing() -> None:

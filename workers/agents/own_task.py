@@ -28,33 +28,37 @@ class TaskOfItsOwn(Generic[Raw, Step]):
         """`read` makes a step of what the stream yields, or raises AgentFailed."""
         self._stream = stream
         self._read = read
-        self._wanted = asyncio.Semaphore(0)
-        self._events: asyncio.Queue[Step | AgentFailed | None] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        # two bare futures: a semaphore and a queue would take twice the time of an agent that says one thing
+        self._wanted: asyncio.Future[None] = self._loop.create_future()
+        self._answer: asyncio.Future[Step | AgentFailed | None] = self._loop.create_future()
         self._task = asyncio.create_task(self._work())
         _running.add(self._task)
         self._task.add_done_callback(_running.discard)
 
     async def next(self) -> Step | None:
         """The next step; None at the end. Raises AgentFailed, whatever the agent raises."""
-        self._wanted.release()
-        event = await self._events.get()
-        if isinstance(event, AgentFailed):
-            raise event
-        return event
+        if not self._wanted.done():
+            self._wanted.set_result(None)
+        answer = await self._answer
+        if isinstance(answer, AgentFailed):
+            raise answer
+        return answer
 
     async def close(self) -> None:
         """Cancel what still runs, and wait for it, though not for ever."""
-        self._task.cancel()
-        await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
 
     async def _work(self) -> None:
         end: AgentFailed | None = AgentFailed("the agent cancelled itself")
         try:
             async with aclosing(self._stream):
-                await self._wanted.acquire()
+                await self._wanted
                 async for raw in self._stream:
-                    self._events.put_nowait(self._read(raw))
-                    await self._wanted.acquire()
+                    self._tell(self._read(raw))
+                    await self._wanted
             end = None
         except AgentFailed as failed:
             end = failed
@@ -62,4 +66,13 @@ class TaskOfItsOwn(Generic[Raw, Step]):
             end = AgentFailed(f"the agent raised {type(error).__name__}")
             end.__cause__ = error
         finally:
-            self._events.put_nowait(end)
+            if self._answer.done():  # whoever waited for it has gone
+                self._answer = self._loop.create_future()
+            self._answer.set_result(end)
+
+    def _tell(self, step: Step) -> None:
+        """Hand over what was wanted; the next answer is another one."""
+        answer, self._answer = self._answer, self._loop.create_future()
+        self._wanted = self._loop.create_future()
+        if not answer.done():
+            answer.set_result(step)
