@@ -5,13 +5,14 @@ database knows; it is asked when the conversation's bell rings meanwhile, as it 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from gateway.domain.errors import Fenced, Unavailable
 from gateway.domain.ports.store import Store, Tx
 from gateway.domain.turn import LeaseRef
+from workers.stoppable import Stoppable
 
 
 async def still_held(tx: Tx, lease: LeaseRef) -> bool:
@@ -22,11 +23,10 @@ async def still_held(tx: Tx, lease: LeaseRef) -> bool:
     return row is not None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Answering:
     lease: LeaseRef
-    scope: asyncio.Timeout
-    over: bool = False
+    work: Stoppable
 
 
 class Asked:
@@ -37,18 +37,15 @@ class Asked:
         self._answering: dict[str, _Answering] = {}
         self._looks: set[asyncio.Task[None]] = set()
 
-    @asynccontextmanager
-    async def stoppable(self, lease: LeaseRef) -> AsyncIterator[None]:
-        """Raises Fenced as soon as this process learns that the lease is not in force any more."""
-        answering = _Answering(lease, asyncio.timeout(None))
-        self._answering[lease.conversation_id] = answering
+    @contextmanager
+    def under(self, lease: LeaseRef, work: Stoppable) -> Iterator[None]:
+        """Stop the work, which the block does, as soon as this process learns that the lease is not in force.
+
+        It raises Fenced then.
+        """
+        self._answering[lease.conversation_id] = _Answering(lease, work)
         try:
-            async with answering.scope:
-                yield
-        except TimeoutError:
-            if answering.over:
-                raise Fenced(lease.conversation_id) from None
-            raise
+            yield
         finally:
             del self._answering[lease.conversation_id]
 
@@ -64,5 +61,4 @@ class Asked:
         with suppress(Unavailable):
             held = await self._store.read(still_held, answering.lease)
             if not held and self._answering.get(answering.lease.conversation_id) is answering:
-                answering.over = True
-                answering.scope.reschedule(asyncio.get_running_loop().time())
+                answering.work.stop(Fenced(answering.lease.conversation_id))

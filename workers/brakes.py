@@ -6,12 +6,13 @@ or two, so that it neither goes on talking to whoever listens nor costs anything
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from gateway.domain.errors import Braked, Unavailable
 from gateway.domain.ports.store import Store
 from gateway.service.brake import paused_subjects
+from workers.stoppable import Stoppable
 
 LOOK_SECONDS = 1.0
 
@@ -23,7 +24,7 @@ class Brakes:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._running: dict[asyncio.Timeout, frozenset[str]] = {}
+        self._running: dict[Stoppable, frozenset[str]] = {}
         self._loop: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -37,20 +38,14 @@ class Brakes:
             with suppress(asyncio.CancelledError):
                 await self._loop
 
-    @asynccontextmanager
-    async def obeyed(self, *subjects: str) -> AsyncIterator[None]:
-        """Cancel the block when one of these is paused. Raises Braked then."""
-        limit = asyncio.timeout(None)
+    @contextmanager
+    def obeyed(self, work: Stoppable, *subjects: str) -> Iterator[None]:
+        """Stop the work, which the block does, when one of these is paused: it raises Braked then."""
+        self._running[work] = frozenset(subjects)
         try:
-            async with limit:
-                self._running[limit] = frozenset(subjects)
-                yield
-        except TimeoutError:
-            if limit.expired():
-                raise Braked("paused while it ran") from None
-            raise
+            yield
         finally:
-            del self._running[limit]
+            del self._running[work]
 
     async def _run(self) -> None:
         while True:
@@ -66,7 +61,6 @@ class Brakes:
             self._stop(paused)
 
     def _stop(self, paused: frozenset[str]) -> None:
-        now = asyncio.get_running_loop().time()
-        for limit, subjects in self._running.items():
-            if subjects & paused and not limit.expired():
-                limit.reschedule(now)
+        for work, subjects in self._running.items():
+            if subjects & paused:
+                work.stop(Braked("paused while it ran"))

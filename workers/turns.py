@@ -38,6 +38,7 @@ from workers.audience import Audience, Showing
 from workers.bells import Bells, SeenTo
 from workers.brakes import Brakes
 from workers.liveness import Liveness
+from workers.stoppable import Stoppable
 
 KINDS = frozenset({"message.inbound", "turn.due"})
 
@@ -217,11 +218,14 @@ class TurnWorker:
             said=claim.request.input_text,
         )
         agent_id = claim.conversation.assigned_agent_id
-        with span("agent", Kind.CLIENT, agent_id=agent_id, messages=len(claim.request.messages)):
+        work = Stoppable(self._turn_timeout)
+        with (
+            span("agent", Kind.CLIENT, agent_id=agent_id, messages=len(claim.request.messages)),
+            self._brakes.obeyed(work, agent_id, claim.conversation.organization_id),
+            self._asked.under(claim.lease, work),
+        ):
             async with (
-                self._brakes.obeyed(agent_id, claim.conversation.organization_id),
-                self._asked.stoppable(claim.lease),
-                asyncio.timeout(self._turn_timeout),
+                work,
                 aclosing(served.agent.answer(claim.request)) as events,  # type: ignore[type-var]
             ):
                 async for event in events:
@@ -230,7 +234,8 @@ class TurnWorker:
                     if text:
                         await showing.show(text)
                 reply = draft.finish()
-                return replace(reply, uttered=await showing.finish())
+                uttered = await showing.finish()
+                return reply if uttered is None else replace(reply, uttered=uttered)
 
     async def _take(self, claim: Claim, draft: ReplyDraft, step: AgentStep) -> str:
         """Take in what an agent did; what a listener may be shown of it."""

@@ -54,6 +54,7 @@ HOLDING_LINE = "I'm checking that with a colleague."
 MAX_POLICIES = 50
 """Matches of policies that are kept of one turn."""
 
+_NO_DEFAULTS = DtmfInputSpec()
 _AFTER_APPROVAL = frozenset({"message", "usage", "error"})
 
 
@@ -78,7 +79,7 @@ class ReplyDraft:
         self._channel = channel
         self._said = said
         self._transfers = transfers
-        self._digits = digits or DtmfInputSpec()
+        self._digits = digits or _NO_DEFAULTS
         self._ids = ids
         self._started_at = started_at
         self._first_at: float | None = None
