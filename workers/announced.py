@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
+from gateway.domain.clock import SECOND
 from gateway.domain.errors import GatewayError
 from gateway.domain.host_line import HostLine
 from gateway.domain.identity import canonical_phone
@@ -29,11 +30,20 @@ class Call:
     """Whether the host speaks pieces of any size."""
     keys: str | None
     """What was pressed and is not worked off yet."""
+    quiet: int | None
+    """For how long neither side has said anything, µs; less than 0 while something is being said."""
+    reminded: bool
+    """Whether the newest words were a line that the gateway says into a silence."""
 
     @property
     def over(self) -> bool:
         """Whether it has ended."""
         return self.ended_at is not None
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was heard just now, so that what is heard is to be noted."""
+        return self.reminded or (self.quiet is not None and abs(self.quiet) > SECOND)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -77,6 +87,8 @@ async def announced(tx: Tx, call_id: str) -> Call | None:
         ended_at=row["ended_at"],
         streams=STREAMS in unpack(row["capabilities"], []),
         keys=row["keys"],
+        quiet=row["quiet"],
+        reminded=row["quiet_lines"] > 0,
     )
 
 

@@ -12,6 +12,7 @@ from gateway.domain.call_rules import CallTexts
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import ErrorCode, GatewayError
+from gateway.domain.message import JsonObject
 from gateway.domain.ports.bus import DONE, Verdict, dead
 from gateway.domain.ports.ingress import Accept
 from gateway.domain.ports.store import Store
@@ -19,6 +20,7 @@ from gateway.domain.wire import CallDue, IntentReport, UserDtmf, UserInterrupted
 from gateway.service.call_intents import settle_intent
 from gateway.service.call_keys import Entered, is_pressing, look, press, say_between
 from gateway.service.call_keys import accepted as accepted_keys
+from gateway.service.silence import hear
 from gateway.telemetry import HOST_EVENTS_LEFT_OUT
 from workers.announced import Call, announced, shown
 
@@ -75,6 +77,8 @@ class Hearing:
 
     async def _take(self, envelope: Envelope, event: Heard, call: Call) -> Verdict:
         place, now = call.place, self._clock.now()
+        if call.silent:
+            await self._store.write(hear, place)
         match event:
             case UserSpeech(final=False):
                 return DONE
@@ -85,11 +89,18 @@ class Hearing:
             case UserSpeech(text=said) | UserDtmf(digits=said):
                 await self._accept(call.input(envelope.id, said, now))
             case UserInterrupted():
-                filler = self._texts(call.recipient).filler
-                over = {"filler": True} if _begins(filler, event.spoken_text) else {}
-                told = call.event(envelope.id, "The caller interrupted.", shown(event) | over, now)
+                over = shown(event) | self._over(event, call)
+                told = call.event(envelope.id, "The caller interrupted.", over, now)
                 await self._accept(told)
         return DONE
+
+    def _over(self, event: UserInterrupted, call: Call) -> JsonObject:
+        """What was spoken over, where that is no reply: a filler, it may be, or a line into a silence."""
+        texts, heard = self._texts(call.recipient), event.spoken_text
+        lines = (texts.reminder, texts.reassurance, texts.goodbye)
+        if call.reminded and (not heard or any(_begins(line, heard) for line in lines)):
+            return {"line": True}
+        return {"filler": True} if _begins(texts.filler, heard) else {}
 
     async def _enter(self, call: Call, entered: Sequence[Entered]) -> None:
         """Accept what is complete; until then it stays where it is."""

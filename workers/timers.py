@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Conversation
 from gateway.domain.errors import Unavailable
@@ -28,6 +29,7 @@ from gateway.service.expire import (
 )
 from gateway.service.receive import close_unconfirmed
 from gateway.service.retire import retire
+from gateway.service.silence import LOOKED_AT_ONCE, break_silences
 from gateway.telemetry import UNCONFIRMED
 from workers.closings import Closer
 
@@ -60,8 +62,9 @@ def timers(
     partitions: int,
     fallbacks: Callable[[Conversation], Fallbacks],
     closer: Closer,
+    calls: Callable[[str], CallRules],
 ) -> Sequence[Timer]:
-    """All timers of the gateway."""
+    """All timers of the gateway. `calls`: what holds for the calls of a number of ours."""
     old = RING_AGAIN_SECONDS * SECOND
     return (
         Timer("turns", 5, lambda: _all_due(AT_ONCE, lambda: store.write(due_turns, old, partitions))),
@@ -75,6 +78,7 @@ def timers(
         Timer("approvals", 1, lambda: overdue(lambda: store.write(overdue_approvals, partitions))),
         Timer("handoffs", 1, lambda: overdue(lambda: store.write(overdue_handoffs, fallbacks, partitions))),
         Timer("hosts", 1, lambda: store.write(lose_overdue)),
+        Timer("silences", 1, lambda: _all_due(LOOKED_AT_ONCE, lambda: store.write(break_silences, calls))),
         Timer("closings", 1, closer.look),
         Timer("erasures", 1, lambda: erase_all(store, partitions)),
         Timer("retention", 30, lambda: retire_all(store)),

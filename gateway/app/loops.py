@@ -74,7 +74,7 @@ def _timers(core: Core, stack: AsyncExitStack) -> Sequence[Timer]:
     stack.push_async_callback(fetchers.close)
     fetching = MediaFetcher(store, attachments, fetchers.by_provider, configured.window, settings.partitions)
     return (
-        *timers(store, settings.partitions, configured.fallbacks, closer),
+        *timers(store, settings.partitions, configured.fallbacks, closer, configured.calls),
         Timer("revisions", _REVISIONS_SECONDS, configured.look_after_revisions),
         Timer("caps", LOOK_SECONDS, CapsWatch(store, configured.caps, settings.partitions).look),
         Timer("files", 30, attachments.remove_unreferred),

@@ -7,6 +7,8 @@ what was sent, so an older reply is never touched.
 import re
 from dataclasses import dataclass
 
+from gateway.domain.clock import SECOND
+
 CHARACTERS_PER_SECOND = 15
 """Of speech: about 150 English words a minute. Only used where a host names no text that we know."""
 
@@ -34,6 +36,11 @@ def heard(sent: str, piece: str | None, spoken_ms: int | None) -> Heard:
     elif piece is not None and not spoken_ms:
         return Heard("", certain=True)
     return Heard(_after(sent, max(0, spoken_ms or 0)), certain=False)
+
+
+def speaking_time(text: str) -> int:
+    """How long it takes to say a text, about, in µs."""
+    return len(text) * SECOND // CHARACTERS_PER_SECOND
 
 
 def _after(sent: str, spoken_ms: int) -> str:

@@ -91,6 +91,16 @@ def hanging_up(call_id: str, conversation_id: str, status: Status, now: int) -> 
     )
 
 
+def letting_go(said: VoiceIntent, reason: str, now: int) -> VoiceIntent:
+    """Let the caller go once they have heard this."""
+    return VoiceIntent(
+        intent_id=named_id(said.conversation_id, said.call_id, IntentKind.HANG_UP.value),
+        kind=IntentKind.HANG_UP,
+        payload={"reason": reason, "after": said.payload["utterance_id"]},
+        **_frame(said.call_id, said.conversation_id, None, now),
+    )
+
+
 def _frame(call_id: str, conversation_id: str, turn_id: str | None, now: int) -> dict[str, Any]:
     return {
         "call_id": call_id,

@@ -15,6 +15,7 @@ from gateway.domain.intent import CallTransferIntent, IntentKind, WarmTransfer
 from gateway.domain.message import JsonObject
 from gateway.domain.outcome import TransferState
 from gateway.domain.ports.store import Row, Tx
+from gateway.domain.spoken import speaking_time
 from gateway.domain.timeline import EventKind
 from gateway.domain.voice import VALID_SECONDS, VoiceIntent
 from gateway.domain.wire import IntentReport
@@ -35,7 +36,12 @@ async def issue(tx: Tx, host_id: str, intent: VoiceIntent, *, at: int, organizat
     waited_for = intent.kind is IntentKind.TRANSFER
     due_at = at + (VALID_SECONDS + GRACE_SECONDS) * SECOND if waited_for else None
     await note_intent(tx, organization_id, intent, due_at)
-    key = host_id + (".say" if intent.kind is IntentKind.SAY else "")
+    key = host_id
+    if intent.kind is IntentKind.SAY:
+        key += ".say"
+        text = intent.payload.get("whole") or intent.payload["text"]
+        length = speaking_time(text)
+        await tx.run("call_said", host_id=host_id, call_id=intent.call_id, length=length)
     told = envelope(
         "voice.intent",
         intent.model_dump(mode="json"),
@@ -84,6 +90,7 @@ async def settle_intent(tx: Tx, report: IntentReport, report_id: str) -> IntentK
     if row is None:
         return None
     await _show(tx, row, report)
+    await tx.run("call_spoken", conversation_id=row["conversation_id"], call_id=report.call_id)
     return IntentKind(row["kind"])
 
 

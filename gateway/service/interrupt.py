@@ -60,8 +60,11 @@ async def speak_over(tx: Tx, row: Row, event: JsonObject, partitions: int) -> No
 
     `row`: the conversation, which this unit has locked. What is being said is the reply that is being made,
     as far as its host was told of it, else what was said last. A host that tells nothing leaves it as it is.
-    `filler`: what was heard may be a filler, which is nothing of a reply.
+    `filler`: what was heard may be a filler, which is nothing of a reply. `line`: it was another line of the
+    gateway's, and no reply at all.
     """
+    if event.get("line"):
+        return
     piece, spoken_ms = event.get("spoken_text"), event.get("spoken_ms")
     turn = None if row["turn_id"] is None else await tx.one("turn_by_id", id=row["turn_id"])
     last = await _said_last(tx, row)

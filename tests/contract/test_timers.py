@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
+from gateway.domain.call_rules import CallRules
 from gateway.domain.fallback import NO_FALLBACKS
 from gateway.domain.ports.store import Store
 from gateway.domain.turn import Path
@@ -21,7 +22,7 @@ MANY = 2 * OVERDUE_AT_ONCE + 3
 
 def all_of(store: Store) -> Sequence[Timer]:
     """The timers of the gateway."""
-    return timers(store, PARTITIONS, lambda _: NO_FALLBACKS, Closer(store))
+    return timers(store, PARTITIONS, lambda _: NO_FALLBACKS, Closer(store), lambda _number: CallRules())
 
 
 def look(store: Store, name: str) -> Callable[[], Awaitable[object]]:

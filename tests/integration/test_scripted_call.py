@@ -55,6 +55,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 WEBHOOK, RELAY, HOST, JAMBONZ = "+15550100", "+15550101", "+15550102", "+15550103"
 QUICK = "+15550104"
 """At the host, too; there a pause is filled at once, and who rings back goes on."""
+BRIEF = "+15550105"
+"""There, too; who says nothing is soon let go."""
 ENDED = ("system_event", "Call ended: caller.")
 V2 = "/v1/v2/conversations"
 LOGIN = "jambonz:a-password"
@@ -66,6 +68,7 @@ address = "{number}"
 voice_mode = "{mode}"
 filler_after_seconds = 30
 reminder_after_seconds = 300
+reassurance_every_seconds = 600
 """
     for number, mode in ((WEBHOOK, "webhook"), (RELAY, "relay"), (HOST, "host"), (JAMBONZ, "jambonz"))
 )
@@ -79,7 +82,16 @@ channel = "voice"
 address = "{QUICK}"
 voice_mode = "host"
 filler_after_seconds = 0.2
+reminder_after_seconds = 300
 ring_back = "60s"
+
+[[addresses]]
+channel = "voice"
+address = "{BRIEF}"
+voice_mode = "host"
+filler_after_seconds = 30
+reminder_after_seconds = 2
+max_reminders = 1
 
 [agents.caller]
 kind = "python"
@@ -104,7 +116,7 @@ class House:
         """Somebody calls one of our numbers."""
         self.seen = {found["id"] for found in await self._conversations()}
         theirs = next(self._numbers)
-        if ours in (HOST, QUICK):
+        if ours in (HOST, QUICK, BRIEF):
             people = (Person.NO_ANSWER, Person.DECLINES)
             more = {"capabilities": capabilities} if capabilities else {}
             return HostedLine(await self.host.call(f"+{theirs}", ours, people, **more))
@@ -266,6 +278,15 @@ async def test_a_caller_who_waits_is_told_so_and_then_answered(house: House) -> 
     relay_agents.thought.set()
     await play(line, Hears("Thought of it."))
     assert CallTexts().filler not in [text for _, text in (await house.conversation())[1]]
+
+
+async def test_who_says_nothing_at_a_host_is_reminded_and_let_go(house: House) -> None:
+    line = await house.call(BRIEF)
+    texts = CallTexts()
+    await play(line, Hears(texts.greeting), Hears(texts.reminder), Hears(texts.goodbye), IsOver())
+    conversation, transcript = await _closed(house)
+    assert conversation["status"] == "closed"
+    assert [text for _, text in transcript] == ["Call started.", texts.greeting, "Call ended: agent."]
 
 
 async def test_who_rings_back_at_a_host_goes_on(house: House) -> None:

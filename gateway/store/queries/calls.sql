@@ -1,7 +1,8 @@
 -- name: call_insert
 INSERT INTO calls (provider, call_id, organization_id, conversation_id, host_id, transport, capabilities,
-    started_at)
-VALUES (:provider, :call_id, :organization_id, :conversation_id, :host_id, :transport, :capabilities, {now})
+    started_at, quiet_since, quiet_due)
+VALUES (:provider, :call_id, :organization_id, :conversation_id, :host_id, :transport, :capabilities,
+    {now}, {now}, CASE WHEN CAST(:host_id AS text) IS NOT NULL THEN {now} END)
 ON CONFLICT DO NOTHING
 RETURNING call_id
 
@@ -13,12 +14,14 @@ SELECT calls.*, {now} AS at FROM calls WHERE conversation_id = :conversation_id 
 ORDER BY started_at DESC LIMIT 1
 
 -- name: call_end
-UPDATE calls SET ended_at = {now} WHERE provider = :provider AND call_id = :call_id AND ended_at IS NULL
+UPDATE calls SET ended_at = {now}, quiet_due = NULL
+WHERE provider = :provider AND call_id = :call_id AND ended_at IS NULL
 RETURNING conversation_id, organization_id
 
 -- name: call_announced
 -- A call by the id its host gave it, whether or not it is still up; without its addresses its person is erased.
-SELECT k.host_id, k.ended_at, k.capabilities, k.keys, c.their_address, c.our_address
+SELECT k.host_id, k.ended_at, k.capabilities, k.keys, k.quiet_lines, {now} - k.quiet_since AS quiet,
+    c.their_address, c.our_address
 FROM calls k JOIN conversations c ON c.id = k.conversation_id
 WHERE k.call_id = :call_id AND k.host_id IS NOT NULL AND c.their_address IS NOT NULL
 ORDER BY k.started_at DESC LIMIT 1
@@ -65,3 +68,40 @@ SELECT c.* FROM conversations c
 WHERE c.id = :id AND c.channel = 'voice' AND c.status = 'active' AND c.answered < c.last_input
   AND EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
         AND b.subject_id IN (c.organization_id, c.assigned_agent_id)) {for update}
+
+-- name: call_heard
+UPDATE calls SET quiet_since = {now}, quiet_lines = 0
+WHERE provider = :host_id AND call_id = :call_id AND ended_at IS NULL
+
+-- name: call_said
+-- Something is to be said, behind what is being said: until then nobody is silent.
+UPDATE calls SET quiet_since = CASE WHEN quiet_since > {now} THEN quiet_since ELSE {now} END + :length, quiet_lines = 0
+WHERE provider = :host_id AND call_id = :call_id
+
+-- name: call_spoken
+-- The host is done with something: silence begins, unless more is to be said.
+UPDATE calls SET quiet_since = CASE WHEN quiet_since > {now} AND EXISTS (
+        SELECT 1 FROM call_intents i WHERE i.conversation_id = calls.conversation_id AND i.call_id = calls.call_id
+          AND i.kind = 'say' AND i.state IS NULL
+    ) THEN quiet_since ELSE {now} END
+WHERE conversation_id = :conversation_id AND call_id = :call_id AND quiet_due IS NOT NULL
+
+-- name: calls_quiet
+-- Calls whose silence is due to be looked at; held until the unit ends.
+SELECT provider, call_id, host_id, organization_id, conversation_id, keys, quiet_since, quiet_lines, quiet_held,
+    quiet_due, {now} AS at
+FROM calls WHERE quiet_due <= {now} ORDER BY quiet_due LIMIT :limit {for update skip locked}
+
+-- name: call_stands
+-- What keeps a caller waiting, if anything does.
+SELECT c.status, c.our_address, c.answered < c.last_input AS waits,
+    EXISTS (SELECT 1 FROM brakes b WHERE b.cause <> 'messages'
+        AND b.subject_id IN (c.organization_id, c.assigned_agent_id)) AS braked,
+    EXISTS (SELECT 1 FROM call_intents i
+        WHERE i.conversation_id = c.id AND i.call_id = :call_id AND i.kind = 'transfer' AND i.state IS NULL
+        ) AS transferring
+FROM conversations c WHERE c.id = :conversation_id
+
+-- name: call_look_again
+UPDATE calls SET quiet_due = :due, quiet_lines = :lines, quiet_held = :held
+WHERE provider = :host_id AND call_id = :call_id
