@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 
 from channels.sms.chunks import Limits, split
 from channels.sms.plain import sms_text
@@ -28,7 +27,7 @@ Bound = Callable[[Sequence[str]], Awaitable[set[str]]]
 
 def receipt_reference(delivery: Delivery, part: Part) -> str:
     """What names a try of a part in the URL that its receipts come to."""
-    return urlencode({"d": delivery.id, "p": part.index, "a": part.attempt})
+    return f"d={delivery.id}&p={part.index}&a={part.attempt}"
 
 
 def sms_parts(delivery: Delivery, rules_of: RulesOf) -> Sequence[PartText]:

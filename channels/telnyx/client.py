@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from pydantic import BaseModel, Field, ValidationError
 
-from channels.exchange import Exchange, json_headers, open_session, read_answer
+from channels.exchange import Exchange, begin_exchange, json_headers, open_session, read_answer
 from channels.telnyx.errors import failure_of
 from gateway.domain.delivery import NOT_SENT, Failure, OutcomeUnknown, Refused, SendOutcome, Taken
 
@@ -57,7 +57,7 @@ class TelnyxRest:
 
     async def create_message(self, message: NewMessage, timeout: float) -> SendOutcome:
         """Send one message within `timeout` seconds; never raises for Telnyx's faults."""
-        exchange = Exchange(timeout)
+        exchange = begin_exchange(timeout)
         try:
             body = json.dumps(
                 {
@@ -95,7 +95,6 @@ class TelnyxRest:
             headers=json_headers(self.api_key),
             allow_redirects=False,
             timeout=exchange.limits,
-            trace_request_ctx=exchange,
         ) as response:
             return await read_answer(exchange, response)
 

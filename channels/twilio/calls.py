@@ -11,12 +11,12 @@ from twilio.base.values import unset
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.call import CallInstance
 
+from channels.exchange import begin_exchange
 from channels.twilio.client import (
     FAULTS,
     LIST_LIMIT,
     LIST_SECONDS,
     PhasedHttpClient,
-    begin_exchange,
     not_taken,
     not_told,
     official_client,

@@ -10,7 +10,8 @@ from typing import Self
 import aiohttp
 from twilio.rest.api.v2010.account.incoming_phone_number import IncomingPhoneNumberInstance
 
-from channels.twilio.client import FAULTS, PhasedHttpClient, begin_exchange, official_client
+from channels.exchange import begin_exchange
+from channels.twilio.client import FAULTS, PhasedHttpClient, official_client
 from channels.twilio.credentials import TwilioCredentials
 from channels.twilio.requests import SMS_PATH, SMS_RETRIES, VOICE_PATH, VOICE_STATUS_PATH
 

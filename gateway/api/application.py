@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from gateway.api import (
     analytics,
@@ -38,6 +39,7 @@ from gateway.api.surface import Surface
 from gateway.api.traced import Traced
 from gateway.api.wakes import TimelineBell
 from gateway.api.web_tokens import WebTokens
+from gateway.api.webhooks import Webhooks
 
 _TITLE = "Channel Gateway"
 _ABOUT = """People write an SMS or an e-mail, call, or use this API; an AI agent answers in the same channel;
@@ -67,8 +69,8 @@ _PREFIXES = {"/v1/v2/conversations": "", "/v1/conversations": "_v1"}
 """Where the conversation routes are, and what tells their operation ids apart."""
 
 
-def _bare(deps: ApiDeps) -> FastAPI:
-    """An application without routes, whose errors have our form and whose requests are bounded."""
+def _bare(deps: ApiDeps, webhooks: Sequence[BaseRoute] = ()) -> FastAPI:
+    """An application that serves webhooks only; its errors have our form, and its requests are bounded."""
     app = FastAPI(
         title=_TITLE,
         version=deps.version,
@@ -83,13 +85,15 @@ def _bare(deps: ApiDeps) -> FastAPI:
     )
     app.state.deps = deps
     errors.install(app)
+    app.router.routes.extend(webhooks)
+    app.add_middleware(Webhooks, routes=webhooks)
     app.add_middleware(Edge, clock=deps.clock)
     return app
 
 
 def build_api(deps: ApiDeps, pages: Sequence[APIRouter] = ()) -> FastAPI:
     """The application that serves `deps.surface`; `pages` are for people, beside the API."""
-    app = _bare(deps)
+    app = _bare(deps, () if deps.surface is Surface.PRIVATE else deps.webhook_routes)
     app.state.keyring = Keyring(deps.store, deps.api_keys, deps.clock)
     app.state.web_tokens = WebTokens(deps.store, deps.clock)
     app.state.admission = Admission(
@@ -99,8 +103,6 @@ def build_api(deps: ApiDeps, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.add_middleware(Cors, origins=lambda: deps.config().web_origins)
     app.add_middleware(Traced)
     app.include_router(health.router)
-    if deps.surface is not Surface.PRIVATE:
-        app.router.routes.extend(deps.webhook_routes)
     if deps.surface is not Surface.PUBLIC:
         _include_private(app)
         for router in pages:

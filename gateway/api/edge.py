@@ -4,9 +4,11 @@ Plain ASGI, so that streams pass through untouched.
 """
 
 import logging
+from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.errors import FAULT, error_response
@@ -23,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class BodyTooLarge(HTTPException):
-    """More was sent than a body may have; frameworks pass it on as it is."""
+    """More was sent than a body may have; frameworks answer it, or pass it on as it is."""
 
     def __init__(self) -> None:
         super().__init__(413)
@@ -44,12 +46,7 @@ class Edge:
         scope.setdefault("state", {})["arrived"] = self._clock.monotonic()
         announced = _announced(scope)
         if announced > MAX_BODY:
-            response = error_response(
-                413,
-                ErrorCode.PAYLOAD_TOO_LARGE.value,
-                "a body may have at most 1 MiB",
-                headers={"Connection": "close"} if announced > _DISCARDED else None,
-            )
+            response = _too_large({"Connection": "close"} if announced > _DISCARDED else None)
             await response(scope, receive, send)
             return
         await self._guarded(scope, _counted(receive), send)
@@ -66,6 +63,10 @@ class Edge:
             await self._app(scope, receive, watched)
         except ClientDisconnect:
             return
+        except BodyTooLarge:
+            if started:
+                raise
+            await _too_large()(scope, receive, send)
         except Exception:
             _log.exception("a request failed", extra={"action": "http.failed", "method": scope["method"]})
             if started:
@@ -81,6 +82,12 @@ class Edge:
                 }
             )
             await send({"type": "http.response.body", "body": FAULT})
+
+
+def _too_large(headers: Mapping[str, str] | None = None) -> Response:
+    return error_response(
+        413, ErrorCode.PAYLOAD_TOO_LARGE.value, "a body may have at most 1 MiB", headers=headers
+    )
 
 
 def _announced(scope: Scope) -> int:

@@ -137,7 +137,8 @@ class GatewayConfig:
 
     def agent(self, name: str) -> AgentConfig | None:
         """An agent by its slug or by its id."""
-        return self.agents.get(name) or self._agents_by_id.get(parse_id(name) or "")
+        agent = self.agents.get(name) or self._agents_by_id.get(name)
+        return agent or self._agents_by_id.get(parse_id(name) or "")
 
     def default_agent(self) -> AgentConfig | None:
         """The agent that answers where nothing else says: `default_agent`, else the only agent."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from channels.exchange import Exchange, json_headers, open_session, read_answer
+from channels.exchange import Exchange, begin_exchange, json_headers, open_session, read_answer
 from channels.voice.jambonz.account import JambonzAccount
 from gateway.domain.delivery import NOT_SENT, Failure, OutcomeUnknown, Refused, SendOutcome, Taken
 
@@ -60,7 +60,7 @@ class JambonzRest:
 
     async def create(self, call: dict[str, Any], timeout: float) -> SendOutcome:
         """Begin a call within `timeout` seconds; never raises for jambonz's faults."""
-        exchange = Exchange(timeout)
+        exchange = begin_exchange(timeout)
         body = {"application_sid": self.account.application_sid, **call}
         raw = await self._request("POST", "", exchange, body)
         if not isinstance(raw, bytes):
@@ -84,7 +84,7 @@ class JambonzRest:
 
     async def change(self, sid: str, change: dict[str, Any], timeout: float) -> SendOutcome:
         """Have a call do something else; one that is over is as good."""
-        exchange = Exchange(timeout)
+        exchange = begin_exchange(timeout)
         raw = await self._request("PUT", f"/{quote(sid, safe='')}", exchange, change)
         if not isinstance(raw, bytes):
             return raw
@@ -97,7 +97,7 @@ class JambonzRest:
             self._session = None
 
     async def _read(self, path: str, shape: TypeAdapter[T]) -> T | OutcomeUnknown | None:
-        exchange = Exchange(ASK_SECONDS)
+        exchange = begin_exchange(ASK_SECONDS)
         raw = await self._request("GET", path, exchange, None)
         if not isinstance(raw, bytes):
             return OutcomeUnknown("no_answer")
@@ -122,7 +122,6 @@ class JambonzRest:
                 headers=json_headers(self.account.api_key),
                 allow_redirects=False,
                 timeout=exchange.limits,
-                trace_request_ctx=exchange,
             ) as response:
                 return await read_answer(exchange, response)
         except _FAULTS as error:
