@@ -98,7 +98,7 @@ class CallWorker:
             case Task.LOOK:
                 await self._look(caller, call, lost=task.lost)
             case Task.TELL if task.command is not None:
-                await self._tell(caller, call, task.command, lost=task.lost)
+                await self._tell(caller, task, task.command, began)
 
     async def _dial(self, caller: Caller, call: OutgoingCall, began: float) -> None:
         """One attempt, in a span of its own."""
@@ -179,19 +179,29 @@ class CallWorker:
             )
         )
 
-    async def _tell(self, caller: Caller, call: OutgoingCall, command: Command, *, lost: bool) -> None:
-        """What the provider cannot be told now it is told again, as long as the call is not over."""
+    async def _tell(self, caller: Caller, task: CallTask, command: Command, began: float) -> None:
+        """What the provider cannot be told now it is told again, as long as the call is not over.
+
+        A machine may have been left its message where nobody answers whether: that call says so itself.
+        """
+        call = task.call
+        if self._clock.monotonic() - began > START_WITHIN:
+            return  # somebody else may be at it before this would end
         outcome = await caller.tell(call, command, POST_SECONDS)
-        refused = isinstance(outcome, Refused) and outcome.failure is not Failure.TRANSIENT
-        if refused:
+        if isinstance(outcome, Taken) or _final(outcome, command):
+            await self._store.write(told, call, command)
+        elif task.lost:
+            await self._lose(call)
+        if isinstance(outcome, Refused):
             _log.warning(
                 "a call does not take a command",
-                extra={"action": "call.refused", "conversation_id": call.conversation_id, "command": command},
+                extra={
+                    "action": "call.refused",
+                    "conversation_id": call.conversation_id,
+                    "command": command,
+                    "reason": outcome.code,
+                },
             )
-        if refused or isinstance(outcome, Taken):
-            await self._store.write(told, call, command)
-        elif lost:
-            await self._lose(call)
 
     async def _taken(self, caller: Caller, call: OutgoingCall, found: Found) -> None:
         """The provider has the call; one that is a second one is let go at once."""
@@ -210,6 +220,12 @@ class CallWorker:
                 raw=found.raw,
             )
         )
+
+
+def _final(outcome: SendOutcome, command: Command) -> bool:
+    """Whether it would be refused for ever: no fault of our account is; and who is to be let go is."""
+    again = (Failure.TRANSIENT, Failure.CONFIGURATION)
+    return command is not Command.HANG_UP and isinstance(outcome, Refused) and outcome.failure not in again
 
 
 def _name(outcome: SendOutcome) -> str:

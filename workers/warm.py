@@ -15,8 +15,9 @@ from gateway.domain.outcome import TransferReason
 from gateway.domain.ports.ingress import Accept
 from gateway.domain.ports.store import Store
 from gateway.domain.ports.warm import Legs
-from gateway.domain.warm.held import Done, HeldCall, HeldEvent, NewTransfer
+from gateway.domain.warm.held import HeldCall, HeldEvent, NewTransfer
 from gateway.domain.warm.words import CallerGone, Dial, Leg, LegEvent, Tick
+from gateway.domain.warm.work import Done
 from gateway.service.warm_transfers import (
     begin_transfer,
     due_transfers,
@@ -106,7 +107,9 @@ class WarmDriver:
         hung_up = {one.attempt for one in held.hang_ups if await self._hang_up(held, one.attempt, one.after)}
         done = Done(noted=noted, recalled=recalled, hung_up=frozenset(hung_up))
         try:
-            await self._store.write(settle_work, held, done)
+            if await self._store.write(settle_work, held, done):
+                extra = {"action": "transfer.given_up", "transfer_id": held.id}
+                log.error("a call of a transfer has not taken what it was told for a day", extra=extra)
         except GatewayError as error:
             _undone(held, error)
         await self._dial_all(held)

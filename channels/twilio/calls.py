@@ -27,7 +27,7 @@ from gateway.domain.delivery import OutcomeUnknown, SendOutcome, Taken
 
 PROGRESS_EVENTS = ["initiated", "ringing", "answered", "completed"]
 NO_SUCH_CALL = 20404
-"""The error of a question about a call that the account does not have."""
+"""The error of what is asked of, or told to, a call that the account does not have."""
 OVER = 21220
 """The error of a change to a call that has ended."""
 
@@ -118,7 +118,7 @@ class TwilioCalls:
             return None if _is(error, NO_SUCH_CALL) else not_told(error, exchange)
 
     async def hang_up(self, sid: str, timeout: float) -> SendOutcome:
-        """End a call, whether it rings or is answered; one that is over is as good."""
+        """End a call, whether it rings or is answered; one that is over, or not there, is as good."""
         return await self._update(sid, timeout, status="completed")
 
     async def redirect(self, sid: str, url: str, timeout: float) -> SendOutcome:
@@ -138,7 +138,8 @@ class TwilioCalls:
         try:
             await self._client.calls(sid).update_async(**change)
         except FAULTS as error:
-            return Taken(sid) if _is(error, OVER) else not_taken(error, exchange)
+            gone = _is(error, OVER) or _is(error, NO_SUCH_CALL)
+            return Taken(sid) if gone else not_taken(error, exchange)
         return Taken(sid)
 
 

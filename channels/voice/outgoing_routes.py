@@ -92,6 +92,7 @@ class _OutgoingCalls:
 
     async def message(self, call: Call, reference: str) -> Rendering:
         """What is left on the machine that has answered."""
+        await self.ingress.reports.leaves_message(reference, call.sid)
         text = self.ingress.calls(call.parties.ours).texts.machine
         await self.ingress.accept(call.said("machine", text))
         return Rendering((Say(text), HangUp()))

@@ -73,6 +73,15 @@ class Parties:
         """What the caller hears first."""
         return self.message(f"{self.sid}:greeting", text, Role.ASSISTANT, {}, received_at)
 
+    def left(self, text: str, received_at: int) -> InboundMessage:
+        """What a machine is left."""
+        return self.message(f"{self.sid}:machine", text, Role.ASSISTANT, {}, received_at)
+
+    def keys_left(self, session: str, count: int, received_at: int) -> InboundMessage:
+        """Keys that were pressed and not finished when this connection ended."""
+        event = {"kind": "user.dtmf", "digits_left": count}
+        return self.event(f"{session}:keys", "Keys were pressed and not finished.", event, received_at)
+
     def ended(self, reason: str, received_at: int) -> InboundMessage:
         """The call is over."""
         return self.event("end", "Call ended.", {"kind": "call.ended", "reason": reason}, received_at)

@@ -78,8 +78,8 @@ def render_outcome(
     if wishes.transfer is not None:
         return after(said, render_transfer(wishes.transfer, links, Step(n=n), refers=refers))
     if is_waiting(outcome):
-        if outcome.path is not Path.QUEUED or not since:
-            since = max(since, newest_of(outcome))  # else a person has said something before, maybe
+        if outcome.path is not Path.QUEUED or since is None:
+            since = max(since or 0, newest_of(outcome))  # else a person has said something before, maybe
         line = () if step.holds else _hold_line(outcome, texts)
         return hold(links, Step(n=n + 1, holds=1, since=since), *said, *line)
     if outcome.state is TurnState.SUPERSEDED:
@@ -179,9 +179,9 @@ def newest_of(outcome: TurnOutcome | None) -> int:
     return 0 if outcome is None else max(outcome.message_seqs, default=0)
 
 
-def listen(links: Links, n: int, text: str) -> Rendering:
-    """Say a line and wait for input number `n`."""
-    return Rendering((Gather(action=links.input(Step(n=n)), prompts=(Say(text),)),))
+def listen(links: Links, n: int, text: str, since: int | None = None) -> Rendering:
+    """Say a line and wait for input number `n`; `since`: the newest message that was said."""
+    return Rendering((Gather(action=links.input(Step(n=n, since=since)), prompts=(Say(text),)),))
 
 
 def hold(links: Links, step: Step, *said: Say) -> Rendering:

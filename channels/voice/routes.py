@@ -177,10 +177,9 @@ class _TwimlCalls:
         """What a turn leads to, after what a person has said to a caller on hold, or may say now."""
         said: tuple[Say, ...] = ()
         if step.holds and not is_waiting(outcome):
-            said, step, _ = await self._news(call, outcome, step)
+            said, step, _ = await self._news(call, outcome.conversation_id, step)
         elif not step.holds and is_waiting(outcome):
-            before = await self._before(call, step)
-            step = replace(step, since=max(step.since, newest_of(before)))
+            step = replace(step, since=_heard(await self._before(call, step), step))
         rendering = render_outcome(outcome, self.links, step, self.texts(call), refers=call.has_sip_leg)
         return after(said, rendering)
 
@@ -198,10 +197,11 @@ class _TwimlCalls:
     async def _stepped_in(self, call: Call, step: Step) -> Rendering | None:
         """A caller who is listened to says nothing: a person may have, and has the call now or had it."""
         before = await self._before(call, step)
-        heard = max(step.since, newest_of(before))
-        if not heard:
+        heard = _heard(before, step)
+        if heard is None:
             return None
-        said, step, status = await self._news(call, before, replace(step, since=heard))
+        here = await self._conversation(call, step, before)
+        said, step, status = await self._news(call, here, replace(step, since=heard))
         if status is not None and status.terminal:
             return after(said, self._given_back(call, step, status))
         if status in WAITING:
@@ -214,14 +214,16 @@ class _TwimlCalls:
 
     async def _held(self, call: Call, step: Step) -> Rendering:
         """On hold, and nothing was said by the caller: a person may have, or has given the call back."""
-        outcome, heard = await self._before(call, step), step.since
-        said, step, status = await self._news(call, outcome, step)
+        outcome, heard = await self._before(call, step), step.since or 0
+        said, step, status = await self._news(call, await self._conversation(call, step, outcome), step)
         if outcome is not None and outcome.path is not Path.QUEUED:
             if newest_of(outcome) > heard:  # what was asked last has been answered meanwhile
                 asked = Step(n=step.n - 1, holds=step.holds, since=step.since)
                 return after(said, await self._answered(call, asked, outcome))
-            if (outcome.session_status if status is None else status) not in WAITING:
-                return after(said, self._given_back(call, step, status))
+            status = outcome.session_status if status is None else status
+        answered = outcome is None or outcome.path is not Path.QUEUED
+        if answered and status is not None and status not in WAITING:
+            return after(said, self._given_back(call, step, status))
         if said:
             return hold(self.links, replace(step, holds=1), *said)
         if step.holds >= MAX_HOLDS:
@@ -241,22 +243,33 @@ class _TwimlCalls:
         """What has come of the input before this one."""
         return await self.transfers.outcome(call, Step(n=step.n - 1)) if step.n > 1 else None
 
+    async def _conversation(self, call: Call, step: Step, before: TurnOutcome | None) -> str | None:
+        """That of the call; before the caller has said anything, only its start says which it is."""
+        if before is not None or step.n > 1:
+            return None if before is None else before.conversation_id
+        try:
+            return (await self.ingress.accept(call.started())).conversation_id or None
+        except GatewayError as error:
+            note("conversation_unread", call, code=error.code.value)
+            return None
+
     async def _news(
-        self, call: Call, outcome: TurnOutcome | None, step: Step
+        self, call: Call, conversation_id: str | None, step: Step
     ) -> tuple[tuple[Say, ...], Step, Status | None]:
         """What was said outside of turns since the caller was last told, by a person above all.
 
         And how the conversation stands now, which the outcome of a turn that is over does not tell.
         """
-        if outcome is None:
+        if conversation_id is None:
             return (), step, None
+        since = step.since or 0
         try:
-            news = await self.ingress.dialogue.news(outcome.conversation_id, step.since)
+            news = await self.ingress.dialogue.news(conversation_id, since)
         except GatewayError as error:
             note("news_unread", call, code=error.code.value)
             return (), step, None
         said = [message for message in news.said if message.turn_id is None]
-        newest = max((message.seq for message in said), default=step.since)
+        newest = max((message.seq for message in said), default=since)
         spoken = tuple(Say(message.content) for message in said)
         return spoken, replace(step, since=newest), news.status
 
@@ -264,3 +277,9 @@ class _TwimlCalls:
         """The caller is asked again under the next number: this input may or may not have been stored."""
         note("input_failed", call, code=error.code.value)
         return listen(self.links, step.n + 1, self.texts(call).apology)
+
+
+def _heard(before: TurnOutcome | None, step: Step) -> int | None:
+    """The newest message that the caller has heard; None where that is not known."""
+    newest = max(newest_of(before), step.since or 0)
+    return newest if newest or step.since is not None else None

@@ -17,6 +17,7 @@ from channels.voice.news import Missed, missed, newest_said
 from channels.voice.parties import Parties, input_id
 from channels.voice.playback import Playback, Utterance
 from channels.voice.quiet import Quiet
+from channels.voice.unfollowed import Unfollowed
 from channels.voice.wishes import is_waiting, wishes_of
 from gateway.domain.conversation import Status
 from gateway.domain.digits import BargeIn, Collected, DigitCollector, Digits, NoDigits
@@ -61,6 +62,7 @@ class LiveSession:
         self._typed_ahead: list[Collected] = []
         """Complete by what the newest reply expects; acted on once that has been followed."""
         self._quiet = Quiet(ingress.clock, playback, rules)
+        self._unfollowed = Unfollowed(ingress.dialogue, parties, session)
         self._looked_at = 0.0
 
     @property
@@ -118,17 +120,18 @@ class LiveSession:
         if self._busy or self._exit.begun:
             return
         await self._look()
-        if not await self._quiet.speak(self._lang, listening=self._keys.buffered):
+        leaves = self._task is not None and not self._task.done()
+        if not leaves and not await self._quiet.speak(self._lang, listening=self._keys.buffered):
             self._end()
 
     async def close(self) -> None:
         """The WebSocket is gone."""
         left = self._keys.discard()
         if left:
-            event = {"kind": "user.dtmf", "digits_left": len(left)}
-            place, text = f"{self._session}:keys", "Keys were pressed and not finished."
             with suppress(GatewayError):
-                await self._ingress.accept(self._parties.event(place, text, event, self._clock.now()))
+                await self._ingress.accept(
+                    self._parties.keys_left(self._session, len(left), self._clock.now())
+                )
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -219,6 +222,7 @@ class LiveSession:
 
     async def _follow(self, outcome: TurnOutcome, reply: Utterance, unheard: Missed) -> None:
         """What a turn leads to besides its words."""
+        self._unfollowed.follows(outcome)
         self._since = unheard.newest
         for message in unheard.messages:
             await self._playback.line(message.content, lang=self._lang)
@@ -288,7 +292,11 @@ class LiveSession:
             if SPOKEN_TEXT not in message.metadata:  # else they have heard of it what they let come
                 await self._playback.line(message.content, lang=self._lang)
                 self._quiet.anew()
-        if news.status.terminal:
+        left = await self._unfollowed.look(self._conversation_id, news.status, self._n + 1)
+        if left is not None:
+            self._n += 1
+            self._task = asyncio.create_task(self._exit.pass_on(left, self._n, self._lang))
+        elif news.status.terminal:
             self._end()
         elif news.status is Status.ACTIVE:
             await self._quiet.give_back(self._lang)

@@ -48,8 +48,8 @@ class Step:
     """How often in a row nothing was said."""
     holds: int = 0
     """How often in a row the caller was asked to hold; 0 when a turn is expected."""
-    since: int = 0
-    """The newest message that was said, or need not be; 0 where the answer before tells it."""
+    since: int | None = None
+    """The newest message that was said, or need not be; None where the answer before tells it."""
     tries: int = 0
     """How often this URL was fetched already."""
     digits: DtmfInputSpec | None = None
@@ -78,7 +78,7 @@ class Step:
             "n": self.n,
             "s": self.silences or None,
             "h": self.holds or None,
-            "m": self.since or None,
+            "m": self.since,
             "k": self.tries or None,
             "r": self.reason or None,
             "x": self.session or None,
@@ -107,7 +107,7 @@ class Step:
             n=_count(query, "n"),
             silences=_count(query, "s"),
             holds=_count(query, "h"),
-            since=_count(query, "m"),
+            since=_count(query, "m") if "m" in query else None,
             tries=_count(query, "k"),
             digits=_digits(query),
             reason=reason,

@@ -42,7 +42,7 @@ def _twilio(core: Core) -> Caller | None:
     from channels.voice.twilio_caller import TwilioCaller
 
     async def bound(ids: Sequence[str]) -> set[str]:
-        return await core.store.read(bound_calls, ids)
+        return await core.store.read(bound_calls, core.configured.config.organization_id, ids)
 
     return TwilioCaller(
         TwilioCalls(credentials),
@@ -61,6 +61,6 @@ def _jambonz(core: Core) -> Caller | None:
     from channels.voice.jambonz.caller import JambonzCaller
 
     async def bound(ids: Sequence[str]) -> set[str]:
-        return await core.store.read(bound_calls, ids)
+        return await core.store.read(bound_calls, core.configured.config.organization_id, ids)
 
     return JambonzCaller(account, rules_of=core.configured.calls, bound=bound)

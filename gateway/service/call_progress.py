@@ -15,6 +15,7 @@ from gateway.service.call_status import climb
 from gateway.service.calls import command_call
 from gateway.service.close import Ending, end
 from gateway.service.dial import fail_conversation
+from gateway.service.forgotten import forgotten_among, leave_trace
 from gateway.store.records import conversation_of, pack
 
 RulesOf = Callable[[str], CallRules]
@@ -37,6 +38,7 @@ async def report_call(
     conversation = conversation_of(row)
     bound = stored["call_id"] is not None
     if bound and stored["call_id"] != report.call_id:
+        await leave_trace(tx, organization_id, report.call_id)  # it is nobody else's either
         return replace(NOT_OURS, doubled=True)
     if not bound:
         await _bind(tx, conversation, report)
@@ -146,6 +148,7 @@ async def note_answered_by(
     await end(tx, conversation, Ending(Status.CLOSED, Cause.CLOSE, "a machine answered"), partitions)
 
 
-async def bound_calls(tx: Tx, ids: Sequence[str]) -> set[str]:
-    """Which of a provider's calls belong to conversations already."""
-    return {row["call_id"] for row in await tx.all("outgoing_calls_bound", ids=list(ids))}
+async def bound_calls(tx: Tx, organization_id: str, ids: Sequence[str]) -> set[str]:
+    """Which of a provider's calls belong, or have belonged, to conversations already."""
+    bound = {row["call_id"] for row in await tx.all("outgoing_calls_bound", ids=list(ids))}
+    return bound | await forgotten_among(tx, organization_id, ids)

@@ -2,9 +2,10 @@
 
 import logging
 
-from gateway.domain.outgoing_call import AnsweredReport, CallReport, Recording, Standing
+from gateway.domain.outgoing_call import AnsweredReport, CallReport, Command, Recording, Standing
 from gateway.domain.ports.store import Store
 from gateway.service.call_progress import RulesOf, note_answered_by, report_call
+from gateway.service.dial import obeyed
 from gateway.service.recordings import record_call
 from gateway.telemetry import CALLS_DOUBLED, CALLS_MADE
 
@@ -45,6 +46,10 @@ class StoredCallReports:
         await self._store.write(
             note_answered_by, self._organization_id, report, self._rules_of, self._partitions
         )
+
+    async def leaves_message(self, conversation_id: str, call_id: str) -> None:
+        """A call has come to where a machine is left its message."""
+        await self._store.write(obeyed, conversation_id, call_id, Command.LEAVE_MESSAGE)
 
     async def recorded(self, recording: Recording) -> None:
         """A recording can be fetched."""

@@ -182,8 +182,18 @@ async def fail_call(tx: Tx, call: OutgoingCall, reason: str, partitions: int) ->
 
 async def told(tx: Tx, call: OutgoingCall, command: Command) -> None:
     """The provider was told; what came of it is looked at later, should nobody say."""
+    if call.call_id is not None:
+        await obeyed(tx, call.conversation_id, call.call_id, command)
+
+
+async def obeyed(tx: Tx, conversation_id: str, call_id: str, command: Command) -> None:
+    """The same, where the call itself shows that it does what it was told."""
     await tx.run(
-        "outgoing_call_told", conversation_id=call.conversation_id, command=command.value, wait=3 * _PATIENCE
+        "outgoing_call_told",
+        conversation_id=conversation_id,
+        call_id=call_id,
+        command=command.value,
+        wait=3 * _PATIENCE,
     )
 
 

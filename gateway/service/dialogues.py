@@ -11,6 +11,7 @@ from gateway.domain.turn import Said, TurnOutcome
 from gateway.service.ask import Waiting
 from gateway.service.interrupt import Reach, interrupt, news
 from gateway.service.outcomes import message_of_receipt
+from gateway.service.take_transfer import take_transfer
 
 
 class Dialogues:
@@ -64,6 +65,14 @@ class Dialogues:
             message_of_receipt, self._organization_id, provider, provider_message_id
         )
         return None if known is None else await self._waiting.wait(*known, wait)
+
+    async def take_transfer(
+        self, conversation_id: str, provider: str, provider_message_id: str
+    ) -> TurnOutcome | None:
+        """The turn whose transfer the conversation waits for and nobody has begun; now of this input, too."""
+        return await self._store.write(
+            take_transfer, self._organization_id, conversation_id, provider, provider_message_id
+        )
 
     async def end(self, message: InboundMessage) -> None:
         """The call is over: record the event; its conversation closes as is configured for that."""

@@ -6,6 +6,7 @@ a call leaves a trace that names nobody; mail of ours names its conversation und
 themselves is never left out: they are somebody new then.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 from gateway.domain.clock import SECOND
@@ -31,6 +32,19 @@ async def leave_traces(tx: Tx, conversation: Row) -> None:
     organization_id = conversation["organization_id"]
     traces = [{"organization_id": organization_id, "call_hash": _hash(name)} for name in sorted(names)]
     await tx.many("forgotten_call_insert", traces)
+
+
+async def leave_trace(tx: Tx, organization_id: str, call_id: str) -> None:
+    """Whatever comes of one call is left out."""
+    trace = {"organization_id": organization_id, "call_hash": _hash(call_id)}
+    await tx.run("forgotten_call_insert", **trace)
+
+
+async def forgotten_among(tx: Tx, organization_id: str, call_ids: Sequence[str]) -> set[str]:
+    """Those of these calls that have left a trace."""
+    names = {_hash(name): name for name in call_ids}
+    rows = await tx.all("forgotten_calls_among", organization_id=organization_id, hashes=list(names))
+    return {names[row["call_hash"]] for row in rows}
 
 
 async def is_forgotten_call(tx: Tx, organization_id: str, call_id: str) -> bool:

@@ -5,32 +5,26 @@ that nobody is called twice for one attempt; the rest is handed out again until 
 """
 
 import logging
+from dataclasses import replace
 
-from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Status
 from gateway.domain.intent import IntentKind
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.timeline import EventKind
 from gateway.domain.warm.held import (
-    Done,
     HeldCall,
     HeldEvent,
     NewTransfer,
-    carried_out,
     happen,
     hold,
     restored_held,
     stored_held,
-    taken,
-    untold,
 )
 from gateway.domain.warm.words import Event
+from gateway.domain.warm.work import Done, carried_out, given_up, hopeless, offered, taken, untold
 from gateway.service.timeline import append_event
 
 _log = logging.getLogger(__name__)
-
-AGAIN_SECONDS = 10
-"""After which what has been handed out, and is not known to be done, is handed out again."""
 
 
 async def begin_transfer(tx: Tx, new: NewTransfer, organization_id: str) -> HeldCall | None:
@@ -41,13 +35,14 @@ async def begin_transfer(tx: Tx, new: NewTransfer, organization_id: str) -> Held
     conversation = await tx.one("conversation_lock", organization_id=organization_id, id=new.conversation_id)
     known = await tx.one("held_by_id", id=new.id)
     if known is not None:
-        return taken(restored_held(known["held"]))
+        return replace(restored_held(known["held"]), dials=(), recall=None)
     if conversation is None or conversation["status"] != Status.WAITING_FOR_HUMAN:
         return None
     clock = await tx.one("held_clock")
     if clock is None:
         raise AssertionError("the database tells the time")
     held = hold(new, clock["at"])
+    begun = taken(held, clock["at"])
     await tx.run(
         "held_insert",
         id=held.id,
@@ -55,8 +50,8 @@ async def begin_transfer(tx: Tx, new: NewTransfer, organization_id: str) -> Held
         call_id=held.call_id,
         organization_id=organization_id,
         conversation_id=held.conversation_id,
-        held=stored_held(taken(held)),
-        due_at=_due(taken(held), clock["at"]),
+        held=stored_held(begun),
+        due_at=_due(begun),
         holder=None,
     )
     return held
@@ -79,16 +74,20 @@ async def take_event(
     if conversation["archived_at"] is not None:
         held = untold(held)
     if held != before or held.busy:
-        await _save(tx, taken(held), row["at"])
-    return held
+        await _save(tx, taken(held, row["at"]))
+    return offered(held, event, row["at"])
 
 
-async def settle_work(tx: Tx, work: HeldCall, done: Done) -> None:
-    """So much of what was handed out with `work` has been carried out."""
+async def settle_work(tx: Tx, work: HeldCall, done: Done) -> bool:
+    """So much of what was handed out with `work` has been carried out; whether the rest is given up."""
     locked = await _lock(tx, work.id)
-    if locked is not None:
-        _, row, held = locked
-        await _save(tx, carried_out(held, work, done), row["at"])
+    if locked is None:
+        return False
+    _, row, held = locked
+    held = carried_out(held, work, done)
+    over = hopeless(held, row["at"])
+    await _save(tx, given_up(held) if over else held)
+    return over
 
 
 async def end_transfers(tx: Tx, conversation_id: str, why: Event) -> None:
@@ -141,14 +140,15 @@ async def _read(tx: Tx, row: Row) -> HeldCall | None:
         return None
 
 
-async def _save(tx: Tx, held: HeldCall, at: int) -> None:
-    await tx.run("held_save", id=held.id, held=stored_held(held), due_at=_due(held, at))
+async def _save(tx: Tx, held: HeldCall) -> None:
+    await tx.run("held_save", id=held.id, held=stored_held(held), due_at=_due(held))
 
 
-def _due(held: HeldCall, at: int) -> int | None:
+def _due(held: HeldCall) -> int | None:
+    """What is handed out comes due again also where it is not known when: at once."""
     timers = [] if held.warm.due is None else [held.warm.due]
     if held.busy:
-        timers.append(at + AGAIN_SECONDS * SECOND)
+        timers.append(held.again_at or 0)
     return min(timers, default=None)
 
 

@@ -125,7 +125,7 @@ async def test_the_second_of_two_calls_is_not_ours(line: Line) -> None:
     standing = await line.report(CallState.ANSWERED, sid=OTHER)
     assert not standing.ours
     assert (await line.row())["status"] == "ringing"
-    assert await line.store.read(bound_calls, [SID, OTHER]) == {SID}
+    assert await line.store.read(bound_calls, ORGANIZATION, [SID, OTHER, "another"]) == {SID, OTHER}
 
 
 async def test_a_call_that_is_refused_for_now_is_made_later(line: Line) -> None:

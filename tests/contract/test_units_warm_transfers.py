@@ -6,13 +6,14 @@ from gateway.domain.call_rules import CallRules
 from gateway.domain.intent import WarmTransfer
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.ports.store import Tx
-from gateway.domain.warm.held import CallerWaits, Done
+from gateway.domain.warm.held import CallerWaits
 from gateway.domain.warm.state import Stage
 from gateway.domain.warm.words import CallerGone, LegEvent, Spoken, Tick
+from gateway.domain.warm.work import AGAIN_SECONDS, Done
 from gateway.service.call_over import end_of_call
 from gateway.service.close import close
 from gateway.service.erase import request_erasure
-from gateway.service.warm_transfers import AGAIN_SECONDS, settle_work, take_event, transfer_of_call
+from gateway.service.warm_transfers import settle_work, take_event, transfer_of_call
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
 from tests.contract.on_hold import ANN, BOB, Held, wanted

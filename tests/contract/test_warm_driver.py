@@ -13,9 +13,10 @@ from gateway.domain.message import Accepted, InboundMessage
 from gateway.domain.outcome import TransferReason
 from gateway.domain.warm.held import CallerAsks, CallerWaits, HeldCall
 from gateway.domain.warm.words import CALLER_LEFT, CallerGone, Dial, Leg, LegEvent, Spoken
+from gateway.domain.warm.work import AGAIN_SECONDS
 from gateway.service.close import close
 from gateway.service.purge import purge
-from gateway.service.warm_transfers import AGAIN_SECONDS, due_transfers
+from gateway.service.warm_transfers import due_transfers
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
 from tests.contract.host_line import Core

@@ -15,6 +15,8 @@ from gateway.domain.agent import (
 
 thought = asyncio.Event()
 """Whether what is thought about first has been thought of."""
+thinks = asyncio.Event()
+"""Whether it has begun to think about billing."""
 held: set[str] = set()
 """The turns that wait in the middle of a sentence."""
 stopped: list[str] = []
@@ -48,6 +50,13 @@ async def answer(turn: TurnRequest) -> AsyncIterator[AgentEvent]:  # noqa: C901 
         case "a pin, please":
             yield Delta(text="Your PIN?")
             yield DigitsRequested(max_digits=4, termination_digit="#", prefix="PIN ")
+        case "think about billing":
+            thought.clear()
+            thinks.set()
+            while not thought.is_set():  # noqa: ASYNC110 - an event that is waited for belongs to one loop
+                await asyncio.sleep(0.01)
+            yield Delta(text="Connecting. ")
+            yield CallTransferRequested(destination="+15550111", connecting_text="Please hold the line.")
         case "billing" | "a person warmly":
             yield Delta(text="Connecting. ")
             warmly = "warm" if "warmly" in text else "cold"

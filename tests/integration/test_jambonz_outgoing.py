@@ -315,7 +315,7 @@ async def test_a_call_that_left_no_trace_here_is_looked_for_there(house: House) 
         assert await caller.find(wish) is None
         bound.ids.clear()
         await phone.refuse()
-        assert await caller.find(wish) is None
+        assert await caller.find(wish) == Found(phone.call_sid, CallState.BUSY, "busy")
         over = replace(wish, call_id=phone.call_sid)
         assert await caller.tell(over, Command.HANG_UP, 10) == Taken(phone.call_sid)
         gone = replace(wish, call_id="forgotten")

@@ -77,6 +77,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A gateway of one process."""
     relay_agents.held.clear()
     relay_agents.stopped.clear()
+    relay_agents.thinks.clear()
     async with _house(tmp_path) as opened:
         yield opened
 
@@ -210,6 +211,20 @@ async def test_a_broken_connection_is_taken_up_again(house: House) -> None:
     await relay(call).say("two")
     await hears(call, "You said two.")
     assert [text for role, text in await house.transcript() if role == "user"] == ["one", "two"]
+
+
+async def test_a_connection_that_breaks_before_its_turn_ends_loses_no_transfer(house: House) -> None:
+    call = await house.call()
+    await relay(call).say("think about billing")
+    await until(relay_agents.thinks.is_set)
+    first = relay(call)
+    await first.drop()
+    await until(lambda: relay(call) is not first and relay(call).open)
+    relay_agents.thought.set()
+    await until(lambda: call.dialed == ["+15550111"])
+    await call.dial_ended("completed")
+    await until(lambda: call.ended)
+    assert (await house.conversation())["status"] == "closed"
 
 
 async def test_only_twilio_opens_a_session(house: House) -> None:

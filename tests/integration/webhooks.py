@@ -56,6 +56,9 @@ class Calls:
         """Who has answered."""
         self.answered.append(report)
 
+    async def leaves_message(self, conversation_id: str, call_id: str) -> None:
+        """A machine is left its message."""
+
     async def recorded(self, recording: Recording) -> None:
         """A recording can be fetched."""
         self.recordings.append(recording)
@@ -146,6 +149,12 @@ class Core:
     async def news(self, conversation_id: str, since: int) -> CallNews:
         """Dialogue: what there is."""
         return CallNews(self.status, tuple(m for m in self.said if m.seq > since))
+
+    async def take_transfer(
+        self, conversation_id: str, provider: str, provider_message_id: str
+    ) -> TurnOutcome | None:
+        """Dialogue: no transfer is left over."""
+        return None
 
     async def end(self, message: InboundMessage) -> None:
         """Dialogue: the call is over."""

@@ -78,6 +78,12 @@ class Conversation:
         """How it stands."""
         return CallNews(self._status, (GREETED,) if since < GREETED.seq else ())
 
+    async def take_transfer(
+        self, _conversation_id: str, _provider: str, _message_id: str
+    ) -> TurnOutcome | None:
+        """No transfer is left over."""
+        return None
+
     async def outcome(self, _provider: str, _message_id: str, _wait: float) -> TurnOutcome:
         """What the first connection's input led to."""
         return TurnOutcome(

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 from gateway.domain.clock import SECOND
 from gateway.domain.intent import CallTransferIntent, OnFailure, TransferMode, WarmTransfer, resolve_transfer
@@ -9,16 +10,13 @@ from gateway.domain.outcome import TransferState
 from gateway.domain.warm.held import (
     CallerAsks,
     CallerWaits,
-    Done,
     HeldCall,
     HeldEvent,
     NewTransfer,
-    carried_out,
     happen,
     hold,
     restored_held,
     stored_held,
-    taken,
 )
 from gateway.domain.warm.words import (
     CALLER_LEFT,
@@ -32,8 +30,20 @@ from gateway.domain.warm.words import (
     Spoken,
     Tick,
 )
+from gateway.domain.warm.work import (
+    AGAIN_AT_LEAST_EVERY,
+    AGAIN_SECONDS,
+    Done,
+    carried_out,
+    given_up,
+    hopeless,
+    offered,
+    taken,
+)
 
 ANN, BOB = "+15550112", "sip:desk@example.org"
+AGAIN = AGAIN_SECONDS * SECOND
+_ACCEPTED = [Leg(1, one) for one in (LegEvent.ANSWERED, LegEvent.BRIEFED, LegEvent.ACCEPTED)]
 
 
 def new(on_failure: str | None = None, retries: int = 1, **warm: object) -> NewTransfer:
@@ -66,7 +76,7 @@ def new(on_failure: str | None = None, retries: int = 1, **warm: object) -> NewT
 def events(held: HeldCall, *following: Event) -> HeldCall:
     """These happen one after the other, each stored and its work taken."""
     for event in following:
-        held = taken(happen(restored_held(stored_held(held)), event, 0))
+        held = taken(happen(restored_held(stored_held(held)), event, 0), 0)
     return held
 
 
@@ -123,7 +133,7 @@ def test_hundreds_of_orders_of_events_and_deaths() -> None:
         following = luck.randrange(30)
         while following > 0 or held.warm.due is not None or held.busy:
             following -= 1
-            work, held = held, taken(held)
+            work, held = held, taken(held, at)
             dialled += [dial.attempt for dial in work.dials]
             notes = work.notes(at)
             if luck.random() < 0.7:  # else whoever took the work is dead
@@ -135,8 +145,8 @@ def test_hundreds_of_orders_of_events_and_deaths() -> None:
                 done = Done(noted=True, recalled=recalled, hung_up=frozenset(known))
                 held = carried_out(held, work, done)
             at += luck.choice([0, 0, 1, 5]) * SECOND
-            if following <= 0 and held.warm.due is not None:
-                at = max(at, held.warm.due)
+            if following <= 0:
+                at = max(at, held.warm.due or 0, held.again_at or 0)
             event = Tick() if following <= 0 else _any(luck, held)
             waited, answer = held.waits, held.answer
             held = restored_held(stored_held(happen(held, event, at, f"leg-{held.warm.attempt}")))
@@ -160,3 +170,42 @@ def _any(luck: random.Random, held: HeldCall) -> HeldEvent:
     attempt = luck.randint(1, max(1, held.warm.attempt))
     forward = [LegEvent.ANSWERED, LegEvent.HUMAN, LegEvent.BRIEFED, LegEvent.ACCEPTED, LegEvent.BRIDGED]
     return Leg(attempt, luck.choice(forward * 6 + list(LegEvent)))
+
+
+def test_what_a_call_does_not_take_is_told_again_ever_less_and_not_for_ever() -> None:
+    """A recall that is refused for a day: nobody is at it twice at once, whatever ticks."""
+    at = 0
+    told: list[int] = []
+    held = happen(events(hold(new(), 0), Spoken(), *_ACCEPTED), CallerWaits(), at)
+    held = happen(held, Leg(1, LegEvent.GONE), at)
+    assert held.recall == 1
+    while not hopeless(held, at):
+        told.append(at)
+        held = taken(held, at)
+        held = carried_out(held, held, Done(noted=True))
+        again_at = held.again_at
+        assert again_at is not None
+        held = happen(held, Tick(), again_at - 1)
+        assert held.recall is None
+        at = again_at
+        held = taken(happen(held, Spoken(), at), at - 1)
+        held = happen(held, Tick(), at)
+        assert held.recall == 1
+    gaps = [(after - before) // SECOND for before, after in pairwise(told)]
+    assert gaps == sorted(gaps)
+    assert (gaps[0], gaps[-1]) == (AGAIN_SECONDS, AGAIN_AT_LEAST_EVERY)
+    assert 86_400 <= at // SECOND < 86_400 + AGAIN_AT_LEAST_EVERY
+    assert not given_up(held).busy
+
+
+def test_what_was_done_is_told_no_more_and_what_comes_later_is_told_at_once() -> None:
+    held = events(hold(new(retries=0), 0), Spoken(), Leg(1, LegEvent.RINGING))
+    gone = happen(held, CallerGone(), 0, "leg-1")
+    work, held = gone, taken(gone, 0)
+    assert offered(happen(held, Tick(), 1), Tick(), 1).hang_ups == ()
+    assert len(offered(happen(held, Tick(), AGAIN), Tick(), AGAIN).hang_ups) == 1
+    held = carried_out(held, work, Done(noted=True, hung_up=frozenset({1})))
+    assert (held.busy, held.again_at, held.undone_since) == (False, None, None)
+    late = happen(held, Leg(1, LegEvent.ACCEPTED), 5 * AGAIN)
+    assert len(offered(late, Leg(1, LegEvent.ACCEPTED), 5 * AGAIN).hang_ups) == 1
+    assert taken(late, 5 * AGAIN).undone_since == 5 * AGAIN

@@ -36,7 +36,6 @@ from gateway.domain.conversation import Status
 from gateway.domain.digits import Collected, EndedBy
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.intent import DtmfInputSpec
-from gateway.domain.message import Role
 from gateway.domain.spoken import heard
 
 TYPED = "dtmf-bargein-detected"
@@ -283,11 +282,10 @@ class JambonzSession(LiveSession):
 
     async def _told_machine(self) -> None:
         """It is left the message that was acknowledged."""
-        now = self._clock.now()
-        left = self._parties.message(
-            f"{self._parties.sid}:machine", self._texts.machine, Role.ASSISTANT, {}, now
-        )
+        left = self._parties.left(self._texts.machine, self._clock.now())
         try:
+            if self._outgoing is not None:
+                await self._outgoing.leaves_message()
             await self._ingress.accept(left)
         except GatewayError as error:
             self._note("message_unnoted", code=error.code.value)

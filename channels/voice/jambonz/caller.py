@@ -38,7 +38,10 @@ class JambonzCaller:
         return await self._rest.create(request_of(call, self._rules_of(call.ours)), timeout)
 
     async def find(self, call: OutgoingCall) -> Found | OutcomeUnknown | None:
-        """A call of ours between the two numbers that is under way and is not another conversation's."""
+        """A call of ours between the two numbers that is not another conversation's; rather one under way.
+
+        One that has ended, which jambonz remembers for an hour, ours must have been: nobody else has it.
+        """
         listed = await self._rest.listed(call.theirs, call.ours)
         if isinstance(listed, OutcomeUnknown):
             return listed
@@ -48,8 +51,9 @@ class JambonzCaller:
             if (canonical(one.sender), canonical(one.recipient)) == (call.ours, call.theirs)
             and one.application_sid in (None, self._application_sid)
             and not one.parent_call_sid
-            and not call_state(one.call_status).over
+            and (one.application_sid or not call_state(one.call_status).over)
         ]
+        candidates.sort(key=lambda one: call_state(one.call_status).over)
         taken = await self._bound([one.call_sid for one in candidates]) if candidates else set()
         return next((_found(one) for one in candidates if one.call_sid not in taken), None)
 

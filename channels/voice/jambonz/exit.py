@@ -5,9 +5,9 @@ from contextlib import suppress
 from math import inf
 
 from channels.contract import Ingress
-from channels.voice.destination import Destination, destination_kind
 from channels.voice.host.outcomes import Outcome
 from channels.voice.jambonz.caller_side import CallerSide
+from channels.voice.jambonz.cold import Cold
 from channels.voice.jambonz.kept import Kept
 from channels.voice.jambonz.messages import (
     REFERRED_HOOK,
@@ -18,25 +18,16 @@ from channels.voice.jambonz.messages import (
     Referred,
     Screened,
 )
-from channels.voice.jambonz.persons import Persons, Put, unasked
+from channels.voice.jambonz.past import Past
+from channels.voice.jambonz.persons import Persons, unasked
 from channels.voice.jambonz.reports import TransferReports
 from channels.voice.jambonz.speaker import JambonzSpeaker
-from channels.voice.jambonz.transfer import (
-    LOST,
-    Transfer,
-    announced,
-    dialed,
-    dialing,
-    failed,
-    presumed,
-    referred,
-    referring,
-)
+from channels.voice.jambonz.transfer import LOST, Transfer, dialed, failed, presumed, referred
 from channels.voice.jambonz.verbs import Hangup, Say, Verb, said
 from channels.voice.jambonz.warm import ABANDONED, CANCELED, JambonzWarm
-from channels.voice.parties import Parties, input_id
+from channels.voice.parties import Parties
 from channels.voice.playback import Playback, Send
-from channels.voice.wishes import Wishes, wishes_of
+from channels.voice.wishes import Wishes
 from gateway.domain.conversation import Status
 from gateway.domain.errors import GatewayError
 from gateway.domain.intent import OnFailure, WarmTransfer
@@ -44,8 +35,6 @@ from gateway.domain.message import InboundMessage
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.warm.words import Finish
 
-NEWEST = 1_000_000_000
-"""Later than any message: only how the conversation stands is asked for."""
 Back = Callable[[str], Awaitable[None]]
 """The agent has the caller again, who is told this."""
 
@@ -68,6 +57,7 @@ class JambonzExit:
         self._ingress = ingress
         self._parties = parties
         self._kept = kept
+        self._past = Past(ingress.dialogue, kept)
         self._reports = TransferReports(ingress.accept, parties, ingress.clock)
         self._side = CallerSide(speaker, playback, send)
         self._back = back
@@ -77,9 +67,8 @@ class JambonzExit:
         """Of a warm transfer, as long as it is not over."""
         self._over: set[str] = set()
         """The transfers of this session that have ended: later hooks of theirs mean nothing."""
-        self._unbegun: JambonzWarm | None = None
-        """A transfer without asking that another connection has not come to."""
-        self._refers = False
+        self._cold: Cold | None = None
+        """Of a transfer without asking, until its end is known."""
         self._proven = False
         """The caller is with the other one, and that is recorded."""
 
@@ -97,7 +86,7 @@ class JambonzExit:
         self._transfer = current = Transfer.of(wishes.transfer, wishes, self._kept.session, n)
         warm = JambonzWarm(current, wishes.briefing, self._rules)
         if not current.warm:
-            await self._begin_cold(current, warm)
+            await self._begin_cold(current, self._cold_of(current, warm))
             return
         if (current.intent.warm or WarmTransfer()).reassurance_text:
             instead = "ringing" if self._rules.hold_music is None else "hold music"
@@ -110,25 +99,28 @@ class JambonzExit:
         """Take over what another connection has left of a transfer. Raises GatewayError."""
         held = await self._kept.take_up()
         if held is None:  # the caller may be with somebody, whose dial says later which transfer that was
-            self.begun = self._proven = await self._is_transferred()
+            self.begun = self._proven = await self._past.status() is Status.TRANSFERRED
             return
-        wishes = await self._wishes_at(held.session, held.n)
+        wishes = await self._past.wishes_at(held.session, held.n)
         if wishes.transfer is None:
             return
         current = Transfer.of(wishes.transfer, wishes, held.session, held.n)
-        self.begun, self._transfer = True, current
         warm = JambonzWarm(current, wishes.briefing, self._rules, held.warm)
+        if warm.told:
+            await self._wait_for(current.cold(held.warm.attempt) if current.warm else current, warm)
+            return
+        self.begun, self._transfer = True, current
         if current.warm:
             self._persons = self._persons_of(current, warm)
         else:
-            self._unbegun = warm
+            self._cold = self._cold_of(current, warm)
 
     async def go_on(self) -> None:
         """Go on with what was taken up."""
         if self._persons is not None:
             await self._persons.go_on()
-        elif self._unbegun is not None and self._transfer is not None:
-            await self._begin_cold(self._transfer, self._unbegun)
+        elif self._cold is not None and self._transfer is not None and not self._cold.taken_up:
+            await self._begin_cold(self._transfer, self._cold)
 
     async def acknowledge(self, incoming: Incoming) -> tuple[Verb, ...]:
         """What jambonz has to be told at once: what somebody who was dialled hears next."""
@@ -143,11 +135,15 @@ class JambonzExit:
         """Time has passed."""
         if self._persons is not None:
             await self._persons.tick()
+        elif self._transfer is not None and not self.patience:
+            await self._ended(self._transfer, failed(TransferReason.BRIDGE_ERROR))
 
     @property
     def patience(self) -> float:
         """Seconds after which `tick` has something to do."""
-        return inf if self._persons is None else self._persons.patience
+        if self._persons is not None:
+            return self._persons.patience
+        return inf if self._cold is None or self._proven else self._cold.patience
 
     async def screened(self, place: Place, data: Screened) -> None:
         """Whether a machine has answered."""
@@ -157,7 +153,7 @@ class JambonzExit:
     async def dialed(self, place: Place, data: Dialed) -> None:
         """A dial has ended: whoever was reached has hung up, or nobody was reached."""
         current = await self._at(place)
-        if current is None or self._refers:
+        if current is None or self._refers or place.attempt < current.attempt:
             return
         if self._persons is None:
             unseen = current.warm and not self._proven  # whether they accepted, no process knows any more
@@ -172,10 +168,10 @@ class JambonzExit:
         if current is None or not self._refers:
             return
         outcome = referred(data)
-        if place.step == LOST or outcome.reason is TransferReason.REFER_REJECTED:
-            self._refers = False
+        refused = place.step == LOST or outcome.reason is TransferReason.REFER_REJECTED
+        if refused and self._cold is not None:
             await self._reports.downgraded(current, "method", "bridge")
-            await self._side.instead(dialing(current))
+            await self._cold.dial_instead()
             return
         await self._ended(current, outcome)
 
@@ -184,6 +180,8 @@ class JambonzExit:
         current, joined = self._transfer, status.call_status == "in-progress"
         if joined and current is not None and not (current.warm or self._refers or self._proven):
             self._proven = await self._reports.ended(current, dialed(Dialed(dial_call_status="completed")))
+            if self._proven:
+                await self._waits_no_more()
 
     async def cancel(self) -> None:
         """The conversation is over: nobody is called any more. Whoever the caller is with stays with them."""
@@ -202,32 +200,39 @@ class JambonzExit:
             await self._reports.ended(current, presumed() if self._refers else ABANDONED)
         return left
 
-    async def _begin_cold(self, current: Transfer, warm: JambonzWarm) -> None:
-        """Kept before it is announced, and as done before anybody is called: nobody is called twice."""
-        warm.announce(self._ingress.clock.now())
-        if warm.state is None or not await self._kept.keep(current, warm.state):
-            return
-        await self._side.all_said()
-        await self._done(current, warm)
-        await self._pass_cold(current, announced(current), self._side.next)
-
-    async def _pass_cold(self, current: Transfer, before: tuple[Verb, ...], put: Put) -> None:
-        kind = destination_kind(current.intent.destination)
-        if kind is None:
+    async def _begin_cold(self, current: Transfer, cold: Cold, *, instead: bool = False) -> None:
+        self._cold = cold
+        if not cold.dialable:
             await self._failed(current, failed(TransferReason.INVALID_DESTINATION))
-            return
-        self._refers = kind is Destination.SIP
-        await put(*before, *(referring(current) if self._refers else (dialing(current),)))
+        else:
+            await (cold.instead() if instead else cold.begin())
+
+    async def _wait_for(self, current: Transfer, warm: JambonzWarm) -> None:
+        """Another connection has told jambonz, or was about to: nobody is called twice."""
+        status = await self._past.status()
+        if status not in (Status.WAITING_FOR_HUMAN, Status.TRANSFERRED):
+            return  # it has come to its end
+        self.begun, self._proven = True, status is Status.TRANSFERRED
+        self._transfer, self._cold = current, self._cold_of(current, warm)
+        self._cold.wait()
+
+    async def _waits_no_more(self) -> None:
+        cold, self._cold = self._cold, None
+        if cold is not None:
+            await cold.ended()
+
+    @property
+    def _refers(self) -> bool:
+        return self._cold is not None and self._cold.refers
 
     async def _finished(self, current: Transfer, warm: JambonzWarm, finish: Finish) -> None:
         outcome = warm.outcome(finish)
         if outcome.state.proven:
             self._proven = await self._reports.ended(current, outcome)
         elif finish.then is OnFailure.COLD_TRANSFER:
-            await self._done(current, warm)  # nobody is called twice
             self._persons = None
-            self._transfer = current.cold(warm.attempt + 1)
-            await self._pass_cold(self._transfer, (), self._side.instead)
+            self._transfer = last = current.cold(warm.attempt + 1)
+            await self._begin_cold(last, self._cold_of(last, warm), instead=True)
         elif outcome.state is TransferState.CANCELED:
             await self._ended(current, outcome)
         elif finish.then is None:
@@ -236,12 +241,7 @@ class JambonzExit:
         else:
             await self._failed(current, outcome)
         if finish.then is not OnFailure.COLD_TRANSFER:
-            await self._done(current, warm)
-
-    async def _done(self, current: Transfer, warm: JambonzWarm) -> None:
-        """No connection after this one has to do it."""
-        if warm.state is not None:
-            await self._kept.keep(current, warm.state, done=True)
+            await self._kept.done(current, warm.state)
 
     async def _ended(self, current: Transfer, outcome: Outcome) -> None:
         if not outcome.state.proven and outcome.state is not TransferState.CANCELED:
@@ -250,6 +250,7 @@ class JambonzExit:
         self._transfer = None
         if not self._proven:
             await self._reports.ended(current, outcome)
+        await self._waits_no_more()
         await self._side.instead(Hangup())
         self.over = True
 
@@ -258,6 +259,7 @@ class JambonzExit:
         self._transfer = self._persons = None
         self._over.add(current.name)
         await self._reports.ended(current, outcome)
+        await self._waits_no_more()
         intent = current.intent
         text = (intent.warm or WarmTransfer()).failure_text
         if intent.failure_action is OnFailure.HANGUP:
@@ -273,27 +275,24 @@ class JambonzExit:
         """The transfer that a hook is about, also one that another process began; None: it is over."""
         name = f"{place.session}:{place.n}"
         if self._transfer is not None:
+            if self._cold is not None and self._cold.taken_up:
+                self._cold.refers = place.hook == REFERRED_HOOK
             return self._transfer if self._transfer.name == name else None
         if (self.begun and not self._proven) or not place.session or name in self._over:
             return None
         with suppress(GatewayError):
-            wishes = await self._wishes_at(place.session, place.n)
+            wishes = await self._past.wishes_at(place.session, place.n)
             if wishes.transfer is not None:
-                self._proven = self._proven or await self._is_transferred()
+                self._proven = self._proven or await self._past.status() is Status.TRANSFERRED
                 self.begun = True
-                self._refers = place.hook == REFERRED_HOOK
-                self._transfer = Transfer.at(place, wishes.transfer, wishes)
+                self._transfer = current = Transfer.at(place, wishes.transfer, wishes)
+                if place.hook == REFERRED_HOOK:
+                    self._cold = self._cold_of(current, JambonzWarm(current, "", self._rules))
         return self._transfer
-
-    async def _is_transferred(self) -> bool:
-        news = await self._ingress.dialogue.news(self._kept.conversation_id, NEWEST)
-        return news.status is Status.TRANSFERRED
-
-    async def _wishes_at(self, session: str, n: int) -> Wishes:
-        """What input number `n` of a connection of this call led to. Raises GatewayError."""
-        message_id = input_id(self._parties.sid, n, session)
-        outcome = await self._ingress.dialogue.outcome(self._parties.provider, message_id, 0)
-        return Wishes() if outcome is None else wishes_of(outcome.intents)
 
     def _persons_of(self, current: Transfer, warm: JambonzWarm) -> Persons:
         return Persons(current, warm, self._ingress.clock, self._kept, self._side.instead, self._finished)
+
+    def _cold_of(self, current: Transfer, warm: JambonzWarm) -> Cold:
+        pace = self._rules.pace.characters_per_second
+        return Cold(current, warm, self._kept, self._side, self._ingress.clock, pace)

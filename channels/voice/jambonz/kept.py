@@ -54,6 +54,11 @@ class Kept:
             log.warning("voice transfer unkept", extra=extra)
             return True
 
+    async def done(self, transfer: Transfer, warm: Warm | None) -> None:
+        """No connection after this one has to do anything about it."""
+        if warm is not None:
+            await self.keep(transfer, warm, done=True)
+
     async def take_up(self) -> HeldCall | None:
         """What another connection of this call has left undone. Raises GatewayError."""
         held = await self.transfers.take_up(self.parties.provider, self.parties.sid, self.session)

@@ -39,6 +39,10 @@ class Outgoing:
             )
         )
 
+    async def leaves_message(self) -> None:
+        """It has come to where a machine is left its message."""
+        await self.reports.leaves_message(self.reference, self.call_sid)
+
     async def screened(self, data: Screened, on_machine: OnMachine | None) -> None:
         """Machine detection has noticed something."""
         who = answered_by(data.type, on_machine)

@@ -100,6 +100,11 @@ def referring(transfer: Transfer) -> tuple[Verb, ...]:
     return refer, Redirect(action_hook=transfer.place(REFERRED_HOOK, LOST).url)
 
 
+def ring_seconds(transfer: Transfer) -> int:
+    """How long somebody is called who is not asked."""
+    return (transfer.intent.warm or WarmTransfer()).max_dial_seconds
+
+
 def dialing(transfer: Transfer) -> Dial:
     """Call somebody and join the two."""
     destination = transfer.intent.destination
@@ -107,7 +112,7 @@ def dialing(transfer: Transfer) -> Dial:
     return Dial(
         target=(target(destination),),
         action_hook=transfer.place(DIALED_HOOK).url,
-        timeout=(transfer.intent.warm or WarmTransfer()).max_dial_seconds,
+        timeout=ring_seconds(transfer),
         headers=_headers(transfer.intent) if sip else None,
     )
 

@@ -109,6 +109,19 @@ class JambonzWarm:
         """It is about to begin, and nothing is timed yet: whoever takes it up begins it."""
         self._warm = replace(begin(self._plan, at)[0], stage=Stage.ANNOUNCE, attempt=0, timers={})
 
+    @property
+    def told(self) -> bool:
+        """Whether jambonz was to call somebody without asking them, or was about to be told."""
+        warm = self._warm
+        asks = self._transfer.warm and warm is not None and warm.outcome is None
+        return warm is not None and warm.stage is Stage.DIAL and not asks
+
+    def tell(self, attempt: int, until: int) -> None:
+        """jambonz is about to be told that; `until`, in microseconds: its end is known by then."""
+        if self._warm is not None:
+            timers = {Timer.STAGE: until}
+            self._warm = replace(self._warm, stage=Stage.DIAL, attempt=attempt, timers=timers)
+
     def begin(self, at: int) -> Follows:
         """The caller is told, and the first person called."""
         return self._follow(begin(self._plan, at), at)

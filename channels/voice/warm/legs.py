@@ -1,5 +1,6 @@
 """The `Legs` port at Twilio: persons are called by REST, and their calls ask for documents."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from gateway.domain.delivery import Failure, Refused, SendOutcome, Taken
 from gateway.domain.outcome import TransferReason
 from gateway.domain.warm.held import HeldCall
 from gateway.domain.warm.words import Dial
+
+log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 10.0
 DETECTION = "Enable"
@@ -61,7 +64,8 @@ class TwilioLegs:
     async def recall(self, held: HeldCall, told: int) -> bool:
         """Have a caller ask again who waits for somebody; one whose call is over need not."""
         step = Step(n=held.n, session=held.session, transfer=held.id, told=told)
-        return _settled(await self.calls.redirect(held.call_id, self.links.hold(step), REQUEST_SECONDS))
+        redirected = await self.calls.redirect(held.call_id, self.links.hold(step), REQUEST_SECONDS)
+        return _taken(held.call_id, redirected)
 
     async def caller_left(self, held: HeldCall) -> bool:
         """Whether the caller's call is over, of which no callback may have come."""
@@ -70,15 +74,19 @@ class TwilioLegs:
 
     async def hang_up(self, leg_id: str) -> bool:
         """End a call."""
-        return _settled(await self.calls.hang_up(leg_id, REQUEST_SECONDS))
+        return _taken(leg_id, await self.calls.hang_up(leg_id, REQUEST_SECONDS))
 
     async def part(self, held: HeldCall, leg_id: str, text: str) -> bool:
         """Say this and end a call; one that does not take a document any more is over as well."""
         told = document((Say(text), HangUp()), self.rules_of(held.recipient).speech)
-        return _settled(await self.calls.perform(leg_id, told, REQUEST_SECONDS))
+        return _taken(leg_id, await self.calls.perform(leg_id, told, REQUEST_SECONDS))
 
 
-def _settled(outcome: SendOutcome) -> bool:
-    """Whether asking again would change nothing."""
-    final = isinstance(outcome, Refused) and outcome.failure is not Failure.TRANSIENT
-    return final or isinstance(outcome, Taken)
+def _taken(sid: str, outcome: SendOutcome) -> bool:
+    """Whether a call does what it was told, or is over; anything else leaves somebody where they are."""
+    if isinstance(outcome, Taken):
+        return True
+    why = outcome.code if isinstance(outcome, Refused) else outcome.reason
+    extra = {"action": "voice.command_refused", "call_sid": sid, "code": why}
+    log.warning("a call was not told what it should do", extra=extra)
+    return False

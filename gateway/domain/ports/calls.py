@@ -55,6 +55,10 @@ class CallReports(Protocol):
         """Machine detection has come to a result; the first counts."""
         ...
 
+    async def leaves_message(self, conversation_id: str, call_id: str) -> None:
+        """A call has come to where a machine is left its message: it is not sent there again."""
+        ...
+
     async def recorded(self, recording: Recording) -> None:
         """A recording can be fetched. Idempotent; of a call we do not know it changes nothing."""
         ...

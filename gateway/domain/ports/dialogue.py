@@ -57,3 +57,12 @@ class Dialogue(EndCall, Protocol):
     async def outcome(self, provider: str, provider_message_id: str, wait: float) -> TurnOutcome | None:
         """The turn of a message accepted before; None when it is still running."""
         ...
+
+    async def take_transfer(
+        self, conversation_id: str, provider: str, provider_message_id: str
+    ) -> TurnOutcome | None:
+        """The turn whose transfer the conversation waits for and nobody has begun, nor a person has.
+
+        From now on it is known as what this input has led to, too. None where there is none.
+        """
+        ...

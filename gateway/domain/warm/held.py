@@ -104,7 +104,11 @@ class HeldCall(TransferOfCall):
     recall: int | None = None
     """They are to be called back, and told what follows this many lines; None: they are not."""
     recalling: int | None = None
-    """The same, handed out; again with the next tick, should it not be known to be done."""
+    """The same, handed out and not known to be done."""
+    again_at: int | None = None
+    """When what is handed out, and not known to be done, is handed out again, in microseconds."""
+    undone_since: int | None = None
+    """Since when something of it is, in microseconds."""
 
     @property
     def over(self) -> bool:
@@ -116,6 +120,10 @@ class HeldCall(TransferOfCall):
         """Whether something is left to be carried out."""
         recalls = self.recalling is not None
         return self.calls or recalls or self.noted < len(self.told) or self.owes_report
+
+    def at_work(self, at: int) -> bool:
+        """Whether somebody may still be at what was handed out."""
+        return self.again_at is not None and at < self.again_at
 
     @property
     def answer(self) -> tuple[int, int, bool]:
@@ -207,8 +215,8 @@ def happen(held: HeldCall, event: HeldEvent, at: int, leg_id: str | None = None)
             return held
         case CallerGone():
             held = replace(held, waits=False, recall=None, recalling=None)
-        case Tick():
-            held = replace(held, recall=held.recalling if held.recall is None else held.recall)
+        case Tick() if held.recall is None and not held.at_work(at):
+            held = replace(held, recall=held.recalling)
         case Leg():
             held = _know(held, event, leg_id)
     return _follow(held, advance(held.warm, event, at))
@@ -236,7 +244,7 @@ def _follow(held: HeldCall, step: Step) -> HeldCall:
             case HangUpLeg(attempt):
                 held = _drop(held, attempt, command)
     if before.waits and before.answer != held.answer:
-        held = replace(held, waits=False, recall=len(before.told))
+        held = replace(held, waits=False, recall=len(before.told), again_at=None)
     kept = tuple(one for one in held.hang_ups if one.attempt not in held.gone)
     return replace(held, hang_ups=kept)
 
@@ -247,43 +255,7 @@ def _drop(held: HeldCall, attempt: int, command: HangUpLeg) -> HeldCall:
         dials = tuple(dial for dial in held.dials if dial.attempt != attempt)
         return replace(held, dials=dials, gone=(*held.gone, attempt))
     others = tuple(one for one in held.hang_ups if one.attempt != attempt)
-    return replace(held, hang_ups=(*others, command))
-
-
-def taken(held: HeldCall) -> HeldCall:
-    """The work is somebody's now: whatever becomes of them, nobody else begins to dial again."""
-    recalling = held.recalling if held.recall is None else held.recall
-    return replace(held, dials=(), recall=None, recalling=recalling)
-
-
-def untold(held: HeldCall) -> HeldCall:
-    """The caller was erased: nothing is noted in a transcript any more, which would name them again."""
-    return replace(held, noted=len(held.told), reported=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What of a transfer's work has been carried out."""
-
-    noted: bool = False
-    recalled: bool = False
-    hung_up: frozenset[int] = frozenset()
-    """The attempts whose legs are no more, or are not known."""
-
-
-def carried_out(held: HeldCall, work: HeldCall, done: Done) -> HeldCall:
-    """`work`: the transfer as it was when its work was taken.
-
-    Of a leg whose id has become known meanwhile, nothing has been carried out.
-    """
-    ended = {attempt for attempt in done.hung_up if held.legs.get(attempt) == work.legs.get(attempt)}
-    return replace(
-        held,
-        noted=max(held.noted, len(work.told)) if done.noted else held.noted,
-        reported=held.reported or (done.noted and work.owes_report),
-        hang_ups=tuple(one for one in held.hang_ups if one.attempt not in ended),
-        recalling=None if done.recalled and held.recalling == work.recall else held.recalling,
-    )
+    return replace(held, hang_ups=(*others, command), again_at=None)
 
 
 _STORED: TypeAdapter[HeldCall] = TypeAdapter(HeldCall)

@@ -8,6 +8,9 @@ ON CONFLICT DO NOTHING
 -- name: forgotten_call
 SELECT forgotten_at FROM forgotten_calls WHERE organization_id = :organization_id AND call_hash = :call_hash
 
+-- name: forgotten_calls_among
+SELECT call_hash FROM forgotten_calls WHERE organization_id = :organization_id AND call_hash {in :hashes}
+
 -- name: forgotten_calls_forget @sqlite
 DELETE FROM forgotten_calls WHERE rowid IN (
     SELECT rowid FROM forgotten_calls WHERE forgotten_at < {now} - :age ORDER BY forgotten_at LIMIT 200)

@@ -91,6 +91,11 @@ SELECT * FROM messages
 WHERE conversation_id = :conversation_id AND seq > :since AND role = 'assistant' AND content <> ''
 ORDER BY seq LIMIT :limit
 
+-- name: message_of_turn
+-- What an end user said last that this turn answers.
+SELECT id FROM messages WHERE conversation_id = :conversation_id AND turn_id = :turn_id AND role = 'user'
+ORDER BY seq DESC LIMIT 1
+
 -- name: message_said_last
 SELECT * FROM messages WHERE conversation_id = :conversation_id AND role = 'assistant' ORDER BY seq DESC LIMIT 1
 

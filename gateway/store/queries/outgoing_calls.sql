@@ -65,7 +65,7 @@ RETURNING organization_id, rung_at
 -- name: outgoing_call_told
 -- The provider was told, unless that has changed meanwhile; what came of it is looked at later.
 UPDATE outgoing_calls SET command = NULL, due_at = {now} + :wait
-WHERE conversation_id = :conversation_id AND command = :command
+WHERE conversation_id = :conversation_id AND call_id = :call_id AND command = :command
 
 -- name: outgoing_calls_due @sqlite
 -- Rung for again, but for what a brake keeps from being dialled.

@@ -1,0 +1,97 @@
+"""A transfer over jambonz without asking anybody: kept before jambonz is told of it, until its end is known.
+
+The connection may break between the two, or while the hook that tells of the end is under way, which jambonz
+asks once. So whoever takes the call up calls nobody again, and waits for as long as the dial may take; when
+nothing is heard by then, it was lost.
+"""
+
+from math import inf
+
+from channels.voice.destination import Destination, destination_kind
+from channels.voice.jambonz.caller_side import CallerSide
+from channels.voice.jambonz.kept import Kept
+from channels.voice.jambonz.persons import Put
+from channels.voice.jambonz.transfer import Transfer, announced, dialing, referring, ring_seconds
+from channels.voice.jambonz.verbs import Verb
+from channels.voice.jambonz.warm import JambonzWarm
+from gateway.domain.clock import SECOND, Clock
+
+SPARE_SECONDS = 20.0
+"""More than a dial lasts that nobody answers, for what is told of it; of a REFER that takes 15 s."""
+BACK_SECONDS = 5.0
+"""For jambonz to tell a connection that is back what it has held back for it, at least."""
+
+
+class Cold:
+    """One such transfer."""
+
+    def __init__(
+        self,
+        transfer: Transfer,
+        warm: JambonzWarm,
+        kept: Kept,
+        side: CallerSide,
+        clock: Clock,
+        characters_per_second: float,
+    ) -> None:
+        """`warm`: how it stands, after those who were asked where there were any."""
+        kind = destination_kind(transfer.intent.destination)
+        self.dialable = kind is not None
+        """Whether there is somebody to call at all."""
+        self.refers = kind is Destination.SIP
+        """Whether the caller's own side is told to call; else jambonz calls, and joins the two."""
+        self._transfer = transfer
+        self._warm = warm
+        self._kept = kept
+        self._side = side
+        self._clock = clock
+        self._pace = characters_per_second
+        self._lost_at: int | None = None
+
+    @property
+    def taken_up(self) -> bool:
+        """Whether another connection has told jambonz, or was about to."""
+        return self._lost_at is not None
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which it is lost."""
+        return inf if self._lost_at is None else max(0.0, (self._lost_at - self._clock.now()) / SECOND)
+
+    async def begin(self) -> None:
+        """The caller is told, when what is being said has been, and somebody is called."""
+        self._warm.announce(self._clock.now())
+        if await self._is_kept():
+            await self._side.all_said()
+            await self._tell(self._side.next, *announced(self._transfer), *self._verbs())
+
+    async def instead(self) -> None:
+        """Somebody is called in the place of what runs."""
+        await self._tell(self._side.instead, *self._verbs())
+
+    async def dial_instead(self) -> None:
+        """The REFER was refused."""
+        self.refers = False
+        await self.instead()
+
+    def wait(self) -> None:
+        """Another connection has told jambonz, or was about to: its end is waited for here."""
+        self._lost_at = max(self._warm.due or 0, self._clock.now() + int(BACK_SECONDS * SECOND))
+
+    async def ended(self) -> None:
+        """Its end is known: no connection after this one waits for it."""
+        await self._kept.done(self._transfer, self._warm.state)
+
+    def _verbs(self) -> tuple[Verb, ...]:
+        return referring(self._transfer) if self.refers else (dialing(self._transfer),)
+
+    async def _tell(self, put: Put, *verbs: Verb) -> None:
+        ahead = len(self._transfer.intent.connecting_text or "") / self._pace + self._side.words_in_queue
+        seconds = ahead + ring_seconds(self._transfer) + SPARE_SECONDS
+        self._warm.tell(self._transfer.attempt, self._clock.now() + int(seconds * SECOND))
+        if await self._is_kept():
+            await put(*verbs)
+
+    async def _is_kept(self) -> bool:
+        """Whether this connection still has the transfer."""
+        return self._warm.state is not None and await self._kept.keep(self._transfer, self._warm.state)

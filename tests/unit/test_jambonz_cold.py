@@ -1,0 +1,223 @@
+"""A transfer over jambonz without asking: who takes its call up calls nobody again, and waits for its end."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from channels.voice.jambonz.messages import (
+    DIALED_HOOK,
+    REFERRED_HOOK,
+    CallStatus,
+    Dialed,
+    Event,
+    Incoming,
+    Place,
+    Referred,
+)
+from channels.voice.jambonz.transfer import Transfer
+from channels.voice.jambonz.warm import JambonzWarm
+from channels.voice.wishes import wishes_of
+from gateway.domain.clock import SECOND
+from gateway.domain.conversation import Status
+from gateway.domain.intent import OnFailure, WarmTransfer
+from gateway.domain.message import Accepted, InboundMessage, JsonObject
+from gateway.domain.outcome import TransferState
+from gateway.domain.turn import TurnOutcome
+from gateway.domain.warm.held import HeldCall
+from gateway.domain.warm.machine import begin
+from gateway.domain.warm.state import Stage, Timer, Warm, WarmPlan
+from gateway.domain.warm.words import Finish
+from tests.unit.test_jambonz_back import Conversation
+
+WAIT = 60
+"""Seconds after which the end of the dial is known."""
+NOBODY = WarmTransfer().failure_text
+ANSWERED = CallStatus(call_sid="person", call_status="in-progress")
+
+
+def wish(**changed: object) -> JsonObject:
+    """What the turn has led to."""
+    return {
+        "kind": "transfer",
+        "intent_id": "intent-1",
+        "payload": {"destination": "+15550112", "mode": "cold", **changed},
+    }
+
+
+def told(intent: JsonObject, *, attempt: int = 1, outcome: Finish | None = None) -> Warm:
+    """jambonz was told to call, or was about to be."""
+    transfer = wishes_of([intent]).transfer
+    assert transfer is not None
+    warm, _ = begin(WarmPlan.of(transfer, ""), 0)
+    timers = {Timer.STAGE: WAIT * SECOND}
+    return replace(warm, stage=Stage.DIAL, attempt=attempt, timers=timers, outcome=outcome)
+
+
+class Broken(Conversation):
+    """The same where a transfer is under way."""
+
+    def __init__(
+        self, intent: JsonObject, warm: Warm | None, status: Status = Status.WAITING_FOR_HUMAN
+    ) -> None:
+        super().__init__(status)
+        self.happened: list[str] = []
+        """What was kept and told, in order."""
+        self.noted: list[str] = []
+        self._intent, self._warm = intent, warm
+
+    async def take_up(self, _provider: str, _call_id: str, _holder: str) -> HeldCall | None:
+        """What the connection before this one has left."""
+        if self._warm is None:
+            return None
+        return HeldCall(
+            id="intent-1",
+            provider="jambonz",
+            call_id="call-1",
+            conversation_id="conversation-1",
+            sender="+14155550100",
+            recipient="+15550100",
+            proven=True,
+            n=1,
+            session="first",
+            destination="+15550112",
+            warm=self._warm,
+        )
+
+    async def keep(self, held: HeldCall, _holder: str) -> bool:
+        """A step, or the end."""
+        self.happened.append("done" if held.reported else held.warm.stage.value)
+        return True
+
+    async def __call__(self, message: InboundMessage) -> Accepted:
+        """Accept."""
+        event = message.metadata.get("voice_event", {})
+        if event.get("kind") == "intent.outcome":
+            self.noted.append(f"{event['state']} {event['reason']}")
+        return await super().__call__(message)
+
+    async def outcome(self, provider: str, message_id: str, wait: float) -> TurnOutcome:
+        """What the input led to."""
+        return replace(await super().outcome(provider, message_id, wait), intents=(self._intent,))
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        self.happened += [verb["verb"] for verb in message.get("data") or []]
+        await super()._send(message)
+
+    @property
+    def said(self) -> str:
+        """What the caller was told."""
+        verbs = [verb for message in self.sent for verb in message["data"]]
+        return " ".join(verb["text"] for verb in verbs if verb["verb"] == "say")
+
+    async def back(self) -> None:
+        """The connection is back."""
+        await self.session.open()
+        await self.session.opened()
+
+    async def tells(self, event: Event, hook: str = DIALED_HOOK, attempt: int = 1, step: int = 0) -> None:
+        """jambonz tells of the transfer."""
+        place = Place(hook, "first", 1, attempt, step)
+        await self.session.take(Incoming("id", expects_ack=True, event=event, place=place))
+
+
+@pytest.fixture
+def call() -> Broken:
+    """Somebody was being called, or was about to be."""
+    return Broken(wish(), told(wish()))
+
+
+async def test_it_is_kept_that_somebody_is_called_before_jambonz_is_told() -> None:
+    call = Broken(wish(), None)
+    call.session._again = False
+    await call.session.open()
+    await call.session._way_out.pass_on(wishes_of([wish()]), 1, None)
+    kept = [one for one in call.happened if one in ("announce", "dial", "done")]
+    assert kept == ["announce", "dial", "dial"]  # the last of them is the verb
+    await call.session._passed_on(
+        Place(DIALED_HOOK, "second", 1, 1), Dialed(dial_call_status="busy", dial_sip_status=486)
+    )
+    assert "done" in call.happened
+
+
+async def test_of_whom_nothing_is_heard_the_caller_is_told_so_and_has_the_agent(call: Broken) -> None:
+    """The connection broke before jambonz was told, or while it told of the end."""
+    await call.back()
+    await call.passes(WAIT - 1)
+    assert call.sent == []
+    await call.passes(1)
+    assert call.noted == ["failed bridge_error"]
+    assert call.said == NOBODY
+    assert call.happened[0] == "done"
+    assert not call.session._way_out.begun
+    await call.passes(1000)
+    assert call.noted == ["failed bridge_error"]
+
+
+async def test_how_patient_it_is(call: Broken) -> None:
+    """Also where the connection was away for longer than the dial takes: what was held back comes first."""
+    call.seconds = WAIT + 100
+    await call.back()
+    await call.passes(4)
+    assert call.sent == []
+    await call.tells(Dialed(dial_call_status="busy", dial_sip_status=486))
+    assert call.noted == ["failed busy"]
+    assert call.said == NOBODY
+
+
+async def test_who_was_reached_is_left_with_the_caller(call: Broken) -> None:
+    await call.back()
+    await call.session.take(Incoming("id", expects_ack=False, event=ANSWERED))
+    assert call.noted == ["transferred None"]
+    assert call.happened == ["done"]
+    await call.passes(1000)
+    assert call.sent == []
+    await call.tells(Dialed(dial_call_status="completed"))
+    assert call.happened[1:] == ["hangup"]
+    assert call.session.over
+
+
+async def test_who_was_reached_before_the_break_is_too() -> None:
+    call = Broken(wish(), told(wish()), Status.TRANSFERRED)
+    await call.back()
+    await call.passes(1000)
+    assert call.sent == []
+
+
+async def test_one_that_has_come_to_its_end_is_waited_for_no_more() -> None:
+    call = Broken(wish(), told(wish()), Status.ACTIVE)
+    await call.back()
+    assert not call.session._way_out.begun
+
+
+async def test_after_those_who_were_asked_only_the_last_dial_counts() -> None:
+    asked = wish(mode="warm", max_retries=1, on_failure="cold_transfer")
+    nobody = Finish(TransferState.FAILED, None, OnFailure.COLD_TRANSFER)
+    call = Broken(asked, told(asked, attempt=3, outcome=nobody))
+    await call.back()
+    await call.tells(Dialed(dial_call_status="completed"), attempt=2)
+    assert call.noted == []
+    assert not call.session.over
+    await call.tells(Dialed(dial_call_status="completed"), attempt=3)
+    assert call.noted == ["transferred None"]
+    assert call.session.over
+
+
+async def test_a_refer_that_was_refused_meanwhile_becomes_a_dial() -> None:
+    intent = wish(destination="sip:desk@example.org")
+    call = Broken(intent, told(intent))
+    await call.back()
+    await call.tells(Referred(refer_status=603), REFERRED_HOOK)
+    assert call.happened == ["dial", "dial"]
+    await call.tells(Dialed(dial_call_status="completed"))
+    assert call.noted == ["transferred None"]
+
+
+def test_what_was_told_is_known_by_what_is_kept() -> None:
+    """A dial of somebody who is asked is none of these."""
+    intent = wish(mode="warm")
+    call = Broken(intent, None)
+    transfer = wishes_of([intent]).transfer
+    assert transfer is not None
+    asked = Transfer.of(transfer, wishes_of([intent]), "first", 1)
+    assert not JambonzWarm(asked, "", call.session._way_out._rules, told(intent)).told
