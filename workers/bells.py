@@ -4,6 +4,7 @@ Such a bell is acknowledged at once, though its input is not answered yet: the b
 stays unacknowledged until the work has been done once more since, so a process that dies gives it back.
 """
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 
 from gateway.domain.ports.bus import DONE, Ack, Verdict
@@ -47,13 +48,15 @@ class SeenTo:
     """
 
     def __init__(self) -> None:
-        self._ids: dict[str, None] = {}
+        # its oldest is found at once; a plain dictionary would pass over all that were deleted before it
+        self._ids: OrderedDict[str, None] = OrderedDict()
 
     def add(self, ids: Iterable[str]) -> None:
         """These are done for good, and committed."""
-        self._ids.update(dict.fromkeys(ids))
+        for one in ids:
+            self._ids[one] = None
         while len(self._ids) > _REMEMBERED:
-            del self._ids[next(iter(self._ids))]
+            self._ids.popitem(last=False)
 
     def knows(self, told: object) -> bool:
         """Whether a bell rings for one of them; `told` is whatever its body says."""

@@ -193,7 +193,8 @@ class EmbeddedBus:
     async def _work(self, lane: _Lane, posting: Posting) -> None:
         try:
             with continued(posting.traceparent):
-                verdict = await judge(lane.consumer, posting.body.encode(), posting.attempt)
+                message = posting.body.encode() if posting.envelope is None else posting.envelope
+                verdict = await judge(lane.consumer, message, posting.attempt)
             if verdict.ack is Ack.DONE:
                 self._finish(posting.id)
             else:

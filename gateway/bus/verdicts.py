@@ -17,9 +17,12 @@ MAX_ATTEMPTS = 50
 """How often a message may ask to be tried again."""
 
 
-async def judge(consumer: Consumer, body: bytes, attempt: int) -> Verdict:
-    """Decode a message, have it worked off and say what becomes of it. `attempt` is 1 the first time."""
-    envelope = _decode(body)
+async def judge(consumer: Consumer, message: bytes | Envelope, attempt: int) -> Verdict:
+    """Decode a message, have it worked off and say what becomes of it. `attempt` is 1 the first time.
+
+    What this process has written itself comes as it was before it was encoded.
+    """
+    envelope = _decode(message) if isinstance(message, bytes) else message
     if isinstance(envelope, Verdict):
         return envelope
     verdict = await _consume(consumer, envelope)

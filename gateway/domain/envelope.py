@@ -1,6 +1,6 @@
 """What travels on the queues: the envelope, and where it is put (contract/queues.md)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 from zlib import crc32
@@ -50,6 +50,8 @@ class Posting:
     """Where in a trace it belongs (W3C Trace Context); becomes the header of that name."""
     attempt: int = 1
     """How often it has been claimed for publishing."""
+    envelope: Envelope | None = field(default=None, compare=False)
+    """What the body says, where this process wrote it itself and need not read it again."""
 
 
 def partition(conversation_id: str, partitions: int) -> int:

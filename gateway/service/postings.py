@@ -30,7 +30,8 @@ async def post(
     tx: Tx, exchange: Exchange, routing_key: str, message: Envelope, *, delay_seconds: float = 0
 ) -> None:
     """Put an envelope into the outbox; it leaves after the commit and a delay, in the trace of this work."""
-    posting = Posting(message.id, exchange.value, routing_key, message.model_dump_json(), traceparent())
+    body, place = message.model_dump_json(), traceparent()
+    posting = Posting(message.id, exchange.value, routing_key, body, place, envelope=message)
     handed = not delay_seconds and tx.hand_over(posting)
     await tx.later(
         "outbox_insert",

@@ -75,6 +75,9 @@ async def test_a_row_is_handed_over_as_it_is_stored_and_is_due_again_later(store
     (taken,) = keeper.taken
     assert taken == row
     assert accepted.conversation_id in taken.body
+    assert row.envelope is None
+    assert taken.envelope is not None
+    assert taken.envelope.model_dump_json() == taken.body
 
 
 async def test_what_waits_or_finds_nobody_ready_is_left_in_the_table(store: MovableStore) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from gateway.bus import embedded as embedded_module
-from gateway.bus.embedded import CLAIM_SECONDS
+from gateway.bus.embedded import CLAIM_SECONDS, EmbeddedBus
 from gateway.domain.clock import SECOND
-from gateway.domain.envelope import Envelope
+from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.ports.bus import DONE, Consumer, RetryStep, Verdict, retry
 from gateway.domain.ports.store import Tx
 from gateway.store.sqlite import SqliteStore
+from gateway.tracing import new_traceparent
 from tests.contract.bus_places import EmbeddedPlace, MovedClock, envelope, letters_in, open_sqlite
 from tests.waiting import until
 
@@ -70,6 +71,21 @@ async def test_a_consumer_that_outlasts_its_claim_is_not_run_twice(place: Embedd
     release.set()
     await until(lambda: len(seen) == 3)
     assert len(set(seen)) == 3
+
+
+async def test_what_is_handed_over_in_memory_is_not_read_again(place: EmbeddedPlace) -> None:
+    seen: list[Envelope] = []
+
+    async def consume(message: Envelope) -> Verdict:
+        seen.append(message)
+        return DONE
+
+    bus = await place.open(Consumer("turns.0", consume))
+    assert isinstance(bus, EmbeddedBus)
+    message = envelope()
+    bus.take([Posting(message.id, "inbound", "0", "not looked at", new_traceparent(), envelope=message)])
+    await until(lambda: len(seen) == 1)
+    assert seen[0] is message
 
 
 async def test_a_successor_takes_over_what_its_predecessor_left(place: EmbeddedPlace) -> None:
