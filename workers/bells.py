@@ -19,20 +19,30 @@ class Bells:
     def __init__(self) -> None:
         self._rung: dict[str, bool] = {}
         """Whether it rang again since the work was begun."""
+        self.broke_off = False
+        """Whether work has ended without a verdict: what was claimed for it may be held still."""
 
     async def answer(self, place: str, work: Callable[[str], Awaitable[Verdict]]) -> Verdict:
         """Work, as often as it rings meanwhile. What makes the first bell come again covers the others."""
         if place in self._rung:
             self._rung[place] = True
             return DONE
+        ended = False
         try:
             while True:
                 self._rung[place] = False
                 verdict = await work(place)
                 if verdict.ack is not Ack.DONE or not self._rung[place]:
+                    ended = True
                     return verdict
         finally:
             del self._rung[place]
+            if not ended:
+                self.broke_off = True
+
+    def at_work(self, place: str) -> bool:
+        """Whether it is being worked on."""
+        return place in self._rung
 
     def covered(self, place: str) -> None:
         """What has rung until now is seen by a look at the database that only begins."""

@@ -36,7 +36,7 @@ from gateway.domain.send_rules import SendRules
 from gateway.domain.turn import NotNow
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery, settle_part_and_delivery
 from gateway.service.fail import resume_sender
-from gateway.service.lanes import LaneRef, release_lane, wait_in_lane
+from gateway.service.lanes import LaneRef, held_lanes, put_down_lane, release_lane, wait_in_lane
 from gateway.service.parts import (
     STOPPED,
     WAITING,
@@ -49,6 +49,7 @@ from gateway.service.parts import (
 from gateway.telemetry import SENDS
 from gateway.tracing import Kind, note, span
 from workers.bells import Bells, SeenTo
+from workers.leases import Leases
 from workers.liveness import Liveness
 from workers.reconcile import GivenUp, LookAgain, Missing, look_up
 from workers.setbacks import LaneWaitsError, RulesOf, Setbacks, name_of
@@ -92,6 +93,7 @@ class DeliveryWorker:
         self._rules_of = rules_of
         self._clock = liveness.clock
         self._bells = Bells()
+        self.leases = Leases(store, self._bells, liveness.worker_id, held_lanes, put_down_lane)
         self._setbacks = Setbacks(store, rules_of, liveness.clock)
         self._sent = SeenTo()
         """Deliveries."""
@@ -235,15 +237,20 @@ class DeliveryWorker:
         if claim is WAITING:
             raise LaneWaitsError
         if claim is STOPPED:
-            await self._setbacks.fail_over(ref, delivery, part, None)
+            await self._setbacks.fail_over(ref, delivery, part, None, rules.failover)
             raise LaneWaitsError
         if not isinstance(claim, PartClaim):
             return claim, part.first_claimed_at
         if claim.attempt > rules.attempts:
             return Refused(Failure.PERMANENT, "attempts_used_up"), claim.first_claimed_at
         if self._clock.monotonic() - began > START_WITHIN or not self._liveness.alive():
-            await self._store.write(unclaim_part, ref, part, NOT_BEGUN_SECONDS)
+            await self._store.write(unclaim_part, ref, part, claim, NOT_BEGUN_SECONDS)
             raise LaneWaitsError
+        if part.late_tries and part.first_claimed_at is None:
+            _log.info(
+                "a text that did not arrive is sent once more",
+                extra={"action": "delivery.again", "delivery_id": delivery.id, "part": part.index},
+            )
         reach(CrashPoint.DELIVERY_CLAIMED)
         outcome = await sender.send(
             delivery, replace(part, attempt=claim.attempt, claimed_at=claim.claimed_at), POST_SECONDS

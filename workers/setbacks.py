@@ -58,9 +58,9 @@ class Setbacks:
                 "code": _code(outcome),
             },
         )
-        if isinstance(outcome, Refused) and calls_for_another(outcome, part):
-            await self.fail_over(ref, delivery, part, outcome)
         rules, held = self._rules_of(delivery.channel, delivery.sender), self._held(part)
+        if isinstance(outcome, Refused) and calls_for_another(outcome, part):
+            await self.fail_over(ref, delivery, part, outcome, rules.failover)
         match outcome:
             case GivenUp():
                 return await self._store.write(give_up_part, ref, delivery, part)
@@ -75,12 +75,14 @@ class Setbacks:
                 return await self._store.write(fail_delivery, ref, delivery, part, outcome)
         raise LaneWaitsError
 
-    async def fail_over(self, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused | None) -> None:
-        """Raise LaneWaitsError where another sender has taken over; else the lane is held as before."""
-        to = self._rules_of(delivery.channel, delivery.sender).failover
-        if to is None:
-            return
-        moved = await self._store.write(fail_over, ref, delivery, part, refused, to)
+    async def fail_over(
+        self, ref: LaneRef, delivery: Delivery, part: Part, refused: Refused | None, to: str | None
+    ) -> None:
+        """Raise LaneWaitsError where another sender, `to`, has taken over.
+
+        Else the lane is held as before, or, where nothing was refused because the sender is stopped, let go.
+        """
+        moved = 0 if to is None else await self._store.write(fail_over, ref, delivery, part, refused, to)
         if moved:
             _log.error(
                 "another sender takes over; see gateway doctor",

@@ -25,7 +25,7 @@ from gateway.domain.steps import AgentStep, Digest, Embedded, Fact, PolicyApplie
 from gateway.domain.turn import Claim, NotNow, Path, Reply
 from gateway.domain.turn_rules import TurnRules
 from gateway.service.brake import set_aside
-from gateway.service.claim import claim_turn, next_turn, release
+from gateway.service.claim import claim_turn, held_turns, next_turn, release
 from gateway.service.hold_caller import hold_caller
 from gateway.service.progress import keep_progress
 from gateway.service.reply_files import ReplyFiles
@@ -37,6 +37,7 @@ from workers.asked import Asked
 from workers.audience import Audience, Showing
 from workers.bells import Bells, SeenTo
 from workers.brakes import Brakes
+from workers.leases import Leases
 from workers.liveness import Liveness
 from workers.stoppable import Stoppable
 
@@ -98,6 +99,7 @@ class TurnWorker:
         self._rules = limits.rules
         self._files = limits.files
         self._bells = Bells()
+        self.leases = Leases(store, self._bells, liveness.worker_id, held_turns, release)
         self._answered = SeenTo()
         """Inputs."""
         self._asked = Asked(store)

@@ -15,7 +15,9 @@ from workers.agents.llm.agent import preload
 from workers.audience import Audience
 from workers.brakes import Brakes
 from workers.deliveries import DeliveryWorker
+from workers.leases import LOOK_SECONDS
 from workers.liveness import Liveness
+from workers.timers import Timer, Timers
 from workers.turns import TurnLimits, TurnWorker
 from workers.voice import VoiceWorker
 from workers.webhook_post import WebhookPoster
@@ -40,18 +42,24 @@ async def _start_leased(core: Core, stack: AsyncExitStack) -> list[Consumer]:
     await liveness.start()
     stack.push_async_callback(liveness.stop)
     wanted: list[tuple[str, Consume]] = []
+    looks: list[Timer] = []
     if Role.TURNS in roles:
         turns = await _start_turns(core, stack, liveness)
         wanted += [(f"turns.{n}", turns.consume) for n in range(core.settings.partitions)]
+        looks.append(Timer("leases of conversations", LOOK_SECONDS, turns.leases.look))
     if Role.DELIVERIES in roles:
         mail = OutgoingMail(core.marks, core.attachments().read)
         outgoing = senders(core.settings, core.configured.current, store, core.clock, mail)
         stack.push_async_callback(outgoing.close)
         deliveries = DeliveryWorker(store, outgoing.of, liveness, core.configured.send_rules)
         wanted += [(f"deliveries.{channel}", deliveries.consume) for channel in _DELIVERY_CHANNELS]
+        looks.append(Timer("leases of lanes", LOOK_SECONDS, deliveries.leases.look))
         wanted.append(("deliveries.voice", call_worker(core, stack, liveness).consume))
     if Role.VOICE in roles:
         wanted.append(("voice.events", _voice_worker(core).consume))
+    looking = Timers(looks)
+    await looking.start()
+    stack.push_async_callback(looking.stop)
     return _shared_out(wanted, core.plan.concurrency)
 
 

@@ -57,3 +57,7 @@ class Plan:
 
 class StartRefused(Exception):
     """The process cannot start; the message says what to do, in one line."""
+
+
+class StopAsked(Exception):
+    """It was told to stop while it waited for what it needs to start."""

@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,23 +14,21 @@ from gateway import __version__, crash, tracing
 from gateway.app.configured import Configured
 from gateway.app.consumers import start_consumers
 from gateway.app.core import Core
+from gateway.app.database import open_database
 from gateway.app.doors import start_health, start_http, start_smtp
 from gateway.app.files import check_files, open_files
 from gateway.app.loops import open_spool, start_loops
-from gateway.app.plan import Plan, StartRefused
+from gateway.app.plan import Plan, StartRefused, StopAsked
 from gateway.app.transfers import open_transfers
 from gateway.bus.embedded import EmbeddedBus
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports.bus import Bus
-from gateway.domain.ports.store import Store, Tx
+from gateway.domain.ports.store import Store
 from gateway.http_server import HttpServer
 from gateway.service.outbox import StoredOutbox
-from gateway.service.secret import shared_secret
-from gateway.settings import GatewayConfig, Settings, SettingsError, load_config
-from gateway.store.engine import open_store
-from gateway.store.lock import DataFolderLocked, lock_data_folder
-from gateway.store.migrate import migrate, schema_is_current
+from gateway.settings import Settings, SettingsError, load_config
+from gateway.store.lock import DataFolderLocked
 from workers.agents.http import HttpAgents
 
 if TYPE_CHECKING:
@@ -97,19 +95,20 @@ async def run(settings: Settings, plan: Plan) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    async with running(settings, plan) as app:
+    with suppress(StopAsked):
+        async with running(settings, plan, stop=stop) as app:
 
-        def on_hang_up() -> None:
-            reload = loop.create_task(app.reload())
-            reloads.add(reload)
-            reload.add_done_callback(reloads.discard)
+            def on_hang_up() -> None:
+                reload = loop.create_task(app.reload())
+                reloads.add(reload)
+                reload.add_done_callback(reloads.discard)
 
-        loop.add_signal_handler(signal.SIGHUP, on_hang_up)
-        _keep_what_is_loaded()
-        if plan.announce is not None:
-            plan.announce(app.ready_line)
-        await stop.wait()
-        _log.info("draining", extra={"action": "drain.begin"})
+            loop.add_signal_handler(signal.SIGHUP, on_hang_up)
+            _keep_what_is_loaded()
+            if plan.announce is not None:
+                plan.announce(app.ready_line)
+            await stop.wait()
+            _log.info("draining", extra={"action": "drain.begin"})
 
 
 def _keep_what_is_loaded() -> None:
@@ -120,22 +119,29 @@ def _keep_what_is_loaded() -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings, plan: Plan, clock: Clock | None = None) -> AsyncIterator[App]:
-    """A process that runs as long as the block does. Raises StartRefused when it cannot start."""
+async def running(
+    settings: Settings, plan: Plan, clock: Clock | None = None, stop: asyncio.Event | None = None
+) -> AsyncIterator[App]:
+    """A process that runs as long as the block does. Raises StartRefused when it cannot start.
+
+    `stop`: set where it is not to start any more; StopAsked then, where it waits for the database.
+    """
     clock = clock or Clock()
     async with AsyncExitStack() as stack:
         try:
-            app = await _start(settings, plan, clock, stack)
+            app = await _start(settings, plan, clock, stop or asyncio.Event(), stack)
         except (Unavailable, OSError, DataFolderLocked, SettingsError) as error:
             raise StartRefused(str(error)) from error
         yield app
 
 
-async def _start(settings: Settings, plan: Plan, clock: Clock, stack: AsyncExitStack) -> App:
+async def _start(
+    settings: Settings, plan: Plan, clock: Clock, stop: asyncio.Event, stack: AsyncExitStack
+) -> App:
     """Store, bus, workers, then the doors: nothing is let in before somebody can work it off."""
     _arm(settings)
     _record_traces(settings, plan, stack)
-    core = open_transfers(await _start_core(settings, plan, clock, stack), stack)
+    core = open_transfers(await _start_core(settings, plan, clock, stop, stack), stack)
     # only what comes in by a door is spooled: what a worker cannot store stays in its queue
     spooled = replace(core, spool=await open_spool(core, stack))
     await start_health(spooled, stack)
@@ -177,9 +183,11 @@ def _record_traces(settings: Settings, plan: Plan, stack: AsyncExitStack) -> Non
     stack.callback(tracing.stop_recording)
 
 
-async def _start_core(settings: Settings, plan: Plan, clock: Clock, stack: AsyncExitStack) -> Core:
+async def _start_core(
+    settings: Settings, plan: Plan, clock: Clock, stop: asyncio.Event, stack: AsyncExitStack
+) -> Core:
     """What every role shares; the bus is made here and started once it has consumers."""
-    store = await _open_store(settings, plan, clock, stack)
+    store, secret = await open_database(settings, plan, clock, stop, stack)
     outbox = StoredOutbox(store)
     http_agents = HttpAgents(
         settings.agent_secret.get_secret_value() if settings.agent_secret else None, clock
@@ -187,11 +195,8 @@ async def _start_core(settings: Settings, plan: Plan, clock: Clock, stack: Async
     bus = _make_bus(settings, outbox, clock)
     await stack.enter_async_context(http_agents)
     configured = Configured(settings.config, http_agents, store)
-    await store.write(_register, configured.config)
-    await configured.activate()
     files = open_files(settings)
     await check_files(files, plan)
-    marks = ThreadMarks(settings.mail_domain, (await store.write(shared_secret, "mail"),))
     return Core(
         settings=settings,
         plan=plan,
@@ -200,25 +205,9 @@ async def _start_core(settings: Settings, plan: Plan, clock: Clock, stack: Async
         outbox=outbox,
         bus=bus,
         configured=configured,
-        marks=marks,
+        marks=ThreadMarks(settings.mail_domain, (secret,)),
         files=files,
     )
-
-
-async def _open_store(settings: Settings, plan: Plan, clock: Clock, stack: AsyncExitStack) -> Store:
-    url = settings.database_url.get_secret_value()
-    if settings.sqlite_path is not None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(lock_data_folder(settings.data_dir))
-    if not await schema_is_current(url):
-        if not plan.migrate:
-            raise StartRefused("the database schema is not up to date; run: gateway migrate")
-        await migrate(url)
-    store = await stack.enter_async_context(open_store(url, clock))
-    if settings.embedded:
-        await store.write(_clear_predecessor)
-    return store
 
 
 def _make_bus(settings: Settings, outbox: StoredOutbox, clock: Clock) -> "EmbeddedBus | RabbitBus":
@@ -228,15 +217,3 @@ def _make_bus(settings: Settings, outbox: StoredOutbox, clock: Clock) -> "Embedd
 
     url = settings.amqp_url.get_secret_value()
     return RabbitBus(url, settings.amqp_prefix, settings.partitions, outbox, clock)
-
-
-async def _clear_predecessor(tx: Tx) -> None:
-    """An embedded start: whoever held leases and claims here is dead."""
-    await tx.run("workers_clear")
-    await tx.run("outbox_reset")
-    await tx.run("webhook_claims_reset")
-    await tx.run("closing_claims_reset")
-
-
-async def _register(tx: Tx, config: GatewayConfig) -> None:
-    await tx.run("organisation_insert", id=config.organization_id, name=config.organisation)

@@ -112,6 +112,8 @@ class Part:
     attempt: int = 0
     refusals: int = 0
     """How many of the attempts were refused for now."""
+    late_tries: int = 0
+    """How often it was taken, did not arrive for now, and is sent once more."""
     claimed_at: int | None = None
     first_claimed_at: int | None = None
     """When it first tried to leave, µs: since then it holds up what is behind it."""

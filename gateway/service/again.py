@@ -4,15 +4,12 @@ Only what a receipt says so of, and what was not sent because of it. It waits in
 holds up nothing; whatever withdraws an unsent reply meanwhile withdraws it too.
 """
 
-import logging
 from collections.abc import Sequence
 
 from gateway.domain.clock import SECOND
 from gateway.domain.delivery import LATE_AT_MOST, DeliveryState, PartState, lane_of
 from gateway.domain.ports.store import Row, Tx
 from gateway.service.postings import ring_lane
-
-_log = logging.getLogger(__name__)
 
 
 async def try_again(tx: Tx, delivery: Row, parts: Sequence[Row]) -> bool:
@@ -48,9 +45,5 @@ async def try_again(tx: Tx, delivery: Row, parts: Sequence[Row]) -> bool:
         lane=lane,
         at=at,
         delay_seconds=max(at - delivery["updated_at"], 0) / SECOND,
-    )
-    _log.info(
-        "a text that did not arrive is sent once more",
-        extra={"action": "delivery.again", "delivery_id": delivery["id"], "parts": len(times)},
     )
     return True

@@ -60,6 +60,12 @@ async def release(tx: Tx, lease: LeaseRef) -> None:
     )
 
 
+async def held_turns(tx: Tx, worker_id: str, at_most: int) -> dict[str, LeaseRef]:
+    """The leases that a worker holds on conversations in which something is to be done, by conversation."""
+    rows = await tx.all("turns_held", worker_id=worker_id, limit=at_most)
+    return {row["id"]: LeaseRef(row["id"], worker_id, row["fence"]) for row in rows}
+
+
 async def _why_not(tx: Tx, conversation_id: str) -> NotNow | None:
     """What stands in the way of the next turn; None where nothing does any more."""
     row = await tx.one("conversation_claimable", id=conversation_id)

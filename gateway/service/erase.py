@@ -95,6 +95,7 @@ async def erase_step(tx: Tx, partitions: int) -> Step | None:
     if (
         await _erase_kept(tx, person)
         or await _strip_consents(tx, erasure, addresses)
+        or await _erase_bounces(tx, erasure, addresses)
         or await _erase_letters(tx, erasure, Quotes(addresses, person.records))
     ):
         return Step(end_user_id, finished=False)
@@ -151,6 +152,19 @@ async def _strip_consents(tx: Tx, erasure: Row, addresses: Sequence[Address]) ->
                 limit=ROWS,
             ):
                 return True
+    return False
+
+
+async def _erase_bounces(tx: Tx, erasure: Row, addresses: Sequence[Address]) -> bool:
+    """That mail came back is no wish, whenever it was reported. True while there was some."""
+    for address in addresses:
+        if address.kind is ContactKind.EMAIL and await tx.run(
+            "bounce_suppressions_erase",
+            organization_id=erasure["organization_id"],
+            their_address=address.value,
+            limit=ROWS,
+        ):
+            return True
     return False
 
 

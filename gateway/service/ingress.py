@@ -1,6 +1,8 @@
 """The ports that channel adapters are handed, over the store: accept a message, apply a receipt."""
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
@@ -14,6 +16,8 @@ from gateway.service.routes import route_of
 from gateway.settings import GatewayConfig
 from gateway.telemetry import ACCEPTED, DOUBLED, RECEIPTS, REPORTS, TURNS_DUE, UNANSWERED
 from gateway.tracing import note, span
+
+_log = logging.getLogger(__name__)
 
 
 class Acceptance:
@@ -83,6 +87,22 @@ async def known_messages(tx: Tx, organization_id: str, provider: str, ids: Seque
     return {row["provider_message_id"] for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    action: str
+    text: str
+
+
+_TOLD = {
+    Received.UNKNOWN_PART: _Line("receipt.unknown", "a receipt names no part of ours"),
+    Received.DOUBLED: _Line("part.doubled", "a part that was sent again had been taken the first time"),
+    Received.CONTRADICTED: _Line(
+        "receipt.contradicts", "a part is reported as failed after it was delivered"
+    ),
+}
+"""What an operator is told of."""
+
+
 class Receipts:
     """The `ApplyReceipt` port."""
 
@@ -95,6 +115,20 @@ class Receipts:
         RECEIPTS.labels(receipt.provider, receipt.state.value).inc()
         if received is Received.DOUBLED:
             DOUBLED.labels(receipt.provider).inc()
+        told = _TOLD.get(received)
+        if told is not None:
+            _log.warning(
+                told.text,
+                extra={
+                    "action": told.action,
+                    "provider": receipt.provider,
+                    "provider_message_id": receipt.provider_message_id,
+                    "delivery_id": receipt.delivery_id,
+                    "part": receipt.part_index,
+                    "raw_status": receipt.raw_status,
+                    "code": receipt.error_code,
+                },
+            )
 
 
 class Reports:
@@ -105,5 +139,15 @@ class Reports:
 
     async def __call__(self, report: MailReport) -> None:
         """A report about a mail that is not known any more changes nothing."""
-        known = await self._store.write(take_report, report)
-        REPORTS.labels(report.kind.value if known else "unknown_mail").inc()
+        received = await self._store.write(take_report, report)
+        REPORTS.labels("unknown_mail" if received is None else report.kind.value).inc()
+        if received is Received.CONTRADICTED:
+            _log.warning(
+                "a mail is reported as failed after it was delivered",
+                extra={
+                    "action": "receipt.contradicts",
+                    "delivery_id": report.delivery_id,
+                    "message_id": report.message_id,
+                    "code": report.code,
+                },
+            )

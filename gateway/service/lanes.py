@@ -8,6 +8,9 @@ from gateway.domain.ports.store import Tx
 from gateway.service.postings import ring_lane
 from gateway.store.engine import single_statement
 
+PUT_DOWN_SECONDS = 5.0
+"""How long a lane is left alone whose work broke off: what breaks it off may do so again."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneRef:
@@ -50,6 +53,17 @@ async def let_go(tx: Tx, ref: LaneRef, delay_seconds: float) -> bool:
         delay_seconds=delay_seconds,
     )
     return True
+
+
+async def held_lanes(tx: Tx, worker_id: str, at_most: int) -> dict[str, LaneRef]:
+    """The leases that a worker holds on lanes in which something waits, by lane."""
+    rows = await tx.all("lanes_held", worker_id=worker_id, limit=at_most)
+    return {row["id"]: LaneRef(row["id"], worker_id, row["fence"]) for row in rows}
+
+
+async def put_down_lane(tx: Tx, ref: LaneRef) -> None:
+    """Nobody works in the lane any more: let it go, if it is still ours; it rings again soon."""
+    await let_go(tx, ref, PUT_DOWN_SECONDS)
 
 
 @single_statement

@@ -8,7 +8,7 @@ from gateway.domain.mail_report import MailReport, ReportKind
 from gateway.domain.message import Author, Channel, Message, Role
 from gateway.domain.ports.store import Row, Tx
 from gateway.service.consequences import draw_consequences
-from gateway.service.receive import receive
+from gateway.service.receive import Received, receive
 from gateway.service.suppress import ANY, SOFT_BOUNCES, suppress
 from gateway.service.timeline import write_messages
 
@@ -23,14 +23,14 @@ COMPLAINT = "complaint"
 """Why an address is suppressed whose owner called a mail of ours spam."""
 
 
-async def take_report(tx: Tx, report: MailReport) -> bool:
-    """Apply a report, however often it comes; False where it is about no mail that is known (any more)."""
+async def take_report(tx: Tx, report: MailReport) -> Received | None:
+    """Apply a report, however often it comes; None where it is about no mail that is known (any more)."""
     delivery = await _delivery(tx, report)
     if delivery is None:
-        return False
-    state = _STATES.get(report.kind)
+        return None
+    state, received = _STATES.get(report.kind), Received.APPLIED
     if state is not None:
-        await _settle(tx, delivery, state, report)
+        received = await _settle(tx, delivery, state, report)
     if report.kind is ReportKind.BAD_ADDRESS:
         await draw_consequences(tx, delivery, Failure.BAD_ADDRESS, report.code or report.kind.value)
     if report.kind is ReportKind.RETURNED:
@@ -40,7 +40,7 @@ async def take_report(tx: Tx, report: MailReport) -> bool:
         await suppress(tx, delivery["organization_id"], Channel.EMAIL, pair, COMPLAINT)
     if report.kind is ReportKind.AUTO_REPLY:
         await _note(tx, delivery["conversation_id"], report)
-    return True
+    return received
 
 
 async def _delivery(tx: Tx, report: MailReport) -> Row | None:
@@ -51,11 +51,11 @@ async def _delivery(tx: Tx, report: MailReport) -> Row | None:
     return None
 
 
-async def _settle(tx: Tx, delivery: Row, state: PartState, report: MailReport) -> None:
+async def _settle(tx: Tx, delivery: Row, state: PartState, report: MailReport) -> Received:
     part = await tx.one("part_by_reference", delivery_id=delivery["id"], number=0)
     if part is None:
-        return
-    await receive(
+        return Received.UNKNOWN_PART
+    return await receive(
         tx,
         Receipt(
             provider=part["provider"] or "smtp",

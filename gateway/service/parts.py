@@ -221,19 +221,23 @@ async def postpone_part(
     await postpone_lane(tx, ref, delay_seconds if still_open else 0)
 
 
-async def unclaim_part(tx: Tx, ref: LaneRef, part: Part, delay_seconds: float) -> None:
+async def unclaim_part(tx: Tx, ref: LaneRef, part: Part, claim: PartClaim, delay_seconds: float) -> None:
     """An attempt came too late to be begun: it does not count, and the lane is let go for a while.
 
-    `part`: as it was before. Raises Fenced, and then it stays an attempt of unknown outcome.
+    `part`: as it was before; what has passed since it was due, and the while, are no time in which it held up
+    others. Raises Fenced, and then it stays an attempt of unknown outcome.
     """
-    await take_back(tx, part, part.error_code, since=part.first_claimed_at)
+    began = part.first_claimed_at is not None
+    since = claim.first_claimed_at + int(delay_seconds * SECOND) if began else None
+    await take_back(tx, part, part.error_code, since=since)
     await postpone_lane(tx, ref, delay_seconds)
 
 
 async def take_back(tx: Tx, part: Part, error_code: str | None, *, since: int | None = None) -> None:
     """The attempt that was claimed of `part`, as it was before, does not count. Needs the lane's lease.
 
-    `since`: when it began to hold up what is behind it, µs; None: that begins anew.
+    `since`: when it began to hold up what is behind it, µs, less what has passed since its claim; None: that
+    begins anew.
     """
     await tx.run(
         "part_unclaim",

@@ -1,9 +1,8 @@
 """Apply what a provider says later about a part: ranked, once, in whatever order the receipts come.
 
-States go up by rank and never back, but for delivered after failed. Who is contradicted is logged.
+States go up by rank and never back, but for delivered after failed.
 """
 
-import logging
 from enum import StrEnum
 
 from gateway.domain.clock import SECOND
@@ -17,8 +16,6 @@ from gateway.service.postings import ring_lane
 UNCONFIRMED_AFTER = 72 * 3600 * SECOND
 """How long a receipt is waited for, µs: many carriers never send one."""
 
-_log = logging.getLogger(__name__)
-
 
 class Received(StrEnum):
     """What a receipt changed, or showed."""
@@ -28,6 +25,8 @@ class Received(StrEnum):
     """Nothing: it, or a later one, had come before; or it tells of an attempt that no longer counts."""
     DOUBLED = "doubled"
     """The provider took two attempts of one part; told once. Its state counts as any other receipt's."""
+    CONTRADICTED = "contradicted"
+    """Nothing: it says that the part has failed, which was delivered before."""
     UNKNOWN_PART = "unknown_part"
     """We have no such part."""
 
@@ -39,26 +38,15 @@ async def receive(tx: Tx, receipt: Receipt) -> Received:
     """
     part = await _find(tx, receipt)
     if part is None:
-        _log.warning(
-            "a receipt names no part of ours",
-            extra={
-                "action": "receipt.unknown",
-                "provider": receipt.provider,
-                "provider_message_id": receipt.provider_message_id,
-                "raw_status": receipt.raw_status,
-            },
-        )
         return Received.UNKNOWN_PART
     if _of_another_attempt(receipt, part):
         return Received.STALE
     doubled = await _doubled(tx, receipt, part)
-    applied = await _apply(tx, receipt, part)
-    if doubled:
-        return Received.DOUBLED
-    return Received.APPLIED if applied else Received.STALE
+    received = await _apply(tx, receipt, part)
+    return Received.DOUBLED if doubled else received
 
 
-async def _apply(tx: Tx, receipt: Receipt, part: Row) -> bool:
+async def _apply(tx: Tx, receipt: Receipt, part: Row) -> Received:
     state = PartState.ACCEPTED if receipt.state is PartState.UNKNOWN else receipt.state
     changed = await tx.run(
         "part_receipt",
@@ -74,19 +62,18 @@ async def _apply(tx: Tx, receipt: Receipt, part: Row) -> bool:
         again_after=receipt.again.after * SECOND if receipt.again else 0,
     )
     if not changed:
-        await _note(tx, receipt, part)
-        return False
+        return await _note(tx, receipt, part)
     # after the part, as settling does; whoever comes last sees what the others have changed
     delivery = await tx.one("delivery_lock", id=part["delivery_id"])
     if delivery is None:
-        return True
+        return Received.APPLIED
     if state is PartState.FAILED and receipt.failure is not None:
         await draw_consequences(tx, delivery, receipt.failure, receipt.error_code or receipt.raw_status)
     if delivery["settled_at"] is not None:
         await tell_arrival(tx, delivery)
     elif part["state"] == PartState.UNKNOWN:
         await _ring(tx, delivery)
-    return True
+    return Received.APPLIED
 
 
 async def _ring(tx: Tx, delivery: Row) -> None:
@@ -117,17 +104,11 @@ async def _doubled(tx: Tx, receipt: Receipt, part: Row) -> bool:
         number=part["number"],
         provider_message_id=receipt.provider_message_id,
     )
-    if not first:
-        return False
-    _log.warning(
-        "a part that was sent again had been taken the first time",
-        extra={"action": "part.doubled", "delivery_id": part["delivery_id"], "part": part["number"]},
-    )
-    return True
+    return bool(first)
 
 
-async def _note(tx: Tx, receipt: Receipt, part: Row) -> None:
-    """Keep what cannot change the state: a status we do not know, a contradiction to the end we were told."""
+async def _note(tx: Tx, receipt: Receipt, part: Row) -> Received:
+    """What cannot change the state: a status we do not know is kept, a contradiction to the end told."""
     if receipt.state is PartState.UNKNOWN:
         await tx.run(
             "part_raw_status",
@@ -136,16 +117,8 @@ async def _note(tx: Tx, receipt: Receipt, part: Row) -> None:
             raw_status=receipt.raw_status,
         )
     elif receipt.state is PartState.FAILED and part["state"] == PartState.DELIVERED:
-        _log.warning(
-            "a part is reported as failed after it was delivered",
-            extra={
-                "action": "receipt.contradicts",
-                "delivery_id": part["delivery_id"],
-                "part": part["number"],
-                "raw_status": receipt.raw_status,
-                "code": receipt.error_code,
-            },
-        )
+        return Received.CONTRADICTED
+    return Received.STALE
 
 
 async def _find(tx: Tx, receipt: Receipt) -> Row | None:

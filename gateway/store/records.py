@@ -132,6 +132,7 @@ def part_of(row: Row) -> Part:
         state=PartState(row["state"]),
         attempt=row["attempt"],
         refusals=row["refusals"],
+        late_tries=row["late_tries"],
         claimed_at=row["claimed_at"],
         first_claimed_at=row["first_claimed_at"],
         slot_at=row["slot_at"],

@@ -23,6 +23,19 @@ SELECT ?, seq, printf('%08x-0000-7000-8000-000000000000', seq), 'user', ?, 'end_
 """
 
 
+_HOLD = f"""
+CREATE TRIGGER hold BEFORE DELETE ON messages WHEN old.seq = {1000 + MESSAGES}
+BEGIN SELECT RAISE(ABORT, 'not before the kills'); END
+"""
+"""The last message of the long conversation cannot be deleted: however late the test notices how far the
+erasure has come, it is not over before the kills."""
+
+
+def _change(database: Path, statement: str) -> None:
+    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+        connection.execute(statement)
+
+
 def _count(database: Path) -> int:
     with closing(sqlite3.connect(database, timeout=60)) as connection:
         (count,) = connection.execute("SELECT COUNT(*) FROM messages").fetchone()
@@ -81,6 +94,7 @@ async def test_an_erasure_survives_kills(tmp_path: Path, twilio: TwilioProcess) 
             assert status == 200
             if number == 0:
                 _lengthen(database, made["id"])
+                _change(database, _HOLD)
         status, _ = await api("DELETE", path)
         assert status == 204
         for share in (0.9, 0.5):
@@ -88,6 +102,7 @@ async def test_an_erasure_survives_kills(tmp_path: Path, twilio: TwilioProcess) 
             await process.kill()
             assert left > 0, "it was over before it was killed"
             await process.start()
+        _change(database, "DROP TRIGGER hold")
         await _below(database, 1)
         status, shown = await api("GET", path)
         assert (status, shown["profile"], shown["contacts"]) == (200, {}, [])

@@ -13,11 +13,17 @@ from gateway.bench.services import PrivatePostgres
 from gateway.store.spool import spooled
 from tests.chaos.traffic import Traffic, check, settled
 from tests.deployments import HOST, MAILBOX, Deployment, Services, TwilioProcess, World, distributed
+from tests.processes import Process
 from tests.services import fetch_value
 
 MESSAGES, NUMBERS = 240, 30
 SETTLE_SECONDS = 60.0
+WAITING = "waiting for the database"
 MAILS = "SELECT COUNT(*) FROM conversations WHERE channel = 'email'"
+MAIL_TEXTS = (
+    "SELECT COUNT(*) FROM messages WHERE role = 'user'"
+    " AND conversation_id IN (SELECT id FROM conversations WHERE channel = 'email')"
+)
 
 
 async def outage(deployment: Deployment, postgres: PrivatePostgres, folder: Path) -> dict[str, Any]:
@@ -44,11 +50,11 @@ async def ready(deployment: Deployment) -> dict[str, Any]:
         return body
 
 
-def send_mail(deployment: Deployment) -> None:
+def send_mail(deployment: Deployment, text: str = "Hello?") -> None:
     """Somebody writes, and hears 250."""
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "ada@customer.example", MAILBOX, "While you were away"
-    mail.set_content("Hello?")
+    mail.set_content(text)
     with smtplib.SMTP(HOST, deployment.smtp_port, timeout=60) as connection:
         assert connection.send_message(mail) == {}
 
@@ -91,7 +97,17 @@ async def test_webhooks_and_mail_are_taken_while_the_database_is_away(
         assert await deployment.processes["serve-1"].terminate() == 0
 
 
-async def test_a_process_that_ends_in_an_outage_leaves_what_it_took_to_the_next(
+async def launched_and_waiting(process: Process) -> None:
+    """Start it, and wait until it says what it waits for. Raises AssertionError where it ends instead."""
+    before = process.log_text().count(WAITING)
+    process.launch()
+    async with asyncio.timeout(SETTLE_SECONDS):
+        while process.log_text().count(WAITING) == before:
+            assert process.running, process.tail()
+            await asyncio.sleep(0.1)
+
+
+async def test_processes_that_end_and_start_in_an_outage_lose_nothing_and_become_whole(
     tmp_path: Path,
     random: Random,
     twilio: TwilioProcess,
@@ -105,15 +121,29 @@ async def test_a_process_that_ends_in_an_outage_leaves_what_it_took_to_the_next(
         tmp_path / "gateway", World(twilio.url), services, workers=1, GATEWAY_SPOOL_DIR=str(folder)
     ) as deployment:
         deployment.urls = deployment.urls[:1]
-        serving = deployment.processes["serve-1"]
+        serving, receiving, worker = (
+            deployment.processes[f"{name}-1"] for name in ("serve", "smtp", "worker")
+        )
         await asyncio.to_thread(private_postgres.kill)
+        await asyncio.to_thread(send_mail, deployment)
+        await asyncio.gather(serving.kill(), worker.kill())
+        assert await receiving.terminate() == 0
+        assert await asyncio.to_thread(spooled, folder) == 1
+
+        await launched_and_waiting(worker)
+        assert await worker.terminate() == 0  # it is told to end while it waits
+        await asyncio.gather(serving.start(), receiving.start(), launched_and_waiting(worker))
+        assert (await ready(deployment))["status"] == "degraded"
         traffic = Traffic(deployment, random, 20, 5)
         await traffic.send(per_second=40)
         assert set(traffic.statuses) == {"200"}
-        assert await serving.terminate() == 0
-        assert await asyncio.to_thread(spooled, folder) == 20
+        await asyncio.to_thread(send_mail, deployment, "Still there?")
+        assert await asyncio.to_thread(spooled, folder) == 22
+
         await asyncio.to_thread(private_postgres.start)
-        await serving.start()
+        await worker.wait_ready()
         await drained(folder)
         await settled(deployment, SETTLE_SECONDS)
         check(traffic, twilio)
+        assert await fetch_value(services.database_url, MAIL_TEXTS) == 2
+        assert (await ready(deployment))["status"] == "ready"

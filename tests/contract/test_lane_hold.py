@@ -1,7 +1,7 @@
 """A delivery worker beside a provider that cannot be reached: how long a text holds up the next one."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -18,9 +18,11 @@ from gateway.domain.delivery import (
     Taken,
 )
 from gateway.domain.envelope import Envelope
+from gateway.domain.message import Channel
 from gateway.domain.ports.bus import Ack
 from gateway.domain.send_rules import LANE_HELD_AT_MOST, OnUnknown, SendRules
 from gateway.service.parts import claim_part
+from gateway.service.senders import SenderKey, halt
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import answer, arrive, claimed, rows
@@ -74,6 +76,8 @@ class Bench:
     moment: list[int]
     monotonic: list[float]
     conversation_id: str
+    rules: list[SendRules]
+    """Those in force; the first goes when it has been read, the last stays."""
 
     def advance(self, seconds: float) -> None:
         self.moment[0] += int(seconds * SECOND)
@@ -104,12 +108,16 @@ async def bench(store: MovableStore, request: pytest.FixtureRequest) -> AsyncIte
     clock = Clock(now=lambda: moment[0], monotonic=lambda: monotonic[0])
     liveness = Liveness(store, clock, roles="deliveries")
     await liveness.start()
-    rules = SendRules(resend_after=600, on_unknown=OnUnknown.RESEND)
-    worker = DeliveryWorker(store, lambda _channel, _ours: provider, liveness, lambda _channel, _ours: rules)
+    rules = [SendRules(resend_after=600, on_unknown=OnUnknown.RESEND)]
+
+    def rules_of(_channel: Channel, _ours: str) -> SendRules:
+        return rules.pop(0) if len(rules) > 1 else rules[0]
+
+    worker = DeliveryWorker(store, lambda _channel, _ours: provider, liveness, rules_of)
     accepted = await arrive(store)
     await answer(store, await claimed(store, accepted.conversation_id), "first", "second")
     moment[0] = (await rows(store, "test_deliveries", id=accepted.conversation_id))[0]["created_at"]
-    yield Bench(store, worker, provider, moment, monotonic, accepted.conversation_id)
+    yield Bench(store, worker, provider, moment, monotonic, accepted.conversation_id, rules)
     await liveness.stop()
 
 
@@ -191,3 +199,42 @@ async def test_an_attempt_that_was_claimed_too_slowly_is_not_made_and_does_not_c
     assert bench.provider.sent == ["first", "second"]
     parts = await rows(bench.store, "test_parts", id=bench.conversation_id)
     assert [(part["state"], part["attempt"]) for part in parts] == [("accepted", 1)] * 2
+
+
+@pytest.mark.parametrize("bench", [Provider({})], indirect=True)
+async def test_what_we_were_late_with_an_attempt_that_was_not_begun_does_not_use_up_the_hold(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.provider.outcomes["first"] = Refused(Failure.TRANSIENT, "20429")
+    bench.provider.sent.clear()
+    await bench.ring()
+    bench.advance(LANE_HELD_AT_MOST)  # nobody came when it was due
+
+    async def slow(*args: Any, **kwargs: Any) -> Any:
+        claim = await claim_part(*args, **kwargs)
+        bench.monotonic[0] += START_WITHIN + 1
+        bench.advance(LANE_HELD_AT_MOST)
+        return claim
+
+    monkeypatch.setattr("workers.deliveries.claim_part", slow)
+    await bench.ring()
+    monkeypatch.undo()
+    assert bench.provider.sent == ["first"]
+    bench.advance(NOT_BEGUN_SECONDS)
+    await bench.ring()
+    assert bench.provider.sent == ["first", "first"]  # refused once more: it has held up others for seconds
+    lanes = {d["lane"] for d in await rows(bench.store, "test_deliveries", id=bench.conversation_id)}
+    assert len(lanes) == 1
+
+
+@pytest.mark.parametrize("bench", [Provider({})], indirect=True)
+async def test_a_failover_that_is_taken_out_of_the_configuration_meanwhile_leaves_no_lane_held(
+    bench: Bench,
+) -> None:
+    sender = SenderKey(scene.ORGANIZATION, "sms", scene.OURS)
+    await bench.store.write(halt, sender, "30034", delivery=None, tries=False)
+    (lane,) = {d["lane"] for d in await rows(bench.store, "test_deliveries", id=bench.conversation_id)}
+    bench.rules.insert(0, replace(bench.rules[0], failover="+15550177"))
+    assert (await bench.worker.consume(bell(lane))).ack is Ack.DONE
+    (row,) = await rows(bench.store, "test_lane", id=lane)
+    assert row["lease_owner"] is None

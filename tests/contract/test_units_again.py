@@ -117,7 +117,7 @@ async def test_a_copy_that_arrives_while_the_next_one_is_under_way_counts_and_is
     assert await tried(store, conversation_id, "SM2") == 2
     assert await store.write(receive, receipt(part, PartState.DELIVERED)) is Received.DOUBLED
     assert await shown(store, conversation_id) == ["delivered"]
-    assert await store.write(receive, lost(part, sid="SM2", attempt=2)) is Received.STALE
+    assert await store.write(receive, lost(part, sid="SM2", attempt=2)) is Received.CONTRADICTED
     assert await parts(store, conversation_id) == ["delivered"]
 
 

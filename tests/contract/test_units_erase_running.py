@@ -6,9 +6,11 @@ from gateway.domain.delivery import DeliveryState, Part, PartText
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Fenced
 from gateway.domain.ids import new_id
+from gateway.domain.mail_report import MailReport, ReportKind
 from gateway.domain.ports.store import Store
 from gateway.domain.turn import NotNow, Path
 from gateway.service.deliver import LaneClaim, claim_lane, settle_delivery
+from gateway.service.mail_reports import take_report
 from gateway.service.parts import claim_part, settle_part
 from gateway.service.respond import finish_turn
 from gateway.service.webhook_deliveries import fan_out
@@ -18,6 +20,7 @@ from tests.contract.conftest import MovableStore
 from tests.contract.scene import (
     ORGANIZATION,
     PARTITIONS,
+    THEIR_MAILBOX,
     answer,
     arrive,
     claimed,
@@ -25,6 +28,7 @@ from tests.contract.scene import (
     sms,
 )
 from tests.contract.test_units_erase import erase, erased
+from tests.contract.test_units_mail_reports import sent
 from workers.timers import erase_all
 
 
@@ -99,3 +103,22 @@ async def test_that_conversations_ended_is_told_and_calls_for_a_person_are_not(s
     assert await store.write(fan_out, Envelope.model_validate(asked)) == 0
     (told,) = await rows(store, "test_webhook_deliveries")
     assert told["type"] == "conversation.closed"
+
+
+@pytest.mark.parametrize("first", ["the bounce", "the request"])
+async def test_mail_that_comes_back_leaves_nothing_of_an_address_that_is_erased(
+    store: MovableStore, first: str
+) -> None:
+    conversation_id, delivery = await sent(store)
+    (person,) = {row["end_user_id"] for row in await rows(store, "test_conversations")}
+    bounced = MailReport(
+        kind=ReportKind.BAD_ADDRESS, code="5.1.1", received_at=0, text="", delivery_id=delivery["id"]
+    )
+    if first == "the request":
+        await erase(store, person)
+    assert await store.write(take_report, bounced) is not None
+    assert [row["their_address"] for row in await rows(store, "test_suppressions")] == [THEIR_MAILBOX]
+    await erased(store, person)
+    assert await rows(store, "test_suppressions") == []
+    assert await store.write(take_report, bounced) is None  # and none comes any more
+    assert conversation_id not in {row["id"] for row in await rows(store, "test_conversations")}

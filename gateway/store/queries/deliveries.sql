@@ -141,9 +141,9 @@ UPDATE parts SET slot_at = :slot_at WHERE delivery_id = :delivery_id AND number 
 
 -- name: part_unclaim
 -- The attempt does not count: its sender was stopped by it, or it was not begun. `first_claimed_at`: since when
--- the part holds up what is behind it.
+-- the part holds up what is behind it, to which what has passed since the claim is added.
 UPDATE parts SET state = 'pending', rank = 0, attempt = attempt - 1,
-    first_claimed_at = CAST(:first_claimed_at AS bigint),
+    first_claimed_at = CAST(:first_claimed_at AS bigint) + {now} - claimed_at,
     refusals = CASE WHEN CAST(:first_claimed_at AS bigint) IS NULL THEN 0 ELSE refusals END,
     error_code = :error_code, updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number AND state = 'sending'
@@ -298,6 +298,10 @@ WHERE id IN (
             SELECT 1 FROM workers w WHERE w.id = l.lease_owner AND w.expires_at > {now}))
     LIMIT 200 {for update skip locked})
 RETURNING id, channel, organization_id, rung_at
+
+-- name: lanes_held
+SELECT id, fence FROM lanes WHERE settled < queued AND lease_owner = :worker_id
+ORDER BY rung_at LIMIT :limit
 
 -- name: lane_held
 SELECT id FROM lanes WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id

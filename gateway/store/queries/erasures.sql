@@ -85,6 +85,14 @@ WHERE id IN (
       AND created_at <= :until AND (detail IS NOT NULL OR conversation_id IS NOT NULL)
     LIMIT :limit)
 
+-- name: bounce_suppressions_erase
+-- By the address, not through all bounces: hence the ||.
+DELETE FROM suppressions WHERE id IN (
+    SELECT id FROM suppressions
+    WHERE organization_id = :organization_id AND channel = 'email' AND their_address = :their_address
+      AND reason || '' IN ('hard_bounce', 'soft_bounces') AND lifted_at IS NULL
+    LIMIT :limit)
+
 -- name: dead_letters_after
 -- All of them, a few at a time, by those who look for what quotes a person.
 SELECT id, organization_id, body, headers FROM dead_letters WHERE id > :after ORDER BY id LIMIT :limit

@@ -327,6 +327,11 @@ WHERE id IN (
     LIMIT 200 {for update skip locked})
 RETURNING id, organization_id, rung_at
 
+-- name: turns_held
+-- By their owner, to see which of them nobody works under: through what is pending, for there is no index of owners.
+SELECT id, fence FROM conversations WHERE answered < last_input AND lease_owner = :worker_id
+ORDER BY rung_at LIMIT :limit
+
 -- name: turn_abandon
 UPDATE turns SET state = :state, session_status = :session_status, agent_state = NULL, finished_at = {now}
 WHERE id = :id AND finished_at IS NULL
