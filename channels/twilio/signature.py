@@ -12,7 +12,8 @@ tried with its own default port as well.
 
 import hmac
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import parse_qs, urldefrag, urlparse
 
@@ -69,17 +70,16 @@ def _digest(token: str, text: str) -> bytes:
     return b64encode(hmac.digest(token.encode(), text.encode(), "sha1"))
 
 
-def _candidates(url: str) -> Iterator[str]:
+@lru_cache(maxsize=32)
+def _candidates(url: str) -> tuple[str, ...]:
     """The URL without and with a port: which of them Twilio's back end signs is not consistent.
 
-    The netloc is cut as the official validator cuts it, so that both agree on every URL.
+    The netloc is cut as the official validator cuts it, so that both agree on every URL. Most requests are to
+    one of a few URLs.
     """
     parsed = urlparse(urldefrag(url).url)
     if parsed.port:
-        yield parsed._replace(netloc=parsed.netloc.split(":")[0]).geturl()
-        yield parsed.geturl()
-        return
-    yield parsed.geturl()
-    yield parsed._replace(netloc=f"{parsed.netloc}:{443 if parsed.scheme == 'https' else 80}").geturl()
-    if parsed.scheme == "wss":
-        yield parsed._replace(netloc=f"{parsed.netloc}:443").geturl()
+        return parsed._replace(netloc=parsed.netloc.split(":")[0]).geturl(), parsed.geturl()
+    ports = [443 if parsed.scheme == "https" else 80, *([443] if parsed.scheme == "wss" else [])]
+    with_ports = [parsed._replace(netloc=f"{parsed.netloc}:{port}").geturl() for port in ports]
+    return parsed.geturl(), *with_ports
