@@ -31,6 +31,7 @@ from gateway.domain.wire import (
     CallStarted,
     HostEvent,
     IntentReport,
+    UserSpeech,
     VoiceEvent,
 )
 from gateway.service.call_intents import note_progress, settle_intent
@@ -93,7 +94,7 @@ class VoiceWorker:
                 return dead(f"{event.kind} is the gateway's to say")
         call = await self._store.read(announced, event.call_id)
         if call is None:
-            return await self._unannounced(envelope, event.call_id)
+            return await self._unannounced(envelope, event)
         stranger = _stranger(envelope, event, call)
         if stranger is not None:
             HOST_EVENTS_LEFT_OUT.labels(event.kind, stranger).inc()
@@ -166,12 +167,13 @@ class VoiceWorker:
             organization_id=self._organization_id,
         )
 
-    async def _unannounced(self, envelope: Envelope, call_id: str) -> Verdict:
+    async def _unannounced(self, envelope: Envelope, event: HostEvent) -> Verdict:
         """Events of one call may be worked off beside each other: this one may be ahead of the first.
 
-        What a host still tells of somebody who was erased is nowhere kept, and no dead letter either.
+        What a host still tells of somebody who was erased is nowhere kept, and no dead letter either; nor is
+        what it tells of a call that was refused, but for words: nobody may ever have read them.
         """
-        if await self._store.read(is_forgotten_call, self._organization_id, call_id):
+        if await self._store.read(is_forgotten_call, self._organization_id, event.call_id):
             return DONE
         try:
             age = self._clock.now() - from_rfc3339(envelope.occurred_at)
@@ -179,7 +181,10 @@ class VoiceWorker:
             return dead("occurred_at is not a time")
         if age < OVERTAKEN_SECONDS * SECOND:
             return retry(RetryStep.S5, "the call is not announced yet")
-        return dead("an event of a call that no host has announced")
+        if isinstance(event, UserSpeech):
+            return dead("an event of a call that no host has announced")
+        HOST_EVENTS_LEFT_OUT.labels(event.kind, "unknown").inc()
+        return DONE
 
     async def _reported(self, envelope: Envelope, report: IntentReport, call: Call) -> Verdict:
         """A report about what the gateway never asked for, or after the end, changes nothing."""

@@ -124,6 +124,7 @@ _Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 class HostEvent(_Data):
     """What a host reports of one of its calls."""
 
+    kind: str
     call_id: CallId
     host_id: HostId | None = Field(
         None,

@@ -258,8 +258,24 @@ async def test_an_event_that_overtook_the_call_comes_again(store: Store) -> None
     for kind in ("call.ended", "user.speech"):
         verdict = await line.send(kind, reason="caller", text="hello")
         assert verdict.ack is Ack.RETRY
-    verdict = await line.send("call.ended", reason="caller", at=MOMENT - OVERTAKEN_SECONDS * SECOND)
-    assert verdict.ack is Ack.DEAD
+    late = MOMENT - OVERTAKEN_SECONDS * SECOND
+    assert (await line.send("user.speech", text="hello", at=late)).ack is Ack.DEAD
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        ("call.ended", {"reason": "refused"}),
+        ("user.dtmf", {"digits": "4711"}),
+        ("intent.outcome", {"intent_id": "i", "state": "canceled", "seq": 0}),
+    ],
+)
+async def test_of_a_call_that_was_refused_nothing_is_kept(store: Store, kind: str, event: JsonObject) -> None:
+    line = Line(store)
+    await line.start(to="reception")
+    before = left_out(kind, "unknown")
+    assert await line.send(kind, at=MOMENT - OVERTAKEN_SECONDS * SECOND, **event) == DONE
+    assert left_out(kind, "unknown") == before + 1
 
 
 def left_out(kind: str, reason: str) -> float:
