@@ -39,8 +39,8 @@ async def said_after(line: Line, seconds: float) -> list[str]:
 
 async def said(line: Line) -> list[str]:
     """What the host has been told to say, in order."""
-    told = sorted(await line.told("say"), key=lambda one: str(one["issued_at"]))
-    return [one["payload"]["text"] for one in told]
+    told = sorted((one["issued_at"], one["payload"]["text"]) for one in await line.told("say"))
+    return [text for _, text in told]
 
 
 def heard_out(text: str) -> float:
@@ -115,7 +115,7 @@ async def test_what_is_said_one_after_the_other_is_waited_for(line: Line) -> Non
     conversation_id = (await line.conversation())["id"]
     await scene.operate(line.store, conversation_id, long, take_over=True)
     await scene.operate(line.store, conversation_id, long)
-    first, _ = sorted(await line.told("say"), key=lambda one: str(one["issued_at"]))
+    first, _ = await line.told("say")
     line.store.advance(5)
     assert await line.report(first["intent_id"], "spoken") == DONE
     assert await said_after(line, 2 * heard_out(long)) == [long, long]
