@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
-from gateway.bench.private_server import ServiceMissing
+from gateway.bench.private_server import ServiceMissing, in_memory
 from gateway.bench.services import PrivatePostgres, PrivateRabbit
 from gateway.store.migrate import migrate
 from tests.services import Service, absent, find_postgres, find_rabbit, own_database, skipped_lines
@@ -23,10 +23,13 @@ settings.load_profile("steady")
 
 
 def pytest_configure() -> None:
-    """Take the developer's own settings away: a test sets what it needs."""
+    """Take the developer's own settings away, as a test sets what it needs; keep its files in memory."""
     for name in list(os.environ):
         if name.startswith(("GATEWAY_", "TWILIO_", "TELNYX_", "JAMBONZ_")):
             del os.environ[name]
+    memory = in_memory()
+    if memory is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -95,7 +98,7 @@ def postgres_template(postgres_server: Service) -> Iterator[str]:
 @pytest.fixture
 def schema_url(postgres_server: Service, postgres_template: str) -> Iterator[str]:
     """A PostgreSQL database of this test's own that has the schema, dropped after it."""
-    with own_database(postgres_server.url, f"TEMPLATE {postgres_template}") as url:
+    with own_database(postgres_server.url, postgres_template) as url:
         yield url
 
 
@@ -105,7 +108,7 @@ def private_rabbit() -> Iterator[PrivateRabbit]:
 
     Before it is killed it is restarted, or it may forget what was declared in the seconds before.
     """
-    yield from _lend("RabbitMQ", PrivateRabbit)
+    yield from _lend("RabbitMQ", lambda: PrivateRabbit(durable=False))
 
 
 @pytest.fixture

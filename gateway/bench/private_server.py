@@ -8,6 +8,7 @@ import fcntl
 import os
 import pwd
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,9 @@ _STOP_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 _LOG = "output.log"
 _LOG_TAIL = 2_000
+_MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it are made by mkdtemp
+_ROOM = 4 * 1024**3
+"""Bytes; what the servers and files of a whole test run take is a fraction of it."""
 
 # Reads lines of process groups; the last one read is what still runs. The end of the pipe means that the
 # writer is gone, or is done.
@@ -69,6 +73,15 @@ class Leash:
         self._shell.wait(_STOP_SECONDS)
 
 
+def in_memory() -> Path | None:
+    """A folder whose files are memory; None where the system has none with room for servers."""
+    try:
+        room = shutil.disk_usage(_MEMORY).free
+    except OSError:
+        return None
+    return _MEMORY if room >= _ROOM and os.access(_MEMORY, os.W_OK) else None
+
+
 class PrivateServer(ABC):
     """What both servers share: start, kill, restart, and leaving nothing behind."""
 
@@ -76,7 +89,9 @@ class PrivateServer(ABC):
     last_signal: ClassVar[signal.Signals]
     start_seconds: ClassVar[float]
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = True) -> None:
+        """`durable`: the data are on the disk; without, they are in memory where there is room for it."""
+        self._durable = durable
         self._directory: Path | None = None
         self._leash: Leash | None = None
         self._server: subprocess.Popen[bytes] | None = None
@@ -146,7 +161,7 @@ class PrivateServer(ABC):
         return ()
 
     def _new_directory(self) -> Path:
-        return Path(tempfile.mkdtemp(prefix="gateway-"))
+        return Path(tempfile.mkdtemp(prefix="gateway-", dir=None if self._durable else in_memory()))
 
     def _end_companions(self) -> None:
         for companion in self._companions():

@@ -19,6 +19,9 @@ from gateway.bench.private_server import (
     spawn,
 )
 
+_CARELESS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
+"""PostgreSQL's settings where nothing has to outlive it."""
+
 
 class PrivateRabbit(PrivateServer):
     """A RabbitMQ node with its own epmd. Ready in about 5 s, as long again after `kill`.
@@ -33,8 +36,8 @@ class PrivateRabbit(PrivateServer):
     last_signal = signal.SIGKILL
     start_seconds = 180.0
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, durable: bool = True) -> None:
+        super().__init__(durable=durable)
         self._binary, self._epmd_binary = _rabbit_binaries()
         self._port, self._distribution_port, self._epmd_port = free_ports(3)
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -104,8 +107,7 @@ class PrivatePostgres(PrivateServer):
 
     def __init__(self, *, durable: bool = True) -> None:
         """`durable`: a commit is on the disk; without, the server is quicker and must not be killed."""
-        super().__init__()
-        self._durable = durable
+        super().__init__(durable=durable)
         self._binaries = _postgres_binaries()
         self._account = _unprivileged_account() if os.geteuid() == 0 else None
         (self._port,) = free_ports(1)
@@ -137,7 +139,7 @@ class PrivatePostgres(PrivateServer):
             "port": str(self._port),
             "unix_socket_directories": str(directory),
             "max_connections": "200",
-            **({} if self._durable else {"fsync": "off", "full_page_writes": "off"}),
+            **({} if self._durable else _CARELESS),
         }
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
         return self._spawn([f"{self._binaries}/postgres", "-D", "data", *options], directory)

@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 from smtplib import SMTP
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import aiohttp
@@ -31,7 +30,7 @@ from tests.deployments import (
     embedded,
     pytest_runtest_makereport,
 )
-from tests.services import execute
+from tests.services import new_database
 
 __all__ = ["pytest_runtest_makereport"]
 
@@ -160,9 +159,7 @@ async def _services(request: pytest.FixtureRequest) -> Services:
     server = request.getfixturevalue("postgres_server")
     amqp_url: str = request.getfixturevalue("rabbit_url")
     name = f"t{uuid4().hex[:8]}"
-    await execute(server.url, f"CREATE DATABASE {name}")
-    database_url = urlunsplit(urlsplit(server.url)._replace(path=f"/{name}"))
-    return Services(amqp_url, f"{name}.", database_url)
+    return Services(amqp_url, f"{name}.", await new_database(server.url, name))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=["embedded", "distributed"])

@@ -97,7 +97,7 @@ async def movable(url: str) -> AsyncIterator[MovableStore]:
 @pytest.fixture(scope="session")
 def standing_template(postgres_server: Service, postgres_template: str) -> Iterator[str]:
     """The name of a database like `postgres_template`, but for a clock that stands."""
-    with own_database(postgres_server.url, f"TEMPLATE {postgres_template}") as url:
+    with own_database(postgres_server.url, postgres_template) as url:
         asyncio.run(execute(url, _STANDING_CLOCK))
         yield urlsplit(url).path.removeprefix("/")
 
@@ -105,7 +105,7 @@ def standing_template(postgres_server: Service, postgres_template: str) -> Itera
 @pytest.fixture
 def schema_url(postgres_server: Service, standing_template: str) -> Iterator[str]:
     """A PostgreSQL database of this test's own, with the schema and a clock that stands, dropped after it."""
-    with own_database(postgres_server.url, f"TEMPLATE {standing_template}") as url:
+    with own_database(postgres_server.url, standing_template) as url:
         yield url
 
 

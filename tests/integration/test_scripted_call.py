@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import aiohttp
@@ -47,7 +46,7 @@ from tests.scripted_call import (
     SpeaksOver,
     play,
 )
-from tests.services import Service, execute
+from tests.services import Service, new_database
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -149,14 +148,17 @@ class House:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(
-    rabbit_url: str, postgres_server: Service, tmp_path_factory: pytest.TempPathFactory
+    rabbit_url: str,
+    postgres_server: Service,
+    postgres_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[House]:
     """A gateway of one process over RabbitMQ and PostgreSQL, for all tests here."""
     folder, database = tmp_path_factory.mktemp("house"), f"scripted{uuid4().hex[:8]}"
     prefix = f"{database}."
     (folder / "gateway.toml").write_text(CONFIG, "utf-8")
     (port,) = free_ports(1)
-    await execute(postgres_server.url, f"CREATE DATABASE {database}")
+    database_url = await new_database(postgres_server.url, database, postgres_template)
     twilio = FakeTwilio(ACCOUNT, TOKEN)
     twilio.pauses(0.01)
     twilio.phone(FIRST, Phone(ends=CallStatus.NO_ANSWER))
@@ -169,7 +171,7 @@ async def house(
         "GATEWAY_API_KEYS": "root:admin::Root",
         "GATEWAY_AMQP_URL": rabbit_url,
         "GATEWAY_AMQP_PREFIX": prefix,
-        "GATEWAY_DATABASE_URL": urlunsplit(urlsplit(postgres_server.url)._replace(path=f"/{database}")),
+        "GATEWAY_DATABASE_URL": database_url,
         "GATEWAY_PARTITIONS": "2",
         "GATEWAY_DRAIN_SECONDS": "2",
     }

@@ -3,7 +3,7 @@
 In this order: an address in the environment, a private server from a binary on this machine, a container.
 """
 
-from tests.services.database import execute, fetch_value, own_database
+from tests.services.database import execute, fetch_value, new_database, own_database
 from tests.services.found import Service, find_postgres, find_rabbit
 from tests.services.report import absent, skipped_lines
 
@@ -14,6 +14,7 @@ __all__ = [
     "fetch_value",
     "find_postgres",
     "find_rabbit",
+    "new_database",
     "own_database",
     "skipped_lines",
 ]

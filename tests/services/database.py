@@ -10,12 +10,23 @@ import asyncpg
 
 
 @contextmanager
-def own_database(server_url: str, more: str = "") -> Iterator[str]:
-    """The URL of a database of one's own, dropped at the end; `more`: what else its creation says."""
+def own_database(server_url: str, template: str = "template1") -> Iterator[str]:
+    """The URL of a database of one's own, a copy of the template, dropped at the end."""
     name = f"t{uuid4().hex[:8]}"
-    asyncio.run(execute(server_url, f"CREATE DATABASE {name} {more}"))
-    yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+    yield asyncio.run(new_database(server_url, name, template))
     asyncio.run(execute(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def new_database(server_url: str, name: str, template: str = "template1") -> str:
+    """Make a database, a copy of the template; its URL."""
+    connection = await asyncpg.connect(server_url)
+    try:
+        # From version 15 on every page of the copy is logged unless told otherwise: ten times the work.
+        how = "STRATEGY FILE_COPY" if connection.get_server_version().major >= 15 else ""
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {how}")
+    finally:
+        await connection.close()
+    return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
 
 
 async def execute(url: str, statements: str) -> None:

@@ -67,7 +67,7 @@ def find_rabbit() -> Service:
     if url := os.environ.get("TEST_AMQP_URL"):
         return Borrowed(url)
     try:
-        return PrivateRabbit()
+        return PrivateRabbit(durable=False)
     except ServiceMissing as missing:
         return _rabbit_container(missing)
 
