@@ -6,8 +6,9 @@ in LF only, as a text stream gives them, not at the other characters of `str.spl
 """
 
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 
-from pydantic import BaseModel, ConfigDict, StrictBool, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictBool, StrictStr, ValidationError, computed_field
 
 from channels.sms.chunks import Limits, split
 from channels.sms.plain import smart_encode, sms_text
@@ -40,13 +41,18 @@ class SegmentsLine(BaseModel):
 
 
 class PartLine(BaseModel):
-    """One part in the output of `chunk --jsonl`."""
+    """One part in the output of `chunk --jsonl`; `hash` is the hex SHA-256 of its text in UTF-8."""
 
     index: int
     text: str
     encoding: Encoding
     segments: int
-    hash: str
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def hash(self) -> str:
+        """Alike where the text is."""
+        return sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class ChunkLine(BaseModel):

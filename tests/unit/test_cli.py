@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -170,6 +171,7 @@ def test_parts_of_a_long_text() -> None:
     parts = json.loads(result.stdout)["parts"]
     assert len(parts) > 2
     assert all(part["segments"] == 1 for part in parts)
+    assert [part["hash"] for part in parts] == [sha256(part["text"].encode()).hexdigest() for part in parts]
 
 
 @pytest.mark.parametrize("stdin", [b"\xff", b'{"text": 1}\n', b"not json\n"])
