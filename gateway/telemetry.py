@@ -74,6 +74,6 @@ WAITING = Gauge(
     ["what"],
 )
 
-for _metric in (ACCEPTED, TURNS, TURN_SECONDS, SENDS, UNANSWERED, RECEIPTS, RELAYED):
+for _metric in (ACCEPTED, TURNS_DUE, TURNS, TURN_SECONDS, SENDS, UNANSWERED, RECEIPTS, RELAYED):
     # Each message passes these. The library looks a series up under a lock, by texts it makes of the labels.
     _metric.labels = cache(_metric.labels)  # type: ignore[assignment, method-assign]

@@ -256,7 +256,7 @@ class DeliveryWorker:
             delivery, replace(part, attempt=claim.attempt, claimed_at=claim.claimed_at), POST_SECONDS
         )
         reach(CrashPoint.DELIVERY_SENT)
-        SENDS.labels(delivery.channel.value, name_of(outcome)).inc()
+        SENDS.labels(delivery.channel, name_of(outcome)).inc()
         if claim.trying and isinstance(outcome, Taken):
             await self._resumed(delivery)
         return outcome, claim.first_claimed_at

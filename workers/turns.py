@@ -147,7 +147,7 @@ class TurnWorker:
     async def _set_aside(self, claim: Claim) -> None:
         """Paused meanwhile: whoever waits is told that it is queued."""
         await self._store.write(set_aside, claim.lease)
-        TURNS.labels(claim.conversation.channel.value, "set_aside").inc()
+        TURNS.labels(claim.conversation.channel, "set_aside").inc()
         await self._audience.tell(claim)
 
     async def _next(self, claim: Claim) -> Claim | NotNow:
@@ -156,7 +156,7 @@ class TurnWorker:
 
     async def _run(self, claim: Claim) -> bool:
         """One turn; whether more is pending under the lease that is still held."""
-        channel = claim.conversation.channel.value
+        channel = claim.conversation.channel
         try:
             with TURN_SECONDS.labels(channel).time(), _traced(claim):
                 finished = await self._finish(claim)
@@ -193,7 +193,7 @@ class TurnWorker:
         reach(CrashPoint.TURN_COMMITTED)
         if reply.path is not Path.APPROVAL:
             self._answered.add(one.message_id for one in claim.inputs)
-        TURNS.labels(claim.conversation.channel.value, reply.path.value).inc()
+        TURNS.labels(claim.conversation.channel, reply.path).inc()
         note(path=reply.path.value, messages=len(reply.messages))
         return finished
 
@@ -275,12 +275,12 @@ class TurnWorker:
             return await self._fail(claim, error, reason)
         delay = backoff(claim.attempt)
         await self._store.write(postpone_turn, claim, delay)
-        TURNS.labels(claim.conversation.channel.value, "retried").inc()
+        TURNS.labels(claim.conversation.channel, "retried").inc()
         note(error=error.value)
         raise _AgainLaterError(_STEP[delay])
 
     async def _fail(self, claim: Claim, error: ErrorCode, reason: str) -> Finished:
-        TURNS.labels(claim.conversation.channel.value, error.value).inc()
+        TURNS.labels(claim.conversation.channel, error).inc()
         note(error=error.value)
         fallbacks = self._rules(claim.conversation).fallbacks
         return await self._store.write(fail_turn, claim, error, reason, self._partitions, fallbacks)

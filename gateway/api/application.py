@@ -80,6 +80,7 @@ def _bare(deps: ApiDeps, webhooks: Sequence[BaseRoute] = ()) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # it records paths and texts
         strict_content_type=False,  # judged by ApiRoute
         generate_unique_id_function=lambda route: route.name,
     )

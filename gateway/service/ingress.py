@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from gateway.domain.delivery import Receipt
 from gateway.domain.errors import GatewayError, UnknownAddress
@@ -19,6 +20,9 @@ from gateway.tracing import note, span
 
 _log = logging.getLogger(__name__)
 
+_ROUTES_KEPT = 1024
+"""Addresses of ours of which the route is kept ready."""
+
 
 class Acceptance:
     """The `Accept` port: routes a message to the agent of its address and stores it."""
@@ -31,6 +35,7 @@ class Acceptance:
         self._store = store
         self._config = config
         self._partitions = partitions
+        self._take(config())
 
     async def __call__(self, message: InboundMessage) -> Accepted:
         """Raises UnknownAddress, or Unavailable (retryable; nothing was stored)."""
@@ -47,13 +52,22 @@ class Acceptance:
     def route(self, message: InboundMessage) -> Route:
         """Where configuration sends a message. Raises UnknownAddress."""
         config = self._config()
-        address = config.address(message.channel, message.recipient)
+        if config is not self._routed:
+            self._take(config)
+        return self._routes(message.channel, message.recipient)
+
+    def _take(self, config: GatewayConfig) -> None:
+        self._routed = config
+        self._routes = lru_cache(_ROUTES_KEPT)(partial(self._route, config))
+
+    def _route(self, config: GatewayConfig, channel: Channel, recipient: str) -> Route:
+        address = config.address(channel, recipient)
         agent = config.agent(address.agent) if address is not None else None
         if address is None or agent is None:
-            ACCEPTED.labels(message.channel.value, "unknown_address").inc()
-            raise UnknownAddress(message.channel)
-        values = config.channel(message.channel, message.recipient)
-        ours = message.recipient if message.channel is Channel.SMS else None
+            ACCEPTED.labels(channel, "unknown_address").inc()
+            raise UnknownAddress(channel)
+        values = config.channel(channel, recipient)
+        ours = recipient if channel is Channel.SMS else None
         return route_of(config, agent, values, self._partitions, self._attachments_url, ours)
 
     async def _store_message(self, message: InboundMessage) -> Accepted:
@@ -61,13 +75,13 @@ class Acceptance:
         try:
             accepted = await self._store.write(accept, message, route)
         except GatewayError as error:
-            ACCEPTED.labels(message.channel.value, error.code.value).inc()
+            ACCEPTED.labels(message.channel, error.code.value).inc()
             raise
-        ACCEPTED.labels(message.channel.value, _result_of(accepted)).inc()
+        ACCEPTED.labels(message.channel, _result_of(accepted)).inc()
         if accepted.turn_expected and not accepted.duplicate:
-            TURNS_DUE.labels(message.channel.value).inc()
+            TURNS_DUE.labels(message.channel).inc()
         if accepted.unanswered is not None:
-            UNANSWERED.labels(message.channel.value, accepted.unanswered).inc()
+            UNANSWERED.labels(message.channel, accepted.unanswered).inc()
         return accepted
 
     def serves(self, channel: Channel, address: str) -> bool:

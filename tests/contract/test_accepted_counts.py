@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from prometheus_client import REGISTRY
 
+from gateway.domain.errors import UnknownAddress
 from gateway.domain.message import Channel
 from gateway.service.handoff import HumanTurn, Operator, human_turn
 from gateway.service.ingress import Acceptance
@@ -42,3 +44,21 @@ async def test_what_a_person_is_to_answer_is_no_turn_that_is_due(store: Store, t
     await accept(sms("is anybody there?"))
     assert counted("gateway_turns_due_total") == due + 1
     assert counted("gateway_accepted_total", result="new") == new + 2
+
+
+async def test_a_reload_sends_messages_elsewhere(store: Store, tmp_path: Path) -> None:
+    file, configs = tmp_path / "gateway.toml", []
+    for text in (CONFIG, CONFIG.replace("agents.demo", "agents.other"), CONFIG.replace(OURS, "+15550199")):
+        file.write_text(text)
+        configs.append(load_config(file, "localhost"))
+    in_force = configs[0]
+    accept = Acceptance(store, lambda: in_force, PARTITIONS)
+    first = accept.route(sms("hello"))
+    assert accept.route(sms("hello again")) is first
+    in_force = configs[1]
+    assert accept.route(sms("hello")).agent_id != first.agent_id
+    in_force = configs[2]
+    with pytest.raises(UnknownAddress):
+        accept.route(sms("hello"))
+    in_force = configs[0]
+    assert accept.route(sms("hello")) == first
