@@ -84,7 +84,7 @@ UPDATE calls SET quiet_since = CASE WHEN quiet_since > {now} AND EXISTS (
         SELECT 1 FROM call_intents i WHERE i.conversation_id = calls.conversation_id AND i.call_id = calls.call_id
           AND i.kind = 'say' AND i.state IS NULL
     ) THEN quiet_since ELSE {now} END
-WHERE conversation_id = :conversation_id AND call_id = :call_id AND quiet_due IS NOT NULL
+WHERE conversation_id = :conversation_id AND call_id = :call_id AND host_id IS NOT NULL AND ended_at IS NULL
 
 -- name: calls_quiet
 -- Calls whose silence is due to be looked at; held until the unit ends.
