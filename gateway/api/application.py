@@ -1,6 +1,7 @@
 """Builds the HTTP application of a process: its surface, its error shape, its outermost bounds."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -82,7 +83,7 @@ def _bare(deps: ApiDeps, webhooks: Sequence[BaseRoute] = ()) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # it records paths and texts
         strict_content_type=False,  # judged by ApiRoute
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=_name,
     )
     app.state.deps = deps
     errors.install(app)
@@ -103,9 +104,8 @@ def build_api(deps: ApiDeps, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.timeline = TimelineBell(deps.store)
     app.add_middleware(Cors, origins=lambda: deps.config().web_origins)
     app.add_middleware(Traced)
-    app.include_router(health.router)
+    app.router.routes.extend(_routes(deps.surface))
     if deps.surface is not Surface.PUBLIC:
-        _include_private(app)
         for router in pages:
             app.include_router(router)
     keep_nulls(app)
@@ -131,12 +131,22 @@ def _limits(deps: ApiDeps) -> tuple[int, int]:
     return config.rate_limit, config.rate_burst
 
 
-def _include_private(app: FastAPI) -> None:
-    app.include_router(health.metrics)
-    app.include_router(docs.router)
+@cache
+def _routes(surface: Surface) -> Sequence[BaseRoute]:
+    """The API's own routes, made once in a process: what the framework makes of them takes half a second."""
+    api = APIRouter(strict_content_type=False, generate_unique_id_function=_name)
+    api.include_router(health.router)
+    if surface is not Surface.PUBLIC:
+        _include_private(api)
+    return tuple(api.routes)
+
+
+def _include_private(api: APIRouter) -> None:
+    api.include_router(health.metrics)
+    api.include_router(docs.router)
     for prefix, suffix in _PREFIXES.items():
         for router in (conversations.router, turns.router, events.router, hitl.router):
-            _include(app, router, prefix, suffix)
+            _include(api, router, prefix, suffix)
     extras = (
         calls.router,
         analytics.router,
@@ -148,11 +158,15 @@ def _include_private(app: FastAPI) -> None:
     )
     people = (identity.router, memories.router, export.router)
     for router in (hitl.lists, *people, web.router, brakes.router, usage.router, *extras):
-        _include(app, router, "", "")
+        _include(api, router, "", "")
 
 
-def _include(app: FastAPI, router: APIRouter, prefix: str, suffix: str) -> None:
+def _include(api: APIRouter, router: APIRouter, prefix: str, suffix: str) -> None:
     def unique_id(route: APIRoute) -> str:
-        return f"{route.name}{suffix}"
+        return f"{_name(route)}{suffix}"
 
-    app.include_router(router, prefix=prefix, responses=ERRORS, generate_unique_id_function=unique_id)
+    api.include_router(router, prefix=prefix, responses=ERRORS, generate_unique_id_function=unique_id)
+
+
+def _name(route: APIRoute) -> str:
+    return route.name
