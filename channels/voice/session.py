@@ -299,7 +299,8 @@ class LiveSession:
         elif news.status.terminal:
             self._end()
         elif news.status is Status.ACTIVE:
-            await self._quiet.give_back(self._lang)
+            if not news.waits:  # else the agent is paused, and whoever was told to hold holds
+                await self._quiet.give_back(self._lang)
         else:
             self._quiet.hold()
 

@@ -188,4 +188,5 @@ async def news(tx: Tx, organization_id: str, conversation_id: str, since: int) -
     if row is None:
         raise GatewayError(ErrorCode.NOT_FOUND, "there is no such conversation")
     rows = await tx.all("messages_said_since", conversation_id=conversation_id, since=since, limit=MAX_SAID)
-    return CallNews(conversation_of(row).status, tuple(message_of(one) for one in rows))
+    said = tuple(message_of(one) for one in rows)
+    return CallNews(conversation_of(row).status, said, waits=row["answered"] < row["last_input"])

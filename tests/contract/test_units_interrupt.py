@@ -93,9 +93,11 @@ async def test_news_are_what_was_said_to_the_caller(
     started = scene.call("Call started.", "CA5", role=Role.SYSTEM_EVENT)
     accepted = await scene.arrive(store, started)
     asked = await scene.arrive(store, scene.call("hello", "CA5"))
+    assert (await store.read(news, ORGANIZATION, accepted.conversation_id, -1)).waits
     await scene.answer(store, await claimed(store, accepted.conversation_id), "Hi.", path=Path.HANDOFF)
     told = await store.read(news, ORGANIZATION, accepted.conversation_id, -1)
     assert isinstance(told, CallNews)
     assert (told.status, [m.content for m in told.said]) == ("waiting_for_human", ["Hi."])
+    assert not told.waits
     later = await store.read(news, ORGANIZATION, asked.conversation_id, told.said[-1].seq)
     assert later.said == ()

@@ -118,6 +118,18 @@ async def test_on_hold_the_caller_is_reassured() -> None:
         await line.hears(TEXTS.reassurance)
 
 
+async def test_whose_agent_is_paused_holds_until_they_are_answered() -> None:
+    """Their conversation is active all the time; they are reassured, and neither reminded nor let go."""
+    async with phone(replace(PACE, reassure_every=0.05)) as line:
+        line.core.waits = True
+        line.core.answers["hello"] = outcome("", path=Path.QUEUED)
+        await line.relay.say("hello")
+        await line.hears(TEXTS.hold)
+        await line.until(lambda: line.call.said.count(TEXTS.reassurance) >= 2)
+        line.core.waits = False
+        await line.begun()
+
+
 async def test_on_hold_music_plays_between_the_lines_and_ends_with_the_hold() -> None:
     async with phone(replace(PACE, reassure_every=0.05), "https://music.test/hold.mp3") as line:
         line.core.answers["a person"] = outcome("", path=Path.HANDOFF, status=Status.WAITING_FOR_HUMAN)

@@ -90,6 +90,7 @@ class Core:
     interrupted: list[tuple[str, str, str]] = field(default_factory=list)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     status: Status = Status.ACTIVE
+    waits: bool = False
     said: tuple[Message, ...] = ()
     calls: Calls = field(default_factory=Calls)
 
@@ -148,7 +149,7 @@ class Core:
 
     async def news(self, conversation_id: str, since: int) -> CallNews:
         """Dialogue: what there is."""
-        return CallNews(self.status, tuple(m for m in self.said if m.seq > since))
+        return CallNews(self.status, tuple(m for m in self.said if m.seq > since), self.waits)
 
     async def take_transfer(
         self, conversation_id: str, provider: str, provider_message_id: str

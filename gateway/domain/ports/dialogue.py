@@ -16,6 +16,8 @@ class CallNews:
     status: Status
     said: tuple[Message, ...]
     """To the end user, by the agent or a person, in order."""
+    waits: bool = False
+    """Whether something that they have said is not answered yet: where the agent is paused, say."""
 
 
 class EndCall(Protocol):
