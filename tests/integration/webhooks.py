@@ -42,6 +42,8 @@ class Calls:
     reports: list[CallReport] = field(default_factory=list)
     answered: list[AnsweredReport] = field(default_factory=list)
     recordings: list[Recording] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
+    """(conversation, call) of machines that were left their message."""
     standing: Standing = field(default_factory=lambda: Standing(ours=True, status=Status.ACTIVE))
     failure: GatewayError | None = None
 
@@ -58,6 +60,7 @@ class Calls:
 
     async def leaves_message(self, conversation_id: str, call_id: str) -> None:
         """A machine is left its message."""
+        self.left.append((conversation_id, call_id))
 
     async def recorded(self, recording: Recording) -> None:
         """A recording can be fetched."""

@@ -6,11 +6,14 @@ import pytest
 
 from channels.contract import Ingress
 from channels.voice.jambonz.call import JambonzSession
-from channels.voice.jambonz.messages import DIALED_HOOK, Dialed, Incoming, Opened, Place
+from channels.voice.jambonz.messages import DIALED_HOOK, MESSAGE_HOOK, Dialed, Incoming, Opened, Place
+from channels.voice.jambonz.outgoing import Outgoing
 from channels.voice.jambonz.owed import Owed
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.conversation import Status
+from gateway.domain.ids import new_id
 from gateway.domain.message import Accepted, Author, InboundMessage, JsonObject, Message, Role
+from gateway.domain.ports.calls import CallReports
 from gateway.domain.ports.dialogue import CallNews
 from gateway.domain.turn import Path, TurnOutcome, TurnState
 from gateway.domain.warm.held import HeldCall
@@ -39,6 +42,8 @@ class Conversation:
         self.seconds = 0.0
         self.sent: list[dict[str, Any]] = []
         """What jambonz was told."""
+        self.left: list[tuple[str, str]] = []
+        """Which machines were left their message."""
         self._status = status
         ports = cast(Any, self)
         clock = Clock(now=lambda: int(self.seconds * SECOND), monotonic=lambda: self.seconds)
@@ -69,6 +74,10 @@ class Conversation:
         return Accepted(
             conversation_id="conversation-1", message_id="message-2", end_user_id="user-1", duplicate=True
         )
+
+    async def leaves_message(self, conversation_id: str, call_id: str) -> None:
+        """A machine is."""
+        self.left.append((conversation_id, call_id))
 
     async def take_up(self, _provider: str, _call_id: str, _holder: str) -> HeldCall | None:
         """No transfer is left undone."""
@@ -124,3 +133,15 @@ async def test_who_was_with_a_person_is_let_go_when_that_person_is() -> None:
     )
     assert [verb["verb"] for message in call.sent for verb in message["data"]] == ["hangup"]
     assert call.session.over
+
+
+async def test_who_comes_for_the_message_of_a_machine_has_been_sent_there() -> None:
+    """The answer to the command may be lost: it is not told again, and the message not begun anew."""
+    call = Conversation(Status.ACTIVE)
+    reference = new_id()
+    call.session._outgoing = Outgoing(cast(CallReports, call), "call-1", reference)
+    asked = Incoming("id", expects_ack=True, place=Place(MESSAGE_HOOK))
+    said, hangs_up = await call.session.acknowledge(asked)
+    await call.session.take(asked)
+    assert call.left == [(reference, "call-1")]
+    assert (said.verb, hangs_up.verb) == ("say", "hangup")
