@@ -1,8 +1,12 @@
 """What a caller hears who says nothing: a reminder, or, on hold, music, and that they are not forgotten."""
 
-from channels.voice.playback import Playback
+import asyncio
+from collections.abc import Sequence
+
+from channels.voice.playback import Playback, Utterance
 from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import Clock
+from gateway.domain.message import SPOKEN_TEXT, Message
 
 
 class Quiet:
@@ -53,6 +57,19 @@ class Quiet:
         if self._playback.playing:
             await self._playback.line(self._texts.reminder, lang=lang)
             self.anew()
+
+    async def fill(self, reply: Utterance, lang: str | None) -> None:
+        """A word while the caller waits for a reply; what comes is said instead of it."""
+        await asyncio.sleep(self._pace.filler_after)
+        if not reply.sent and not self.on_hold and self._texts.filler:
+            await self._playback.line(self._texts.filler, lang=lang, preemptible=True)
+
+    async def tell(self, said: Sequence[Message], lang: str | None) -> None:
+        """Say what was said outside of this connection's own turns."""
+        for message in said:
+            if SPOKEN_TEXT not in message.metadata:  # else they have heard of it what they let come
+                await self._playback.line(message.content, lang=lang)
+                self.anew()
 
     async def speak(self, lang: str | None, *, listening: bool) -> bool:
         """Say what is due; False where patience is over, and the goodbye has been said.

@@ -23,7 +23,7 @@ from gateway.domain.conversation import Status
 from gateway.domain.digits import BargeIn, Collected, DigitCollector, Digits, NoDigits
 from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.intent import DtmfInputSpec
-from gateway.domain.message import SPOKEN_TEXT, Role
+from gateway.domain.message import Role
 from gateway.domain.spoken import heard
 from gateway.domain.turn import Path, Said, TurnOutcome
 from gateway.telemetry import FIRST_WORD_SECONDS
@@ -126,12 +126,10 @@ class LiveSession:
 
     async def close(self) -> None:
         """The WebSocket is gone."""
-        left = self._keys.discard()
-        if left:
+        if left := self._keys.discard():
+            unfinished = self._parties.keys_left(self._session, len(left), self._clock.now())
             with suppress(GatewayError):
-                await self._ingress.accept(
-                    self._parties.keys_left(self._session, len(left), self._clock.now())
-                )
+                await self._ingress.accept(unfinished)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -180,7 +178,7 @@ class LiveSession:
         self, pieces: AsyncGenerator[Said | TurnOutcome, None], reply: Utterance, asked: float
     ) -> None:
         """`asked`: when the caller had said it, by the monotonic clock."""
-        filler = asyncio.create_task(self._fill(reply))
+        filler = asyncio.create_task(self._quiet.fill(reply, self._lang))
         outcome: TurnOutcome | None = None
         try:
             async with aclosing(pieces):
@@ -204,12 +202,6 @@ class LiveSession:
         await reply.end()
         if outcome is not None and unheard is not None:
             await self._follow(outcome, reply, unheard)
-
-    async def _fill(self, reply: Utterance) -> None:
-        """A word while the caller waits; what comes is said instead of it."""
-        await asyncio.sleep(self._pace.filler_after)
-        if not reply.sent and not self._quiet.on_hold and self._texts.filler:
-            await self._playback.line(self._texts.filler, lang=self._lang, preemptible=True)
 
     async def _failed(self, reply: Utterance, error: GatewayError) -> None:
         """No answer, or one that broke off: what was heard of it is kept, and the caller is asked again."""
@@ -236,8 +228,7 @@ class LiveSession:
         elif wishes.transfer is not None:
             await self._exit.pass_on(wishes, self._n, self._lang)
         elif is_waiting(outcome):
-            told = bool(reply.sent) and outcome.path is Path.APPROVAL
-            if self._quiet.hold() and not told:
+            if self._quiet.hold() and not (reply.sent and outcome.path is Path.APPROVAL):
                 await self._playback.line(self._texts.hold, lang=self._lang)
         else:
             self._quiet.release()
@@ -287,11 +278,8 @@ class LiveSession:
             if error.code is ErrorCode.NOT_FOUND:  # it was erased, or deleted, during the call
                 self._end()
             return
-        for message in news.said:
-            self._since = max(self._since, message.seq)
-            if SPOKEN_TEXT not in message.metadata:  # else they have heard of it what they let come
-                await self._playback.line(message.content, lang=self._lang)
-                self._quiet.anew()
+        self._since = max((message.seq for message in news.said), default=self._since)
+        await self._quiet.tell(news.said, self._lang)
         left = await self._unfollowed.look(self._conversation_id, news.status, self._n + 1)
         if left is not None:
             self._n += 1
