@@ -81,11 +81,15 @@ def drive(unit: Awaitable[T]) -> T:
 
 
 class GroupCommit:
-    """Queue of units and the task that works it off. Owns `connection` (autocommit, rows as dicts)."""
+    """Queue of units and the task that works it off. Owns `connection` (autocommit, rows as tuples)."""
 
-    def __init__(self, connection: sqlite3.Connection, queries: Queries, wakes: Wakes) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, queries: Queries, wakes: Wakes, now: Callable[[], int]
+    ) -> None:
+        """`now`: the time that statements are told, µs."""
         self._connection = connection
         self._queries = queries
+        self._now = now
         self._wakes = wakes
         self._queue: deque[_Waiting] = deque()
         self._ready = asyncio.Event()
@@ -200,7 +204,7 @@ class GroupCommit:
 
     def _run_unit(self, waiting: _Waiting) -> None:
         """Run one unit; StoreUnavailable if the transaction did not survive it."""
-        tx = waiting.tx = SqliteTx(self._connection, self._queries, self.taker)
+        tx = waiting.tx = SqliteTx(self._connection, self._queries, self._now, self.taker)
         waiting.error = None
         try:
             waiting.answer = waiting.context.run(drive, waiting.start(tx))

@@ -1,18 +1,19 @@
 """Loads the named queries of `gateway/store/queries/*.sql` and compiles each for both databases.
 
 A block begins with `-- name: some_name`, or stands twice, as `-- name: some_name @postgres` and `… @sqlite`,
-where the databases differ. Comment lines that follow are its description. Parameters are `:name`; on
-PostgreSQL they become `$1…`, the same name the same number. A list is an array there and JSON text on SQLite
-(`json_each(:ids)`).
+where the databases differ. Comment lines that follow are its description. Parameters are `:name`; they become
+`$1…` on PostgreSQL and `?1…` on SQLite, the same name the same number. A list is an array there and JSON text
+on SQLite (`json_each(:ids)`).
 
-Macros stand for what each database says in its own words: `{now}` is its clock in microseconds since 1970,
-`{in :ids}` asks whether a list holds a value, `{json object}` makes one, `{for update}` and `{for update skip
-locked}` lock rows, which SQLite with its one writer need not.
+Macros stand for what each database says in its own words: `{now}` is the time in microseconds since 1970, of
+PostgreSQL's clock, while SQLite is told it with the statement; `{in :ids}` asks whether a list holds a value,
+`{json object}` makes one, `{for update}` and `{for update skip locked}` lock rows, which SQLite with its one
+writer need not.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -27,12 +28,14 @@ Dialect = Literal["sqlite", "postgres"]
 DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
 
 _MACROS: Mapping[str, Mapping[Dialect, str]] = {
-    "{now}": {"sqlite": "now_us()", "postgres": "gateway_now()"},
+    "{now}": {"sqlite": "?1", "postgres": "gateway_now()"},
     "{for update}": {"sqlite": "", "postgres": "FOR UPDATE"},
     "{for update skip locked}": {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"},
     "{json object}": {"sqlite": "json_object", "postgres": "json_build_object"},
 }
+_NOW = (Kind.MACRO, "{now}")
 _IN = re.compile(r"\{in :(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_MARKS: Mapping[Dialect, str] = {"sqlite": "?", "postgres": "$"}
 _LISTED: Mapping[Dialect, str] = {
     "sqlite": "IN (SELECT value FROM json_each({}))",
     "postgres": "= ANY({})",
@@ -57,10 +60,14 @@ class Query:
     """PostgreSQL's `$1, $2, …` by name."""
     parameters: frozenset[str]
     """Every parameter of either variant: a caller gives exactly these, whichever database answers."""
+    sqlite_order: tuple[str, ...] = ()
+    """SQLite's `?1, ?2, …` by name; the time, which is the first where there is any, is not among them."""
     reads: bool = False
     """Whether PostgreSQL's variant only looks, and holds nothing."""
     lists: bool = False
     """Whether SQLite's variant reads lists, which it is given as JSON."""
+    timed: bool = False
+    """Whether SQLite's variant is told the time, µs."""
 
     def check(self, params: Mapping[str, Param]) -> None:
         """Refuse (TypeError) a call with a parameter missing or unknown, alike on both databases."""
@@ -77,6 +84,13 @@ class Query:
     def positional(self, params: Mapping[str, Param]) -> list[Param]:
         """Return the values for PostgreSQL's `$1…`."""
         return [params[name] for name in self.order]
+
+    def for_sqlite(self, params: Mapping[str, Param], now: Callable[[], int]) -> list[Param]:
+        """Return the values for SQLite's `?1…`: lists as JSON text."""
+        values = [params[name] for name in self.sqlite_order]
+        if self.lists:
+            values = [json.dumps(value) if isinstance(value, list | tuple) else value for value in values]
+        return [now(), *values] if self.timed else values
 
 
 class Queries(dict[str, Query]):
@@ -98,19 +112,6 @@ class _Block:
     where: str
     description: str
     text: str
-
-
-def bind_sqlite(params: Mapping[str, Param]) -> Mapping[str, Param]:
-    """Return the parameters as SQLite takes them: lists as JSON text, the rest untouched."""
-    for value in params.values():
-        if value.__class__ is list or value.__class__ is tuple:
-            break
-    else:
-        return params
-    return {
-        name: json.dumps(value) if isinstance(value, list | tuple) else value
-        for name, value in params.items()
-    }
 
 
 def load_queries(folder: Path | Traversable | None = None) -> Queries:
@@ -182,8 +183,8 @@ def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
     for dialect in DIALECTS:
         if shared is None and dialect not in variants:
             raise QueryError(f"{first.where}: {first.name} has no variant for {dialect}")
-    sqlite, sqlite_order = _compile(shared or variants["sqlite"], "sqlite")
-    postgres, order = _compile(shared or variants["postgres"], "postgres")
+    sqlite, sqlite_order, timed = _compile(shared or variants["sqlite"], "sqlite")
+    postgres, order, _ = _compile(shared or variants["postgres"], "postgres")
     return Query(
         first.name,
         first.description,
@@ -191,24 +192,28 @@ def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
         postgres,
         tuple(order),
         frozenset(order) | frozenset(sqlite_order),
+        tuple(sqlite_order),
         reads=postgres.startswith("SELECT") and "FOR UPDATE" not in postgres,
-        lists="json_each(:" in sqlite,
+        lists="json_each(?" in sqlite,
+        timed=timed,
     )
 
 
-def _compile(block: _Block, dialect: Dialect) -> tuple[str, list[str]]:
-    """Return the driver's text and its parameter names in order of first use."""
+def _compile(block: _Block, dialect: Dialect) -> tuple[str, list[str], bool]:
+    """Return the driver's text, its parameters in order of first use, and whether it asks for the time."""
     order: list[str] = []
-    pieces: list[str] = []
     try:
-        for kind, piece in _statement(block.text):
-            pieces.append(_expand(kind, piece, dialect, order))
+        statement = list(_statement(block.text))
+        timed = _NOW in statement
+        first = 2 if timed and dialect == "sqlite" else 1
+        numbers = _Numbers(dialect, order, first)
+        pieces = [_expand(kind, piece, numbers) for kind, piece in statement]
     except SqlError as error:
         raise QueryError(f"{block.where}: {block.name}: {error}") from None
     text = "".join(pieces).strip()
     if not text:
         raise QueryError(f"{block.where}: {block.name} has no SQL")
-    return text, order
+    return text, order, timed
 
 
 def _statement(text: str) -> Iterator[tuple[Kind, str]]:
@@ -223,25 +228,34 @@ def _statement(text: str) -> Iterator[tuple[Kind, str]]:
             raise SqlError("more than one statement")
 
 
-def _expand(kind: Kind, piece: str, dialect: Dialect, order: list[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """The numbers that parameters are given in one statement for one database."""
+
+    dialect: Dialect
+    order: list[str]
+    first: int
+
+    def of(self, name: str) -> str:
+        """The placeholder of a parameter."""
+        if name not in self.order:
+            self.order.append(name)
+        return f"{_MARKS[self.dialect]}{self.order.index(name) + self.first}"
+
+
+def _expand(kind: Kind, piece: str, numbers: _Numbers) -> str:
     if kind is Kind.COMMENT:
         return " "
     if kind is Kind.MACRO:
-        return _macro(piece, dialect, order)
-    return _parameter(piece[1:], dialect, order) if kind is Kind.PARAMETER else piece
+        return _macro(piece, numbers)
+    return numbers.of(piece[1:]) if kind is Kind.PARAMETER else piece
 
 
-def _macro(piece: str, dialect: Dialect, order: list[str]) -> str:
+def _macro(piece: str, numbers: _Numbers) -> str:
     listed = _IN.fullmatch(piece)
     if listed is not None:
-        return _LISTED[dialect].format(_parameter(listed["name"], dialect, order))
+        return _LISTED[numbers.dialect].format(numbers.of(listed["name"]))
     macro = _MACROS.get(piece)
     if macro is None:
         raise SqlError(f"unknown macro {piece}")
-    return macro[dialect]
-
-
-def _parameter(name: str, dialect: Dialect, order: list[str]) -> str:
-    if name not in order:
-        order.append(name)
-    return f":{name}" if dialect == "sqlite" else f"${order.index(name) + 1}"
+    return macro[numbers.dialect]

@@ -14,7 +14,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.ports.store import Param, Row, Taker, Tx, Wake
 from gateway.store.engine import StoreUnavailable, UnitOfWork, Wakes, is_single_statement
 from gateway.store.group_commit import GroupCommit
-from gateway.store.queries import Queries, bind_sqlite
+from gateway.store.queries import Queries
 from gateway.store.sqlite_tx import SqliteTx, primary_code, translated
 
 P = ParamSpec("P")
@@ -37,13 +37,10 @@ def _as_dict(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> dict[str, Any]:
     return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
 
 
-def _open_writer(path: Path, clock: Clock) -> sqlite3.Connection:
+def _open_writer(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS, timeout=5
     )
-    connection.row_factory = _as_dict
-    # deterministic: within a statement the time may stand still, and a comparison asks for it once
-    connection.create_function("now_us", 0, clock.now, deterministic=True)
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
@@ -59,10 +56,9 @@ def _open_writer(path: Path, clock: Clock) -> sqlite3.Connection:
     return connection
 
 
-async def _open_reader(path: Path, clock: Clock) -> aiosqlite.Connection:
+async def _open_reader(path: Path) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=_STATEMENTS, timeout=5)
     connection.row_factory = _as_dict  # type: ignore[assignment]  # the driver takes any row factory
-    await connection.create_function("now_us", 0, clock.now, deterministic=True)
     await connection.execute_fetchall("PRAGMA query_only=ON")
     return connection
 
@@ -70,9 +66,13 @@ async def _open_reader(path: Path, clock: Clock) -> aiosqlite.Connection:
 class SqliteReadTx(UnitOfWork):
     """A unit that only reads, on a reader's connection and thread."""
 
-    def __init__(self, connection: aiosqlite.Connection, queries: Queries, *, single: bool) -> None:
+    def __init__(
+        self, connection: aiosqlite.Connection, queries: Queries, now: Callable[[], int], *, single: bool
+    ) -> None:
+        """`now`: the time that statements are told, µs."""
         super().__init__(queries, read_only=True, single=single)
         self._connection = connection
+        self._now = now
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
@@ -86,9 +86,10 @@ class SqliteReadTx(UnitOfWork):
 
     async def all(self, query: str, /, **params: Param) -> list[Row]:
         """Return every row."""
-        sql = self._query(query, params).sqlite
+        known = self._query(query, params)
         try:
-            rows: Any = await self._connection.execute_fetchall(sql, bind_sqlite(params))
+            values = known.for_sqlite(params, self._now)
+            rows: Any = await self._connection.execute_fetchall(known.sqlite, values)
         except sqlite3.Error as error:
             # a write in a unit that only reads is a mistake, not a disk that went read-only
             self.failure = error if primary_code(error) == sqlite3.SQLITE_READONLY else translated(error)
@@ -137,13 +138,13 @@ class SqliteStore:
     async def __aenter__(self) -> Self:
         """Open the connections. StoreUnavailable if the file cannot be opened."""
         try:
-            connection = await asyncio.to_thread(_open_writer, self._path, self._clock)
+            connection = await asyncio.to_thread(_open_writer, self._path)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self._path} cannot be opened: {error}") from error
-        self._writer = GroupCommit(connection, self._queries, self._wakes)
+        self._writer = GroupCommit(connection, self._queries, self._wakes, self._clock.now)
         try:
             for _ in range(self._readers):
-                self._open.append(await _open_reader(self._path, self._clock))
+                self._open.append(await _open_reader(self._path))
                 self._idle.put_nowait(self._open[-1])
         except BaseException:
             await self.__aexit__()
@@ -194,7 +195,7 @@ class SqliteStore:
         except TimeoutError:
             raise StoreUnavailable("every reader of the database is busy") from None
         single = is_single_statement(unit)
-        tx = SqliteReadTx(connection, self._queries, single=single)
+        tx = SqliteReadTx(connection, self._queries, self._clock.now, single=single)
         try:
             if not single:
                 await connection.execute_fetchall("BEGIN")

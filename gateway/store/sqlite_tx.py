@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 
 from gateway.domain.ports.store import Param, Row, Taker
 from gateway.store.engine import StoreUnavailable, UnitOfWork
-from gateway.store.queries import Queries, bind_sqlite
+from gateway.store.queries import Queries
 
 T = TypeVar("T")
 
@@ -34,11 +34,19 @@ def translated(error: sqlite3.Error) -> Exception:
 
 
 class SqliteTx(UnitOfWork):
-    """A unit of work on the writer's connection. Its methods never suspend."""
+    """A unit of work on the writer's connection, which returns rows as tuples. Its methods never suspend."""
 
-    def __init__(self, connection: sqlite3.Connection, queries: Queries, taker: Taker | None = None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        queries: Queries,
+        now: Callable[[], int],
+        taker: Taker | None = None,
+    ) -> None:
+        """`now`: the time that statements are told, µs."""
         super().__init__(queries, taker)
         self._connection = connection
+        self._now = now
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
@@ -47,12 +55,11 @@ class SqliteTx(UnitOfWork):
 
     async def one(self, query: str, /, **params: Param) -> Row | None:
         """Return the first row, or None."""
-        row: Row | None = self._run(query, params, sqlite3.Cursor.fetchone)
-        return row
+        return self._run(query, params, _first)
 
     async def all(self, query: str, /, **params: Param) -> list[Row]:
         """Return every row."""
-        return self._run(query, params, sqlite3.Cursor.fetchall)
+        return self._run(query, params, _every)
 
     async def run(self, query: str, /, **params: Param) -> int:
         """Run it; return how many rows it touched, triggers not counted."""
@@ -64,8 +71,7 @@ class SqliteTx(UnitOfWork):
 
     async def expect(self, query: str, assume: Row | None = None, /, **params: Param) -> Row | None:
         """Return the first row, or None: here a statement more costs little."""
-        row: Row | None = self._run(query, params, sqlite3.Cursor.fetchone)
-        return row
+        return self._run(query, params, _first)
 
     async def known(self, row: Row, /) -> Row:
         """Return it: it has been known all along."""
@@ -73,9 +79,10 @@ class SqliteTx(UnitOfWork):
 
     async def many(self, query: str, rows: Sequence[Mapping[str, Param]], /) -> None:
         """Run it once for each set of parameters."""
-        sql = self._query(query, *rows).sqlite
+        known = self._query(query, *rows)
         try:
-            self._connection.executemany(sql, [bind_sqlite(row) for row in rows]).close()
+            values = [known.for_sqlite(row, self._now) for row in rows]
+            self._connection.executemany(known.sqlite, values).close()
         except sqlite3.Error as error:
             self._fail(error)
             raise
@@ -83,7 +90,7 @@ class SqliteTx(UnitOfWork):
     def _run(self, name: str, params: dict[str, Param], take: Callable[[sqlite3.Cursor], T]) -> T:
         query = self._query(name, params)
         try:
-            cursor = self._connection.execute(query.sqlite, bind_sqlite(params) if query.lists else params)
+            cursor = self._connection.execute(query.sqlite, query.for_sqlite(params, self._now))
             try:
                 return take(cursor)
             finally:
@@ -99,7 +106,7 @@ class SqliteTx(UnitOfWork):
         if cursor.rowcount >= 0:
             return cursor.rowcount
         # the driver counts only statements that begin with INSERT, UPDATE, DELETE, not those with WITH
-        changes: int = self._connection.execute("SELECT changes() AS n").fetchone()["n"]
+        changes: int = self._connection.execute("SELECT changes()").fetchone()[0]
         return changes
 
     def _fail(self, error: sqlite3.Error) -> None:
@@ -107,6 +114,20 @@ class SqliteTx(UnitOfWork):
         self.failure = translated(error)
         if self.failure is not error:
             raise self.failure from error
+
+
+def _first(cursor: sqlite3.Cursor) -> Row | None:
+    values = cursor.fetchone()
+    return None if values is None else dict(zip(_columns(cursor), values, strict=True))
+
+
+def _every(cursor: sqlite3.Cursor) -> list[Row]:
+    columns = _columns(cursor)
+    return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+
+
+def _columns(cursor: sqlite3.Cursor) -> list[str]:
+    return [column[0] for column in cursor.description]
 
 
 def _unread(_cursor: sqlite3.Cursor) -> None:

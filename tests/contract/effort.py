@@ -38,14 +38,10 @@ async def effort(
         steps += 1
 
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.row_factory = lambda cursor, row: dict(
-            zip((column[0] for column in cursor.description), row, strict=True)
-        )
-        connection.create_function("now_us", 0, lambda: BEGINNING)
         connection.execute("SELECT id FROM conversations LIMIT 1")  # reads the schema, which is not counted
         connection.execute("BEGIN IMMEDIATE")
         connection.set_progress_handler(step, 1)
-        answer = drive(unit(SqliteTx(connection, QUERIES), *args, **kwargs))
+        answer = drive(unit(SqliteTx(connection, QUERIES, lambda: BEGINNING), *args, **kwargs))
         connection.set_progress_handler(None, 1)
         connection.execute("COMMIT")
     return answer, steps

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.store.queries import Queries, QueryError, bind_sqlite, load_queries
+from gateway.store.queries import Queries, QueryError, load_queries
 from gateway.store.sql import Kind, SqlError, split_statements, tokens
 
 
@@ -24,10 +24,11 @@ def test_one_text_serves_both(tmp_path: Path) -> None:
     )["touch"]
     assert query.description == "Says when it was seen."
     text = "UPDATE t SET at = {}, b = {}, c = ':no', d = '{{no}}'  \nWHERE a = {} AND b <> {}"
-    assert query.sqlite == text.format("now_us()", ":b", ":a", ":b")
+    assert query.sqlite == text.format("?1", "?2", "?3", "?2")
     assert query.postgres == text.format("gateway_now()", "$1", "$2", "$1")
-    assert query.order == ("b", "a")
+    assert query.order == query.sqlite_order == ("b", "a")
     assert query.positional({"a": 1, "b": 2}) == [2, 1]
+    assert query.for_sqlite({"a": 1, "b": 2}, lambda: 77) == [77, 2, 1]
 
 
 def test_macros_are_each_database_s_own_words(tmp_path: Path) -> None:
@@ -36,8 +37,8 @@ def test_macros_are_each_database_s_own_words(tmp_path: Path) -> None:
         "-- name: some\n"
         "SELECT a FROM t WHERE b {in :bs} AND c = :c AND d {in :bs} {for update skip locked}\n",
     )["some"]
-    of_sqlite = "IN (SELECT value FROM json_each(:bs))"
-    assert query.sqlite == f"SELECT a FROM t WHERE b {of_sqlite} AND c = :c AND d {of_sqlite}"
+    of_sqlite = "IN (SELECT value FROM json_each(?1))"
+    assert query.sqlite == f"SELECT a FROM t WHERE b {of_sqlite} AND c = ?2 AND d {of_sqlite}"
     assert query.postgres == (
         "SELECT a FROM t WHERE b = ANY($1) AND c = $2 AND d = ANY($1) FOR UPDATE SKIP LOCKED"
     )
@@ -52,7 +53,7 @@ def test_variants_stand_side_by_side(tmp_path: Path) -> None:
         tmp_path,
         "-- name: some @postgres\nSELECT :a::text, x[1]\n-- name: some @sqlite\nSELECT :a, :b\n",
     )["some"]
-    assert (query.postgres, query.sqlite) == ("SELECT $1::text, x[1]", "SELECT :a, :b")
+    assert (query.postgres, query.sqlite) == ("SELECT $1::text, x[1]", "SELECT ?1, ?2")
     query.check({"a": 1, "b": 2})
     with pytest.raises(TypeError, match="query some misses b and does not know c"):
         query.check({"a": 1, "c": 2})
@@ -94,9 +95,12 @@ def test_the_packages_own_queries_load() -> None:
     assert load_queries()
 
 
-def test_lists_travel_as_json_on_sqlite() -> None:
-    bound = bind_sqlite({"a": ["ä", "b"], "n": (1, 2), "c": "x"})
-    assert bound == {"a": '["\\u00e4", "b"]', "n": "[1, 2]", "c": "x"}
+def test_lists_travel_as_json_on_sqlite(tmp_path: Path) -> None:
+    query = load(tmp_path, "-- name: some\nSELECT a FROM t WHERE a {in :a} AND n {in :n} AND c = :c\n")[
+        "some"
+    ]
+    values = query.for_sqlite({"c": "x", "a": ["ä", "b"], "n": (1, 2)}, lambda: 77)
+    assert values == ['["\\u00e4", "b"]', "[1, 2]", "x"]
 
 
 QUOTED = st.one_of(
