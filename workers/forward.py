@@ -51,6 +51,11 @@ class Forwarder:
         """Whether there is a broker, and room."""
         return self._broker.connected and self._held < _MAX_HELD and not self._stopping
 
+    @property
+    def bells_need_rows(self) -> bool:
+        """They do: others than we may wait for what they carry."""
+        return True
+
     def take(self, postings: Sequence[Posting], /) -> None:
         """Publish these."""
         if self._stopping:

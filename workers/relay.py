@@ -128,6 +128,5 @@ class Relay:
     async def _give_back(self, ids: Sequence[str]) -> None:
         """The broker is away: the rows stay, due again shortly."""
         _log.warning("the broker takes nothing", extra={"action": "relay.broker_away", "rows": len(ids)})
-        for posting_id in ids:
-            await self._outbox.postpone(posting_id, 0)
+        await self._outbox.give_back(ids)
         await asyncio.sleep(_PAUSE_SECONDS)

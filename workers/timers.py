@@ -36,6 +36,9 @@ from workers.closings import Closer
 RING_AGAIN_SECONDS = 15
 """How old a bell must be before it is rung again."""
 
+HOWEVER_NEW = -24 * 3600 * SECOND
+"""An age that every bell has, also where the clock was set back meanwhile; µs."""
+
 CALLS_OLD = 5 * SECOND
 """The same of a call that we begin, µs: it is due again and again, and each time somebody looks alone."""
 
@@ -86,6 +89,12 @@ def timers(
         Timer("receipts", 60, lambda: close_all_unconfirmed(store)),
         Timer("age", 600, lambda: store.write(forget)),
     )
+
+
+async def ring_for_what_waits(store: Store, partitions: int) -> None:
+    """Ring for all turns and deliveries that wait: whoever rang for them has died, and its bells with it."""
+    await _all_due(AT_ONCE, lambda: store.write(due_turns, HOWEVER_NEW, partitions))
+    await _all_due(AT_ONCE, lambda: store.write(due_lanes, HOWEVER_NEW))
 
 
 async def _all_due(at_once: int, look: Callable[[], Awaitable[int]]) -> None:

@@ -17,6 +17,7 @@ from gateway.store.awaited import AwaitedStore
 from gateway.store.engine import StoreUnavailable, open_store
 from gateway.store.lock import lock_data_folder
 from gateway.store.migrate import migrate, schema_is_current
+from workers.timers import ring_for_what_waits
 
 WAIT_SECONDS = 60.0
 """How long a process that cannot do without it waits for a database that does not answer."""
@@ -80,6 +81,7 @@ async def _check_schema(url: str, plan: Plan) -> None:
 async def _settle(store: Store, settings: Settings) -> bytes:
     if settings.embedded:
         await store.write(_clear_predecessor)
+        await ring_for_what_waits(store, settings.partitions)
     return await store.write(_register, settings.config)
 
 

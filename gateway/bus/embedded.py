@@ -3,7 +3,8 @@
 A row stays in the table until its consumer is done with it. What is due at once is handed over in memory
 after the commit; the rest (delayed, of a predecessor, of a command line tool) is claimed from the table.
 Claims, and being handed over, keep a row from being read again meanwhile; one that outlives that is known by
-its id, so being claimed anew only prolongs it.
+its id, so being claimed anew only prolongs it. Bells are handed over without a row and get one only when they
+have to wait: after a crash the start rings for whatever waits in conversations and lanes.
 """
 
 import asyncio
@@ -48,7 +49,7 @@ class _Lane:
 class EmbeddedBus:
     """The `Bus` over the outbox alone. Connect the store's OUTBOX wake-ups to `wake`.
 
-    Rows claimed by a predecessor must have been made due again before `start`.
+    Rows claimed by a predecessor must have been made due again before `start`, and all that waits rung for.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class EmbeddedBus:
         self._replies = LocalReplies()
         self._hosts = NoHosts()
         self._lanes: dict[str, _Lane] = {}
-        self._held: set[str] = set()
+        self._held: dict[str, Posting] = {}
         self._finished: list[str] = []
         self._awake = asyncio.Event()
         self._deletable = asyncio.Event()
@@ -94,6 +95,11 @@ class EmbeddedBus:
     def ready(self) -> bool:
         """Whether it works, and has room."""
         return self._dispatcher is not None and not self._draining and len(self._held) < MAX_HELD
+
+    @property
+    def bells_need_rows(self) -> bool:
+        """They do not: nobody but this process listens, and its successor rings for all that waits."""
+        return False
 
     def take(self, postings: Sequence[Posting], /) -> None:
         """Dispatch rows that were handed over after their commit."""
@@ -124,7 +130,7 @@ class EmbeddedBus:
         await _cancel(self._working)
         with suppress(Unavailable):
             await self._delete()
-            await asyncio.gather(*(self._outbox.postpone(row, 0) for row in tuple(self._held)))
+            await asyncio.gather(*(self._outbox.postpone(row, 0) for row in tuple(self._held.values())))
 
     async def stop(self) -> None:
         """End all tasks; rows at work become due again when their claims run out."""
@@ -153,7 +159,7 @@ class EmbeddedBus:
 
     def _hold(self, posting: Posting) -> None:
         if posting.id not in self._held:
-            self._held.add(posting.id)
+            self._held[posting.id] = posting
             self._admit(posting)
 
     async def _rest(self, *, full: bool) -> None:
@@ -175,7 +181,7 @@ class EmbeddedBus:
             lane.waiting.append(posting)
             self._begin(lane)
         elif queue == WEBHOOKS:
-            self._finish(posting.id)  # a fact that nobody subscribed to
+            self._finish(posting)  # a fact that nobody subscribed to
         else:
             self._run(self._unroutable(posting))
 
@@ -196,7 +202,7 @@ class EmbeddedBus:
                 message = posting.body.encode() if posting.envelope is None else posting.envelope
                 verdict = await judge(lane.consumer, message, posting.attempt)
             if verdict.ack is Ack.DONE:
-                self._finish(posting.id)
+                self._finish(posting)
             else:
                 await self._settle(posting, lane.consumer.queue, verdict)
         finally:
@@ -210,7 +216,7 @@ class EmbeddedBus:
     async def _settle(self, posting: Posting, queue: str, verdict: Verdict) -> None:
         try:
             if verdict.ack is Ack.RETRY:
-                await self._outbox.postpone(posting.id, self._step_seconds[verdict.step])
+                await self._outbox.postpone(posting, self._step_seconds[verdict.step])
                 self._release([posting.id])
                 self.wake()  # it is due earlier than when the dispatcher last looked
             else:
@@ -220,7 +226,7 @@ class EmbeddedBus:
                     TRACEPARENT: posting.traceparent,
                 }
                 await self._outbox.bury(queue, verdict.reason, posting.body, headers)
-                self._finish(posting.id)
+                self._finish(posting)
                 logger.warning(
                     "a message became a dead letter",
                     extra={"action": "dead_letter", "queue": queue, "reason": verdict.reason},
@@ -233,13 +239,17 @@ class EmbeddedBus:
                 extra={"action": "verdict_lost", "queue": queue, "reason": error.message},
             )
 
-    def _finish(self, row: str) -> None:
-        self._finished.append(row)
+    def _finish(self, posting: Posting) -> None:
+        if not posting.has_row:
+            self._release([posting.id])
+            return
+        self._finished.append(posting.id)
         self._deletable.set()
 
     def _release(self, rows: Sequence[str]) -> None:
         was_full = len(self._held) >= MAX_HELD
-        self._held.difference_update(rows)
+        for row in rows:
+            self._held.pop(row, None)
         if was_full:
             self.wake()
 

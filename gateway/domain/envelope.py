@@ -38,20 +38,39 @@ class Envelope(BaseModel):
     data: dict[str, Any]
 
 
+BELLS = frozenset({"message.inbound", "turn.due", "message.outbound", "delivery.due"})
+"""Types that may get lost: the rows of conversations and lanes tell the same, and timers look there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """An outbox row: an envelope (as JSON text) and where it goes."""
+    """An outbox row: an envelope and where it goes."""
 
     id: str
     exchange: str
     routing_key: str
-    body: str
+    text: str | None
+    """JSON; None for a bell that has no row."""
     traceparent: str
     """Where in a trace it belongs (W3C Trace Context); becomes the header of that name."""
     attempt: int = 1
     """How often it has been claimed for publishing."""
     envelope: Envelope | None = field(default=None, compare=False)
-    """What the body says, where this process wrote it itself and need not read it again."""
+    """What the text says, where this process wrote it itself and need not read it again."""
+
+    @property
+    def body(self) -> str:
+        """JSON."""
+        if self.text is not None:
+            return self.text
+        if self.envelope is None:
+            raise AssertionError("a posting has a text or an envelope")
+        return self.envelope.model_dump_json()
+
+    @property
+    def has_row(self) -> bool:
+        """Whether it stands in the table."""
+        return self.text is not None
 
 
 def partition(conversation_id: str, partitions: int) -> int:

@@ -25,9 +25,9 @@ class StoredOutbox:
         """Delete rows that have been published, or worked off."""
         await self._store.write(_done, ids)
 
-    async def postpone(self, posting_id: str, delay_seconds: float) -> None:
-        """Make a row due later."""
-        await self._store.write(_postpone, posting_id, int(delay_seconds * SECOND))
+    async def postpone(self, posting: Posting, delay_seconds: float) -> None:
+        """Make a row due later; one that there was not is stored."""
+        await self._store.write(_postpone, posting, int(delay_seconds * SECOND))
 
     async def give_back(self, ids: Sequence[str]) -> None:
         """Make rows due at once, and wake whoever looks for them."""
@@ -57,13 +57,22 @@ async def _done(tx: Tx, ids: Sequence[str]) -> None:
 
 
 @single_statement
-async def _postpone(tx: Tx, posting_id: str, delay: int) -> None:
-    await tx.run("outbox_postpone", id=posting_id, delay=delay)
+async def _postpone(tx: Tx, posting: Posting, delay: int) -> None:
+    await tx.run(
+        "outbox_postpone",
+        id=posting.id,
+        exchange=posting.exchange,
+        routing_key=posting.routing_key,
+        body=posting.body,
+        traceparent=posting.traceparent,
+        attempt=posting.attempt,
+        delay=delay,
+    )
 
 
 async def _give_back(tx: Tx, ids: Sequence[str]) -> None:
     for posting_id in ids:
-        await tx.later("outbox_postpone", id=posting_id, delay=0)
+        await tx.later("outbox_hurry", id=posting_id)
     tx.after_commit(Wake.OUTBOX)
 
 

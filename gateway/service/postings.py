@@ -1,7 +1,7 @@
 """What a unit of work puts on the queues: outbox rows, written in its own transaction."""
 
 from gateway.domain.clock import SECOND, rfc3339
-from gateway.domain.envelope import Envelope, Exchange, Posting, partition
+from gateway.domain.envelope import BELLS, Envelope, Exchange, Posting, partition
 from gateway.domain.ids import new_id
 from gateway.domain.message import Channel, JsonObject
 from gateway.domain.ports.store import Tx, Wake
@@ -29,10 +29,18 @@ def envelope(
 async def post(
     tx: Tx, exchange: Exchange, routing_key: str, message: Envelope, *, delay_seconds: float = 0
 ) -> None:
-    """Put an envelope into the outbox; it leaves after the commit and a delay, in the trace of this work."""
-    body, place = message.model_dump_json(), traceparent()
-    posting = Posting(message.id, exchange.value, routing_key, body, place, envelope=message)
-    handed = not delay_seconds and tx.hand_over(posting)
+    """Put an envelope into the outbox; it leaves after the commit and a delay, in the trace of this work.
+
+    What is due at once is handed over. Embedded, a bell has no row then: what it rings for is durable anyway.
+    """
+    taker = None if delay_seconds else tx.taker
+    without_row = taker is not None and message.type in BELLS and not taker.bells_need_rows
+    text = None if without_row else message.model_dump_json()
+    posting = Posting(message.id, exchange.value, routing_key, text, traceparent(), envelope=message)
+    if taker is not None:
+        tx.hand_over(posting)
+    if without_row:
+        return
     await tx.later(
         "outbox_insert",
         id=posting.id,
@@ -40,9 +48,9 @@ async def post(
         routing_key=posting.routing_key,
         body=posting.body,
         traceparent=posting.traceparent,
-        delay=int((HANDED_SECONDS if handed else delay_seconds) * SECOND),
+        delay=int((delay_seconds if taker is None else HANDED_SECONDS) * SECOND),
     )
-    if not handed:
+    if taker is None:
         tx.after_commit(Wake.OUTBOX)
 
 

@@ -91,12 +91,14 @@ class UnitOfWork:
             raise RuntimeError("a unit that only reads wakes nobody")
         self.wakes.add(wake)
 
-    def hand_over(self, posting: Posting, /) -> bool:
-        """Keep it until the commit, where somebody takes it."""
-        if self._taker is None or not self._taker.ready:
-            return False
+    @property
+    def taker(self) -> Taker | None:
+        """Who takes outbox rows, if ready."""
+        return self._taker if self._taker is not None and self._taker.ready else None
+
+    def hand_over(self, posting: Posting, /) -> None:
+        """Keep it until the commit."""
         self.handed.append(posting)
-        return True
 
     def finish(self) -> None:
         """Refuse every further statement, and raise the error of a statement that failed."""

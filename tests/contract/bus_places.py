@@ -118,6 +118,7 @@ class EmbeddedPlace:
     async def open(self, *consumers: Consumer) -> Bus:
         bus = EmbeddedBus(StoredOutbox(self.store), Clock(), PARTITIONS, step_seconds=STEP_SECONDS)
         self.store.on_wake(Wake.OUTBOX, bus.wake)
+        self.store.hand_over_to(bus)
         self.buses.append(bus)
         await bus.start(consumers)
         return bus

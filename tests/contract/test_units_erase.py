@@ -14,7 +14,7 @@ from gateway.domain.errors import ErrorCode, GatewayError
 from gateway.domain.identity import address_of
 from gateway.domain.ids import named_id, new_id
 from gateway.domain.message import Channel, SenderAuth
-from gateway.domain.ports.store import Param, Row, Store, Tx, Wake
+from gateway.domain.ports.store import Param, Row, Store, Taker, Tx, Wake
 from gateway.domain.turn import Path
 from gateway.service.close import close
 from gateway.service.consent import revoke
@@ -170,8 +170,12 @@ class Crashing:
     def after_commit(self, wake: Wake, /) -> None:
         self._tx.after_commit(wake)
 
-    def hand_over(self, posting: Posting, /) -> bool:
-        return self._tx.hand_over(posting)
+    @property
+    def taker(self) -> Taker | None:
+        return self._tx.taker
+
+    def hand_over(self, posting: Posting, /) -> None:
+        self._tx.hand_over(posting)
 
 
 async def test_a_crash_at_any_statement_of_any_step_is_made_good(

@@ -2,24 +2,28 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from gateway.domain.envelope import Exchange, Posting
+from gateway.domain.envelope import Envelope, Exchange, Posting
 from gateway.domain.ports.bus import PublishResult
 from gateway.domain.ports.store import Tx, Wake
 from gateway.service.outbox import StoredOutbox
 from gateway.service.postings import HANDED_SECONDS, envelope, post
+from tests.contract import scene
 from tests.contract.conftest import MovableStore
-from tests.contract.scene import ORGANIZATION, arrive
+from tests.contract.scene import ORGANIZATION, PARTITIONS, arrive
 from workers.forward import Forwarder
+from workers.timers import ring_for_what_waits
 
 
 class Keeper:
     """Takes rows, as long as it is ready."""
 
-    def __init__(self, store: MovableStore) -> None:
+    def __init__(self, store: MovableStore, *, bells_need_rows: bool = True) -> None:
         self.ready = True
+        self.bells_need_rows = bells_need_rows
         self.taken: list[Posting] = []
         store.hand_over_to(self)
 
@@ -78,6 +82,55 @@ async def test_a_row_is_handed_over_as_it_is_stored_and_is_due_again_later(store
     assert row.envelope is None
     assert taken.envelope is not None
     assert taken.envelope.model_dump_json() == taken.body
+
+
+async def test_a_bell_needs_no_row_where_a_start_rings_for_all_that_waits(store: MovableStore) -> None:
+    keeper = Keeper(store, bells_need_rows=False)
+    accepted = await arrive(store)
+    await asyncio.sleep(0)
+    (bell,) = keeper.taken
+    assert not bell.has_row
+    assert accepted.conversation_id in bell.body
+    assert await StoredOutbox(store).next_due() is None
+    # its process dies
+    await ring_for_what_waits(store, PARTITIONS)
+    await asyncio.sleep(0)
+    again = Envelope.model_validate_json(keeper.taken[-1].body)
+    assert (again.type, again.conversation_id) == ("turn.due", accepted.conversation_id)
+
+
+async def test_a_start_rings_for_what_has_been_rung_for_just_now(store: MovableStore) -> None:
+    accepted = await arrive(store)
+    await scene.clear_outbox(store)
+    await ring_for_what_waits(store, PARTITIONS)
+    (row,) = await StoredOutbox(store).claim(100, 30)
+    assert Envelope.model_validate_json(row.body).conversation_id == accepted.conversation_id
+
+
+async def test_a_bell_without_a_row_gets_one_when_it_has_to_wait(store: MovableStore) -> None:
+    keeper = Keeper(store, bells_need_rows=False)
+    await arrive(store)
+    await asyncio.sleep(0)
+    (bell,) = keeper.taken
+    await StoredOutbox(store).postpone(replace(bell, attempt=3), 5)
+    assert await claimed(store) == []
+    store.advance(6)
+    (row,) = await StoredOutbox(store).claim(100, 30)
+    assert (row.id, row.body, row.attempt) == (bell.id, bell.body, 4)
+
+
+async def test_what_no_timer_would_miss_has_a_row_whoever_takes_it(store: MovableStore) -> None:
+    async def fact(tx: Tx) -> str:
+        told = envelope("session.ended", {}, at=0, organization_id=ORGANIZATION, conversation_id=None)
+        await post(tx, Exchange.EVENTS, "session.ended", told)
+        return told.id
+
+    keeper = Keeper(store, bells_need_rows=False)
+    row = await store.write(fact)
+    await asyncio.sleep(0)
+    assert [posting.has_row for posting in keeper.taken] == [True]
+    store.advance(HANDED_SECONDS + 1)
+    assert await claimed(store) == [row]
 
 
 async def test_what_waits_or_finds_nobody_ready_is_left_in_the_table(store: MovableStore) -> None:

@@ -69,7 +69,7 @@ async def test_what_is_done_is_gone_and_what_is_postponed_waits(store: MovableSt
     one, two, three = await outbox.claim(10, 30)
     await outbox.done([one.id, two.id])
     await outbox.done([])
-    await outbox.postpone(three.id, 100)
+    await outbox.postpone(three, 100)
     store.advance(60)
     assert await outbox.claim(10, 30) == []
     store.advance(41)

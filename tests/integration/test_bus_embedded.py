@@ -9,9 +9,10 @@ import pytest
 from gateway.bus import embedded as embedded_module
 from gateway.bus.embedded import CLAIM_SECONDS, EmbeddedBus
 from gateway.domain.clock import SECOND
-from gateway.domain.envelope import Envelope, Posting
+from gateway.domain.envelope import Envelope, Exchange, Posting
 from gateway.domain.ports.bus import DONE, Consumer, RetryStep, Verdict, retry
 from gateway.domain.ports.store import Tx
+from gateway.service.postings import post
 from gateway.store.sqlite import SqliteStore
 from gateway.tracing import new_traceparent
 from tests.contract.bus_places import EmbeddedPlace, MovedClock, envelope, letters_in, open_sqlite
@@ -111,6 +112,44 @@ async def test_a_successor_takes_over_what_its_predecessor_left(place: EmbeddedP
     await place.open(Consumer("turns.0", consume))
     await until(lambda: len(seen) == 5)
     assert sorted(seen) == sorted(message.id for message in messages)
+
+
+async def test_a_bell_without_a_row_is_tried_again_and_survives_a_stop(place: EmbeddedPlace) -> None:
+    seen: list[str] = []
+    verdicts = [retry(RetryStep.S5), DONE]
+    hanging = asyncio.Event()
+
+    async def consume(message: Envelope) -> Verdict:
+        seen.append(message.id)
+        if verdicts:
+            return verdicts.pop(0)
+        hanging.set()
+        await asyncio.Event().wait()
+        return DONE
+
+    bus = await place.open(Consumer("turns.0", consume))
+    first = envelope()
+    await place.store.write(ring, first)
+    await until(lambda: seen == [first.id, first.id])
+    await gone(place)
+    second = envelope()
+    await place.store.write(ring, second)
+    await hanging.wait()
+    assert await place.left("turns.0") == 0  # nobody has stored it
+    await bus.drain(0.1)
+    assert await place.left("turns.0") == 1
+
+
+async def gone(place: EmbeddedPlace) -> None:
+    """Wait until the table is empty."""
+    async with asyncio.timeout(60):
+        while await place.left("turns.0"):  # noqa: ASYNC110 - looks into a database
+            await asyncio.sleep(0.01)
+
+
+async def ring(tx: Tx, message: Envelope) -> None:
+    """Hand a bell over."""
+    await post(tx, Exchange.INBOUND, "0", message)
 
 
 async def test_rows_beyond_what_memory_may_hold_wait_in_the_table(

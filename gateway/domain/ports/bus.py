@@ -81,8 +81,8 @@ class Outbox(Protocol):
         """Delete rows that have been published, or worked off."""
         ...
 
-    async def postpone(self, posting_id: str, delay_seconds: float) -> None:
-        """Make a row due later."""
+    async def postpone(self, posting: Posting, delay_seconds: float) -> None:
+        """Make a row due later; one that there was not is stored."""
         ...
 
     async def give_back(self, ids: Sequence[str]) -> None:

@@ -69,8 +69,13 @@ class Tx(Protocol):
         """Wake somebody once this unit is durable."""
         ...
 
-    def hand_over(self, posting: Posting, /) -> bool:
-        """Give an outbox row to this process's `Taker` once this unit is durable; False: there is none."""
+    @property
+    def taker(self) -> "Taker | None":
+        """Who takes outbox rows now."""
+        ...
+
+    def hand_over(self, posting: Posting, /) -> None:
+        """Give an outbox row to this process's `Taker` once this unit is durable."""
         ...
 
 
@@ -80,6 +85,11 @@ class Taker(Protocol):
     @property
     def ready(self) -> bool:
         """Whether it takes any now; else they are due in the table at once."""
+        ...
+
+    @property
+    def bells_need_rows(self) -> bool:
+        """Whether bells stand in the table, too; they need not where a start rings for all that waits."""
         ...
 
     def take(self, postings: Sequence[Posting], /) -> None:

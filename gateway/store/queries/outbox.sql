@@ -13,7 +13,13 @@ RETURNING id, exchange, routing_key, body, traceparent, attempt
 DELETE FROM outbox WHERE id {in :ids}
 
 -- name: outbox_postpone
-UPDATE outbox SET due_at = {now} + :delay WHERE id = :id
+-- A bell that was handed over without a row gets one.
+INSERT INTO outbox (id, exchange, routing_key, body, traceparent, due_at, attempt)
+VALUES (:id, :exchange, :routing_key, :body, :traceparent, {now} + :delay, :attempt)
+ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at
+
+-- name: outbox_hurry
+UPDATE outbox SET due_at = {now} WHERE id = :id
 
 -- name: outbox_reset
 -- An embedded start: nobody else is dispatching, so nothing has to wait for a dead claim.
