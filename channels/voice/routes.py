@@ -205,6 +205,9 @@ class _TwimlCalls:
         if status is not None and status.terminal:
             return after(said, self._given_back(call, step, status))
         if status in WAITING:
+            left = await self._left(call, step, here, status)
+            if left is not None:
+                return after(said, left)
             held = Step(n=step.n, holds=1, since=step.since)
             return hold(self.links, held, *(said or (Say(self.texts(call).hold),)))
         if not said:
@@ -215,7 +218,8 @@ class _TwimlCalls:
     async def _held(self, call: Call, step: Step) -> Rendering:
         """On hold, and nothing was said by the caller: a person may have, or has given the call back."""
         outcome, heard = await self._before(call, step), step.since or 0
-        said, step, status = await self._news(call, await self._conversation(call, step, outcome), step)
+        here = await self._conversation(call, step, outcome)
+        said, step, status = await self._news(call, here, step)
         if outcome is not None and outcome.path is not Path.QUEUED:
             if newest_of(outcome) > heard:  # what was asked last has been answered meanwhile
                 asked = Step(n=step.n - 1, holds=step.holds, since=step.since)
@@ -224,6 +228,9 @@ class _TwimlCalls:
         answered = outcome is None or outcome.path is not Path.QUEUED
         if answered and status is not None and status not in WAITING:
             return after(said, self._given_back(call, step, status))
+        left = await self._left(call, step, here, status) if step.holds == 1 else None
+        if left is not None:
+            return after(said, left)
         if said:
             return hold(self.links, replace(step, holds=1), *said)
         if step.holds >= MAX_HOLDS:
@@ -242,6 +249,13 @@ class _TwimlCalls:
     async def _before(self, call: Call, step: Step) -> TurnOutcome | None:
         """What has come of the input before this one."""
         return await self.transfers.outcome(call, Step(n=step.n - 1)) if step.n > 1 else None
+
+    async def _left(self, call: Call, step: Step, here: str | None, now: Status | None) -> Rendering | None:
+        """The transfer that a turn led to whose end nobody waited for: of this input from now on."""
+        if now is not Status.WAITING_FOR_HUMAN or here is None:
+            return None
+        outcome = await self.transfers.left_over(call, step, here)
+        return None if outcome is None else await self._answered(call, Step(n=step.n), outcome)
 
     async def _conversation(self, call: Call, step: Step, before: TurnOutcome | None) -> str | None:
         """That of the call; before the caller has said anything, only its start says which it is."""

@@ -132,6 +132,17 @@ class DocumentTransfers:
             return None
         return held if held is not None and (do == HELD or not held.over) else None
 
+    async def left_over(self, call: Call, step: Step, conversation_id: str) -> TurnOutcome | None:
+        """A turn whose transfer nobody has begun, as its end was not heard: the input of `step` led to it."""
+        known = await self.outcome(call, step)  # where this is asked once more
+        if known is not None:
+            return known
+        try:
+            return await self.ingress.dialogue.take_transfer(conversation_id, PROVIDER, call.input_id(step))
+        except GatewayError as error:
+            note("transfer_unread", call, code=error.code.value)
+            return None
+
     async def transfer(self, call: Call, step: Step, outcome: TurnOutcome, wishes: Wishes) -> Rendering:
         """The transfer that the input of `step` led to."""
         if wishes.transfer is None:

@@ -95,6 +95,9 @@ class Core:
     status: Status = Status.ACTIVE
     waits: bool = False
     said: tuple[Message, ...] = ()
+    left_over: TurnOutcome | None = None
+    """A turn whose transfer nobody has begun."""
+    aliases: dict[str, TurnOutcome] = field(default_factory=dict)
     calls: Calls = field(default_factory=Calls)
 
     async def __call__(self, message: InboundMessage) -> Accepted:
@@ -127,6 +130,8 @@ class Core:
         """Dialogue: the answer to a message accepted before."""
         if self.failure is not None:
             raise self.failure
+        if provider_message_id in self.aliases:
+            return self.aliases[provider_message_id]
         message = self.messages.get(provider_message_id)
         if message is None:
             return None
@@ -157,8 +162,10 @@ class Core:
     async def take_transfer(
         self, conversation_id: str, provider: str, provider_message_id: str
     ) -> TurnOutcome | None:
-        """Dialogue: no transfer is left over."""
-        return None
+        """Dialogue: what is left over, as the answer to this input."""
+        if self.left_over is not None:
+            self.aliases[provider_message_id] = self.left_over
+        return self.left_over
 
     async def end(self, message: InboundMessage) -> None:
         """Dialogue: the call is over."""
