@@ -49,7 +49,7 @@ _VERDICTS = {
     NotNow.NO_TURNS: DONE,
     NotNow.BRAKED: DONE,
     NotNow.LEASED: retry(RetryStep.S5, "another worker has the conversation"),
-    NotNow.NOT_DUE: retry(RetryStep.S5, "a retry is scheduled"),
+    NotNow.NOT_DUE: DONE,  # a bell for then is on its way, or a timer rings
 }
 _log = logging.getLogger(__name__)
 

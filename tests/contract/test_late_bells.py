@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.domain.agent import AgentFailed
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports.bus import DONE
+from gateway.domain.ports.bus import DONE, RetryStep, retry
+from gateway.service.due import due_turns
+from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.house import House, opened
 from tests.contract.scene import arrive, sms
@@ -111,3 +114,24 @@ async def test_a_bell_that_comes_again_after_its_own_reply_has_left_sends_the_ot
     assert len(house.provider.sent) == 1
     assert await house.deliveries.consume(first) == DONE
     assert len(house.provider.sent) == 2
+
+
+async def test_a_bell_that_comes_before_a_failed_turn_is_due_again_does_not_circle(house: House) -> None:
+    """It would be buried after four minutes; the wait may be ten."""
+
+    async def fail() -> None:
+        raise AgentFailed("away")
+
+    await arrive(house.store, sms("one"))
+    (first,) = await house.bells("message.inbound")
+    house.agent.meanwhile = fail
+    assert await house.turns.consume(first) == retry(RetryStep.S5, "the agent failed")
+    await arrive(house.store, sms("two"))
+    second = (await house.bells("message.inbound"))[-1]
+    assert await house.turns.consume(second) == DONE
+    assert await house.store.write(due_turns, 0, scene.PARTITIONS) == 0
+    house.store.advance(RetryStep.S5.seconds)
+    await house.store.write(scene.renew, house.worker_id)
+    assert await house.store.write(due_turns, 0, scene.PARTITIONS) == 1  # would the first bell be lost
+    assert await house.turns.consume(first) == DONE
+    assert [r.data["text"] for r in await house.bells("message.outbound")] == ["1 of them"] * 2
