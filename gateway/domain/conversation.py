@@ -1,10 +1,11 @@
 """The conversation: its vocabulary, its status table and its record."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from gateway.domain.errors import InvalidTransition
 from gateway.domain.message import Channel, JsonObject
+from gateway.domain.record import record
 
 
 class Status(StrEnum):
@@ -125,7 +126,7 @@ class Origin(StrEnum):
     OUTBOUND = "outbound"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """A session between one end user and the agent (or the person who took over). Times in µs, UTC."""
 

@@ -1,9 +1,10 @@
 """Deliveries: a reply's way to the provider, in parts, with attempts and receipts."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from gateway.domain.message import Attachment, Channel
+from gateway.domain.record import record
 
 
 class DeliveryState(StrEnum):
@@ -75,7 +76,7 @@ _RANK = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Answered:
     """What a reply answers, to be quoted below it."""
 
@@ -84,7 +85,7 @@ class Answered:
     """When it came, µs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Thread:
     """Where in a mail thread a reply belongs (RFC 5322 §3.6.4)."""
 
@@ -97,7 +98,7 @@ class Thread:
     """A person wrote the reply: it is no automatic one (RFC 3834 §5)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Part:
     """One sending of a delivery: one SMS, or a whole mail."""
 
@@ -123,7 +124,7 @@ class Part:
     error_code: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A reply that has to reach the end user over a channel. Deliveries of one lane leave in order."""
 
@@ -159,7 +160,7 @@ def lane_of(organization_id: str, channel: str, ours: str, theirs: str) -> str:
     return f"{organization_id}|{channel}|{ours}|{theirs}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PartText:
     """A part before it is stored."""
 
@@ -189,7 +190,7 @@ class Failure(StrEnum):
     """The same part may be sent again later."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Taken:
     """The provider has it, under this id."""
 
@@ -200,7 +201,7 @@ NOT_SENT = "not_sent"
 """Our code for a request of which nothing was written."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Refused:
     """The provider answered that it does not take it, or was never reached (`TRANSIENT`)."""
 
@@ -216,7 +217,7 @@ class Refused:
         return self.code == NOT_SENT
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class OutcomeUnknown:
     """The request went out and no answer came: it may have been taken."""
 
@@ -226,7 +227,7 @@ class OutcomeUnknown:
 SendOutcome = Taken | Refused | OutcomeUnknown
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Again:
     """A part that did not arrive for now is sent once more."""
 
@@ -240,7 +241,7 @@ LATE_AT_MOST = 36 * 3600
 """Seconds after a reply was said in which it may be sent once more: a day's limit, and some."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What a provider says later about a part."""
 

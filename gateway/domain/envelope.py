@@ -1,11 +1,13 @@
 """What travels on the queues: the envelope, and where it is put (contract/queues.md)."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.domain.record import record
 
 VERSION = 1
 
@@ -42,7 +44,7 @@ BELLS = frozenset({"message.inbound", "turn.due", "message.outbound", "delivery.
 """Types that may get lost: the rows of conversations and lanes tell the same, and timers look there."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Posting:
     """An outbox row: an envelope and where it goes."""
 

@@ -1,10 +1,11 @@
 """Messages: what people, agents and operators said, normalised over all channels."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from gateway.domain.consent import Keyword
+from gateway.domain.record import record
 
 JsonObject = dict[str, Any]
 """JSON that is the user's own and passed through untouched (metadata, context variables)."""
@@ -63,7 +64,7 @@ class SenderAuth(StrEnum):
         return self in (SenderAuth.VERIFIED, SenderAuth.REPLY_TOKEN)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Attachment:
     """A file that came with a message; the bytes are behind `url`."""
 
@@ -75,7 +76,7 @@ class Attachment:
     url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class InboundAttachment:
     """A file as an adapter hands it over: in the attachment store already, or still at its provider."""
 
@@ -91,7 +92,7 @@ class InboundAttachment:
     """Where the provider has it: it is fetched once the message is accepted."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ReplyAttachment:
     """A file of a reply, kept in the attachment store."""
 
@@ -100,7 +101,7 @@ class ReplyAttachment:
     """What it is called there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
     """One message as a channel adapter hands it over: proven, parsed, not yet stored.
 
@@ -150,7 +151,7 @@ class InboundMessage:
     metadata: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """What `accept` did with a message.
 
@@ -173,7 +174,7 @@ class Accepted:
     """Whether it tells of somebody who was erased, or of what was deleted: nothing was stored."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     """A tool invocation of an agent and what came of it."""
 
@@ -188,7 +189,7 @@ SPOKEN_TEXT = "spoken_text"
 """In the metadata of a reply that was spoken over: the part that was heard."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Message:
     """One row of a conversation; `seq` starts at 0 and has no gaps."""
 

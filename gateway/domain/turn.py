@@ -1,6 +1,5 @@
 """A turn: some input and its replies. States, the claim a worker works on, and the outcome."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.domain.agent import TurnRequest
@@ -9,6 +8,7 @@ from gateway.domain.delivery import Thread
 from gateway.domain.errors import ErrorCode
 from gateway.domain.host_line import HostLine
 from gateway.domain.message import JsonObject, ReplyAttachment, ToolCall
+from gateway.domain.record import record
 from gateway.domain.steps import Digest
 
 
@@ -60,7 +60,7 @@ class InputKind(StrEnum):
     """A turn alone; gets its `seq` when the turn starts."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class TurnInput:
     """One input of a turn."""
 
@@ -72,7 +72,7 @@ class TurnInput:
     """Whether the listener behind `reply_to` wants deltas."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LeaseRef:
     """The right to run a conversation's turns: whose, and under which fencing number."""
 
@@ -81,7 +81,7 @@ class LeaseRef:
     fence: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A turn to run, as read from the database under the lease."""
 
@@ -133,7 +133,7 @@ class NotNow(StrEnum):
     """A retry is scheduled; the timer rings."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ReplyFile:
     """A file as the agent gave it."""
 
@@ -142,7 +142,7 @@ class ReplyFile:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ReplyMessage:
     """One assistant message of a reply."""
 
@@ -153,7 +153,7 @@ class ReplyMessage:
     """The files, once they are kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Reply:
     """Everything a turn produced, ready to be committed."""
 
@@ -191,7 +191,7 @@ class Reply:
         return "\n\n".join(m.text for m in self.messages if m.text)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Uttered:
     """What of a reply a voice host was told while it was made."""
 
@@ -202,14 +202,14 @@ class Uttered:
     """All of them together: the beginning of the reply."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Said:
     """A piece of a reply, to be shown."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class TurnOutcome:
     """A turn as stored: what the API answers and what a waiting channel renders."""
 
