@@ -3,9 +3,11 @@
 Every sender's client is built on this; none retries by itself.
 """
 
+from collections.abc import Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -56,12 +58,12 @@ def current_exchange() -> Exchange:
 
 
 class _NotedRequest(aiohttp.ClientRequest):
-    """Notes that it is written, for a tenth of what the traces of aiohttp cost that tell as much."""
+    """Notes that it is written. The traces of aiohttp tell as much, and cost a tenth of a request."""
 
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        """Before the first byte goes out, so `written` errs towards "unknown"."""
+    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+        """Noted before the first byte goes out, so `written` errs towards "unknown"."""
         _EXCHANGE.get().written = True
-        return await super().send(conn)
+        return super().send(conn)
 
 
 def open_session(connections: int) -> aiohttp.ClientSession:
