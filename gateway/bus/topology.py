@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from gateway.domain.envelope import Exchange
 from gateway.domain.message import Channel
@@ -47,8 +48,7 @@ EXCHANGES: Mapping[str, ExchangeKind] = {
 """Every exchange, without the prefix. All are durable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """An exchange, and the key with which a queue is bound to it."""
 
     exchange: str
