@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from gateway.domain.conversation import Conversation, Priority, SessionType
-from gateway.domain.ids import new_id
-from gateway.domain.message import Author, Channel, JsonObject
+from gateway.domain.conversation import Conversation, SessionType
+from gateway.domain.message import Author, JsonObject
 from gateway.domain.ports.store import Tx
 from gateway.domain.simulation import Step
 from gateway.service.accept import Route
-from gateway.service.converse import NewConversation, conversation, create, insert
+from gateway.service.converse import NewConversation, conversation, create, insert, of_nobody
 from gateway.service.simulate import play
 from gateway.service.speak import speak
 
@@ -38,21 +37,6 @@ async def begin_test(
     tx: Tx, route: Route, *, context_variables: JsonObject, metadata: JsonObject
 ) -> Conversation:
     """A fresh test conversation with an end user of its own, of whom nothing is kept but this id."""
-    made, _ = await insert(
-        tx,
-        NewConversation(
-            end_user_id=new_id(),
-            channel=Channel.API,
-            our_address=None,
-            session_type=SessionType.TEST,
-            priority=Priority.NORMAL,
-            origin=None,
-            external_session_id=None,
-            subject=None,
-            metadata=metadata,
-            context_variables=context_variables,
-        ),
-        route,
-        theirs=None,
-    )
+    new = of_nobody(SessionType.TEST, context_variables=context_variables, metadata=metadata)
+    made, _ = await insert(tx, new, route, theirs=None)
     return made

@@ -33,6 +33,28 @@ class NewConversation:
     """How it begins."""
 
 
+def of_nobody(
+    session_type: SessionType,
+    *,
+    context_variables: JsonObject,
+    origin: Origin | None = None,
+    metadata: JsonObject | None = None,
+) -> NewConversation:
+    """One by API with an end user of its own, of whom nothing is known but this id."""
+    return NewConversation(
+        end_user_id=new_id(),
+        channel=Channel.API,
+        our_address=None,
+        session_type=session_type,
+        priority=Priority.NORMAL,
+        origin=origin,
+        external_session_id=None,
+        subject=None,
+        metadata=metadata or {},
+        context_variables=context_variables,
+    )
+
+
 async def create(tx: Tx, new: NewConversation, route: Route) -> tuple[Conversation, bool]:
     """Create a conversation, or return the open one of the same external session or number pair."""
     organization_id = route.organization_id

@@ -6,14 +6,14 @@ When the script is over, or the conversation cannot go on, it is closed; nobody 
 
 from collections.abc import Sequence
 
-from gateway.domain.conversation import Cause, Conversation, Origin, Priority, SessionType, Status
+from gateway.domain.conversation import Cause, Conversation, Origin, SessionType, Status
 from gateway.domain.ids import new_id
-from gateway.domain.message import Channel, JsonObject
+from gateway.domain.message import JsonObject
 from gateway.domain.ports.store import Tx
 from gateway.domain.simulation import Expectation, Result, Simulation, Step
 from gateway.service.accept import Route
 from gateway.service.close import Ending, end
-from gateway.service.converse import NewConversation, insert
+from gateway.service.converse import insert, of_nobody
 from gateway.service.submit import ApiInput, put_input
 from gateway.store.records import pack, unpack
 
@@ -32,23 +32,8 @@ async def simulate(
     With a `baseline`, the same script is replayed against that too, to compare the two.
     """
     other = await simulate(tx, baseline, script, context_variables) if baseline is not None else None
-    made, _ = await insert(
-        tx,
-        NewConversation(
-            end_user_id=new_id(),
-            channel=Channel.API,
-            our_address=None,
-            session_type=SessionType.SIMULATION,
-            priority=Priority.NORMAL,
-            origin=Origin.INBOUND,
-            external_session_id=None,
-            subject=None,
-            metadata={},
-            context_variables=context_variables,
-        ),
-        route,
-        theirs=None,
-    )
+    new = of_nobody(SessionType.SIMULATION, context_variables=context_variables, origin=Origin.INBOUND)
+    made, _ = await insert(tx, new, route, theirs=None)
     baseline_id = other.conversation_id if other is not None else None
     await play(tx, made, script, route.partitions, baseline_id)
     begun = await simulation(tx, made.organization_id, made.id)
