@@ -14,10 +14,11 @@ writer need not.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +49,12 @@ class QueryError(ValueError):
     """A query file that cannot be loaded; the message begins with `file:line:`."""
 
 
+def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Param]], tuple[Param, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda params: tuple(params[name] for name in names)
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One named query, ready for either driver."""
@@ -68,6 +75,11 @@ class Query:
     """Whether SQLite's variant reads lists, which it is given as JSON."""
     timed: bool = False
     """Whether SQLite's variant is told the time, µs."""
+    _pick: Callable[[Mapping[str, Param]], tuple[Param, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Find out once how the values of a call are picked."""
+        object.__setattr__(self, "_pick", _picker(self.sqlite_order))
 
     def check(self, params: Mapping[str, Param]) -> None:
         """Refuse (TypeError) a call with a parameter missing or unknown, alike on both databases."""
@@ -85,12 +97,12 @@ class Query:
         """Return the values for PostgreSQL's `$1…`."""
         return [params[name] for name in self.order]
 
-    def for_sqlite(self, params: Mapping[str, Param], now: Callable[[], int]) -> list[Param]:
+    def for_sqlite(self, params: Mapping[str, Param], now: Callable[[], int]) -> tuple[Param, ...]:
         """Return the values for SQLite's `?1…`: lists as JSON text."""
-        values = [params[name] for name in self.sqlite_order]
+        values = self._pick(params)
         if self.lists:
-            values = [json.dumps(value) if isinstance(value, list | tuple) else value for value in values]
-        return [now(), *values] if self.timed else values
+            values = tuple(json.dumps(v) if isinstance(v, list | tuple) else v for v in values)
+        return (now(), *values) if self.timed else values
 
 
 class Queries(dict[str, Query]):
@@ -100,6 +112,8 @@ class Queries(dict[str, Query]):
         super().__init__(dict(queries))
         self.texts: dict[tuple[object, ...], str] = {}
         """What several of them have been made into (gateway.store.at_once)."""
+        self.columns: dict[str, tuple[str, ...]] = {}
+        """Of the rows of each query, as SQLite has named them."""
 
     def __missing__(self, name: str) -> Query:
         raise LookupError(f"no query is named {name!r}")

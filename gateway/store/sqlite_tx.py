@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 
 from gateway.domain.ports.store import Param, Row, Taker
 from gateway.store.engine import StoreUnavailable, UnitOfWork
-from gateway.store.queries import Queries
+from gateway.store.queries import Queries, Query
 
 T = TypeVar("T")
 
@@ -55,11 +55,11 @@ class SqliteTx(UnitOfWork):
 
     async def one(self, query: str, /, **params: Param) -> Row | None:
         """Return the first row, or None."""
-        return self._run(query, params, _first)
+        return self._run(query, params, self._first)
 
     async def all(self, query: str, /, **params: Param) -> list[Row]:
         """Return every row."""
-        return self._run(query, params, _every)
+        return self._run(query, params, self._every)
 
     async def run(self, query: str, /, **params: Param) -> int:
         """Run it; return how many rows it touched, triggers not counted."""
@@ -71,7 +71,7 @@ class SqliteTx(UnitOfWork):
 
     async def expect(self, query: str, assume: Row | None = None, /, **params: Param) -> Row | None:
         """Return the first row, or None: here a statement more costs little."""
-        return self._run(query, params, _first)
+        return self._run(query, params, self._first)
 
     async def known(self, row: Row, /) -> Row:
         """Return it: it has been known all along."""
@@ -87,12 +87,12 @@ class SqliteTx(UnitOfWork):
             self._fail(error)
             raise
 
-    def _run(self, name: str, params: dict[str, Param], take: Callable[[sqlite3.Cursor], T]) -> T:
+    def _run(self, name: str, params: dict[str, Param], take: Callable[[Query, sqlite3.Cursor], T]) -> T:
         query = self._query(name, params)
         try:
             cursor = self._connection.execute(query.sqlite, query.for_sqlite(params, self._now))
             try:
-                return take(cursor)
+                return take(query, cursor)
             finally:
                 # resets the statement: one left half-read after RETURNING would refuse the COMMIT
                 cursor.close()
@@ -100,7 +100,23 @@ class SqliteTx(UnitOfWork):
             self._fail(error)
             raise
 
-    def _touched(self, cursor: sqlite3.Cursor) -> int:
+    def _first(self, query: Query, cursor: sqlite3.Cursor) -> Row | None:
+        values = cursor.fetchone()
+        return None if values is None else dict(zip(self._columns(query, cursor), values, strict=True))
+
+    def _every(self, query: Query, cursor: sqlite3.Cursor) -> list[Row]:
+        columns = self._columns(query, cursor)
+        return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+
+    def _columns(self, query: Query, cursor: sqlite3.Cursor) -> tuple[str, ...]:
+        """The names of a row's columns, kept: the driver has them in a tuple of tuples."""
+        columns = self._queries.columns.get(query.name)
+        if columns is None or len(columns) != len(cursor.description):
+            columns = tuple(column[0] for column in cursor.description)
+            self._queries.columns[query.name] = columns
+        return columns
+
+    def _touched(self, _query: Query, cursor: sqlite3.Cursor) -> int:
         if cursor.description is not None:
             cursor.fetchall()
         if cursor.rowcount >= 0:
@@ -116,19 +132,5 @@ class SqliteTx(UnitOfWork):
             raise self.failure from error
 
 
-def _first(cursor: sqlite3.Cursor) -> Row | None:
-    values = cursor.fetchone()
-    return None if values is None else dict(zip(_columns(cursor), values, strict=True))
-
-
-def _every(cursor: sqlite3.Cursor) -> list[Row]:
-    columns = _columns(cursor)
-    return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
-
-
-def _columns(cursor: sqlite3.Cursor) -> list[str]:
-    return [column[0] for column in cursor.description]
-
-
-def _unread(_cursor: sqlite3.Cursor) -> None:
+def _unread(_query: Query, _cursor: sqlite3.Cursor) -> None:
     """Nobody asks what came of it."""

@@ -28,7 +28,7 @@ def test_one_text_serves_both(tmp_path: Path) -> None:
     assert query.postgres == text.format("gateway_now()", "$1", "$2", "$1")
     assert query.order == query.sqlite_order == ("b", "a")
     assert query.positional({"a": 1, "b": 2}) == [2, 1]
-    assert query.for_sqlite({"a": 1, "b": 2}, lambda: 77) == [77, 2, 1]
+    assert query.for_sqlite({"a": 1, "b": 2}, lambda: 77) == (77, 2, 1)
 
 
 def test_macros_are_each_database_s_own_words(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_lists_travel_as_json_on_sqlite(tmp_path: Path) -> None:
         "some"
     ]
     values = query.for_sqlite({"c": "x", "a": ["ä", "b"], "n": (1, 2)}, lambda: 77)
-    assert values == ['["\\u00e4", "b"]', "[1, 2]", "x"]
+    assert values == ('["\\u00e4", "b"]', "[1, 2]", "x")
 
 
 QUOTED = st.one_of(
