@@ -8,13 +8,14 @@ on SQLite (`json_each(:ids)`).
 Macros stand for what each database says in its own words: `{now}` is the time in microseconds since 1970, of
 PostgreSQL's clock, while SQLite is told it with the statement; `{in :ids}` asks whether a list holds a value,
 `{json object}` makes one, `{for update}` and `{for update skip locked}` lock rows, which SQLite with its one
-writer need not.
+writer need not. `{of t where …}` at the end of a write with RETURNING names the one row it may touch. SQLite
+is asked for that by a second statement: it makes a table of what a write returns, at the cost of the write.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -41,6 +42,9 @@ _LISTED: Mapping[Dialect, str] = {
     "sqlite": "IN (SELECT value FROM json_each({}))",
     "postgres": "= ANY({})",
 }
+_OF = re.compile(
+    r"\bRETURNING\b(?P<columns>(?:(?!\bRETURNING\b).)*)\{of (?P<row>[^}\n]*)\}\s*;?\s*\Z", re.DOTALL
+)
 _NAME_LINE = re.compile(r"--\s*name:\s*(?P<rest>.*)")
 _NAME = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?:\s+@(?P<dialect>sqlite|postgres))?")
 
@@ -75,6 +79,8 @@ class Query:
     """Whether SQLite's variant reads lists, which it is given as JSON."""
     timed: bool = False
     """Whether SQLite's variant is told the time, µs."""
+    row: "Query | None" = None
+    """What tells the row that a write has touched, where SQLite's variant does not by itself."""
     _pick: Callable[[Mapping[str, Param]], tuple[Param, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -197,9 +203,10 @@ def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
     for dialect in DIALECTS:
         if shared is None and dialect not in variants:
             raise QueryError(f"{first.where}: {first.name} has no variant for {dialect}")
-    sqlite, sqlite_order, timed = _compile(shared or variants["sqlite"], "sqlite")
     postgres, order, _ = _compile(shared or variants["postgres"], "postgres")
-    return Query(
+    write, row = _in_two(shared or variants["sqlite"])
+    sqlite, sqlite_order, timed = _compile(write, "sqlite")
+    query = Query(
         first.name,
         first.description,
         sqlite,
@@ -211,6 +218,22 @@ def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
         lists="json_each(?" in sqlite,
         timed=timed,
     )
+    if row is None:
+        return query
+    text, names, asks_time = _compile(row, "sqlite")
+    look = replace(
+        query, sqlite=text, sqlite_order=tuple(names), lists="json_each(?" in text, timed=asks_time
+    )
+    return replace(query, row=look)
+
+
+def _in_two(block: _Block) -> tuple[_Block, _Block | None]:
+    """A write, and the look at the row that it has touched."""
+    match = _OF.search(block.text)
+    if match is None:
+        return block, None
+    look = f"SELECT {match['columns'].strip()} FROM {match['row']}"  # noqa: S608 - of our own files
+    return replace(block, text=block.text[: match.start()]), replace(block, text=look)
 
 
 def _compile(block: _Block, dialect: Dialect) -> tuple[str, list[str], bool]:
@@ -266,6 +289,8 @@ def _expand(kind: Kind, piece: str, numbers: _Numbers) -> str:
 
 
 def _macro(piece: str, numbers: _Numbers) -> str:
+    if piece.startswith("{of ") and numbers.dialect == "postgres":
+        return ""
     listed = _IN.fullmatch(piece)
     if listed is not None:
         return _LISTED[numbers.dialect].format(numbers.of(listed["name"]))

@@ -55,23 +55,27 @@ class SqliteTx(UnitOfWork):
 
     async def one(self, query: str, /, **params: Param) -> Row | None:
         """Return the first row, or None."""
-        return self._run(query, params, self._first)
+        return self._row(self._query(query, params), params)
 
     async def all(self, query: str, /, **params: Param) -> list[Row]:
         """Return every row."""
-        return self._run(query, params, self._every)
+        known = self._query(query, params)
+        if known.row is None:
+            return self._run(known, params, self._every)
+        row = self._row(known, params)
+        return [] if row is None else [row]
 
     async def run(self, query: str, /, **params: Param) -> int:
         """Run it; return how many rows it touched, triggers not counted."""
-        return self._run(query, params, self._touched)
+        return self._run(self._query(query, params), params, self._touched)
 
     async def later(self, query: str, /, **params: Param) -> None:
         """Run it now: nothing is won by waiting."""
-        self._run(query, params, _unread)
+        self._run(self._query(query, params), params, _unread)
 
     async def expect(self, query: str, assume: Row | None = None, /, **params: Param) -> Row | None:
         """Return the first row, or None: here a statement more costs little."""
-        return self._run(query, params, self._first)
+        return self._row(self._query(query, params), params)
 
     async def known(self, row: Row, /) -> Row:
         """Return it: it has been known all along."""
@@ -87,8 +91,13 @@ class SqliteTx(UnitOfWork):
             self._fail(error)
             raise
 
-    def _run(self, name: str, params: dict[str, Param], take: Callable[[Query, sqlite3.Cursor], T]) -> T:
-        query = self._query(name, params)
+    def _row(self, query: Query, params: dict[str, Param]) -> Row | None:
+        if query.row is None:
+            return self._run(query, params, self._first)
+        touched = self._run(query, params, self._touched)
+        return self._run(query.row, params, self._first) if touched else None
+
+    def _run(self, query: Query, params: dict[str, Param], take: Callable[[Query, sqlite3.Cursor], T]) -> T:
         try:
             cursor = self._connection.execute(query.sqlite, query.for_sqlite(params, self._now))
             try:

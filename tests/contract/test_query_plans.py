@@ -11,6 +11,7 @@ import asyncpg
 
 from gateway.store.migrate import migrate
 from gateway.store.queries import load_queries
+from tests.contract.test_queries import of_sqlite
 
 QUERIES = load_queries()
 
@@ -67,11 +68,9 @@ async def test_sqlite_scans_no_table_that_grows(tmp_path: Path) -> None:
     await migrate(f"sqlite:///{tmp_path}/gateway.db")
     scans = {}
     with closing(sqlite3.connect(tmp_path / "gateway.db")) as connection:
-        for query in QUERIES.values():
-            text = f"EXPLAIN QUERY PLAN {query.sqlite}"
-            plan = connection.execute(
-                text, query.for_sqlite(dict.fromkeys(query.parameters), lambda: 0)
-            ).fetchall()
+        for query in of_sqlite(QUERIES):
+            values = query.for_sqlite(dict.fromkeys(query.parameters), lambda: 0)
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {query.sqlite}", values).fetchall()
             found = _sqlite_scans([row[-1] for row in plan])
             if found and query.name not in NOT_HOT:
                 scans[query.name] = found

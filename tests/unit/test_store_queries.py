@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.domain.ports.store import Param
 from gateway.store.queries import Queries, QueryError, load_queries
 from gateway.store.sql import Kind, SqlError, split_statements, tokens
 
@@ -46,6 +47,23 @@ def test_macros_are_each_database_s_own_words(tmp_path: Path) -> None:
     query = load(tmp_path, "-- name: some\nSELECT a FROM (SELECT a FROM t {for update}) AS u\n")["some"]
     assert query.sqlite == "SELECT a FROM (SELECT a FROM t ) AS u"
     assert query.postgres == "SELECT a FROM (SELECT a FROM t FOR UPDATE) AS u"
+
+
+def test_the_row_of_a_write_is_told_by_a_look_on_sqlite(tmp_path: Path) -> None:
+    query = load(
+        tmp_path,
+        "-- name: some\nUPDATE t SET a = :a, at = {now} WHERE id = :id\n"
+        "RETURNING a, {json object}('b', b) AS b {of t WHERE id = :id};\n",
+    )["some"]
+    assert query.postgres == (
+        "UPDATE t SET a = $1, at = gateway_now() WHERE id = $2\nRETURNING a, json_build_object('b', b) AS b"
+    )
+    params: dict[str, Param] = {"a": 1, "id": "x"}
+    assert query.sqlite == "UPDATE t SET a = ?2, at = ?1 WHERE id = ?3"
+    assert query.for_sqlite(params, lambda: 77) == (77, 1, "x")
+    assert query.row is not None
+    assert query.row.sqlite == "SELECT a, json_object('b', b) AS b FROM t WHERE id = ?1"
+    assert query.row.for_sqlite(params, lambda: 77) == ("x",)
 
 
 def test_variants_stand_side_by_side(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ INSERT INTO conversations (
     1, 1, 1, {now}, :next_turn_id, {now}, {now}
 )
 ON CONFLICT DO NOTHING
-RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id, our_address, 0 AS wait
+RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id, our_address, 0 AS wait {of conversations WHERE id = :id}
 
 -- name: conversation_by_id
 SELECT * FROM conversations WHERE organization_id = :organization_id AND id = :id
@@ -78,7 +78,7 @@ UPDATE conversations SET
     ttl_expires_at = {now} + idle_ttl
 WHERE id = :id AND ended_at IS NULL
 RETURNING id, end_user_id, status, message_count, event_count, last_input, next_turn_id, our_address,
-    CASE WHEN turn_id IS NULL AND turn_due_at > {now} THEN turn_due_at - {now} ELSE 0 END AS wait
+    CASE WHEN turn_id IS NULL AND turn_due_at > {now} THEN turn_due_at - {now} ELSE 0 END AS wait {of conversations WHERE id = :id}
 
 -- name: conversation_wait_no_more @sqlite
 -- What the next turn waited for is there: it begins when the window of its first input closes, or now.

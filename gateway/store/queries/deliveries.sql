@@ -3,7 +3,7 @@
 INSERT INTO lanes (id, channel, organization_id, queued, rung_at)
 VALUES (:lane, :channel, :organization_id, 1, {now})
 ON CONFLICT (id) DO UPDATE SET queued = lanes.queued + 1, rung_at = {now}
-RETURNING queued
+RETURNING queued {of lanes WHERE id = :lane}
 
 -- name: lane_hold
 -- Nothing of it leaves before.
@@ -70,7 +70,7 @@ RETURNING fence, (
         'turn_id', d.turn_id, 'channel', d.channel, 'sender', d.sender, 'recipient', d.recipient, 'text', d.text,
         'state', d.state, 'attempt', d.attempt, 'sandboxed', d.sandboxed, 'created_at', d.created_at,
         'thread', CAST(d.thread AS text), 'attachments', CAST(d.attachments AS text))
-    FROM deliveries d WHERE d.lane = :lane AND d.settled_at IS NULL ORDER BY d.number LIMIT 1) AS next
+    FROM deliveries d WHERE d.lane = :lane AND d.settled_at IS NULL ORDER BY d.number LIMIT 1) AS next {of lanes WHERE id = :lane}
 
 -- name: lane_set_aside
 -- A brake keeps what is next in a lane that nobody holds: no bell is on its way, so that whoever lifts it rings.
@@ -134,7 +134,7 @@ ON CONFLICT (delivery_id, number) DO UPDATE SET state = 'sending', rank = 1, att
         FROM lanes l WHERE l.id = :lane), {now}),
     slot_at = NULL, provider = excluded.provider, updated_at = {now}
 WHERE parts.state IN ('pending', 'sending', 'unknown')
-RETURNING attempt, claimed_at, first_claimed_at
+RETURNING attempt, claimed_at, first_claimed_at {of parts WHERE delivery_id = :delivery_id AND number = :number}
 
 -- name: part_slot
 UPDATE parts SET slot_at = :slot_at WHERE delivery_id = :delivery_id AND number = :number
@@ -157,7 +157,7 @@ UPDATE parts SET
     error_code = CASE WHEN rank < :rank THEN :error_code ELSE error_code END,
     updated_at = {now}
 WHERE delivery_id = :delivery_id AND number = :number
-RETURNING state, error_code, provider_message_id, retry_at
+RETURNING state, error_code, provider_message_id, retry_at {of parts WHERE delivery_id = :delivery_id AND number = :number}
 
 -- name: part_reset
 -- Refused for now, or unknown: to be tried again, or looked up.
@@ -179,7 +179,7 @@ UPDATE deliveries SET state = CASE WHEN state = 'canceled' AND :state <> 'sent' 
     error_code = :error_code, settled_at = {now}, updated_at = {now}
 WHERE id = :id AND settled_at IS NULL
 RETURNING id, organization_id, conversation_id, message_id, message_seq, turn_id, channel, sender, recipient, state,
-    error_code, updated_at
+    error_code, updated_at {of deliveries WHERE id = :id}
 
 -- name: delivery_lock
 -- Settling and receipts read the parts together: one after the other.
@@ -190,7 +190,7 @@ SELECT * FROM deliveries WHERE id = :id {for update}
 UPDATE lanes SET settled = settled + 1, due_at = NULL, rung_at = NULL,
     lease_owner = CASE WHEN settled + 1 >= queued THEN NULL ELSE lease_owner END
 WHERE id = :lane AND fence = :fence AND lease_owner = :worker_id
-RETURNING lease_owner
+RETURNING lease_owner {of lanes WHERE id = :lane}
 
 -- name: lane_postpone
 UPDATE lanes SET lease_owner = NULL, due_at = {now} + :delay, rung_at = NULL

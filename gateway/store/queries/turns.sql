@@ -81,6 +81,7 @@ RETURNING *, {now} AS claimed_at,
             CASE WHEN conversations.channel = 'email' AND m.role = 'user' THEN CAST(m.metadata AS text) END AS metadata
         FROM messages m WHERE m.conversation_id = :id
         ORDER BY m.seq DESC LIMIT :history) AS newest) AS newest
+{of conversations WHERE id = :id}
 
 -- name: conversation_claim @postgres
 -- The lease: free, or its owner is dead by the database's clock. Taking it raises the fencing number, and binds
@@ -190,7 +191,7 @@ INSERT INTO turns (
     :id, :organization_id, :conversation_id, 'running', 1, :fence, :agent_id, '[]', :started_at
 )
 ON CONFLICT (id) DO UPDATE SET attempt = turns.attempt + 1, fence = excluded.fence, state = 'running'
-RETURNING attempt, started_at, shown, agent_state
+RETURNING attempt, started_at, shown, agent_state {of turns WHERE id = :id}
 
 -- name: turn_by_id
 SELECT * FROM turns WHERE id = :id
@@ -271,7 +272,7 @@ FROM (SELECT COUNT(*) AS inputs FROM inputs WHERE conversation_id = :id AND turn
 WHERE id = :id AND lease_owner = :worker_id AND fence = :fence AND turn_id = :turn_id
   AND NOT EXISTS (SELECT 1 FROM brakes b WHERE b.cause = 'pause'
         AND b.subject_id IN (conversations.organization_id, conversations.assigned_agent_id))
-RETURNING message_count, event_count, lease_owner, updated_at
+RETURNING message_count, event_count, lease_owner, updated_at {of conversations WHERE id = :id}
 
 -- name: conversation_finish_and_move
 -- The same where the turn changes the status.
