@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
@@ -20,6 +20,8 @@ from gateway.store.sqlite_tx import SqliteTx, primary_code, translated
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_LOOK_STEPS = 100_000
+"""Steps of SQLite's virtual machine (some milliseconds) between a reader's looks whether it was given up."""
 READER_SECONDS = 5.0
 """How long a unit waits for a free reader."""
 _STATEMENTS = 512
@@ -56,11 +58,22 @@ def _open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-async def _open_reader(path: Path) -> aiosqlite.Connection:
+@dataclass(slots=True)
+class _Reader:
+    """A connection with a thread of its own."""
+
+    connection: aiosqlite.Connection
+    given_up: bool = False
+    """Nobody waits for its statement. An interrupt would be lost on one that has not begun yet."""
+
+
+async def _open_reader(path: Path) -> _Reader:
     connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=_STATEMENTS, timeout=5)
     connection.row_factory = _as_dict  # type: ignore[assignment]  # the driver takes any row factory
+    reader = _Reader(connection)
+    await connection.set_progress_handler(lambda: reader.given_up, _LOOK_STEPS)
     await connection.execute_fetchall("PRAGMA query_only=ON")
-    return connection
+    return reader
 
 
 class SqliteReadTx(UnitOfWork):
@@ -129,8 +142,8 @@ class SqliteStore:
         self._clock = clock
         self._queries = queries
         self._readers = readers
-        self._idle: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
-        self._open: list[aiosqlite.Connection] = []
+        self._idle: asyncio.LifoQueue[_Reader] = asyncio.LifoQueue()
+        self._open: list[_Reader] = []
         self._returning: set[asyncio.Task[None]] = set()
         self._wakes = Wakes()
         self._writer: GroupCommit | None = None
@@ -159,7 +172,7 @@ class SqliteStore:
         while self._open:
             reader = await self._idle.get()
             self._open.remove(reader)
-            await reader.close()
+            await reader.connection.close()
 
     def on_wake(self, wake: Wake, callback: Callable[[], None]) -> None:
         """Call `callback` on the event loop after each commit with such a unit in it."""
@@ -191,10 +204,11 @@ class SqliteStore:
             raise StoreUnavailable("the database is closed")
         try:
             async with asyncio.timeout(READER_SECONDS):
-                connection = await self._idle.get()
+                reader = await self._idle.get()
         except TimeoutError:
             raise StoreUnavailable("every reader of the database is busy") from None
         single = is_single_statement(unit)
+        connection = reader.connection
         tx = SqliteReadTx(connection, self._queries, self._clock.now, single=single)
         try:
             if not single:
@@ -203,20 +217,20 @@ class SqliteStore:
             tx.finish()
             return answer
         except asyncio.CancelledError:
-            with suppress(sqlite3.Error):
-                await connection.interrupt()
+            reader.given_up = True
             raise
         finally:
-            self._give_back(connection)
+            self._give_back(reader)
 
-    def _give_back(self, connection: aiosqlite.Connection) -> None:
+    def _give_back(self, reader: _Reader) -> None:
         """End the reader's transaction behind whatever it still runs; a caller does not wait for that."""
-        task = asyncio.create_task(self._end(connection))
+        task = asyncio.create_task(self._end(reader))
         self._returning.add(task)
         task.add_done_callback(self._returning.discard)
 
-    async def _end(self, connection: aiosqlite.Connection) -> None:
+    async def _end(self, reader: _Reader) -> None:
         try:
-            await connection.rollback()
+            await reader.connection.rollback()
         finally:
-            self._idle.put_nowait(connection)
+            reader.given_up = False
+            self._idle.put_nowait(reader)

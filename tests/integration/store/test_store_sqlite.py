@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -14,9 +15,11 @@ import pytest
 from gateway.domain.clock import Clock
 from gateway.domain.ports.store import Tx, Wake
 from gateway.store import group_commit
-from gateway.store.engine import StoreUnavailable, open_store
+from gateway.store.engine import StoreUnavailable, open_store, single_statement
 from gateway.store.queries import Queries, Query
+from gateway.store.sqlite import SqliteStore
 from tests.integration.store.test_store_engine import count, insert, item, new_id
+from tests.waiting import until
 
 CHILD = """
 import asyncio, sys
@@ -321,6 +324,29 @@ async def test_readers_hold_up_neither_writes_nor_the_loop(sqlite_url: str, quer
         for task in reading:
             task.cancel()
         await asyncio.wait(reading)
+
+
+async def test_a_reader_given_up_before_its_statement_begins_is_free_again(
+    sqlite_url: str, queries: Queries
+) -> None:
+    @single_statement
+    async def slow(tx: Tx) -> None:
+        await tx.one("slow_count", n=2_000_000_000)
+
+    async with open_store(sqlite_url, Clock(), queries=queries) as store:
+        assert isinstance(store, SqliteStore)
+        threads = [reader.connection._tx for reader in store._open]
+        held = threading.Event()
+        for thread in threads:
+            thread.put_nowait((None, held.wait))
+        await until(lambda: not any(thread.qsize() for thread in threads))
+        reading = [asyncio.create_task(store.read(slow)) for _ in threads]
+        await until(lambda: all(thread.qsize() for thread in threads))
+        for task in reading:
+            task.cancel()
+        await asyncio.wait(reading)
+        held.set()
+        assert await asyncio.gather(*(store.read(count) for _ in threads)) == [0] * len(threads)
 
 
 async def test_too_many_waiting_are_refused(
