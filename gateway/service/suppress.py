@@ -64,11 +64,12 @@ async def suppress(
 ) -> bool:
     """Send nothing from ours to theirs (`pair`) any more; False where that was so before.
 
-    One that a START would lift is made firm by one that it would not.
+    One that a START would lift, or that ends with the next mail from there, is made firm by one that neither
+    lifts.
     """
     key = _key(organization_id, channel, pair)
     inserted = await _insert(tx, key, reason, firm=firm)
-    if not inserted and firm:
+    if not inserted and firm and reason not in _OF_ADDRESS:
         await tx.run("suppression_firm", **key, reason=reason)
     await _derive_for_address(tx, organization_id, channel, pair[1])
     return inserted

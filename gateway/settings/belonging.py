@@ -1,6 +1,6 @@
 """Which keys mean something where; one that would do nothing at its channel or number is refused.
 
-Those that the contract has for every channel (`quiet_hours`, `max_parts`, …) are refused at an address only.
+Not those that the contract has for every channel and every address (`quiet_hours`, `max_parts`, …).
 """
 
 from collections.abc import Iterable
@@ -32,8 +32,6 @@ ONLY_OF_SMS = (
     "start_text",
     "help_text",
 )
-
-ONLY_OF_PARTS = ("max_parts", "number_parts")
 NOT_AT_HOSTS = (
     "hold_music",
     "record_calls",
@@ -43,7 +41,6 @@ NOT_AT_HOSTS = (
     "confirm_text",
     "caller_left_text",
     "not_joined_text",
-    "quiet_hours",
 )
 """Of calls that the gateway begins, records, plays music to or calls persons for."""
 
@@ -81,16 +78,6 @@ def done_by_its_host(table: Table) -> None:
         NOT_AT_HOSTS,
         "calls that the gateway carries itself (voice_mode relay, webhook or jambonz); remove it here",
     )
-
-
-def not_in_parts(table: Table) -> None:
-    """The same for addresses at which a reply is whole: mailboxes, numbers that are spoken on."""
-    _refuse(table, ONLY_OF_PARTS, "text messages (sms)")
-
-
-def not_unasked(table: Table) -> None:
-    """The same for mailboxes: nobody is woken by a mail."""
-    _refuse(table, ("quiet_hours",), "text messages and calls (sms, voice)")
 
 
 def _refuse(table: Table, names: Iterable[str], where: str) -> None:

@@ -17,10 +17,8 @@ from gateway.settings.addresses import parse_address
 from gateway.settings.belonging import (
     done_by_its_host,
     not_called,
-    not_in_parts,
     not_mailed,
     not_texted,
-    not_unasked,
     not_written,
     spoken_by_its_host,
 )
@@ -187,10 +185,7 @@ class AddressTable(ChannelTable):
     def _spoken(self) -> Self:
         if self.channel != "sms":
             not_texted(self)
-            not_in_parts(self)
-        if self.channel == "email":
-            not_unasked(self)
-        else:
+        if self.channel != "email":
             not_mailed(self)
         if self.channel == "voice":
             not_written(self)

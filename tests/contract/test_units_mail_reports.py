@@ -10,7 +10,7 @@ from gateway.domain.message import Channel, SenderAuth
 from gateway.domain.ports.store import Row, Store
 from gateway.service.deliver import LaneClaim, claim_lane, settle_part_and_delivery
 from gateway.service.expire import forget
-from gateway.service.mail_reports import MOST_RETURNED, take_report
+from gateway.service.mail_reports import COMPLAINT, MOST_RETURNED, take_report
 from gateway.service.parts import PartClaim, claim_part
 from gateway.service.people import attach_contact
 from gateway.service.suppress import BOUNCES_KEPT, suppressed
@@ -128,6 +128,16 @@ async def test_a_complaint_holds_for_ever(store: MovableStore) -> None:
     await store.write(forget)
     await arrive(store, mail("me again"))
     assert await silenced(store)
+
+
+async def test_a_complaint_about_mail_that_came_back_before_outlives_that(store: MovableStore) -> None:
+    _, delivery = await sent(store)
+    for kind in (ReportKind.BAD_ADDRESS, ReportKind.COMPLAINT, ReportKind.BAD_ADDRESS):
+        await store.write(take_report, report(kind, "5.1.1", delivery_id=delivery["id"]))
+    await arrive(store, mail("me again"))
+    assert await silenced(store)
+    (kept,) = await rows(store, "test_suppressions")
+    assert (kept["reason"], kept["lifted_at"]) == (COMPLAINT, None)
 
 
 @pytest.mark.parametrize(("auth", "silent"), [(SenderAuth.VERIFIED, False), (SenderAuth.UNVERIFIED, True)])

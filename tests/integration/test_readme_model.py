@@ -1,6 +1,7 @@
 """The README's model with documents, tools and a policy, as written but for the shop, answers turns."""
 
 import importlib
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,8 @@ async def test_it_finds_an_order_and_asks_before_it_refunds_one(
     (tmp_path / "docs" / "faq" / "refunds.md").write_text("# Refunds\n\n## Late orders\n\nWe refund them.\n")
     assert text.count(SHOP) == 1
     config_file = tmp_path / "gateway.toml"
-    async with served(shop) as place:
+    async with AsyncExitStack() as ends, served(shop) as place:
+        ends.push_async_callback(model.stop)
         config_file.write_text(text.replace(SHOP, place), "utf-8")
         turn = turn_of("Where is order 17? I want my money back.")
         turn = turn.model_copy(update={"context_variables": {"city": "Turin"}})
@@ -101,4 +103,3 @@ async def test_it_finds_an_order_and_asks_before_it_refunds_one(
             "".join(step.text for step in steps if isinstance(step, Delta)) == "You get 19.90 EUR back [1]."
         )
         assert refunded == [("17", "Bearer token", f"turn-1:{wanted.tool_call_id}")]
-    await model.stop()

@@ -226,6 +226,32 @@ def test_mails_of_one_domain_are_bounded_far_above_what_people_write(toml: Path)
     assert config.channel(Channel.EMAIL, "a@example.org").domain_messages_per_hour == 20
 
 
+@pytest.mark.parametrize("mode", [None, *VoiceMode])
+def test_what_every_channel_has_may_be_repeated_at_every_address(toml: Path, mode: VoiceMode | None) -> None:
+    """The contract's keys, also where they do nothing: a mailbox sends no parts."""
+    keys = """
+idle_ttl = "1h"
+retention = "30d"
+coalesce_seconds = 2
+quiet_hours = "21:00-08:00"
+max_parts = 3
+number_parts = false
+"""
+    places = {"sms": "+15550100", "email": "support@example.org", "voice": "+15550100"}
+    addresses = [
+        f'[[addresses]]\nchannel = "{channel}"\naddress = "{address}"\n{keys}'
+        for channel, address in places.items()
+    ]
+    how = "" if mode is None else f'voice_mode = "{mode}"\n'
+    channels = [f"[channels.{channel}]\n{keys}" for channel in ("api", *places)]
+    config = read(toml, DEMO + "".join(channels) + "".join(addresses) + how)
+    for channel, address in places.items():
+        values = config.channel(Channel(channel), address)
+        assert (values.idle_ttl, values.retention) == (timedelta(hours=1), timedelta(days=30))
+        assert (values.coalesce_seconds, values.max_parts, values.number_parts) == (2, 3, False)
+        assert values.quiet_hours == QuietHours(time(21), time(8))
+
+
 def test_a_whatsapp_sender_is_an_address_of_its_own_that_begins_nothing_unasked(toml: Path) -> None:
     config = read(
         toml,
@@ -336,21 +362,7 @@ max_reminders = 0
                 ("confirm_text", '"x"'),
                 ("caller_left_text", '"x"'),
                 ("not_joined_text", '"x"'),
-                ("quiet_hours", '"21:00-08:00"'),
             )
-        ),
-        *(
-            (
-                DEMO + f'[[addresses]]\nchannel = "{channel}"\naddress = "{address}"\n{name} = {value}\n',
-                f"addresses[0]: {name} belongs to text messages (sms)",
-            )
-            for channel, address in (("email", "support@example.org"), ("voice", "+15550100"))
-            for name, value in (("max_parts", "3"), ("number_parts", "false"))
-        ),
-        (
-            DEMO + '[[addresses]]\nchannel = "email"\naddress = "support@example.org"\n'
-            'quiet_hours = "21:00-08:00"\n',
-            "addresses[0]: quiet_hours belongs to text messages and calls (sms, voice)",
         ),
         (
             DEMO + '[channels.voice]\nlanguage = "German"\n',

@@ -31,10 +31,11 @@ UPDATE suppressions SET lifted_at = {now} WHERE ctid = ANY(ARRAY(
     ORDER BY created_at LIMIT 200 FOR UPDATE SKIP LOCKED))
 
 -- name: suppression_firm
--- What a START would have lifted is now there for a reason that it does not lift.
+-- What a START, or the next mail from there, would have lifted is now there for a reason that neither lifts.
 UPDATE suppressions SET firm = TRUE, reason = :reason
 WHERE organization_id = :organization_id AND channel = :channel AND their_address = :their_address
-  AND our_address = :our_address AND NOT derived AND NOT firm AND lifted_at IS NULL
+  AND our_address = :our_address AND NOT derived AND lifted_at IS NULL
+  AND (NOT firm OR reason || '' IN ('hard_bounce', 'soft_bounces'))
 
 -- name: suppression_lift_by_start
 UPDATE suppressions SET lifted_at = {now}
