@@ -284,13 +284,13 @@ class LiveSession:
         if left is not None:
             self._n += 1
             self._task = asyncio.create_task(self._exit.pass_on(left, self._n, self._lang))
+            await asyncio.sleep(0)  # it has begun before anything else that is said is taken
         elif news.status.terminal:
             self._end()
-        elif news.status is Status.ACTIVE:
-            if not news.waits:  # else the agent is paused, and whoever was told to hold holds
-                await self._quiet.give_back(self._lang)
-        else:
+        elif news.status is not Status.ACTIVE:
             self._quiet.hold()
+        elif not news.waits:  # else the agent is paused, and whoever was told to hold holds
+            await self._quiet.give_back(self._lang)
 
     def _end(self) -> None:
         self._task = asyncio.create_task(self._exit.hang_up())

@@ -1,4 +1,4 @@
-"""Warm transfers that a call's own connection moves: kept, so that the connection after it can go on.
+"""Transfers that a call's own connection moves: kept, so that the connection after it can go on.
 
 Nobody else moves them: they are due for no timer. A connection that takes a call up puts its name on the
 row; what the one before it, which may not know yet that it is gone, does from then on changes nothing.

@@ -1,6 +1,8 @@
 """A transfer over jambonz without asking: who takes its call up calls nobody again, and waits for its end."""
 
+import asyncio
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -29,10 +31,12 @@ from gateway.domain.warm.machine import begin
 from gateway.domain.warm.state import Stage, Timer, Warm, WarmPlan
 from gateway.domain.warm.words import Finish
 from tests.unit.test_jambonz_back import Conversation
+from tests.waiting import until
 
 WAIT = 60
 """Seconds after which the end of the dial is known."""
 NOBODY = WarmTransfer().failure_text
+DESK = "sip:desk@example.org"
 ANSWERED = CallStatus(call_sid="person", call_status="in-progress")
 
 
@@ -121,6 +125,14 @@ class Broken(Conversation):
         await self.session.take(Incoming("id", expects_ack=True, event=event, place=place))
 
 
+class LeftOver(Broken):
+    """The same where nobody has begun it."""
+
+    async def take_transfer(self, _id: str, provider: str, message_id: str) -> TurnOutcome | None:
+        """It is taken over."""
+        return await self.outcome(provider, message_id, 0)
+
+
 @pytest.fixture
 def call() -> Broken:
     """Somebody was being called, or was about to be."""
@@ -204,13 +216,79 @@ async def test_after_those_who_were_asked_only_the_last_dial_counts() -> None:
 
 
 async def test_a_refer_that_was_refused_meanwhile_becomes_a_dial() -> None:
-    intent = wish(destination="sip:desk@example.org")
+    intent = wish(destination=DESK)
     call = Broken(intent, told(intent))
     await call.back()
     await call.tells(Referred(refer_status=603), REFERRED_HOOK)
     assert call.happened == ["dial", "dial"]
     await call.tells(Dialed(dial_call_status="completed"))
     assert call.noted == ["transferred None"]
+
+
+async def test_whom_a_refused_refer_calls_has_time_to_answer() -> None:
+    """Also where the connection was away for longer than the REFER may take."""
+    intent = wish(destination=DESK)
+    call = Broken(intent, told(intent))
+    call.seconds = WAIT + 100
+    await call.back()
+    await call.tells(Referred(refer_status=603), REFERRED_HOOK)
+    await call.passes(WarmTransfer().max_dial_seconds)
+    assert call.noted == []
+    await call.passes(WAIT)
+    assert call.noted == ["failed bridge_error"]
+
+
+async def test_who_answers_after_a_refused_refer_is_left_with_the_caller() -> None:
+    """The connection before this one has heard of the refusal, and had jambonz call."""
+    intent = wish(destination=DESK)
+    call = Broken(intent, told(intent))
+    await call.back()
+    await call.session.take(Incoming("id", expects_ack=False, event=ANSWERED))
+    assert call.noted == ["transferred None"]
+    await call.passes(1000)
+    assert call.sent == []
+    await call.tells(Dialed(dial_call_status="completed"))
+    assert call.session.over
+
+
+async def test_a_refused_refer_of_which_nothing_is_kept_becomes_a_dial_too() -> None:
+    """The database was away when it began."""
+    call = Broken(wish(destination=DESK), None)
+    await call.back()
+    await call.tells(Referred(refer_status=603), REFERRED_HOOK)
+    assert call.happened == ["dial"]
+
+
+async def test_who_leaves_before_the_refer_has_not_followed_it() -> None:
+    """They hang up during the last words, which are waited for."""
+    call = Broken(wish(destination=DESK), None)
+    call.session._again = False
+    await call.session.open()
+    call.session._speaker._open = True
+    call.session._playback._until = 60.0
+    leaving = asyncio.create_task(call.session._way_out.pass_on(wishes_of([wish(destination=DESK)]), 1, None))
+    await until(lambda: "announce" in call.happened)
+    [left] = await call.session._way_out.caller_gone()
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    assert left.metadata["voice_event"]["state"] == "caller_abandoned"
+
+
+async def test_when_the_caller_has_left_nothing_is_waited_for(call: Broken) -> None:
+    await call.back()
+    await call.session._way_out.caller_gone()
+    call.seconds = 1000
+    assert call.session._way_out.patience == inf
+
+
+async def test_what_is_said_as_a_transfer_is_taken_over_does_not_stop_it() -> None:
+    call = LeftOver(wish(), None)
+    await call.back()
+    await call.passes(10)
+    await call.session.hear("Are you there?", None)
+    assert call.session._task is not None
+    await call.session._task
+    assert [one for one in call.happened if one in ("announce", "dial")] == ["announce", "dial", "dial"]
 
 
 def test_what_was_told_is_known_by_what_is_kept() -> None:

@@ -10,6 +10,7 @@ from math import inf
 from channels.voice.destination import Destination, destination_kind
 from channels.voice.jambonz.caller_side import CallerSide
 from channels.voice.jambonz.kept import Kept
+from channels.voice.jambonz.messages import REFERRED_HOOK, Place
 from channels.voice.jambonz.persons import Put
 from channels.voice.jambonz.transfer import Transfer, announced, dialing, referring, ring_seconds
 from channels.voice.jambonz.verbs import Verb
@@ -54,6 +55,11 @@ class Cold:
         return self._lost_at is not None
 
     @property
+    def has_referred(self) -> bool:
+        """Whether the caller's side was told to call somebody, or was about to be."""
+        return self.refers and self._warm.told
+
+    @property
     def patience(self) -> float:
         """Seconds after which it is lost."""
         return inf if self._lost_at is None else max(0.0, (self._lost_at - self._clock.now()) / SECOND)
@@ -78,6 +84,16 @@ class Cold:
         """Another connection has told jambonz, or was about to: its end is waited for here."""
         self._lost_at = max(self._warm.due or 0, self._clock.now() + int(BACK_SECONDS * SECOND))
 
+    def told_of(self, place: Place) -> None:
+        """A hook shows what jambonz was told, which whoever has taken it up need not know."""
+        if self.taken_up and place.attempt == self._transfer.attempt:
+            self.refers = place.hook == REFERRED_HOOK
+
+    def answered(self) -> None:
+        """Somebody jambonz has called is there: it was told to call, and it is not lost."""
+        if self.taken_up:
+            self.refers, self._lost_at = False, None
+
     async def ended(self) -> None:
         """Its end is known: no connection after this one waits for it."""
         await self._kept.done(self._transfer, self._warm.state)
@@ -88,10 +104,14 @@ class Cold:
     async def _tell(self, put: Put, *verbs: Verb) -> None:
         ahead = len(self._transfer.intent.connecting_text or "") / self._pace + self._side.words_in_queue
         seconds = ahead + ring_seconds(self._transfer) + SPARE_SECONDS
-        self._warm.tell(self._transfer.attempt, self._clock.now() + int(seconds * SECOND))
+        until = self._clock.now() + int(seconds * SECOND)
+        self._warm.tell(self._transfer.attempt, until)
+        if self._lost_at is not None:
+            self._lost_at = max(self._lost_at, until)
         if await self._is_kept():
             await put(*verbs)
 
     async def _is_kept(self) -> bool:
-        """Whether this connection still has the transfer."""
-        return self._warm.state is not None and await self._kept.keep(self._transfer, self._warm.state)
+        """Whether this connection still has it. Of a transfer that only a hook tells of nothing is kept."""
+        warm = self._warm.state
+        return warm is None or await self._kept.keep(self._transfer, warm)

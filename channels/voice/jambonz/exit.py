@@ -143,7 +143,7 @@ class JambonzExit:
         """Seconds after which `tick` has something to do."""
         if self._persons is not None:
             return self._persons.patience
-        return inf if self._cold is None or self._proven else self._cold.patience
+        return inf if self._cold is None or self._transfer is None or self._proven else self._cold.patience
 
     async def screened(self, place: Place, data: Screened) -> None:
         """Whether a machine has answered."""
@@ -164,20 +164,21 @@ class JambonzExit:
 
     async def referred(self, place: Place, data: Referred) -> None:
         """What became of a REFER. One that is refused becomes a dial."""
-        current = await self._at(place)
-        if current is None or not self._refers:
+        current, cold = await self._at(place), self._cold
+        if current is None or cold is None or not cold.refers:
             return
         outcome = referred(data)
-        refused = place.step == LOST or outcome.reason is TransferReason.REFER_REJECTED
-        if refused and self._cold is not None:
+        if place.step == LOST or outcome.reason is TransferReason.REFER_REJECTED:
             await self._reports.downgraded(current, "method", "bridge")
-            await self._cold.dial_instead()
+            await cold.dial_instead()
             return
         await self._ended(current, outcome)
 
     async def answered(self, status: CallStatus) -> None:
         """Somebody who was dialled has answered: the two are joined, unless they are asked first."""
         current, joined = self._transfer, status.call_status == "in-progress"
+        if joined and self._cold is not None:
+            self._cold.answered()
         if joined and current is not None and not (current.warm or self._refers or self._proven):
             self._proven = await self._reports.ended(current, dialed(Dialed(dial_call_status="completed")))
             if self._proven:
@@ -197,7 +198,8 @@ class JambonzExit:
             await self._persons.caller_gone()
         current, self._transfer = self._transfer, None
         if current is not None and not self._proven:
-            await self._reports.ended(current, presumed() if self._refers else ABANDONED)
+            followed = self._cold is not None and self._cold.has_referred
+            await self._reports.ended(current, presumed() if followed else ABANDONED)
         return left
 
     async def _begin_cold(self, current: Transfer, cold: Cold, *, instead: bool = False) -> None:
@@ -275,8 +277,8 @@ class JambonzExit:
         """The transfer that a hook is about, also one that another process began; None: it is over."""
         name = f"{place.session}:{place.n}"
         if self._transfer is not None:
-            if self._cold is not None and self._cold.taken_up:
-                self._cold.refers = place.hook == REFERRED_HOOK
+            if self._transfer.name == name and self._cold is not None:
+                self._cold.told_of(place)
             return self._transfer if self._transfer.name == name else None
         if (self.begun and not self._proven) or not place.session or name in self._over:
             return None

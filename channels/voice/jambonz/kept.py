@@ -1,4 +1,4 @@
-"""Where a warm transfer stands, kept for the connection that takes up its call when this one breaks."""
+"""Where a transfer stands, kept for the connection that takes up its call when this one breaks."""
 
 import asyncio
 import logging

@@ -33,7 +33,7 @@ class WarmTransfers(Protocol):
 
 
 class KeptTransfers(Protocol):
-    """Where warm transfers stand that a call's own connection moves. Every method raises GatewayError."""
+    """Where transfers stand that a call's own connection moves. Every method raises GatewayError."""
 
     async def keep(self, held: HeldCall, holder: str) -> bool:
         """Store it; False where another connection of the call moves it now. `holder`: this one."""
