@@ -89,7 +89,7 @@ def _bare(deps: ApiDeps, webhooks: Sequence[BaseRoute] = ()) -> FastAPI:
     errors.install(app)
     app.router.routes.extend(webhooks)
     app.add_middleware(Webhooks, routes=webhooks)
-    app.add_middleware(Edge, clock=deps.clock)
+    app.add_middleware(Edge, clock=deps.clock, large=deps.large)
     return app
 
 

@@ -49,6 +49,8 @@ class ApiDeps:
     clock: Clock
     surface: Surface
     webhook_routes: Sequence[BaseRoute]
+    large: Container[str] = frozenset()
+    """Paths of webhooks that take more than 1 MiB, mail with its files, and bound it themselves."""
     checks: Mapping[str, Check]
     """For /readyz, besides the database."""
     spared: frozenset[str] = frozenset()

@@ -4,7 +4,7 @@ Plain ASGI, so that streams pass through untouched.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -16,7 +16,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.errors import ErrorCode
 
 MAX_BODY = 1024 * 1024
-"""Bytes of a request's body."""
+"""Bytes of a request's body, but where a route bounds it itself."""
 _DISCARDED = 16 * MAX_BODY
 """A refused body of up to this length is read and thrown away: a connection that is closed while the client
 still writes may lose it the answer."""
@@ -34,9 +34,11 @@ class BodyTooLarge(HTTPException):
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, large: Container[str]) -> None:
+        """`large`: paths whose routes bound what they read themselves, and take more than others."""
         self._app = app
         self._clock = clock
+        self._large = large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -44,6 +46,9 @@ class Edge:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})["arrived"] = self._clock.monotonic()
+        if scope["path"] in self._large:
+            await self._guarded(scope, receive, send)
+            return
         announced = _announced(scope)
         if announced > MAX_BODY:
             response = _too_large({"Connection": "close"} if announced > _DISCARDED else None)

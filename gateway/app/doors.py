@@ -16,7 +16,12 @@ from gateway.app.core import Core
 from gateway.app.plan import Role
 from gateway.channel_ports.accounts import calling_modes
 from gateway.channel_ports.mail import MailWorkers, mail_intake, mail_server
-from gateway.channel_ports.webhooks import mail_webhook_routes, receives_mail_by_webhook, webhook_routes
+from gateway.channel_ports.webhooks import (
+    LARGE,
+    mail_webhook_routes,
+    receives_mail_by_webhook,
+    webhook_routes,
+)
 from gateway.http_server import HttpServer
 from gateway.service.tokens import Tokens
 
@@ -82,6 +87,7 @@ def _api_deps(core: Core, routes: Sequence[BaseRoute]) -> "ApiDeps":
         clock=core.clock,
         surface=core.plan.surface,
         webhook_routes=routes,
+        large=LARGE,
         checks={"bus": core.bus.check},
         spared=frozenset() if core.plan.needs_bus else frozenset({"bus"}),
         spool=core.spool,

@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from channels.contract import Ingress
 from channels.email.hooks.mailgun import mailgun_routes
+from channels.email.hooks.postmark import PATH as POSTMARK_PATH
 from channels.email.hooks.postmark import postmark_routes
 from channels.email.hooks.ses import ses_routes
 from channels.email.intake import MailIntake
@@ -19,6 +20,9 @@ from gateway.channel_ports.accounts import telnyx_credentials, twilio_credential
 from gateway.domain.clock import Clock
 from gateway.domain.ports.ingress import BindToken
 from gateway.settings import Settings
+
+LARGE = frozenset({POSTMARK_PATH})
+"""Paths that take a whole mail with its files: those where the sender is proven before anything is read."""
 
 
 def receives_mail_by_webhook(settings: Settings) -> bool:

@@ -327,6 +327,15 @@ async def test_surfaces(api: Api, served: Any) -> None:
     assert await status(api, f"{public}/webhooks/some", "POST", data=pieces(2 * MIB)) == 413
 
 
+async def test_a_webhook_of_mail_has_room_for_it_and_nothing_else_has(api: Api, served: Any) -> None:
+    url = await served(deps(api, Surface.PUBLIC, large=frozenset({"/webhooks/some"})))
+    large = b"a" * 2 * MIB
+    for body in (BytesIO(large), pieces(2 * MIB)):
+        async with api.session.post(f"{url}/webhooks/some", data=body) as answer:
+            assert (answer.status, await answer.text()) == (200, str(len(large)))
+    assert await status(api, f"{url}/webhooks/other", "POST", data=BytesIO(large)) == 413
+
+
 async def test_readiness_names_what_does_not_answer(api: Api, served: Any) -> None:
     url = await served(deps(api, Surface.PUBLIC, checks={"bus": broken}))
     async with api.session.get(f"{url}/readyz") as answer:

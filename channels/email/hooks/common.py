@@ -13,13 +13,14 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from channels.contract import MAX_BODY
 from channels.email.auth.sender import MailArrival
 from channels.email.intake import MailIntake, Outcome
 from channels.webhooks import malformed, read_body
 from gateway.domain.errors import Unavailable
 
-MAX_REQUEST: Final = 47_185_920
-"""Bytes of a request: a mail of 30 MB in base64, and what is around it."""
+MAX_MAIL_REQUEST: Final = 47_185_920
+"""Bytes of a request whose head has proven its sender: a mail of 30 MB, escaped, and what is around it."""
 SECONDS: Final = 20.0
 """For reading and storing a mail; providers wait for 30 s or more."""
 
@@ -45,9 +46,9 @@ async def hand_over(
     return JSONResponse({"outcome": taken.outcome.value, "message_id": taken.message_id or None})
 
 
-async def read_json(request: Request) -> dict[str, Any]:
-    """The body as a JSON object; WebhookRefused with 400 where it is none."""
-    body = await read_body(request, MAX_REQUEST)
+async def read_json(request: Request, limit: int = MAX_BODY) -> dict[str, Any]:
+    """The body as a JSON object; WebhookRefused with 400 where it is none, 413 beyond `limit` bytes."""
+    body = await read_body(request, limit)
     try:
         value = await asyncio.to_thread(json.loads, body)
     except (ValueError, RecursionError):

@@ -2,7 +2,8 @@
 
 Its signature covers a timestamp and a token, not the mail: whoever has seen one request could put another
 mail under it. So a token belongs to the mail it came with first, and counts only while Mailgun itself may
-come again. All processes know it; while the database is away, each by itself.
+come again. All processes know it; while the database is away, each by itself. And as all of it has to be read
+for that, a request has no more room than any other: MAX_BODY bytes.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from starlette.routing import Route
 
 from channels.contract import MAX_FIELDS
 from channels.email.auth.sender import MailArrival
-from channels.email.hooks.common import MAX_REQUEST, hand_over
+from channels.email.hooks.common import hand_over
 from channels.email.intake import MailIntake
 from channels.email.mime import read_mail
 from channels.webhooks import FORM_TYPE, invalid, malformed, read_body, unproven, webhook
@@ -82,7 +83,7 @@ async def read_fields(request: Request) -> dict[str, bytes]:
     media_type = declared.partition(";")[0].strip().lower()
     if media_type not in (FORM_TYPE, _MULTIPART):
         raise malformed(f"The Content-Type must be {FORM_TYPE} or {_MULTIPART}.")
-    body = await read_body(request, MAX_REQUEST)
+    body = await read_body(request)
     if media_type == FORM_TYPE:
         if body.count(b"&") >= MAX_FIELDS:
             raise malformed(f"A form has at most {MAX_FIELDS} fields.")

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from channels.email.auth.sender import MailArrival
-from channels.email.hooks.common import hand_over, read_json, text_of
+from channels.email.hooks.common import MAX_MAIL_REQUEST, hand_over, read_json, text_of
 from channels.email.intake import MailIntake
 from channels.webhooks import invalid, unproven, webhook
 
@@ -28,7 +28,7 @@ def postmark_routes(intake: MailIntake, login: str) -> list[Route]:
         given = request.headers.get("authorization", "").encode("latin-1", "replace")
         if not hmac.compare_digest(given, expected):
             raise unproven(PROVIDER, "login")
-        posted = await read_json(request)
+        posted = await read_json(request, MAX_MAIL_REQUEST)
         raw = posted.get("RawEmail")
         if not isinstance(raw, str) or not raw:
             raise invalid("RawEmail is missing: switch on “include raw email content” for the server.")
