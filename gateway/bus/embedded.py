@@ -232,7 +232,7 @@ class EmbeddedBus:
                     extra={"action": "dead_letter", "queue": queue, "reason": verdict.reason},
                 )
         except Unavailable as error:
-            # Its claim runs out, and it is dispatched again.
+            # Its claim runs out, and it is dispatched again; a timer rings anew for a bell without a row.
             self._release([posting.id])
             logger.warning(
                 "a verdict could not be stored",
