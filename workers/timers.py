@@ -18,7 +18,7 @@ from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports.store import Store
 from gateway.service.call_intents import lose_overdue
 from gateway.service.call_over import CLOSED_AT_ONCE, close_ended_calls
-from gateway.service.due import AT_ONCE, due_calls, due_lanes, due_turns
+from gateway.service.due import AT_ONCE, due_calls, due_lanes, due_turns, forget_bells
 from gateway.service.erase import erase_step
 from gateway.service.expire import (
     OVERDUE_AT_ONCE,
@@ -35,9 +35,6 @@ from workers.closings import Closer
 
 RING_AGAIN_SECONDS = 15
 """How old a bell must be before it is rung again."""
-
-HOWEVER_NEW = -24 * 3600 * SECOND
-"""An age that every bell has, also where the clock was set back meanwhile; µs."""
 
 CALLS_OLD = 5 * SECOND
 """The same of a call that we begin, µs: it is due again and again, and each time somebody looks alone."""
@@ -92,9 +89,14 @@ def timers(
 
 
 async def ring_for_what_waits(store: Store, partitions: int) -> None:
-    """Ring for all turns and deliveries that wait: whoever rang for them has died, and its bells with it."""
-    await _all_due(AT_ONCE, lambda: store.write(due_turns, HOWEVER_NEW, partitions))
-    await _all_due(AT_ONCE, lambda: store.write(due_lanes, HOWEVER_NEW))
+    """Ring once for each turn and delivery that waits: whoever rang has died, and its bells with it.
+
+    What is not due yet, or too much at once, is found by a timer as soon as it looks.
+    """
+    old = RING_AGAIN_SECONDS * SECOND
+    await store.write(forget_bells)
+    await _all_due(AT_ONCE, lambda: store.write(due_turns, old, partitions))
+    await _all_due(AT_ONCE, lambda: store.write(due_lanes, old))
 
 
 async def _all_due(at_once: int, look: Callable[[], Awaitable[int]]) -> None:

@@ -10,6 +10,12 @@ AT_ONCE = 200
 """The most that one look rings for."""
 
 
+async def forget_bells(tx: Tx) -> None:
+    """At an embedded start: what was rung for was rung for in vain, since the bells are gone. All at once."""
+    await tx.run("turn_bells_reset")
+    await tx.run("lane_bells_reset")
+
+
 async def due_turns(tx: Tx, every: int, partitions: int) -> int:
     """Ring for conversations with input that nobody works on and a bell older than `every` µs; how many."""
     rows = await tx.all("turns_due", every=every)

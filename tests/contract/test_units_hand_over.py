@@ -6,16 +6,19 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.domain.clock import SECOND
 from gateway.domain.envelope import Envelope, Exchange, Posting
 from gateway.domain.ports.bus import PublishResult
 from gateway.domain.ports.store import Tx, Wake
+from gateway.service.accept import accept
+from gateway.service.due import due_turns
 from gateway.service.outbox import StoredOutbox
 from gateway.service.postings import HANDED_SECONDS, envelope, post
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
-from tests.contract.scene import ORGANIZATION, PARTITIONS, arrive
+from tests.contract.scene import ORGANIZATION, PARTITIONS, ROUTE, arrive, sms
 from workers.forward import Forwarder
-from workers.timers import ring_for_what_waits
+from workers.timers import RING_AGAIN_SECONDS, ring_for_what_waits
 
 
 class Keeper:
@@ -105,6 +108,30 @@ async def test_a_start_rings_for_what_has_been_rung_for_just_now(store: MovableS
     await ring_for_what_waits(store, PARTITIONS)
     (row,) = await StoredOutbox(store).claim(100, 30)
     assert Envelope.model_validate_json(row.body).conversation_id == accepted.conversation_id
+
+
+async def test_a_start_rings_once_for_each_turn_and_lane_however_much_waits(
+    store: MovableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.timers.AT_ONCE", 1)  # every look that finds something has another one follow
+    waiting, answered = await arrive(store), await arrive(store, sms(sender="+14155550177"))
+    await scene.answer(store, await scene.claimed(store, answered.conversation_id))
+    await scene.clear_outbox(store)
+    await ring_for_what_waits(store, PARTITIONS)
+    rung = [Envelope.model_validate_json(row.body) for row in await StoredOutbox(store).claim(100, 30)]
+    assert sorted(bell.type for bell in rung) == ["delivery.due", "turn.due"]
+    assert {bell.conversation_id for bell in rung} == {waiting.conversation_id, None}
+
+
+async def test_what_was_not_due_at_a_start_is_rung_for_by_the_first_timer_that_finds_it_due(
+    store: MovableStore,
+) -> None:
+    await store.write(accept, sms(), replace(ROUTE, coalesce=3 * SECOND))
+    await scene.clear_outbox(store)
+    await ring_for_what_waits(store, PARTITIONS)
+    assert await claimed(store) == []
+    store.advance(4)
+    assert await store.write(due_turns, RING_AGAIN_SECONDS * SECOND, PARTITIONS) == 1
 
 
 async def test_a_bell_without_a_row_gets_one_when_it_has_to_wait(store: MovableStore) -> None:

@@ -299,6 +299,10 @@ WHERE id IN (
     LIMIT 200 {for update skip locked})
 RETURNING id, channel, organization_id, rung_at
 
+-- name: lane_bells_reset
+-- An embedded start: whoever rang has died, and its bells with it.
+UPDATE lanes SET rung_at = NULL WHERE settled < queued AND rung_at IS NOT NULL
+
 -- name: lanes_held
 SELECT id, fence FROM lanes WHERE settled < queued AND lease_owner = :worker_id
 ORDER BY rung_at LIMIT :limit

@@ -328,6 +328,10 @@ WHERE id IN (
     LIMIT 200 {for update skip locked})
 RETURNING id, organization_id, rung_at
 
+-- name: turn_bells_reset
+-- An embedded start: whoever rang has died, and its bells with it.
+UPDATE conversations SET rung_at = NULL WHERE answered < last_input AND rung_at IS NOT NULL
+
 -- name: turns_held
 -- By their owner, to see which of them nobody works under: through what is pending, for there is no index of owners.
 SELECT id, fence FROM conversations WHERE answered < last_input AND lease_owner = :worker_id
