@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from gateway.app.plan import Plan, Role, StartRefused, StopAsked
 from gateway.domain.clock import Clock
@@ -182,11 +182,10 @@ def _read_secret(place: Path) -> bytes | None:
 
 
 def _keep_secret(place: Path, secret: bytes) -> None:
-    """For the next start. Several processes may share the folder."""
+    """For the next start; nobody else may read it. Processes may share the folder, and write at once."""
     if _read_secret(place) == secret:
         return
     place.parent.mkdir(parents=True, exist_ok=True)
-    new = place.with_suffix(f".{os.getpid()}")
-    new.touch(mode=0o600)
-    new.write_text(secret.hex(), "ascii")
-    new.replace(place)
+    with NamedTemporaryFile("w", encoding="ascii", dir=place.parent, delete=False) as new:
+        new.write(secret.hex())
+    Path(new.name).replace(place)

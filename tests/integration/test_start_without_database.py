@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from gateway.app import App, Plan, Role, StartRefused, database, running
 from gateway.app.plan import StopAsked
 from gateway.bench.private_server import free_ports
 from gateway.bench.services import PrivatePostgres
+from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports.store import Tx
 from gateway.service.revisions import revisions_page
@@ -88,18 +91,18 @@ async def until(app: App, told: str) -> None:
 async def test_who_cannot_do_without_it_waits_says_so_and_gives_up(
     configure: Configure,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     plan: Plan,
     spools: bool,
 ) -> None:
-    monkeypatch.setattr(database, "WAIT_SECONDS", 0.5)
+    watch = count(0, 10)  # ten seconds pass from look to look, however slow the machine is
+    clock = Clock(monotonic=lambda: float(next(watch)))
     more = {"GATEWAY_SPOOL_DIR": used(tmp_path / "spool")} if spools else {}
     with (
         caplog.at_level(logging.WARNING),
         pytest.raises(StartRefused, match="the database does not answer"),
     ):
-        async with running(configure(nowhere(), **more), plan):
+        async with running(configure(nowhere(), **more), plan, clock):
             pass
     assert [r.__dict__.get("action") for r in caplog.records].count("database.awaited") >= 2
 
@@ -131,6 +134,14 @@ async def test_a_start_keeps_the_secret_for_the_next_one(
     kept = folder / database.SECRET_FILE
     assert bytes.fromhex(kept.read_text()) == secret
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_processes_that_share_a_folder_may_keep_the_secret_at_once(tmp_path: Path) -> None:
+    place = tmp_path / database.SECRET_FILE
+    with ThreadPoolExecutor(8) as processes:  # in containers all of them may have the same id
+        list(processes.map(lambda n: database._keep_secret(place, bytes([n]) * 32), range(1, 200)))
+    assert [file.name for file in tmp_path.iterdir()] == [database.SECRET_FILE]
+    assert len(set(bytes.fromhex(place.read_text()))) == 1
 
 
 async def test_a_database_that_comes_with_an_old_schema_is_not_used_until_it_has_its_own(
