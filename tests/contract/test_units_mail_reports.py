@@ -119,6 +119,7 @@ async def test_what_came_back_long_ago_is_tried_again(store: MovableStore) -> No
     store.advance(120)
     await store.write(forget)
     assert not await silenced(store)
+    assert await rows(store, "test_suppressions") == []  # the address is kept nowhere for it
 
 
 async def test_a_complaint_holds_for_ever(store: MovableStore) -> None:
@@ -148,6 +149,7 @@ async def test_who_writes_from_an_address_takes_mail_there(
     await store.write(take_report, report(ReportKind.BAD_ADDRESS, "5.2.1", delivery_id=delivery["id"]))
     await arrive(store, mail("It works again.", auth=auth))
     assert await silenced(store) is silent
+    assert bool(await rows(store, "test_suppressions")) is silent
 
 
 async def test_one_dead_mailbox_says_nothing_of_its_persons_other_one(store: MovableStore) -> None:

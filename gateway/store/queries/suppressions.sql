@@ -12,20 +12,21 @@ WHERE organization_id = :organization_id AND channel = :channel AND their_addres
   AND our_address = :our_address AND NOT derived AND lifted_at IS NULL
 
 -- name: bounce_suppressions_lift
--- Whoever writes from an address takes mail there again. By the address, not through all bounces: hence the ||.
-UPDATE suppressions SET lifted_at = {now}
+-- Whoever writes from an address takes mail there again. Nothing is kept of it: it was nobody's wish.
+-- By the address, not through all bounces: hence the ||.
+DELETE FROM suppressions
 WHERE organization_id = :organization_id AND channel = 'email' AND their_address = :their_address
   AND reason || '' IN ('hard_bounce', 'soft_bounces') AND lifted_at IS NULL
 
 -- name: bounce_suppressions_forget @sqlite
 -- Mailboxes are opened and emptied: after so long, mail is tried again.
-UPDATE suppressions SET lifted_at = {now} WHERE rowid IN (
+DELETE FROM suppressions WHERE rowid IN (
     SELECT rowid FROM suppressions
     WHERE reason IN ('hard_bounce', 'soft_bounces') AND lifted_at IS NULL AND created_at < {now} - :age
     ORDER BY created_at LIMIT 200)
 
 -- name: bounce_suppressions_forget @postgres
-UPDATE suppressions SET lifted_at = {now} WHERE ctid = ANY(ARRAY(
+DELETE FROM suppressions WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM suppressions
     WHERE reason IN ('hard_bounce', 'soft_bounces') AND lifted_at IS NULL AND created_at < {now} - :age
     ORDER BY created_at LIMIT 200 FOR UPDATE SKIP LOCKED))
