@@ -22,6 +22,7 @@ from gateway.service.warm_transfers import (
     begin_transfer,
     due_transfers,
     find_transfer,
+    give_up_unread,
     settle_work,
     take_event,
     transfer_of_call,
@@ -71,7 +72,10 @@ class WarmDriver:
     async def look(self) -> None:
         """Timers: what has come due, and what a process has left undone."""
         for transfer_id in await self._store.read(due_transfers):
-            await self.happened(transfer_id, Tick())
+            unread = await self.happened(transfer_id, Tick()) is None
+            if unread and await self._store.write(give_up_unread, transfer_id):
+                extra = {"action": "transfer.lost", "transfer_id": transfer_id}
+                log.error("a transfer cannot be read", extra=extra)
 
     async def close(self) -> None:
         """Wait for the requests that are under way; each ends by itself."""

@@ -38,7 +38,7 @@ async def _newest(ingress: Ingress, call: Call, conversation_id: str) -> int | N
     try:
         return max(0, await newest_said(ingress.dialogue, conversation_id))
     except GatewayError as error:
-        note("news_unread", call, code=error.code.value)
+        note("news_unread", call.sid, code=error.code.value)
         return None
 
 

@@ -94,12 +94,12 @@ class _TwimlCalls:
     async def tell_downgrades(self, call: Call, step: Step, rendering: Rendering) -> None:
         """What this host cannot do exactly is said in the conversation."""
         for one in rendering.downgrades:
-            note("capability_downgrade", call, field=one.field)
+            note("capability_downgrade", call.sid, field=one.field)
             event = call.parties.downgraded(step.place, one.field, one.substitute, call.received_at)
             try:
                 await self.ingress.accept(event)
             except GatewayError as error:
-                note("downgrade_lost", call, code=error.code.value)
+                note("downgrade_lost", call.sid, code=error.code.value)
 
     def texts(self, call: Call) -> CallTexts:
         """What the gateway says itself to callers of this number."""
@@ -144,7 +144,7 @@ class _TwimlCalls:
             if outcome is not None and wishes.transfer is not None:
                 said = wishes.transfer.model_copy(update={"connecting_text": None})
                 return await self.transfers.transfer(call, from_here, outcome, replace(wishes, transfer=said))
-        note("relay_broken", call, error=call.form.text("ErrorCode")[:10])
+        note("relay_broken", call.sid, error=call.form.text("ErrorCode")[:10])
         if step.tries >= MAX_CONNECTS:
             return Rendering((Say(self.texts(call).goodbye), HangUp()))
         return connect(self.links, self.texts(call).apology, step.tries + 1)
@@ -161,7 +161,7 @@ class _TwimlCalls:
         if outcome is not None:
             wishes = wishes_of(outcome.intents)
             for kind in wishes.invalid:
-                note("intent_invalid", call, kind=kind)
+                note("intent_invalid", call.sid, kind=kind)
             if wishes.transfer is not None and outcome.path is Path.HANDOFF and not outcome.ended:
                 said = (Say(outcome.text),) if outcome.text.strip() else ()
                 transfer = await self.transfers.transfer(call, Step(n=step.n), outcome, wishes)
@@ -264,7 +264,7 @@ class _TwimlCalls:
         try:
             return (await self.ingress.accept(call.started())).conversation_id or None
         except GatewayError as error:
-            note("conversation_unread", call, code=error.code.value)
+            note("conversation_unread", call.sid, code=error.code.value)
             return None
 
     async def _news(
@@ -280,7 +280,7 @@ class _TwimlCalls:
         try:
             news = await self.ingress.dialogue.news(conversation_id, since)
         except GatewayError as error:
-            note("news_unread", call, code=error.code.value)
+            note("news_unread", call.sid, code=error.code.value)
             return (), step, None
         said = [message for message in news.said if message.turn_id is None]
         newest = max((message.seq for message in said), default=since)
@@ -289,7 +289,7 @@ class _TwimlCalls:
 
     def _failed(self, call: Call, step: Step, error: GatewayError) -> Rendering:
         """The caller is asked again under the next number: this input may or may not have been stored."""
-        note("input_failed", call, code=error.code.value)
+        note("input_failed", call.sid, code=error.code.value)
         return listen(self.links, step.n + 1, self.texts(call).apology)
 
 

@@ -6,7 +6,6 @@ hold and between turns, what an operator says is spoken. The session keeps nothi
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from channels.contract import Ingress
 from channels.voice.exit import Exit
 from channels.voice.news import Missed, missed, newest_said
+from channels.voice.notes import note
 from channels.voice.parties import Parties, input_id
 from channels.voice.playback import Playback, Utterance
 from channels.voice.quiet import Quiet
@@ -27,8 +27,6 @@ from gateway.domain.message import Role
 from gateway.domain.spoken import heard
 from gateway.domain.turn import Path, Said, TurnOutcome
 from gateway.telemetry import FIRST_WORD_SECONDS
-
-log = logging.getLogger(__name__)
 
 MAX_SPOKEN = 10_000
 """Characters of what was said at once that are taken."""
@@ -297,5 +295,4 @@ class LiveSession:
 
     def _note(self, what: str, **fields: str | int) -> None:
         """A line in the log, with nothing of what was said or pressed."""
-        extra = {"action": f"voice.{what}", "call_sid": self._parties.sid, **fields}
-        log.warning("voice %s", what.replace("_", " "), extra=extra)
+        note(what, self._parties.sid, **fields)

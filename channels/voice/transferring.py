@@ -108,7 +108,7 @@ class DocumentTransfers:
         try:
             await self.ingress.accept(report)
         except GatewayError as error:
-            note("transfer_report_failed", call, code=error.code.value)
+            note("transfer_report_failed", call.sid, code=error.code.value)
             if step.tries >= MAX_REPORTS:
                 return Rendering((Say(self.texts(call).goodbye), HangUp()))
             again = replace(step, tries=step.tries + 1, reason=event["reason"])
@@ -128,7 +128,7 @@ class DocumentTransfers:
         try:
             held = await self.warm.of_call(call)
         except GatewayError as error:
-            note("transfer_unread", call, code=error.code.value)
+            note("transfer_unread", call.sid, code=error.code.value)
             return None
         return held if held is not None and (do == HELD or not held.over) else None
 
@@ -140,7 +140,7 @@ class DocumentTransfers:
         try:
             return await self.ingress.dialogue.take_transfer(conversation_id, PROVIDER, call.input_id(step))
         except GatewayError as error:
-            note("transfer_unread", call, code=error.code.value)
+            note("transfer_unread", call.sid, code=error.code.value)
             return None
 
     async def transfer(self, call: Call, step: Step, outcome: TurnOutcome, wishes: Wishes) -> Rendering:
@@ -152,7 +152,7 @@ class DocumentTransfers:
         try:
             begun = await self.warm.begin(call, step, outcome, wishes)
         except GatewayError as error:
-            note("transfer_failed", call, code=error.code.value)
+            note("transfer_failed", call.sid, code=error.code.value)
             begun = None
         if begun is None and step.session:
             return connect(self.links, self.texts(call).apology)
@@ -169,5 +169,5 @@ class DocumentTransfers:
         try:
             return await self.ingress.dialogue.outcome(PROVIDER, message_id, 0)
         except GatewayError as error:
-            note("outcome_unread", call, code=error.code.value)
+            note("outcome_unread", call.sid, code=error.code.value)
             return None

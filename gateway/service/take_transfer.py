@@ -1,8 +1,11 @@
 """A turn has led to a transfer that nobody has begun, as its connection broke: another one takes it over."""
 
+from pydantic import ValidationError
+
 from gateway.domain.conversation import Status
 from gateway.domain.handoff import HandoffStatus
-from gateway.domain.intent import IntentKind
+from gateway.domain.intent import CallTransferIntent, IntentKind
+from gateway.domain.message import JsonObject
 from gateway.domain.ports.store import Tx
 from gateway.domain.turn import TurnOutcome
 from gateway.store.records import outcome_of
@@ -26,7 +29,7 @@ async def take_transfer(
     if turn is None or asked is None:
         return None
     outcome = outcome_of(turn, Status(row["status"]))
-    wanted = [one["intent_id"] for one in outcome.intents if one.get("kind") == IntentKind.TRANSFER]
+    wanted = [one["intent_id"] for one in outcome.intents if _transfers(one)]
     if not wanted or await tx.one("held_by_id", id=wanted[-1]) is not None:
         return None
     await tx.one(
@@ -37,3 +40,14 @@ async def take_transfer(
         message_id=asked["id"],
     )
     return outcome
+
+
+def _transfers(intent: JsonObject) -> bool:
+    """Whether it is a transfer that this version can read."""
+    if intent.get("kind") != IntentKind.TRANSFER:
+        return False
+    try:
+        CallTransferIntent.model_validate(intent.get("payload"))
+    except ValidationError:
+        return False
+    return True

@@ -4,7 +4,6 @@ A unit takes the event in, stores the state and hands out what is to be done. Di
 that nobody is called twice for one attempt; the rest is handed out again until it is known to be done.
 """
 
-import logging
 from dataclasses import replace
 
 from gateway.domain.conversation import Status
@@ -23,8 +22,6 @@ from gateway.domain.warm.held import (
 from gateway.domain.warm.words import Event
 from gateway.domain.warm.work import Done, carried_out, given_up, hopeless, offered, taken, untold
 from gateway.service.timeline import append_event
-
-_log = logging.getLogger(__name__)
 
 
 async def begin_transfer(tx: Tx, new: NewTransfer, organization_id: str) -> HeldCall | None:
@@ -94,7 +91,7 @@ async def end_transfers(tx: Tx, conversation_id: str, why: Event) -> None:
     """The call is over, or the conversation, which is locked by this unit: nobody is called any more."""
     for unfinished in await tx.all("held_unfinished", conversation_id=conversation_id):
         row = await tx.one("held_lock", id=unfinished["id"])
-        held = None if row is None else await _read(tx, row)
+        held = None if row is None else _read(row)
         if row is not None and held is not None:
             held = happen(held, why, row["at"])
             await tx.run("held_save", id=held.id, held=stored_held(held), due_at=row["at"])
@@ -103,6 +100,15 @@ async def end_transfers(tx: Tx, conversation_id: str, why: Event) -> None:
 async def due_transfers(tx: Tx) -> list[str]:
     """Those for which a timer has something to do."""
     return [row["id"] for row in await tx.all("held_due")]
+
+
+async def give_up_unread(tx: Tx, transfer_id: str) -> bool:
+    """Look no more at a transfer that this version cannot read; False where it can, or there is none."""
+    row = await tx.one("held_lock", id=transfer_id)
+    if row is None or _read(row) is not None:
+        return False
+    await tx.run("held_save", id=transfer_id, held=row["held"], due_at=None)
+    return True
 
 
 async def find_transfer(tx: Tx, transfer_id: str) -> HeldCall | None:
@@ -126,17 +132,15 @@ async def _lock(tx: Tx, transfer_id: str) -> tuple[Row, Row, HeldCall] | None:
         "conversation_lock", organization_id=known["organization_id"], id=known["conversation_id"]
     )
     row = await tx.one("held_lock", id=transfer_id)
-    held = None if row is None else await _read(tx, row)
+    held = None if row is None else _read(row)
     return None if conversation is None or row is None or held is None else (conversation, row, held)
 
 
-async def _read(tx: Tx, row: Row) -> HeldCall | None:
-    """The transfer of a row; one that this version cannot read is given up, and holds up nothing else."""
+def _read(row: Row) -> HeldCall | None:
+    """The transfer of a row; None where this version cannot read it."""
     try:
         return restored_held(row["held"])
     except ValueError:
-        _log.error("a transfer cannot be read", extra={"action": "transfer.lost", "transfer_id": row["id"]})
-        await tx.run("held_save", id=row["id"], held=row["held"], due_at=None)
         return None
 
 

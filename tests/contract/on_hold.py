@@ -63,8 +63,11 @@ class Held:
         return held
 
 
-async def wanted(store: Store) -> NewTransfer:
-    """The agent has asked for a transfer, to Ann or else Bob; nothing is said to reassure."""
+async def wanted(store: Store, **changed: str) -> NewTransfer:
+    """The agent has asked for a transfer, to Ann or else Bob; nothing is said to reassure.
+
+    `changed`: what is otherwise in the intent as it is stored.
+    """
     call_id, intent_id = f"CA{next(_calls)}", new_id()
     intent, _ = resolve_transfer(
         CallTransferIntent(
@@ -77,7 +80,7 @@ async def wanted(store: Store) -> NewTransfer:
     payload = intent.model_dump(mode="json")
     accepted = await scene.arrive(store, scene.call("a person", call_id))
     claim = await scene.claimed(store, accepted.conversation_id)
-    asked = {"intent_id": intent_id, "kind": "transfer", "payload": payload}
+    asked = {"intent_id": intent_id, "kind": "transfer", "payload": payload | changed}
     await scene.answer(
         store, claim, path=Path.HANDOFF, handoff_reason="asked", transfer=payload, intents=(asked,)
     )

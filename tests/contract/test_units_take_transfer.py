@@ -51,6 +51,14 @@ async def test_a_transfer_is_taken_over_until_it_has_begun(left: Left) -> None:
     await scene.consistent(left.store, left.new.conversation_id)
 
 
+async def test_one_that_cannot_be_read_any_more_is_left_for_a_person(store: Store) -> None:
+    """The next look finds it as it was: no input is said to have led to it."""
+    new = await wanted(store, destination="")
+    assert await Left(store, new).take() is None
+    known = await store.read(message_of_receipt, ORGANIZATION, "twilio", f"{new.call_id}:s:1")
+    assert known is None
+
+
 async def test_one_of_a_conversation_that_is_over_is_not(left: Left) -> None:
     await left.store.write(close, ORGANIZATION, left.new.conversation_id, "done", PARTITIONS)
     assert await left.take() is None

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.domain.call_rules import CallRules
+from gateway.domain.ids import new_id
 from gateway.domain.intent import WarmTransfer
 from gateway.domain.outcome import TransferReason, TransferState
 from gateway.domain.ports.store import Tx
@@ -13,7 +14,7 @@ from gateway.domain.warm.work import AGAIN_SECONDS, Done
 from gateway.service.call_over import end_of_call
 from gateway.service.close import close
 from gateway.service.erase import request_erasure
-from gateway.service.warm_transfers import settle_work, take_event, transfer_of_call
+from gateway.service.warm_transfers import give_up_unread, settle_work, take_event, transfer_of_call
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
 from tests.contract.on_hold import ANN, BOB, Held, wanted
@@ -217,12 +218,14 @@ async def test_a_row_that_cannot_be_read_holds_up_nothing(held: Held) -> None:
     async def spoil(tx: Tx) -> None:
         await tx.run("held_save", id=held.id, held="{}", due_at=0)
 
+    assert not await held.store.write(give_up_unread, held.id)
     await held.store.write(spoil)
     assert await held.store.write(take_event, held.id, Tick()) is None
-    assert await held.due() == []
-    await held.store.write(spoil)
     await held.store.write(close, ORGANIZATION, held.new.conversation_id, "done", PARTITIONS)
+    assert await held.due() == [held.id]
+    assert await held.store.write(give_up_unread, held.id)
     assert await held.due() == []
+    assert not await held.store.write(give_up_unread, new_id())
 
 
 async def test_no_transfer_begins_in_a_conversation_that_waits_for_none(held: Held) -> None:

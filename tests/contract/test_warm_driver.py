@@ -11,6 +11,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.errors import GatewayError, Unavailable, UnknownAddress
 from gateway.domain.message import Accepted, InboundMessage
 from gateway.domain.outcome import TransferReason
+from gateway.domain.ports.store import Tx
 from gateway.domain.warm.held import CallerAsks, CallerWaits, HeldCall
 from gateway.domain.warm.words import CALLER_LEFT, CallerGone, Dial, Leg, LegEvent, Spoken
 from gateway.domain.warm.work import AGAIN_SECONDS
@@ -215,3 +216,20 @@ async def test_a_leg_whose_conversation_was_deleted_is_hung_up_on(
     await desk.leg(event)
     await desk.rest()
     assert desk.phones.hung_up == [("leg-1", None)] * ends
+
+
+async def test_one_that_cannot_be_read_is_looked_at_once_and_said_to_be_lost(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A version after this one has kept it."""
+
+    async def spoil(tx: Tx) -> None:
+        await tx.run("held_save", id=desk.id, held="{}", due_at=0)
+
+    await desk.store.write(spoil)
+    with caplog.at_level(logging.ERROR):
+        await desk.look()
+        await desk.look()
+    lost = [record for record in caplog.records if vars(record).get("action") == "transfer.lost"]
+    assert [(record.name, vars(record)["transfer_id"]) for record in lost] == [("workers.warm", desk.id)]
+    assert await desk.due() == []

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import pytest_asyncio
+from prometheus_client import REGISTRY
 
 from channels.voice.jambonz import owed
 from channels.voice.jambonz.fake import FakeJambonz
@@ -235,12 +236,20 @@ async def test_only_who_has_the_login_opens_a_call(jambonz_gateway: App) -> None
         assert refused.value.status == 403
 
 
+def refusals() -> float:
+    """How many of jambonz's requests were refused, for whatever reason."""
+    labels = [{"provider": "jambonz", "reason": reason} for reason in ("login", "no_login")]
+    return sum(REGISTRY.get_sample_value("gateway_webhooks_refused_total", one) or 0 for one in labels)
+
+
 async def test_the_end_of_a_call_may_come_by_webhook(line: Line) -> None:
     url = f"{line.app.http_url}{WS}/status"
     told = {"call_sid": line.call.call_sid, "call_status": "completed", "direction": "inbound"}
     told |= {"from": line.theirs, "to": OURS}
+    counted = refusals()
     async with line.http.post(url, json=told) as refused:
         assert refused.status == 403
+    assert refusals() == counted + 1
     async with line.http.post(url, json=["no status"], headers=AUTHORIZED) as refused:
         assert refused.status == 400
     async with line.http.post(url, json=told | {"parent_call_sid": "another"}, headers=AUTHORIZED) as answer:

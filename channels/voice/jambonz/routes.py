@@ -35,7 +35,7 @@ from channels.voice.jambonz.owed import Owed
 from channels.voice.jambonz.verbs import Hangup, SipDecline
 from channels.voice.playback import Send
 from channels.voice.sockets import closing, sending
-from channels.webhooks import malformed, read_body, unproven, webhook
+from channels.webhooks import WebhookRefused, malformed, read_body, unproven, webhook
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.ids import new_id
 
@@ -80,7 +80,7 @@ class _Door:
 
     async def open(self, websocket: WebSocket) -> None:
         """One connection, from its upgrade to its end."""
-        if not self._proven(websocket.headers.get("authorization", "")):
+        if self._refusal(websocket.headers.get("authorization", "")) is not None:
             await websocket.close(_POLICY)
             return
         if SUBPROTOCOL not in websocket.scope["subprotocols"]:
@@ -93,8 +93,9 @@ class _Door:
 
     async def status(self, request: Request) -> Response:
         """How a call gets on, where the application has a webhook for it beside the WebSocket."""
-        if not self._proven(request.headers.get("authorization", "")):
-            raise unproven(PROVIDER, "login")
+        refusal = self._refusal(request.headers.get("authorization", ""))
+        if refusal is not None:
+            raise refusal
         try:
             status = CallStatus.model_validate_json(await read_body(request))
         except ValidationError:
@@ -109,11 +110,11 @@ class _Door:
             await self._ingress.dialogue.end(ended)
         return JSONResponse({})
 
-    def _proven(self, authorization: str) -> bool:
+    def _refusal(self, authorization: str) -> WebhookRefused | None:
+        """None for who has the login; anybody else is counted."""
         if hmac.compare_digest(authorization.encode("latin-1", "replace"), self._expected):
-            return True
-        unproven(PROVIDER, "login" if authorization else "no_login")
-        return False
+            return None
+        return unproven(PROVIDER, "login" if authorization else "no_login")
 
     async def _serve(self, websocket: WebSocket) -> None:
         first = await self._opening(websocket)
