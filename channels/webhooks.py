@@ -3,7 +3,9 @@
 Bare Starlette on purpose: a webhook needs nothing of FastAPI and pays a third less CPU without it.
 """
 
+import hmac
 import logging
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import unquote
@@ -51,21 +53,42 @@ def invalid(message: str) -> WebhookRefused:
     return WebhookRefused(422, ErrorCode.VALIDATION_ERROR, message)
 
 
-def unproven(provider: str, reason: str) -> WebhookRefused:
-    """403 that gives no hint: the reason, one of a few fixed words, goes to the log and the metric only."""
+def unproven(provider: str, reason: str, status: int = 403) -> WebhookRefused:
+    """403, or 401, without a hint: the reason, one of a few fixed words, goes to log and metric only."""
     REFUSED.labels(provider, reason).inc()
     log.warning(
         "webhook refused", extra={"action": "webhook.refused", "provider": provider, "reason": reason}
     )
-    return WebhookRefused(403, ErrorCode.FORBIDDEN, "This request is not accepted.")
+    code = ErrorCode.UNAUTHORIZED if status == 401 else ErrorCode.FORBIDDEN
+    return WebhookRefused(status, code, "This request is not accepted.")
+
+
+class Login:
+    """The login in the URL that a provider calls; it shows it in the request's head (Basic, RFC 7617)."""
+
+    def __init__(self, login: str) -> None:
+        """`login`: `user:password`."""
+        self._expected = b"Basic " + b64encode(login.encode())
+
+    def shown_in(self, request: Request) -> bool:
+        """Whether a request has it."""
+        given = request.headers.get("authorization", "").encode("latin-1", "replace")
+        return hmac.compare_digest(given, self._expected)
+
+
+def announced_length(request: Request) -> int | None:
+    """Bytes of the body as its sender says; None where it does not. WebhookRefused (400) for no number."""
+    announced = request.headers.get("content-length")
+    if announced is None:
+        return None
+    if not announced.isdecimal():
+        raise malformed("The Content-Length is not a number.")
+    return int(announced)
 
 
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     """The body, at most `limit` bytes; raises WebhookRefused with 413, or 400 where the sender went away."""
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdecimal():
-        raise malformed("The Content-Length is not a number.")
-    if int(announced) > limit:
+    if (announced_length(request) or 0) > limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size, more = 0, True

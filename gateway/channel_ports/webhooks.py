@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 
 from channels.contract import Ingress
-from channels.email.hooks.mailgun import mailgun_routes
+from channels.email.hooks.mailgun import PATHS as MAILGUN_PATHS
+from channels.email.hooks.mailgun import MailgunProof, mailgun_routes
 from channels.email.hooks.postmark import PATH as POSTMARK_PATH
 from channels.email.hooks.postmark import postmark_routes
+from channels.email.hooks.room import Room
 from channels.email.hooks.ses import ses_routes
 from channels.email.intake import MailIntake
 from channels.sms.routes import sms_routes
@@ -21,8 +23,8 @@ from gateway.domain.clock import Clock
 from gateway.domain.ports.ingress import BindToken
 from gateway.settings import Settings
 
-LARGE = frozenset({POSTMARK_PATH})
-"""Paths that take a whole mail with its files: those where the sender is proven before anything is read."""
+LARGE = frozenset({POSTMARK_PATH, *MAILGUN_PATHS})
+"""Paths that may take a whole mail with its files: from whom a request's head proves to be who may."""
 
 
 def receives_mail_by_webhook(settings: Settings) -> bool:
@@ -35,11 +37,13 @@ def mail_webhook_routes(
 ) -> Sequence[BaseRoute]:
     """The webhooks of providers that receive mail for us."""
     mailgun, postmark = settings.mailgun_signing_key, settings.postmark_webhook_login
+    login, room = settings.mailgun_webhook_login, Room()
     routes: list[BaseRoute] = []
     if mailgun is not None:
-        routes += mailgun_routes(intake, mailgun.get_secret_value(), clock, bind)
+        proof = MailgunProof(mailgun.get_secret_value(), login.get_secret_value() if login else None)
+        routes += mailgun_routes(intake, proof, clock, bind, room)
     if postmark is not None:
-        routes += postmark_routes(intake, postmark.get_secret_value())
+        routes += postmark_routes(intake, postmark.get_secret_value(), room)
     if settings.ses_topic_arns:
         routes += ses_routes(intake, settings.ses_topic_arns)
     return routes

@@ -15,7 +15,20 @@ _ADVICE = "gateway mail setup prints the records to publish"
 
 
 async def mail_findings(settings: Settings) -> list[Finding]:
-    """A line for each record that the mail domain needs."""
+    """A line for each record that the mail domain needs, and one for Mailgun where it receives for us."""
+    return [*_mailgun(settings), *await _records(settings)]
+
+
+def _mailgun(settings: Settings) -> list[Finding]:
+    if settings.mailgun_signing_key is None:
+        return []
+    if settings.mailgun_webhook_login is None:
+        text = "mails of more than 1 MiB are refused; see GATEWAY_MAILGUN_WEBHOOK_LOGIN in the README"
+        return [Finding("Mailgun", Verdict.WARN, text)]
+    return [Finding("Mailgun", Verdict.OK, "its mails may have files, where the route's URL has the login")]
+
+
+async def _records(settings: Settings) -> list[Finding]:
     domain = settings.mail_domain
     if domain == "localhost":
         return [Finding("mail DNS", Verdict.SKIP, "GATEWAY_MAIL_DOMAIN is localhost")]

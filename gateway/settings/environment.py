@@ -235,6 +235,10 @@ class EnvironmentSettings(MailDoors):
             )
         if (self.smtp_tls_cert_file is None) != (self.smtp_tls_key_file is None):
             raise ValueError("GATEWAY_SMTP_TLS_CERT_FILE: goes together with GATEWAY_SMTP_TLS_KEY_FILE")
+        if self.mailgun_webhook_login is not None and self.mailgun_signing_key is None:
+            raise ValueError(
+                "GATEWAY_MAILGUN_WEBHOOK_LOGIN: needs GATEWAY_MAILGUN_SIGNING_KEY, which proves the mail"
+            )
         return self
 
     @property
@@ -268,6 +272,7 @@ SECRETS = frozenset(
         "telnyx_api_key",
         "smtp_relay_url",
         "mailgun_signing_key",
+        "mailgun_webhook_login",
         "postmark_webhook_login",
         "jambonz_webhook_login",
         "jambonz_api_key",

@@ -62,5 +62,7 @@ class MailDoors(Table):
     smtp_proxy_from: Annotated[tuple[Network, ...], BeforeValidator(parse_networks)] = ()
     """Peers that begin each connection with the PROXY protocol."""
     mailgun_signing_key: SecretStr | None = None
+    mailgun_webhook_login: Annotated[SecretStr, BeforeValidator(parse_login)] | None = None
+    """In the URL that its routes forward to; with it, a mail may be larger than any request."""
     postmark_webhook_login: Annotated[SecretStr, BeforeValidator(parse_login)] | None = None
     ses_topic_arns: Annotated[tuple[str, ...], BeforeValidator(parse_topics)] = ()

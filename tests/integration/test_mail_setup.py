@@ -90,3 +90,18 @@ async def test_what_cannot_work_stops_the_start(
         with pytest.raises(StartRefused, match=named):
             async with running(told_so, Plan(roles=frozenset(Role), migrate=True)):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("environment", "verdict"),
+    [
+        ({}, None),
+        ({"GATEWAY_MAILGUN_SIGNING_KEY": "key"}, Verdict.WARN),
+        ({"GATEWAY_MAILGUN_SIGNING_KEY": "key", "GATEWAY_MAILGUN_WEBHOOK_LOGIN": "me:pw"}, Verdict.OK),
+    ],
+)
+async def test_a_mailgun_whose_mails_may_have_no_files_is_told(
+    tmp_path: Path, environment: dict[str, str], verdict: Verdict | None
+) -> None:
+    settings = load_settings(environment, config_path=None, data_dir=tmp_path, host="127.0.0.1", port=0)
+    assert (await verdicts(settings)).get("Mailgun") is verdict

@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.applications import Starlette
 
 from channels.email.auth.sender import Judgement, MailArrival, Standing
-from channels.email.hooks.mailgun import mailgun_routes
+from channels.email.hooks.mailgun import MailgunProof, mailgun_routes
 from channels.email.hooks.postmark import postmark_routes
+from channels.email.hooks.room import Room
 from channels.email.hooks.ses import MAX_FETCHED, fetch_from_amazon, is_amazon, ses_routes
 from channels.email.intake import MailIntake
 from gateway.domain.clock import Clock
@@ -33,7 +34,7 @@ from gateway.domain.message import SenderAuth
 from tests.integration.mail_server import MAIL, MARKS, NOW, Accepting, HereReader, ports_over
 from tests.loopback import served
 
-KEY, LOGIN, TOPIC = "key-of-mailgun", "postmark:secret", "arn:aws:sns:eu-west-1:1:mail"
+KEY, LOGIN, TOPIC = "key-of-mailgun", "provider:secret", "arn:aws:sns:eu-west-1:1:mail"
 CERTIFICATE = "https://sns.eu-west-1.amazonaws.com/cert.pem"
 SECONDS = NOW // 1_000_000
 
@@ -116,8 +117,8 @@ async def hooks() -> AsyncIterator[Hooks]:
     async with AsyncExitStack() as stack:
         intake = MailIntake(ports_over(accept), MARKS, judging, HereReader())
         routes = [
-            *mailgun_routes(intake, KEY, Clock(now=lambda: NOW), tokens),
-            *postmark_routes(intake, LOGIN),
+            *mailgun_routes(intake, MailgunProof(KEY, LOGIN), Clock(now=lambda: NOW), tokens, Room()),
+            *postmark_routes(intake, LOGIN, Room()),
             *ses_routes(intake, [TOPIC], fetch),
         ]
         url = await stack.enter_async_context(serving(Starlette(routes=routes)))
@@ -219,7 +220,8 @@ async def test_mail_of_postmark_is_taken_in(hooks: Hooks) -> None:
         "Where is it?",
         "human",
     )
-    assert (await hooks.post("postmark", json=posted, headers=login("postmark:other")))[0] == 403
+    # at a 403 Postmark drops the mail: a password that was changed here first costs none
+    assert (await hooks.post("postmark", json=posted, headers=login("postmark:other")))[0] == 401
     assert (await hooks.post("postmark", json=posted))[0] == 403
     status, body = await hooks.post("postmark", json={"TextBody": "x"}, headers=login())
     assert (status, "RawEmail" in body["message"]) == (422, True)

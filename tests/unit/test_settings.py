@@ -123,6 +123,7 @@ def test_every_name_of_the_contract_is_read() -> None:
         "GATEWAY_SMTP_TLS_KEY_FILE": "/run/tls.key",
         "GATEWAY_SMTP_PROXY_FROM": "10.0.0.0/8, ::1",
         "GATEWAY_MAILGUN_SIGNING_KEY": "key-x",
+        "GATEWAY_MAILGUN_WEBHOOK_LOGIN": "mailgun:pw",
         "GATEWAY_POSTMARK_WEBHOOK_LOGIN": "postmark:pw",
         "GATEWAY_SES_TOPIC_ARNS": "arn:aws:sns:eu-west-1:1:mail",
         "JAMBONZ_WEBHOOK_LOGIN": "jambonz:pw:with colon",
@@ -283,6 +284,10 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         (
             {"GATEWAY_DKIM_SELECTOR": "s1"},
             "GATEWAY_DKIM_SELECTOR: goes together with GATEWAY_DKIM_KEY_FILE",
+        ),
+        (
+            {"GATEWAY_MAILGUN_WEBHOOK_LOGIN": "me:pw"},
+            "GATEWAY_MAILGUN_WEBHOOK_LOGIN: needs GATEWAY_MAILGUN_SIGNING_KEY, which proves the mail",
         ),
         (
             {"JAMBONZ_API_KEY": "jk", "JAMBONZ_ACCOUNT_SID": "account"},

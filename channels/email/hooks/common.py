@@ -19,8 +19,6 @@ from channels.email.intake import MailIntake, Outcome
 from channels.webhooks import malformed, read_body
 from gateway.domain.errors import Unavailable
 
-MAX_MAIL_REQUEST: Final = 47_185_920
-"""Bytes of a request whose head has proven its sender: a mail of 30 MB, escaped, and what is around it."""
 SECONDS: Final = 20.0
 """For reading and storing a mail; providers wait for 30 s or more."""
 

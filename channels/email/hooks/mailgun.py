@@ -2,26 +2,31 @@
 
 Its signature covers a timestamp and a token, not the mail: whoever has seen one request could put another
 mail under it. So a token belongs to the mail it came with first, and counts only while Mailgun itself may
-come again. All processes know it; while the database is away, each by itself. And as all of it has to be read
-for that, a request has no more room than any other: MAX_BODY bytes.
+come again. All processes know it; while the database is away, each by itself.
+
+All of a form has to be read before its signature is known. So it has no more room than any other request,
+MAX_BODY bytes, unless its head shows the login that the route has in its URL.
 """
 
+import asyncio
 import hashlib
 import hmac
+import logging
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from channels.contract import MAX_FIELDS
+from channels.contract import MAX_BODY
 from channels.email.auth.sender import MailArrival
 from channels.email.hooks.common import hand_over
+from channels.email.hooks.forms import form_fields_of
+from channels.email.hooks.room import Room
 from channels.email.intake import MailIntake
-from channels.email.mime import read_mail
-from channels.webhooks import FORM_TYPE, invalid, malformed, read_body, unproven, webhook
+from channels.webhooks import Login, WebhookRefused, invalid, read_body, unproven, webhook
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports.ingress import BindToken
@@ -29,12 +34,15 @@ from gateway.domain.ports.ingress import BindToken
 PROVIDER: Final = "mailgun"
 PATHS: Final = ("/webhooks/mail/mailgun", "/webhooks/mail/mailgun/mime")
 """Mailgun sends the raw mail where the URL ends in `mime`."""
+MAX_REQUEST: Final = 47_185_920
+"""Bytes of a request whose head has the login: a mail of 30 MB, escaped."""
 MAX_AGE: Final = 8 * 3600
 """Seconds; Mailgun tries again for eight hours."""
 _AHEAD: Final = 300
 _REMEMBERED: Final = 100_000
-_MULTIPART: Final = "multipart/form-data"
 _WANTED: Final = frozenset({"timestamp", "token", "signature", "sender", "recipient", "body-mime"})
+
+log = logging.getLogger(__name__)
 
 
 class SeenTokens:
@@ -44,9 +52,8 @@ class SeenTokens:
         self._bind = bind
         self._seen: OrderedDict[str, str] = OrderedDict()
 
-    async def belongs(self, token: str, content: bytes) -> bool:
-        """Whether a token came with this content, or with none before."""
-        digest = hashlib.sha256(content).hexdigest()
+    async def belongs(self, token: str, digest: str) -> bool:
+        """Whether a token came with the content of this digest, or with none before."""
         if self._seen.setdefault(token, digest) != digest:
             return False
         if len(self._seen) > _REMEMBERED:
@@ -57,41 +64,59 @@ class SeenTokens:
             return True
 
 
-def mailgun_routes(intake: MailIntake, signing_key: str, clock: Clock, bind: BindToken) -> list[Route]:
+@dataclass(frozen=True, slots=True)
+class MailgunProof:
+    """What Mailgun proves itself by."""
+
+    signing_key: str
+    login: str | None = None
+    """`user:password` in the URL of its route, with which a request may be large; None: none may."""
+
+
+def mailgun_routes(
+    intake: MailIntake, proof: MailgunProof, clock: Clock, bind: BindToken, room: Room
+) -> list[Route]:
     """The webhook, with and without `/mime`, to be mounted on the public surface."""
     seen = SeenTokens(bind)
+    expected = None if proof.login is None else Login(proof.login)
 
     async def inbound(request: Request) -> Response:
-        fields = await read_fields(request)
-        token = _prove(fields, signing_key, clock.now() // SECOND)
-        raw = fields.get("body-mime", b"")
-        if not raw:
-            raise invalid("body-mime is missing: the route must forward to a URL that ends in /mime.")
-        recipient, sender = fields.get("recipient", b""), fields.get("sender", b"")
-        if not await seen.belongs(token, b"\0".join((recipient, sender, raw))):
-            raise unproven(PROVIDER, "replayed")
-        arrival = MailArrival(raw=raw, mail_from=_text(fields, "sender"))
-        recipients = [box.strip() for box in _text(fields, "recipient").split(",")]
-        return await hand_over(intake, arrival, recipients, PROVIDER)
+        limit = MAX_REQUEST if expected is not None and expected.shown_in(request) else MAX_BODY
+        async with room.of(request, limit):
+            fields = await _read(request, limit)
+            token = _prove(fields, proof.signing_key, clock.now() // SECOND)
+            if not fields.get("body-mime"):
+                raise invalid("body-mime is missing: the route must forward to a URL that ends in /mime.")
+            if not await seen.belongs(token, await asyncio.to_thread(_digest, fields)):
+                raise unproven(PROVIDER, "replayed")
+            arrival = MailArrival(raw=fields["body-mime"], mail_from=_text(fields, "sender"))
+            recipients = [box.strip() for box in _text(fields, "recipient").split(",")]
+            return await hand_over(intake, arrival, recipients, PROVIDER)
 
     return [Route(path, webhook(inbound), methods=["POST"]) for path in PATHS]
 
 
-async def read_fields(request: Request) -> dict[str, bytes]:
-    """The fields that count, from either kind of form; WebhookRefused where it is neither."""
-    declared = request.headers.get("content-type", "")
-    media_type = declared.partition(";")[0].strip().lower()
-    if media_type not in (FORM_TYPE, _MULTIPART):
-        raise malformed(f"The Content-Type must be {FORM_TYPE} or {_MULTIPART}.")
-    body = await read_body(request)
-    if media_type == FORM_TYPE:
-        if body.count(b"&") >= MAX_FIELDS:
-            raise malformed(f"A form has at most {MAX_FIELDS} fields.")
-        pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
-        return {name: value.encode("latin-1") for name, value in reversed(pairs) if name in _WANTED}
-    form = read_mail(b"Content-Type: " + declared.encode("latin-1", "replace") + b"\r\n\r\n" + body)
-    named = ((part.disposition.parameters.get("name", ""), part) for part in form.children)
-    return {name: part.content() for name, part in named if name in _WANTED}
+async def _read(request: Request, limit: int) -> dict[str, bytes]:
+    """The fields that count. Raises WebhookRefused; a mail that is too large is lost, so the log says it."""
+    try:
+        body = await read_body(request, limit)
+    except WebhookRefused as refused:
+        if refused.status == 413:
+            log.warning(
+                "webhook refused",
+                extra={"action": "webhook.refused", "provider": PROVIDER, "reason": "size", "limit": limit},
+            )
+        raise
+    return await asyncio.to_thread(form_fields_of, request.headers.get("content-type", ""), body, _WANTED)
+
+
+def _digest(fields: dict[str, bytes]) -> str:
+    """Of all that a token must not be put over."""
+    content = hashlib.sha256()
+    for name in ("recipient", "sender"):
+        content.update(fields.get(name, b"") + b"\0")
+    content.update(fields["body-mime"])
+    return content.hexdigest()
 
 
 def _prove(fields: dict[str, bytes], signing_key: str, now: int) -> str:

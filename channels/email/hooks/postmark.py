@@ -1,39 +1,51 @@
 """Mail that Postmark receives for us (postmarkapp.com/developer, "Inbound webhook"); its login proves it.
 
-The server must have "include raw email content" switched on: what Postmark makes of a mail is not used.
+The server must have "include raw email content" switched on: what Postmark makes of a mail is not used. It is
+sent all the same, so that each file comes twice. At a 403 Postmark drops the mail; else it comes again.
 """
 
-import hmac
-from base64 import b64encode
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from channels.email.auth.sender import MailArrival
-from channels.email.hooks.common import MAX_MAIL_REQUEST, hand_over, read_json, text_of
+from channels.email.hooks.common import hand_over, read_json, text_of
+from channels.email.hooks.room import Room
 from channels.email.intake import MailIntake
-from channels.webhooks import invalid, unproven, webhook
+from channels.webhooks import Login, WebhookRefused, invalid, unproven, webhook
 
 PROVIDER: Final = "postmark"
 PATH: Final = "/webhooks/mail/postmark"
+MAX_REQUEST: Final = 75_497_472
+"""Bytes of a request: a mail of 30 MB, escaped, and its files once more."""
 
 
-def postmark_routes(intake: MailIntake, login: str) -> list[Route]:
+def postmark_routes(intake: MailIntake, login: str, room: Room) -> list[Route]:
     """The webhook, to be mounted on the public surface. `login`: `user:password`."""
-    expected = b"Basic " + b64encode(login.encode())
+    expected = Login(login)
 
     async def inbound(request: Request) -> Response:
-        given = request.headers.get("authorization", "").encode("latin-1", "replace")
-        if not hmac.compare_digest(given, expected):
-            raise unproven(PROVIDER, "login")
-        posted = await read_json(request, MAX_MAIL_REQUEST)
-        raw = posted.get("RawEmail")
-        if not isinstance(raw, str) or not raw:
-            raise invalid("RawEmail is missing: switch on “include raw email content” for the server.")
-        recipient = text_of(posted.get("OriginalRecipient"))
-        arrival = MailArrival(raw=raw.encode("utf-8", "surrogateescape"))
-        return await hand_over(intake, arrival, [recipient], PROVIDER)
+        if not expected.shown_in(request):
+            raise _unproven(request)
+        async with room.of(request, MAX_REQUEST):
+            raw, recipient = _mail(await read_json(request, MAX_REQUEST))
+            return await hand_over(intake, MailArrival(raw=raw), [recipient], PROVIDER)
 
     return [Route(PATH, webhook(inbound), methods=["POST"])]
+
+
+def _unproven(request: Request) -> WebhookRefused:
+    """A password that was changed at one side only must cost no mail, so a login that is wrong is a 401."""
+    if "authorization" in request.headers:
+        return unproven(PROVIDER, "login", 401)
+    return unproven(PROVIDER, "no_login")
+
+
+def _mail(posted: dict[str, Any]) -> tuple[bytes, str]:
+    """The raw mail and whom it is for; the rest is let go of."""
+    raw = posted.get("RawEmail")
+    if not isinstance(raw, str) or not raw:
+        raise invalid("RawEmail is missing: switch on “include raw email content” for the server.")
+    return raw.encode("utf-8", "surrogateescape"), text_of(posted.get("OriginalRecipient"))
