@@ -29,7 +29,7 @@ from gateway.domain.delivery import (
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, Fenced, Unavailable
 from gateway.domain.message import Channel
-from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.bus import DONE, RetryStep, Verdict, busy, dead, retry
 from gateway.domain.ports.egress import Sender
 from gateway.domain.ports.store import Store
 from gateway.domain.send_rules import SendRules
@@ -66,7 +66,7 @@ _VERDICTS = {
     NotNow.ANSWERED: DONE,
     NotNow.NO_TURNS: DONE,
     NotNow.BRAKED: DONE,
-    NotNow.LEASED: retry(RetryStep.S5, "another worker has the lane"),
+    NotNow.LEASED: busy("another worker has the lane"),
     NotNow.NOT_DUE: DONE,  # the lane rings by itself when it is due
 }
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.crash_point import CrashPoint
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
-from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.bus import DONE, RetryStep, Verdict, busy, dead, retry
 from gateway.domain.ports.store import Store
 from gateway.domain.reply import ReplyDraft
 from gateway.domain.send_rules import ATTEMPTS, backoff
@@ -48,7 +48,7 @@ _VERDICTS = {
     NotNow.ANSWERED: DONE,
     NotNow.NO_TURNS: DONE,
     NotNow.BRAKED: DONE,
-    NotNow.LEASED: retry(RetryStep.S5, "another worker has the conversation"),
+    NotNow.LEASED: busy("another worker has the conversation"),
     NotNow.NOT_DUE: DONE,  # a bell for then is on its way, or a timer rings
 }
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports.bus import Ack, Consumer, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.bus import DONE, Ack, Consumer, RetryStep, Verdict, dead, retry
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ async def judge(consumer: Consumer, message: bytes | Envelope, attempt: int) -> 
         return envelope
     verdict = await _consume(consumer, envelope)
     if verdict.ack is Ack.RETRY and attempt >= MAX_ATTEMPTS:
+        if verdict.rung_again:
+            return DONE
         return dead(f"given up after {attempt} attempts: {verdict.reason or 'no reason given'}")
     return verdict
 

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.bus.verdicts import MAX_ATTEMPTS, judge
 from gateway.domain.agent import AgentFailed
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports.bus import DONE, RetryStep, retry
-from gateway.service.due import due_turns
+from gateway.domain.ports.bus import DONE, Consumer, RetryStep, busy, retry
+from gateway.service.deliver import LaneClaim, claim_lane
+from gateway.service.due import due_lanes, due_turns
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.house import House, opened
@@ -135,3 +137,39 @@ async def test_a_bell_that_comes_before_a_failed_turn_is_due_again_does_not_circ
     assert await house.store.write(due_turns, 0, scene.PARTITIONS) == 1  # would the first bell be lost
     assert await house.turns.consume(first) == DONE
     assert [r.data["text"] for r in await house.bells("message.outbound")] == ["1 of them"] * 2
+
+
+async def test_a_bell_that_meets_another_worker_for_long_is_done_with_and_a_timer_rings(house: House) -> None:
+    """An agent may take longer than a bell goes round: it would be buried, though nothing is amiss."""
+    accepted = await arrive(house.store, sms("one"))
+    (bell,) = await house.bells("message.inbound")
+    other = await scene.worker(house.store)
+    await scene.claimed(house.store, accepted.conversation_id, other)
+    consumer, body = Consumer("turns.0", house.turns.consume), bell.model_dump_json().encode()
+    assert await judge(consumer, body, MAX_ATTEMPTS - 1) == busy("another worker has the conversation")
+    assert await judge(consumer, body, MAX_ATTEMPTS) == DONE
+    assert await house.store.write(due_turns, 0, scene.PARTITIONS) == 0
+    house.store.advance(scene.LIFETIME + 1)  # the other dies
+    await house.store.write(scene.renew, house.worker_id)
+    assert await house.store.write(due_turns, 0, scene.PARTITIONS) == 1
+    (rung,) = await house.bells("turn.due")
+    assert await house.turns.consume(rung) == DONE
+    assert [r.data["text"] for r in await house.bells("message.outbound")] == ["1 of them"]
+
+
+async def test_so_is_the_bell_of_a_lane(house: House) -> None:
+    await arrive(house.store, sms("one"))
+    (bell,) = await house.bells("message.inbound")
+    assert await house.turns.consume(bell) == DONE
+    (bell,) = await house.bells("message.outbound")
+    other = await scene.worker(house.store)
+    assert isinstance(await house.store.write(claim_lane, bell.data["lane"], other), LaneClaim)
+    consumer, body = Consumer("deliveries.sms", house.deliveries.consume), bell.model_dump_json().encode()
+    assert await judge(consumer, body, MAX_ATTEMPTS - 1) == busy("another worker has the lane")
+    assert await judge(consumer, body, MAX_ATTEMPTS) == DONE
+    house.store.advance(scene.LIFETIME + 1)
+    await house.store.write(scene.renew, house.worker_id)
+    assert await house.store.write(due_lanes, 0) == 1
+    (rung,) = await house.bells("delivery.due")
+    assert await house.deliveries.consume(rung) == DONE
+    assert len(house.provider.sent) == 1

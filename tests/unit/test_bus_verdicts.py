@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.bus.verdicts import MAX_ATTEMPTS, judge
 from gateway.domain.envelope import Envelope
-from gateway.domain.ports.bus import DONE, Ack, Consumer, RetryStep, Verdict, dead, retry
+from gateway.domain.ports.bus import DONE, Ack, Consumer, RetryStep, Verdict, busy, dead, retry
 
 VALID = b'{"v": 1, "id": "1", "type": "x", "occurred_at": "", "data": {}, "of_the_future": 1}'
 
@@ -30,6 +30,12 @@ async def test_patience_ends() -> None:
     assert (await judge(asks, VALID, MAX_ATTEMPTS - 1)).ack is Ack.RETRY
     assert await judge(asks, VALID, MAX_ATTEMPTS) == dead("given up after 50 attempts: leased")
     assert await judge(answering(DONE), VALID, MAX_ATTEMPTS + 1) == DONE
+
+
+async def test_what_waits_for_somebody_who_is_at_it_is_no_dead_letter() -> None:
+    asks = answering(busy("leased"))
+    assert await judge(asks, VALID, MAX_ATTEMPTS - 1) == busy("leased")
+    assert await judge(asks, VALID, MAX_ATTEMPTS) == DONE
 
 
 @pytest.mark.parametrize("key", ["conversation_id", "organization_id"])

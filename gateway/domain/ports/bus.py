@@ -41,6 +41,9 @@ class Verdict:
     ack: Ack
     step: RetryStep = RetryStep.S5
     reason: str = ""
+    rung_again: bool = False
+    """Of a retry: somebody is at it, and a timer rings should they come to no end. So a message that has come
+    too often is done with, and no dead letter."""
 
 
 DONE = Verdict(Ack.DONE)
@@ -49,6 +52,11 @@ DONE = Verdict(Ack.DONE)
 def retry(step: RetryStep, reason: str = "") -> Verdict:
     """Try again after a delay."""
     return Verdict(Ack.RETRY, step, reason)
+
+
+def busy(reason: str) -> Verdict:
+    """Look again shortly whether whoever is at it is done."""
+    return Verdict(Ack.RETRY, RetryStep.S5, reason, rung_again=True)
 
 
 def dead(reason: str) -> Verdict:
