@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import SECOND
@@ -16,20 +16,15 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.errors import Unavailable
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports.store import Store
+from gateway.service.batch import BATCH, Batch
 from gateway.service.call_intents import lose_overdue
-from gateway.service.call_over import CLOSED_AT_ONCE, close_ended_calls
+from gateway.service.call_over import close_ended_calls
 from gateway.service.due import AT_ONCE, due_calls, due_lanes, due_turns, forget_bells
 from gateway.service.erase import erase_step
-from gateway.service.expire import (
-    OVERDUE_AT_ONCE,
-    expire_idle,
-    forget,
-    overdue_approvals,
-    overdue_handoffs,
-)
+from gateway.service.expire import expire_idle, forget, overdue_approvals, overdue_handoffs
 from gateway.service.receive import close_unconfirmed
 from gateway.service.retire import retire
-from gateway.service.silence import LOOKED_AT_ONCE, break_silences
+from gateway.service.silence import break_silences
 from gateway.telemetry import UNCONFIRMED
 from workers.closings import Closer
 
@@ -41,6 +36,9 @@ CALLS_OLD = 5 * SECOND
 
 RING_STEPS = 50
 """Units of work that one look spends on bells of a kind, or on what is overdue."""
+
+FAULTS = 20
+"""Failures that end a look: it is more than a row or two that is at fault."""
 
 STEPS = 500
 """Units of work that one look spends on what is to be deleted."""
@@ -70,19 +68,17 @@ def timers(
         Timer("turns", 5, lambda: _all_due(AT_ONCE, lambda: store.write(due_turns, old, partitions))),
         Timer("lanes", 5, lambda: _all_due(AT_ONCE, lambda: store.write(due_lanes, old))),
         Timer("calls", 5, lambda: _all_due(AT_ONCE, lambda: store.write(due_calls, CALLS_OLD))),
+        Timer("ended calls", 1, lambda: overdue(lambda b: store.write(close_ended_calls, partitions, b))),
+        Timer("approvals", 1, lambda: overdue(lambda b: store.write(overdue_approvals, partitions, b))),
         Timer(
-            "ended calls",
-            1,
-            lambda: _all_due(CLOSED_AT_ONCE, lambda: store.write(close_ended_calls, partitions)),
+            "handoffs", 1, lambda: overdue(lambda b: store.write(overdue_handoffs, fallbacks, partitions, b))
         ),
-        Timer("approvals", 1, lambda: overdue(lambda: store.write(overdue_approvals, partitions))),
-        Timer("handoffs", 1, lambda: overdue(lambda: store.write(overdue_handoffs, fallbacks, partitions))),
         Timer("hosts", 1, lambda: store.write(lose_overdue)),
-        Timer("silences", 1, lambda: _all_due(LOOKED_AT_ONCE, lambda: store.write(break_silences, calls))),
+        Timer("silences", 1, lambda: overdue(lambda b: store.write(break_silences, calls, b))),
         Timer("closings", 1, closer.look),
         Timer("erasures", 1, lambda: erase_all(store, partitions)),
         Timer("retention", 30, lambda: retire_all(store)),
-        Timer("idle", 30, lambda: overdue(lambda: store.write(expire_idle, partitions))),
+        Timer("idle", 30, lambda: overdue(lambda b: store.write(expire_idle, partitions, b))),
         Timer("receipts", 60, lambda: close_all_unconfirmed(store)),
         Timer("age", 600, lambda: store.write(forget)),
     )
@@ -106,9 +102,31 @@ async def _all_due(at_once: int, look: Callable[[], Awaitable[int]]) -> None:
             return
 
 
-async def overdue(look: Callable[[], Awaitable[int]]) -> None:
-    """All whose time has come, also while everything was down. Where others look, too, they share it."""
-    await _all_due(OVERDUE_AT_ONCE, look)
+async def overdue(
+    look: Callable[[Batch], Awaitable[int]], whole: Batch = BATCH, steps: int = RING_STEPS
+) -> int:
+    """All whose time has come, also while everything was down; how many. Who looks beside it shares in it.
+
+    A row that cannot be worked off is looked for, left out, and told of at the end: no other waits for it.
+    """
+    batch, done, faults = whole, 0, list[Exception]()
+    for _ in range(steps):
+        try:
+            taken = await look(batch)
+        except Unavailable:
+            raise
+        except Exception as error:
+            faults.append(error)
+            batch = Batch(1, batch.past) if batch.limit > 1 else replace(whole, past=batch.past + 1)
+        else:
+            done += taken
+            if taken < batch.limit:
+                break
+        if len(faults) == FAULTS:
+            break
+    if faults:
+        raise faults[-1]
+    return done
 
 
 async def retire_all(store: Store) -> int:
@@ -121,15 +139,16 @@ async def retire_all(store: Store) -> int:
 
 async def erase_all(store: Store, partitions: int) -> int:
     """Go on with the erasures that are due, in bounded steps; how many. The rest is found the next time."""
-    for steps in range(STEPS):
-        step = await store.write(erase_step, partitions)
-        if step is None:
-            return steps
-        if step.finished:
+
+    async def look(batch: Batch) -> int:
+        step = await store.write(erase_step, partitions, batch.past)
+        if step is not None and step.finished:
             _log.info(
                 "a person was erased", extra={"action": "person.erased", "end_user_id": step.end_user_id}
             )
-    return STEPS
+        return 0 if step is None else 1
+
+    return await overdue(look, Batch(1), STEPS)
 
 
 async def close_all_unconfirmed(store: Store) -> int:

@@ -7,7 +7,7 @@ are taken in the order of their numbers: one that is ahead waits for those befor
 
 from collections.abc import Callable, Sequence
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from gateway.domain.clock import SECOND
 from gateway.domain.digits import Collected, DigitCollector, Digits, Said
@@ -127,9 +127,7 @@ def hears_no_keys(call: Row) -> bool:
 
 def is_pressing(keys: str | None) -> bool:
     """Whether keys were pressed that are no input yet: what is said meanwhile comes after them."""
-    if keys is None:
-        return False
-    kept = _Kept.model_validate_json(keys)
+    kept = _kept(keys)
     return kept.collector.buffered or bool(kept.ahead)
 
 
@@ -227,7 +225,15 @@ async def _hear(
 
 
 def _read(row: Row) -> _Kept:
-    return _Kept() if row["keys"] is None else _Kept.model_validate_json(row["keys"])
+    return _kept(row["keys"])
+
+
+def _kept(keys: str | None) -> _Kept:
+    """What cannot be read, as another version may have written it, is as if it had not been pressed."""
+    try:
+        return _Kept() if keys is None else _Kept.model_validate_json(keys)
+    except ValidationError:
+        return _Kept()
 
 
 async def _keep(tx: Tx, place: Place, kept: _Kept) -> None:

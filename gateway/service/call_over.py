@@ -5,15 +5,12 @@ from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Cause, Conversation, Status
 from gateway.domain.ports.store import Tx
 from gateway.domain.warm.words import CallerGone
+from gateway.service.batch import BATCH, Batch
 from gateway.service.close import Ending, end
 from gateway.service.warm_transfers import end_transfers
 from gateway.store.records import conversation_of
 
 CALL_ENDED = "the call ended"
-CLOSED_AT_ONCE = 25
-"""The most that one look closes."""
-
-
 CLOSES = CallRules()
 
 
@@ -43,9 +40,9 @@ async def call_over(tx: Tx, conversation: Conversation, rules: CallRules, partit
     await end(tx, conversation, Ending(Status.CLOSED, Cause.CLOSE, CALL_ENDED), partitions)
 
 
-async def close_ended_calls(tx: Tx, partitions: int) -> int:
+async def close_ended_calls(tx: Tx, partitions: int, batch: Batch = BATCH) -> int:
     """Close conversations whose callers have not rung back in time; how many were looked at."""
-    rows = await tx.all("calls_closing", limit=CLOSED_AT_ONCE)
+    rows = await tx.all("calls_closing", limit=batch.limit, past=batch.past)
     for row in rows:
         found = await tx.one(
             "conversation_lock", organization_id=row["organization_id"], id=row["conversation_id"]

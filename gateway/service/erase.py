@@ -79,9 +79,9 @@ async def _locked_person(tx: Tx, organization_id: str, end_user_id: str) -> Pers
     return person
 
 
-async def erase_step(tx: Tx, partitions: int) -> Step | None:
-    """Go on with an erasure that is due; None where none is."""
-    erasure = await tx.one("erasure_due")
+async def erase_step(tx: Tx, partitions: int, past: int = 0) -> Step | None:
+    """Go on with an erasure that is due, leaving out the `past` oldest; None where there is no other."""
+    erasure = await tx.one("erasure_due", past=past)
     if erasure is None:
         return None
     organization_id, end_user_id = erasure["organization_id"], erasure["end_user_id"]

@@ -15,6 +15,7 @@ from gateway.domain.ports.store import Tx
 from gateway.domain.timeline import EventKind
 from gateway.service.admit import AN_HOUR
 from gateway.service.approve import Decision, Resolution, resolve_approval
+from gateway.service.batch import BATCH, Batch
 from gateway.service.close import Ending, end
 from gateway.service.forgotten import KEPT as TRACES_KEPT
 from gateway.service.handoff import hand_back
@@ -29,16 +30,14 @@ RECEIPTS_KEPT = 30 * _DAY
 """How long a provider's message is known as a duplicate, µs."""
 WEBHOOKS_KEPT = 30 * _DAY
 """How long it is known what a webhook endpoint was told, µs."""
-OVERDUE_AT_ONCE = 25
-"""The most of a kind that one unit decides, gives back or expires."""
 WORKERS_KEPT = _DAY
 """How long the row of a dead worker is kept, µs."""
 
 
-async def overdue_approvals(tx: Tx, partitions: int) -> int:
+async def overdue_approvals(tx: Tx, partitions: int, batch: Batch = BATCH) -> int:
     """Decide what nobody has decided in time; how many."""
     decided = 0
-    for row in await tx.all("approvals_overdue", limit=OVERDUE_AT_ONCE):
+    for row in await tx.all("approvals_overdue", limit=batch.limit, past=batch.past):
         timeout = Resolution(decision=Decision.TIMEOUT, decided_by=Decision.TIMEOUT.value)
         try:
             await resolve_approval(tx, row["organization_id"], row["id"], timeout, partitions)
@@ -50,10 +49,12 @@ async def overdue_approvals(tx: Tx, partitions: int) -> int:
     return decided
 
 
-async def overdue_handoffs(tx: Tx, fallbacks: Callable[[Conversation], Fallbacks], partitions: int) -> int:
+async def overdue_handoffs(
+    tx: Tx, fallbacks: Callable[[Conversation], Fallbacks], partitions: int, batch: Batch = BATCH
+) -> int:
     """Give back, or close, what nobody took over in time, and say what is configured for that; how many."""
     ended = 0
-    for row in await tx.all("handoffs_overdue", limit=OVERDUE_AT_ONCE):
+    for row in await tx.all("handoffs_overdue", limit=batch.limit, past=batch.past):
         found = await tx.one(
             "conversation_lock", organization_id=row["organization_id"], id=row["conversation_id"]
         )
@@ -75,10 +76,10 @@ async def overdue_handoffs(tx: Tx, fallbacks: Callable[[Conversation], Fallbacks
     return ended
 
 
-async def expire_idle(tx: Tx, partitions: int) -> int:
+async def expire_idle(tx: Tx, partitions: int, batch: Batch = BATCH) -> int:
     """Expire conversations that have been silent for too long; how many."""
     expired = 0
-    for found in await tx.all("conversations_idle", limit=OVERDUE_AT_ONCE):
+    for found in await tx.all("conversations_idle", limit=batch.limit, past=batch.past):
         row = await tx.one("conversation_lock_idle", id=found["id"])
         if row is not None:
             await end(tx, conversation_of(row), Ending(Status.EXPIRED, Cause.IDLE, "idle"), partitions)

@@ -15,11 +15,9 @@ from gateway.domain.ids import named_id
 from gateway.domain.ports.store import Row, Tx
 from gateway.domain.spoken import speaking_time
 from gateway.domain.voice import letting_go, saying
+from gateway.service.batch import BATCH, Batch
 from gateway.service.call_intents import issue
 from gateway.service.call_keys import is_pressing
-
-LOOKED_AT_ONCE = 25
-"""The most calls that one look speaks on."""
 
 
 async def hear(tx: Tx, place: tuple[str, str]) -> None:
@@ -27,9 +25,9 @@ async def hear(tx: Tx, place: tuple[str, str]) -> None:
     await tx.run("call_heard", host_id=place[0], call_id=place[1])
 
 
-async def break_silences(tx: Tx, rules_of: Callable[[str], CallRules]) -> int:
+async def break_silences(tx: Tx, rules_of: Callable[[str], CallRules], batch: Batch = BATCH) -> int:
     """Say what is due to callers who say nothing; how many calls were looked at."""
-    calls = await tx.all("calls_quiet", limit=LOOKED_AT_ONCE)
+    calls = await tx.all("calls_quiet", limit=batch.limit, past=batch.past)
     for call in calls:
         await _look(tx, call, rules_of)
     return len(calls)

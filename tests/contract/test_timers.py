@@ -7,17 +7,19 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from gateway.domain.call_rules import CallRules
+from gateway.domain.clock import SECOND
 from gateway.domain.fallback import NO_FALLBACKS
-from gateway.domain.ports.store import Store
+from gateway.domain.ports.store import Store, Tx
 from gateway.domain.turn import Path
-from gateway.service.expire import OVERDUE_AT_ONCE
+from gateway.service.batch import AT_ONCE, Batch
+from gateway.service.erase import GRACE, erase_step, request_erasure
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
-from tests.contract.scene import PARTITIONS, answer, arrive, claimed, conversation, rows, sms
+from tests.contract.scene import ORGANIZATION, PARTITIONS, answer, arrive, claimed, conversation, rows, sms
 from workers.closings import Closer
-from workers.timers import Timer, Timers, timers
+from workers.timers import FAULTS, Timer, Timers, overdue, timers
 
-MANY = 2 * OVERDUE_AT_ONCE + 3
+MANY = 2 * AT_ONCE + 3
 
 
 def all_of(store: Store) -> Sequence[Timer]:
@@ -54,6 +56,64 @@ async def test_many_looks_decide_all_that_is_overdue_and_each_once(store: Movabl
         row = await conversation(store, conversation_id)
         assert (row["status"], row["message_count"]) == ("closed", 3)  # the safe message is said once
     await scene.consistent(store, conversations[0])
+
+
+async def spoil(store: Store, query: str, row_id: str) -> None:
+    """Make a row one that nobody can read."""
+
+    async def write(tx: Tx) -> None:
+        await tx.run(query, id=row_id)
+
+    await store.write(write)
+
+
+async def test_who_cannot_be_read_holds_up_no_other(store: MovableStore) -> None:
+    conversations = await parked(store, 5)
+    for bad in (conversations[0], conversations[2]):
+        await spoil(store, "test_conversation_spoil", bad)
+    store.advance(3600)
+    with pytest.raises(ValueError, match="not a valid Priority"):
+        await look(store, "approvals")()
+    statuses = [(await conversation(store, one))["status"] for one in conversations]
+    assert statuses == ["awaiting_approval", "closed", "awaiting_approval", "closed", "closed"]
+
+
+async def test_who_cannot_be_read_does_not_keep_others_from_expiring(store: MovableStore) -> None:
+    conversations = [await scene.api_conversation(store) for _ in range(AT_ONCE + 2)]
+    await spoil(store, "test_conversation_spoil", conversations[1])
+    store.advance(2 * 3600)
+    with pytest.raises(ValueError, match="not a valid Priority"):
+        await look(store, "idle")()
+    (left,) = {one for one in conversations if (await conversation(store, one))["status"] != "expired"}
+    assert left == conversations[1]
+
+
+async def test_an_erasure_that_cannot_be_read_holds_up_no_other(store: MovableStore) -> None:
+    people = [(await arrive(store, sms(sender=f"+1415555020{n}"))).end_user_id for n in range(3)]
+    for person in people:
+        await store.write(request_erasure, ORGANIZATION, person, PARTITIONS)
+        store.advance(1)
+    await spoil(store, "test_erasure_spoil", people[0])
+    for _ in range(2):  # the second look is the last one
+        with pytest.raises(ValueError, match="unpack"):
+            await look(store, "erasures")()
+        store.advance(GRACE / SECOND + 1)
+    assert (await store.write(erase_step, PARTITIONS, 1)) is None
+    with pytest.raises(ValueError, match="unpack"):
+        await store.write(erase_step, PARTITIONS)
+
+
+async def test_a_look_at_which_everything_fails_ends() -> None:
+    looked = 0
+
+    async def fail(_batch: Batch) -> int:
+        nonlocal looked
+        looked += 1
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await overdue(fail)
+    assert looked == FAULTS
 
 
 async def test_one_look_expires_all_that_is_idle(store: MovableStore) -> None:

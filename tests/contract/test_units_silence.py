@@ -8,13 +8,14 @@ import pytest
 from gateway.domain.call_rules import CallPace, CallRules, CallTexts
 from gateway.domain.clock import SECOND
 from gateway.domain.ports.bus import DONE
+from gateway.domain.ports.store import Tx
 from gateway.domain.spoken import speaking_time
 from gateway.service.brake import pause
 from gateway.service.silence import break_silences
 from gateway.store.records import message_of
 from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
-from tests.contract.host_line import Line
+from tests.contract.host_line import CALL, HOST, Line
 from tests.contract.scene import ORGANIZATION
 
 TEXTS = CallTexts()
@@ -86,6 +87,19 @@ async def test_who_is_heard_is_not_silent(line: Line, kind: str, event: dict[str
 async def test_keys_that_are_being_pressed_are_no_silence(line: Line) -> None:
     assert await line.send("user.dtmf", digits="1", ended_by=None) == DONE
     assert await said_after(line, 9) == []
+
+
+async def test_keys_that_nobody_can_read_hold_up_nobody(line: Line) -> None:
+    """Another version may have written them: what was pressed is lost, and neither the call nor others."""
+
+    async def spoil(tx: Tx) -> None:
+        await tx.run("call_keys_keep", host_id=HOST, call_id=CALL, keys='{"collector": 1}')
+
+    await line.store.write(spoil)
+    assert await said_after(line, 9) == [TEXTS.reminder]
+    assert await line.send("user.dtmf", digits="1", ended_by=None) == DONE
+    assert await line.send("user.dtmf", digits="#", ended_by=None) == DONE
+    assert (await line.transcript())[-1] == "1"
 
 
 async def test_nobody_is_reminded_while_the_agent_answers_or_is_heard(line: Line) -> None:

@@ -51,7 +51,7 @@ UPDATE calls SET closes_at = NULL WHERE conversation_id = :conversation_id AND c
 UPDATE calls SET closes_at = NULL WHERE conversation_id = :conversation_id AND closes_at <= {now}
 
 -- name: calls_closing
-SELECT organization_id, conversation_id FROM calls WHERE closes_at <= {now} ORDER BY closes_at LIMIT :limit
+SELECT organization_id, conversation_id FROM calls WHERE closes_at <= {now} ORDER BY closes_at LIMIT :limit OFFSET :past
 
 -- name: call_to_go_on_with
 -- A person's conversation whose call is over, and which is open: where they ring back, they go on with it.
@@ -90,7 +90,7 @@ WHERE conversation_id = :conversation_id AND call_id = :call_id AND host_id IS N
 -- Calls whose silence is due to be looked at; held until the unit ends.
 SELECT provider, call_id, host_id, organization_id, conversation_id, keys, quiet_since, quiet_lines, quiet_held,
     quiet_due, {now} AS at
-FROM calls WHERE quiet_due <= {now} ORDER BY quiet_due LIMIT :limit {for update skip locked}
+FROM calls WHERE quiet_due <= {now} ORDER BY quiet_due LIMIT :limit OFFSET :past {for update skip locked}
 
 -- name: call_stands
 -- What keeps a caller waiting, if anything does.

@@ -201,7 +201,7 @@ WHERE t.organization_id = :organization_id AND t.our_address = :our_address AND 
 SELECT id, organization_id FROM conversations
 WHERE ttl_expires_at <= {now} AND ended_at IS NULL AND status <> 'awaiting_approval'
   AND (status <> 'active' OR answered >= last_input)
-ORDER BY ttl_expires_at LIMIT :limit
+ORDER BY ttl_expires_at LIMIT :limit OFFSET :past
 
 -- name: conversation_lock_idle
 SELECT * FROM conversations WHERE id = :id AND ttl_expires_at <= {now} AND ended_at IS NULL

@@ -29,7 +29,7 @@ VALUES (:end_user_id, :organization_id, :addresses, {now}, {now})
 ON CONFLICT DO NOTHING
 
 -- name: erasure_due
-SELECT * FROM erasures WHERE finished_at IS NULL AND due_at <= {now} ORDER BY due_at LIMIT 1
+SELECT * FROM erasures WHERE finished_at IS NULL AND due_at <= {now} ORDER BY due_at LIMIT 1 OFFSET :past
 {for update skip locked}
 
 -- name: erasure_letters_seen

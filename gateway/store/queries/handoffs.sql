@@ -21,7 +21,7 @@ UPDATE handoffs SET timeout_at = {now} + :timeout WHERE conversation_id = :conve
 -- name: handoffs_overdue
 -- Nobody has taken them.
 SELECT id, organization_id, conversation_id FROM handoffs
-WHERE status = 'requested' AND timeout_at <= {now} ORDER BY timeout_at LIMIT :limit
+WHERE status = 'requested' AND timeout_at <= {now} ORDER BY timeout_at LIMIT :limit OFFSET :past
 
 -- name: handoff_time_out
 -- No row where somebody was faster.
@@ -69,7 +69,7 @@ RETURNING id
 
 -- name: approvals_overdue
 SELECT id, organization_id, conversation_id FROM approvals
-WHERE status = 'pending' AND timeout_at <= {now} ORDER BY timeout_at LIMIT :limit
+WHERE status = 'pending' AND timeout_at <= {now} ORDER BY timeout_at LIMIT :limit OFFSET :past
 
 -- name: handoff_by_id
 SELECT * FROM handoffs WHERE organization_id = :organization_id AND id = :id

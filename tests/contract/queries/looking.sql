@@ -125,3 +125,9 @@ SELECT * FROM forgotten_calls ORDER BY call_hash
 
 -- name: test_counted_mail
 SELECT * FROM counted_mail ORDER BY domain, hour
+
+-- name: test_conversation_spoil
+UPDATE conversations SET priority = 'of another version' WHERE id = :id
+
+-- name: test_erasure_spoil
+UPDATE erasures SET addresses = '["none"]' WHERE end_user_id = :id
