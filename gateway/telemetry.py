@@ -53,8 +53,8 @@ UNANSWERED = Counter(
 MEDIA = Counter("gateway_media_total", "Files fetched from providers", ["provider", "outcome"])
 HOST_EVENTS_LEFT_OUT = Counter(
     "gateway_host_events_left_out_total",
-    "Events of voice hosts of which nothing came: their call was over (late), is another host's (foreign), or"
-    " was never taken (unknown)",
+    "Events of voice hosts of which nothing came: their call was over (late), is another host's (foreign),"
+    " was never taken (unknown), or was refused for the id of one that goes on (rival)",
     ["kind", "reason"],
 )
 RECEIPTS = Counter("gateway_receipts_total", "What providers reported later", ["provider", "state"])

@@ -33,7 +33,9 @@ class Call:
     quiet: int | None
     """For how long neither side has said anything, µs; less than 0 while something is being said."""
     reminded: bool
-    """Whether the newest words were a line that the gateway says into a silence."""
+    """Whether nobody has said anything since a line that the gateway says into a silence."""
+    line_last: bool
+    """Whether the gateway has said nothing since such a line; the caller may be heard already."""
 
     @property
     def over(self) -> bool:
@@ -49,6 +51,11 @@ class Call:
     def place(self) -> tuple[str, str]:
         """What it is called."""
         return self.host_id, self.call_id
+
+    def begins_with(self, announcement: InboundMessage) -> bool:
+        """Whether it is this call, which is up, that is announced; as it may be twice."""
+        begun = (announcement.provider, announcement.sender, announcement.recipient)
+        return not self.over and begun == (self.host_id, self.sender, self.recipient)
 
     def input(self, message_id: str, text: str, now: int) -> InboundMessage:
         """What the caller has said or pressed. Its answer is spoken while it is made."""
@@ -89,6 +96,7 @@ async def announced(tx: Tx, call_id: str) -> Call | None:
         keys=row["keys"],
         quiet=row["quiet"],
         reminded=row["quiet_lines"] > 0,
+        line_last=bool(row["quiet_said"]),
     )
 
 

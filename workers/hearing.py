@@ -98,7 +98,7 @@ class Hearing:
         """What was spoken over, where that is no reply: a filler, it may be, or a line into a silence."""
         texts, heard = self._texts(call.recipient), event.spoken_text
         lines = (texts.reminder, texts.reassurance, texts.goodbye)
-        if call.reminded and (not heard or any(_begins(line, heard) for line in lines)):
+        if call.line_last and (not heard or any(_begins(line, heard) for line in lines)):
             return {"line": True}
         return {"filler": True} if _begins(texts.filler, heard) else {}
 

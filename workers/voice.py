@@ -36,7 +36,7 @@ from gateway.domain.wire import (
 )
 from gateway.service.call_intents import note_progress, settle_intent
 from gateway.service.call_keys import leave
-from gateway.service.calls import answer_host, end_call, greet_caller
+from gateway.service.calls import answer_host, end_call, expect_rival_end, greet_caller, is_rival_end
 from gateway.service.forgotten import is_forgotten_call
 from gateway.telemetry import HOST_EVENTS_LEFT_OUT
 from workers.announced import Call, announced, caller_of, shown
@@ -110,11 +110,11 @@ class VoiceWorker:
     async def _started(self, envelope: Envelope, event: CallStarted) -> Verdict:
         at = self._clock.now()
         known = await self._store.read(announced, event.call_id)
-        if known is not None and (known.over or known.host_id != event.host_id):
-            await self._tell(event, "call.refused", {"reason": "another call has had this call_id"}, at)
-            return DONE
         try:
             announcement = self._announcement(event)
+            if known is not None and not known.begins_with(announcement):
+                await self._meet_rival(known, event)
+                raise _RefusedCallError("another call has had this call_id")
             accepted = await self._accept(announcement)
             if not accepted.conversation_id:
                 raise _RefusedCallError("the call's conversation was erased")
@@ -126,6 +126,20 @@ class VoiceWorker:
         if event.direction == "inbound":
             await self._greet(announcement, goes_on=accepted.goes_on)
         return DONE
+
+    async def _meet_rival(self, call: Call, rival: CallStarted) -> None:
+        """Hosts must not name two calls alike; whoever runs them should know of it."""
+        if not call.over:
+            await self._store.write(expect_rival_end, call.place)
+        _log.warning(
+            "a call has the call_id of another one, and is refused",
+            extra={
+                "action": "voice.call_id_taken",
+                "call_id": call.call_id,
+                "host_id": rival.host_id,
+                "of_host": call.host_id,
+            },
+        )
 
     async def _greet(self, announcement: InboundMessage, *, goes_on: bool) -> None:
         text = self._texts(announcement.recipient).greeting_of(goes_on=goes_on)
@@ -204,6 +218,9 @@ class VoiceWorker:
 
     async def _ended(self, envelope: Envelope, event: CallEnded, call: Call) -> Verdict:
         """First the call: a host is not told to hang up what it says is over."""
+        if event.host_id is None and await self._store.write(is_rival_end, call.place, envelope.id):
+            HOST_EVENTS_LEFT_OUT.labels(event.kind, "rival").inc()
+            return DONE
         await self._store.write(end_call, call.host_id, event.call_id)
         left = await self._store.write(leave, call.place) if call.keys else 0
         if left:

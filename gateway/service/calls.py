@@ -1,6 +1,6 @@
 """Phone calls as conversations: what the host of a call is told."""
 
-from gateway.domain.clock import rfc3339
+from gateway.domain.clock import SECOND, rfc3339
 from gateway.domain.conversation import Conversation, Origin, Status
 from gateway.domain.envelope import Exchange
 from gateway.domain.intent import IntentKind
@@ -14,6 +14,8 @@ from gateway.service.call_keys import collects_here, expect_keys, hears_no_keys
 from gateway.service.call_notes import CallNote, note_call
 from gateway.service.postings import envelope, post, ring_call
 
+RIVAL_SECONDS = 60
+"""How long the end of a call that was refused is expected."""
 _NO_KEYS = CallNote(
     "This call cannot do what was asked for: collect_dtmf is left out.",
     {"kind": "capability_downgrade", "field": "collect_dtmf", "substitute": "left out"},
@@ -116,3 +118,16 @@ async def greet_caller(tx: Tx, greeting: Accepted, text: str) -> None:
 async def end_call(tx: Tx, provider: str, call_id: str) -> None:
     """The host has let the call go."""
     await tx.one("call_end", provider=provider, call_id=call_id)
+
+
+async def expect_rival_end(tx: Tx, place: tuple[str, str]) -> None:
+    """Another call by the id of this one was refused: its end is reported, too, maybe by who names nobody."""
+    await tx.run("call_rival", host_id=place[0], call_id=place[1], wait=RIVAL_SECONDS * SECOND)
+
+
+async def is_rival_end(tx: Tx, place: tuple[str, str], event_id: str) -> bool:
+    """Whether an end that no host signs is taken for that of the refused call: the first one is.
+
+    Should it be this call's, the refused one's ends it: hosts report each end once.
+    """
+    return bool(await tx.run("call_rival_end", host_id=place[0], call_id=place[1], event_id=event_id))

@@ -61,12 +61,12 @@ async def speak_over(tx: Tx, row: Row, event: JsonObject, partitions: int) -> No
     `row`: the conversation, which this unit has locked. What is being said is the reply that is being made,
     as far as its host was told of it, else what was said last. A host that tells nothing leaves it as it is.
     `filler`: what was heard may be a filler, which is nothing of a reply. `line`: it was another line of the
-    gateway's, and no reply at all.
+    gateway's, and no reply at all, unless the host does not say what it was, and a reply is being made.
     """
-    if event.get("line"):
-        return
     piece, spoken_ms = event.get("spoken_text"), event.get("spoken_ms")
     turn = None if row["turn_id"] is None else await tx.one("turn_by_id", id=row["turn_id"])
+    if event.get("line") and (piece or turn is None or turn["state"] != TurnState.RUNNING):
+        return
     last = await _said_last(tx, row)
     sent = BETWEEN_MESSAGES.join(message.content for message in last)
     if turn is not None and turn["state"] == TurnState.RUNNING:

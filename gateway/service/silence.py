@@ -87,10 +87,12 @@ async def _speak_up(tx: Tx, silence: _Silence) -> None:
         reason = "hold_timeout" if silence.held else "silence"
         await issue(tx, call["host_id"], letting_go(said, reason, now), **told)
     due = None if over else now + speaking_time(text) + silence.patience
-    await _next(tx, call, due, lines=silence.lines + 1, held=silence.held)
+    await _next(tx, call, due, lines=silence.lines + 1, held=silence.held, said=True)
 
 
-async def _next(tx: Tx, call: Row, due: int | None, *, lines: int = 0, held: bool = False) -> None:
+async def _next(
+    tx: Tx, call: Row, due: int | None, *, lines: int = 0, held: bool = False, said: bool = False
+) -> None:
     await tx.run(
         "call_look_again",
         host_id=call["provider"],
@@ -98,4 +100,5 @@ async def _next(tx: Tx, call: Row, due: int | None, *, lines: int = 0, held: boo
         due=due,
         lines=lines,
         held=held,
+        said=said,
     )

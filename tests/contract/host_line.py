@@ -3,6 +3,8 @@
 from itertools import count
 from typing import Any, TypeVar
 
+from prometheus_client import REGISTRY
+
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.clock import SECOND, Clock, rfc3339
 from gateway.domain.envelope import Envelope
@@ -114,3 +116,9 @@ class Line:
             intents=(intent,),
         )
         return intent_id
+
+
+def left_out(kind: str, reason: str) -> float:
+    """How many events of a kind nothing came of."""
+    labels = {"kind": kind, "reason": reason}
+    return REGISTRY.get_sample_value("gateway_host_events_left_out_total", labels) or 0

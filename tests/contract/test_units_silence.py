@@ -17,6 +17,7 @@ from tests.contract import scene
 from tests.contract.conftest import MovableStore as Store
 from tests.contract.host_line import CALL, HOST, Line
 from tests.contract.scene import ORGANIZATION
+from workers.audience import note_said
 
 TEXTS = CallTexts()
 PACE = CallPace(reminder_after=8, max_reminders=2, reassure_every=20, hold_at_most=60)
@@ -190,15 +191,46 @@ async def test_whoever_looks_it_is_said_once(line: Line) -> None:
     assert await said(line) == [TEXTS.reminder]
 
 
+PIECE = ("user.speech", {"text": "well", "final": False})
+KEY = ("user.dtmf", {"digits": "1"})
+
+
+@pytest.mark.parametrize("before", [None, PIECE, KEY])
 @pytest.mark.parametrize("heard", [{"spoken_text": "Are you"}, {"spoken_ms": 500}, {}])
 async def test_who_speaks_over_a_reminder_has_heard_the_reply_before_it(
-    line: Line, heard: dict[str, Any]
+    line: Line, heard: dict[str, Any], before: tuple[str, dict[str, Any]] | None
 ) -> None:
+    """Also where what they say, or press, is reported before that they do."""
     assert await line.send("user.speech", text="when do you open?", final=True) == DONE
     claim = await scene.claimed(line.store, (await line.conversation())["id"])
     await scene.answer(line.store, claim, "At nine.")
     assert (await said_after(line, 30))[-1] == TEXTS.reminder
+    if before is not None:
+        assert await line.send(before[0], **before[1]) == DONE
     assert await line.send("user.interrupted", **heard) == DONE
+    assert await replies(line) == [("At nine.", None)]
+
+
+async def test_who_speaks_over_the_reply_after_a_reminder_has_heard_no_more_of_that(line: Line) -> None:
+    assert await said_after(line, 9) == [TEXTS.reminder]
+    assert await line.send("user.speech", text="when do you open?", final=True) == DONE
+    claim = await scene.claimed(line.store, (await line.conversation())["id"])
+    await line.store.write(note_said, claim.turn_id, claim.lease.fence, "At nine.")
+    assert await line.send("user.interrupted", spoken_ms=0) == DONE
+    assert await replies(line) == [("At nine.", "")]
+
+
+async def test_who_speaks_over_the_whole_reply_after_a_reminder_has_heard_no_more_of_that(line: Line) -> None:
+    assert await said_after(line, 9) == [TEXTS.reminder]
+    assert await line.send("user.speech", text="when do you open?", final=True) == DONE
+    claim = await scene.claimed(line.store, (await line.conversation())["id"])
+    await scene.answer(line.store, claim, "At nine.")
+    assert await line.send("user.interrupted", spoken_ms=0) == DONE
+    assert await replies(line) == [("At nine.", "")]
+
+
+async def replies(line: Line) -> list[tuple[str, Any]]:
+    """What has been answered, and what of it was heard where that is less."""
     rows = await scene.rows(line.store, "test_messages", id=(await line.conversation())["id"])
-    (reply,) = [message_of(row) for row in rows if row["role"] == "assistant"]
-    assert (reply.content, reply.metadata.get("spoken_text")) == ("At nine.", None)
+    said = [message_of(row) for row in rows if row["role"] == "assistant"]
+    return [(reply.content, reply.metadata.get("spoken_text")) for reply in said]

@@ -20,11 +20,22 @@ RETURNING conversation_id, organization_id
 
 -- name: call_announced
 -- A call by the id its host gave it, whether or not it is still up; without its addresses its person is erased.
-SELECT k.host_id, k.ended_at, k.capabilities, k.keys, k.quiet_lines, {now} - k.quiet_since AS quiet,
+SELECT k.host_id, k.ended_at, k.capabilities, k.keys, k.quiet_lines, k.quiet_said, {now} - k.quiet_since AS quiet,
     c.their_address, c.our_address
 FROM calls k JOIN conversations c ON c.id = k.conversation_id
 WHERE k.call_id = :call_id AND k.host_id IS NOT NULL AND c.their_address IS NOT NULL
 ORDER BY k.started_at DESC LIMIT 1
+
+-- name: call_rival
+-- A call by the same name was refused: of one that is up.
+UPDATE calls SET rival_until = {now} + :wait, rival_end = NULL
+WHERE provider = :host_id AND call_id = :call_id AND ended_at IS NULL
+
+-- name: call_rival_end
+-- Nothing where none is expected, or another event was taken for it.
+UPDATE calls SET rival_end = :event_id
+WHERE provider = :host_id AND call_id = :call_id AND rival_until > {now}
+  AND (rival_end IS NULL OR rival_end = :event_id)
 
 -- name: call_keys
 -- What was pressed on a call and is not worked off yet. `transferring`: keys are nobody's then.
@@ -75,7 +86,8 @@ WHERE provider = :host_id AND call_id = :call_id AND ended_at IS NULL
 
 -- name: call_said
 -- Something is to be said, behind what is being said: until then nobody is silent.
-UPDATE calls SET quiet_since = CASE WHEN quiet_since > {now} THEN quiet_since ELSE {now} END + :length, quiet_lines = 0
+UPDATE calls SET quiet_since = CASE WHEN quiet_since > {now} THEN quiet_since ELSE {now} END + :length, quiet_lines = 0,
+    quiet_said = FALSE
 WHERE provider = :host_id AND call_id = :call_id
 
 -- name: call_spoken
@@ -103,5 +115,6 @@ SELECT c.status, c.our_address, c.answered < c.last_input AS waits,
 FROM conversations c WHERE c.id = :conversation_id
 
 -- name: call_look_again
-UPDATE calls SET quiet_due = :due, quiet_lines = :lines, quiet_held = :held
+UPDATE calls SET quiet_due = :due, quiet_lines = :lines, quiet_held = :held,
+    quiet_said = quiet_said OR CAST(:said AS boolean)
 WHERE provider = :host_id AND call_id = :call_id
