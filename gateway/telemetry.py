@@ -13,6 +13,9 @@ TURNS_DUE = Counter(
     ["channel"],
 )
 TURNS = Counter("gateway_turns_total", "Turns by how they ended", ["channel", "outcome"])
+TURNS_BRAKED = Counter(
+    "gateway_turns_braked_total", "Bells that were answered by no turn because of a pause or a daily cap"
+)
 TURN_SECONDS = Histogram("gateway_turn_seconds", "From claim to commit", ["channel"], buckets=_SECONDS)
 FIRST_WORD_SECONDS = Histogram(
     "gateway_call_first_word_seconds",

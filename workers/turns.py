@@ -31,7 +31,7 @@ from gateway.service.progress import keep_progress
 from gateway.service.reply_files import ReplyFiles
 from gateway.service.respond import Finished, finish_turn
 from gateway.service.turn_failure import fail_turn, postpone_turn
-from gateway.telemetry import TURN_SECONDS, TURNS
+from gateway.telemetry import TURN_SECONDS, TURNS, TURNS_BRAKED
 from gateway.tracing import Kind, note, span
 from workers.asked import Asked
 from workers.audience import Audience, Showing
@@ -134,11 +134,9 @@ class TurnWorker:
             else:
                 claim = await self._next(claim) if more else NotNow.ANSWERED
         if claim is NotNow.BRAKED:
-            await self._store.write(hold_caller, conversation_id, self._hold_line)
+            TURNS_BRAKED.inc()
+            await self._store.write(hold_caller, conversation_id, lambda c: self._rules(c).fallbacks.hold)
         return _VERDICTS[claim]
-
-    def _hold_line(self, conversation: Conversation) -> str | None:
-        return self._rules(conversation).fallbacks.hold
 
     async def _claim(self, conversation_id: str) -> Claim | NotNow:
         self._liveness.check()

@@ -7,11 +7,14 @@ from prometheus_client import REGISTRY
 
 from gateway.domain.errors import UnknownAddress
 from gateway.domain.message import Channel
+from gateway.domain.ports.bus import DONE
+from gateway.service.brake import pause
 from gateway.service.handoff import HumanTurn, Operator, human_turn
 from gateway.service.ingress import Acceptance
 from gateway.settings import load_config
 from tests.contract.conftest import MovableStore as Store
-from tests.contract.scene import OURS, PARTITIONS, sms
+from tests.contract.house import opened
+from tests.contract.scene import ORGANIZATION, OURS, PARTITIONS, arrive, sms
 
 CONFIG = f"""
 [[addresses]]
@@ -44,6 +47,20 @@ async def test_what_a_person_is_to_answer_is_no_turn_that_is_due(store: Store, t
     await accept(sms("is anybody there?"))
     assert counted("gateway_turns_due_total") == due + 1
     assert counted("gateway_accepted_total", result="new") == new + 2
+
+
+async def test_what_a_pause_keeps_is_counted_by_the_worker_that_found_it(store: Store) -> None:
+    """So an alert can tell a pause from workers that are gone."""
+    braked = REGISTRY.get_sample_value("gateway_turns_braked_total")
+    assert braked is not None
+    async with opened(store) as house:
+        await arrive(house.store, sms("one"))
+        await house.store.write(pause, ORGANIZATION, ORGANIZATION, by="olga", reason=None)
+        await arrive(house.store, sms("two"))
+        for bell in await house.bells("message.inbound"):
+            assert await house.turns.consume(bell) == DONE
+        assert await house.bells("message.outbound") == []
+    assert REGISTRY.get_sample_value("gateway_turns_braked_total") == braked + 2
 
 
 async def test_a_reload_sends_messages_elsewhere(store: Store, tmp_path: Path) -> None:

@@ -134,10 +134,11 @@ def test_alerts_and_dashboard_ask_for_what_is_counted() -> None:
 
 
 def test_nobody_answers_only_where_somebody_is_to_be_answered() -> None:
-    """Not while all that comes in waits for a person."""
+    """Not while all that comes in waits for a person, or for the end of a pause that somebody made."""
     (alert,) = [rule for rule in _alerts() if rule["alert"] == "GatewayNobodyAnswers"]
-    come_in, _, _ = alert["expr"].partition("unless")
+    come_in, _, is_seen_to = alert["expr"].partition("unless")
     assert re.findall(r"gateway_\w+", come_in) == ["gateway_turns_due_total"]
+    assert re.findall(r"gateway_\w+", is_seen_to) == ["gateway_turns_total", "gateway_turns_braked_total"]
 
 
 def test_the_runbook_names_the_configuration_that_a_pod_has() -> None:
