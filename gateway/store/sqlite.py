@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
@@ -43,18 +44,21 @@ def _open_writer(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS, timeout=5
     )
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"journal_size_limit={_LOG_BYTES}",
-        # what a unit may have to undo would else go through a file of its own
-        "temp_store=MEMORY",
-        f"cache_size=-{_CACHE_KIB}",
-    ):
-        connection.execute(f"PRAGMA {pragma}").close()
-    # from here on the event loop runs the statements, and may not be kept waiting for another process
-    connection.execute("PRAGMA busy_timeout=0").close()
+    with ExitStack() as stack:
+        stack.callback(connection.close)
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"journal_size_limit={_LOG_BYTES}",
+            # what a unit may have to undo would else go through a file of its own
+            "temp_store=MEMORY",
+            f"cache_size=-{_CACHE_KIB}",
+            # last: the event loop runs the statements, and may not be kept waiting for another process
+            "busy_timeout=0",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+        stack.pop_all()
     return connection
 
 

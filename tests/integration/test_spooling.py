@@ -4,7 +4,7 @@ import asyncio
 import socket
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,12 +104,12 @@ class Place:
 
     def statuses(self) -> list[str]:
         """Of the conversations that the database has."""
-        with sqlite3.connect(self.folder / "gateway.db") as connection:
+        with closing(sqlite3.connect(self.folder / "gateway.db")) as connection:
             return [status for (status,) in connection.execute("SELECT status FROM conversations")]
 
     def texts(self) -> list[str]:
         """What the database has."""
-        with sqlite3.connect(self.folder / "gateway.db") as connection:
+        with closing(sqlite3.connect(self.folder / "gateway.db")) as connection:
             return [text for (text,) in connection.execute("SELECT content FROM messages ORDER BY seq")]
 
     async def letters(self) -> list[DeadLetter]:

@@ -41,6 +41,11 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+def open_files() -> set[Path]:
+    """What this process holds."""
+    return {descriptor.resolve() for descriptor in Path("/proc/self/fd").iterdir()}
+
+
 def log_frames(path: Path) -> int:
     """Commits are counted where they land: each leaves one commit frame (a size, not 0) in the log."""
     content = path.with_name(path.name + "-wal").read_bytes()
@@ -345,6 +350,15 @@ async def test_a_folder_that_is_not_there_is_said(tmp_path: Path, queries: Queri
     with pytest.raises(StoreUnavailable, match="cannot be opened"):
         async with open_store(f"sqlite:///{tmp_path}/no/store.db", Clock(), queries=queries):
             pass
+
+
+async def test_a_file_that_is_no_database_is_said_and_let_go(tmp_path: Path, queries: Queries) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"no database" * 1_000)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        async with open_store(f"sqlite:///{path}", Clock(), queries=queries):
+            pass
+    assert path not in open_files()
 
 
 @pytest.mark.parametrize("url", ["sqlite:", "sqlite:///", "sqlite:///:memory:", "mysql://x/y"])
