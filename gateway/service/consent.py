@@ -74,13 +74,15 @@ async def start_again(
 async def take_back(tx: Tx, organization_id: str, suppression_id: str, evidence: Evidence) -> bool:
     """An operator lifts a suppression, whatever it came from; False for one that is not in force.
 
-    One that holds because of another address of the person goes with that one's.
+    One that holds because of another address of the person goes with that one's. The ledger has wishes only:
+    that mail to an address came back was none.
     """
     found = await suppression(tx, organization_id, suppression_id)
     if found is None or found.derived:
         return False
     pair = (found.our_address, found.their_address)
-    await _enter(tx, organization_id, found.channel, pair, ConsentState.OPTED_IN, evidence)
+    if found.wished:
+        await _enter(tx, organization_id, found.channel, pair, ConsentState.OPTED_IN, evidence)
     return await lift(tx, organization_id, found.channel, pair)
 
 

@@ -44,6 +44,11 @@ class Suppression:
     derived: bool
     """It holds for another address of the same person, and for this one because of that."""
 
+    @property
+    def wished(self) -> bool:
+        """Whether somebody asked for it; else something is wrong with the address."""
+        return self.reason not in _OF_ADDRESS
+
 
 async def suppressed(
     tx: Tx, organization_id: str, channel: Channel, our_address: str, their_address: str

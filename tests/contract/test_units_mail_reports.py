@@ -2,12 +2,14 @@
 
 import pytest
 
+from gateway.domain.consent import ConsentSource, Evidence
 from gateway.domain.delivery import Part, PartText
 from gateway.domain.identity import Address, ContactKind
 from gateway.domain.ids import new_id
 from gateway.domain.mail_report import MailReport, ReportKind
 from gateway.domain.message import Channel, SenderAuth
 from gateway.domain.ports.store import Row, Store
+from gateway.service.consent import take_back
 from gateway.service.deliver import LaneClaim, claim_lane, settle_part_and_delivery
 from gateway.service.expire import forget
 from gateway.service.mail_reports import COMPLAINT, MOST_RETURNED, take_report
@@ -122,6 +124,22 @@ async def test_what_came_back_long_ago_is_tried_again(store: MovableStore) -> No
     assert await rows(store, "test_suppressions") == []  # the address is kept nowhere for it
 
 
+@pytest.mark.parametrize("kind", [ReportKind.BAD_ADDRESS, ReportKind.COMPLAINT])
+async def test_what_an_operator_lifts_is_kept_in_the_ledger_if_somebody_wished_it(
+    store: MovableStore, kind: ReportKind
+) -> None:
+    _, delivery = await sent(store)
+    await store.write(take_report, report(kind, "5.1.1", delivery_id=delivery["id"]))
+    (found,) = await rows(store, "test_suppressions")
+    said = Evidence(source=ConsentSource.OPERATOR, actor="Jamie")
+    assert await store.write(take_back, ORGANIZATION, found["id"], said)
+    assert not await silenced(store)
+    assert await rows(store, "test_suppressions") == []
+    kept = [(row["their_address"], row["actor"]) for row in await rows(store, "test_consents")]
+    assert kept == ([] if kind is ReportKind.BAD_ADDRESS else [(THEIR_MAILBOX, "Jamie")])
+    assert not await store.write(take_back, ORGANIZATION, found["id"], said)
+
+
 async def test_a_complaint_holds_for_ever(store: MovableStore) -> None:
     _, delivery = await sent(store)
     await store.write(take_report, report(ReportKind.COMPLAINT, delivery_id=delivery["id"]))
@@ -138,7 +156,7 @@ async def test_a_complaint_about_mail_that_came_back_before_outlives_that(store:
     await arrive(store, mail("me again"))
     assert await silenced(store)
     (kept,) = await rows(store, "test_suppressions")
-    assert (kept["reason"], kept["lifted_at"]) == (COMPLAINT, None)
+    assert kept["reason"] == COMPLAINT
 
 
 @pytest.mark.parametrize(("auth", "silent"), [(SenderAuth.VERIFIED, False), (SenderAuth.UNVERIFIED, True)])

@@ -116,7 +116,7 @@ FROM deliveries d WHERE d.id = :delivery_id AND d.state <> 'canceled'
   AND (d.despite_suppression OR NOT EXISTS (
     SELECT 1 FROM suppressions s
     WHERE s.organization_id = d.organization_id AND s.channel = d.channel AND s.their_address = d.recipient
-      AND s.our_address IN ('', d.sender) AND s.lifted_at IS NULL))
+      AND s.our_address IN ('', d.sender)))
   AND (:trying OR NOT EXISTS (
     SELECT 1 FROM senders s
     WHERE s.organization_id = d.organization_id AND s.channel = d.channel AND s.address = d.sender

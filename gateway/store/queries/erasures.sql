@@ -90,7 +90,7 @@ WHERE id IN (
 DELETE FROM suppressions WHERE id IN (
     SELECT id FROM suppressions
     WHERE organization_id = :organization_id AND channel = 'email' AND their_address = :their_address
-      AND reason || '' IN ('hard_bounce', 'soft_bounces') AND lifted_at IS NULL
+      AND reason || '' IN ('hard_bounce', 'soft_bounces')
     LIMIT :limit)
 
 -- name: dead_letters_after
