@@ -11,7 +11,22 @@ from encodings.aliases import aliases
 
 _NOT_TEXT = {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"}
 _TEXT = {name: codec for name, codec in aliases.items() if codec not in _NOT_TEXT | {"mbcs"}}
-_KNOWN = {*_TEXT, *_TEXT.values()}
+_LABELS = {
+    **{f"iso_8859_{part}_{order}": f"iso8859_{part}" for part in (6, 8) for order in "ei"},
+    **{f"x_cp125{page}": f"cp125{page}" for page in range(9)},
+    **dict.fromkeys(("koi8_u", "koi8_ru"), "koi8_u"),
+    **dict.fromkeys(("windows_874", "dos_874"), "cp874"),
+    **dict.fromkeys(("x_sjis", "windows_31j"), "cp932"),
+    **dict.fromkeys(("x_gbk", "gb_2312_80", "csgb2312"), "gbk"),
+    **dict.fromkeys(("windows_949", "ks_c_5601_1989", "ksc_5601", "cseuckr"), "cp949"),
+    **dict.fromkeys(("cn_big5", "x_x_big5"), "big5"),
+    "x_euc_jp": "euc_jp",
+    "x_mac_roman": "mac_roman",
+    "x_mac_cyrillic": "mac_cyrillic",
+    "unicode_1_1_utf_8": "utf_8",
+}
+"""Labels that Python does not know (WHATWG Encoding Standard, §4.2; RFC 1556 for the order of Hebrew)."""
+_KNOWN = {*_TEXT, *_TEXT.values(), *_LABELS.values()}
 """Charset names that are looked up at all: Python remembers every name it was ever asked for."""
 
 _SUPERSETS = {
@@ -22,6 +37,8 @@ _SUPERSETS = {
     "shift_jis": "cp932",
     "euc_kr": "cp949",
     "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
 }
 """What mail labelled so is really written in (WHATWG Encoding Standard, "names and labels")."""
 
@@ -104,6 +121,7 @@ def _word_bytes(encoding: str, text: str) -> bytes:
 def _codec(declared: str | None) -> str | None:
     """Python's name of a declared charset, or None where it is not one of text."""
     name = (declared or "").strip().lower().replace("-", "_").replace(" ", "_")
+    name = _LABELS.get(name, name)
     if name not in _KNOWN:
         return None
     codec = codecs.lookup(name).name
