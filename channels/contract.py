@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import Clock
-from gateway.domain.ports.calls import CallReports
+from gateway.domain.ports.calls import CallConnections, CallReports
 from gateway.domain.ports.dialogue import Dialogue
 from gateway.domain.ports.egress import ApplyReceipt
 from gateway.domain.ports.files import KeepAttachment
@@ -41,6 +41,8 @@ class Ingress:
     """For what providers of calls say about them."""
     kept: KeptTransfers
     """Where warm transfers stand whose host does them itself."""
+    connections: CallConnections
+    """Who has a call whose connection may break."""
     public_url: str
     """What providers see, without a trailing slash; signatures are checked against it."""
     clock: Clock

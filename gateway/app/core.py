@@ -14,6 +14,7 @@ from gateway.domain.ports.store import Store
 from gateway.service.accept import ATTACHMENTS_PATH
 from gateway.service.ask import Waiting
 from gateway.service.attachments import Attachments
+from gateway.service.call_connections import StoredConnections
 from gateway.service.call_ends import StoredEnds
 from gateway.service.call_reports import StoredCallReports
 from gateway.service.dialogues import Dialogues
@@ -75,6 +76,7 @@ class Core:
             ),
             reports=self.call_reports(),
             kept=StoredTransfers(self.store, self.configured.config.organization_id),
+            connections=StoredConnections(self.store),
             public_url=self.settings.public_url,
             clock=self.clock,
             calls=self.configured.calls,

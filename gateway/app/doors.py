@@ -98,7 +98,7 @@ def _api_deps(core: Core, routes: Sequence[BaseRoute]) -> "ApiDeps":
 
 def _webhooks(core: Core, stack: AsyncExitStack) -> Sequence[BaseRoute]:
     settings = core.settings
-    routes = webhook_routes(settings, core.ingress())
+    routes = webhook_routes(settings, core.ingress(), stack)
     if not receives_mail_by_webhook(settings):
         return routes
     intake = mail_intake(settings, core.mail_ports(), core.marks, _mail_workers(stack))

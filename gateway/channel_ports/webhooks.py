@@ -1,6 +1,7 @@
 """The webhooks of providers that this process serves."""
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 from starlette.routing import BaseRoute
 
@@ -14,11 +15,13 @@ from channels.email.hooks.ses import ses_routes
 from channels.email.intake import MailIntake
 from channels.sms.routes import sms_routes
 from channels.sms.telnyx_routes import telnyx_sms_routes
+from channels.voice.jambonz.lost import LostCalls
+from channels.voice.jambonz.rest import JambonzRest
 from channels.voice.jambonz.routes import jambonz_routes
 from channels.voice.outgoing_routes import outgoing_routes
 from channels.voice.relay.routes import relay_routes
 from channels.voice.routes import voice_routes
-from gateway.channel_ports.accounts import telnyx_credentials, twilio_credentials
+from gateway.channel_ports.accounts import jambonz_account, telnyx_credentials, twilio_credentials
 from gateway.domain.clock import Clock
 from gateway.domain.ports.ingress import BindToken
 from gateway.settings import Settings
@@ -49,8 +52,11 @@ def mail_webhook_routes(
     return routes
 
 
-def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[BaseRoute]:
-    """Every provider webhook this process can prove, but for those that bring mail."""
+def webhook_routes(settings: Settings, ingress: Ingress, stack: AsyncExitStack) -> Sequence[BaseRoute]:
+    """Every provider webhook this process can prove, but for those that bring mail.
+
+    The stack ends what goes on beside them, after the door that serves them.
+    """
     twilio, telnyx = twilio_credentials(settings), telnyx_credentials(settings)
     routes: list[BaseRoute] = []
     if twilio is not None:
@@ -63,5 +69,8 @@ def webhook_routes(settings: Settings, ingress: Ingress) -> Sequence[BaseRoute]:
     if telnyx is not None:
         routes += telnyx_sms_routes(ingress, telnyx)
     if settings.jambonz_webhook_login is not None:
-        routes += jambonz_routes(ingress, settings.jambonz_webhook_login.get_secret_value())
+        login, account = settings.jambonz_webhook_login.get_secret_value(), jambonz_account(settings)
+        lost = LostCalls(ingress, None if account is None else JambonzRest(account), login)
+        stack.push_async_callback(lost.close)
+        routes += jambonz_routes(ingress, login, lost)
     return routes

@@ -32,7 +32,11 @@ async def check_jambonz(settings: Settings) -> Finding:
         if reason is not None:
             text = f"{account.api_url} does not list the account's calls ({reason}): none can begin"
             return Finding("jambonz", Verdict.FAIL, text)
-    begins = "" if account is None else ", and may be asked to call"
+    begins = (
+        "; without its account (JAMBONZ_API_KEY, …), a caller whose connection is lost hears nothing more"
+        if account is None
+        else ", and may be asked to call"
+    )
     text = f"an application that calls {url} with this login carries {', '.join(ours)}{begins}"
     return Finding("jambonz", Verdict.OK, text)
 

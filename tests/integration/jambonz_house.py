@@ -143,23 +143,29 @@ class Line:
 
 
 @asynccontextmanager
-async def gateway(folder: Path) -> AsyncIterator[App]:
-    """A gateway of one process."""
+async def gateway(folder: Path, **more: str) -> AsyncIterator[App]:
+    """A gateway of one process; `more` of its environment."""
     environ = {
         "JAMBONZ_WEBHOOK_LOGIN": LOGIN,
         "GATEWAY_API_KEYS": "root:admin::Root",
         "GATEWAY_DRAIN_SECONDS": "2",
+        **more,
     }
     async with in_process(folder, CONFIG, environ) as app:
         yield app
 
 
 @asynccontextmanager
-async def caller(app: App, to: str = OURS, *, streams: bool = True) -> AsyncIterator[Line]:
-    """A caller who has been greeted, by a voice that can be streamed to or one that cannot."""
+async def caller(
+    app: App, to: str = OURS, *, streams: bool = True, jambonz: FakeJambonz | None = None
+) -> AsyncIterator[Line]:
+    """A caller who has been greeted, by a voice that can be streamed to or one that cannot.
+
+    `jambonz`: where they are, otherwise one of their own.
+    """
     relay_agents.held.clear()
     relay_agents.stopped.clear()
-    fake = FakeJambonz(app.http_url, LOGIN, streams=streams)
+    fake = jambonz or FakeJambonz(app.http_url, LOGIN, streams=streams)
     theirs = f"1{next(numbers)}"
     async with aiohttp.ClientSession() as http:
         before = frozenset(await statuses(app, http))

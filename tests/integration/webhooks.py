@@ -79,6 +79,18 @@ class NothingKept:
         return None
 
 
+class NoConnections:
+    """CallConnections: no call has a connection here."""
+
+    async def connect(self, provider: str, call_id: str) -> int | None:
+        """There is no such call."""
+        return None
+
+    async def take(self, provider: str, call_id: str, number: int) -> int | None:
+        """Nor is there one to take over."""
+        return None
+
+
 @dataclass
 class Core:
     """Accept, Dialogue and ApplyReceipt in one: keeps what it is given, answers by a script."""
@@ -249,6 +261,7 @@ async def site(
         dialogue=core,
         reports=core.calls,
         kept=NothingKept(),
+        connections=NoConnections(),
         public_url=public_url or url,
         clock=Clock(),
         calls=lambda _number: rules or CallRules(),

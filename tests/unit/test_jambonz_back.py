@@ -1,5 +1,7 @@
 """A connection that takes up a call over jambonz: who is with a person is left to them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -9,8 +11,10 @@ from channels.voice.jambonz.call import JambonzSession
 from channels.voice.jambonz.messages import DIALED_HOOK, MESSAGE_HOOK, Dialed, Incoming, Opened, Place
 from channels.voice.jambonz.outgoing import Outgoing
 from channels.voice.jambonz.owed import Owed
+from channels.voice.jambonz.rest import ListedCall
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.conversation import Status
+from gateway.domain.delivery import OutcomeUnknown
 from gateway.domain.ids import new_id
 from gateway.domain.message import Accepted, Author, InboundMessage, JsonObject, Message, Role
 from gateway.domain.ports.calls import CallReports
@@ -53,18 +57,25 @@ class Conversation:
             dialogue=ports,
             reports=ports,
             kept=ports,
+            connections=ports,
             public_url="https://gateway.test",
             clock=clock,
         )
         opened = Opened.model_validate(
             {"call_sid": "call-1", "from": "+14155550100", "to": "+15550100", "again": True}
         )
-        self.session = JambonzSession(ingress, opened, "second", self._send, Owed())
+        self.listed: Sequence[ListedCall] | OutcomeUnknown = ()
+        """Whom jambonz calls for the caller."""
+        self.session = JambonzSession(ingress, opened, "second", self._send, Owed(), ports)
 
     async def passes(self, seconds: float) -> None:
         """Time goes by."""
         self.seconds += seconds
         await self.session.tend()
+
+    async def dialled_by(self, _sid: str) -> Sequence[ListedCall] | OutcomeUnknown:
+        """What jambonz answers."""
+        return self.listed
 
     async def _send(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
@@ -139,7 +150,8 @@ async def test_who_comes_for_the_message_of_a_machine_has_been_sent_there() -> N
     """The answer to the command may be lost: it is not told again, and the message not begun anew."""
     call = Conversation(Status.ACTIVE)
     reference = new_id()
-    call.session._outgoing = Outgoing(cast(CallReports, call), "call-1", reference)
+    outgoing = Outgoing(cast(CallReports, call), "call-1", reference)
+    call.session._machine = replace(call.session._machine, outgoing=outgoing)
     asked = Incoming("id", expects_ack=True, place=Place(MESSAGE_HOOK))
     said, hangs_up = await call.session.acknowledge(asked)
     await call.session.take(asked)

@@ -1,12 +1,14 @@
 """A transfer over jambonz without asking: who takes its call up calls nobody again, and waits for its end."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 from typing import Any
 
 import pytest
 
+from channels.voice.jambonz.cold import ASKS
 from channels.voice.jambonz.messages import (
     DIALED_HOOK,
     REFERRED_HOOK,
@@ -17,11 +19,14 @@ from channels.voice.jambonz.messages import (
     Place,
     Referred,
 )
+from channels.voice.jambonz.rest import ListedCall
 from channels.voice.jambonz.transfer import Transfer
 from channels.voice.jambonz.warm import JambonzWarm
 from channels.voice.wishes import wishes_of
 from gateway.domain.clock import SECOND
 from gateway.domain.conversation import Status
+from gateway.domain.delivery import OutcomeUnknown
+from gateway.domain.errors import Unavailable
 from gateway.domain.intent import OnFailure, WarmTransfer
 from gateway.domain.message import Accepted, InboundMessage, JsonObject
 from gateway.domain.outcome import TransferState
@@ -58,6 +63,13 @@ def told(intent: JsonObject, *, attempt: int = 1, outcome: Finish | None = None)
     return replace(warm, stage=Stage.DIAL, attempt=attempt, timers=timers, outcome=outcome)
 
 
+def leg(status: str) -> ListedCall:
+    """Somebody whom jambonz calls for the caller."""
+    return ListedCall.model_validate(
+        {"call_sid": "person", "call_status": status, "parent_call_sid": "call-1", "from": "", "to": ""}
+    )
+
+
 class Broken(Conversation):
     """The same where a transfer is under way."""
 
@@ -68,6 +80,8 @@ class Broken(Conversation):
         self.happened: list[str] = []
         """What was kept and told, in order."""
         self.noted: list[str] = []
+        self.away = False
+        """The database."""
         self._intent, self._warm = intent, warm
 
     async def take_up(self, _provider: str, _call_id: str, _holder: str) -> HeldCall | None:
@@ -90,6 +104,8 @@ class Broken(Conversation):
 
     async def keep(self, held: HeldCall, _holder: str) -> bool:
         """A step, or the end."""
+        if self.away:
+            raise Unavailable("away")
         self.happened.append("done" if held.reported else held.warm.stage.value)
         return True
 
@@ -164,6 +180,74 @@ async def test_of_whom_nothing_is_heard_the_caller_is_told_so_and_has_the_agent(
     assert not call.session._way_out.begun
     await call.passes(1000)
     assert call.noted == ["failed bridge_error"]
+
+
+async def test_two_who_talk_are_left_to_it_where_their_word_was_lost(call: Broken) -> None:
+    """jambonz said so on the connection that broke; the end of the dial it says on this one."""
+    call.listed = [leg("in-progress")]
+    await call.back()
+    await call.passes(WAIT)
+    assert call.noted == ["transferred None"]
+    await call.passes(1000)
+    assert call.sent == []
+    await call.tells(Dialed(dial_call_status="completed"))
+    assert call.happened == ["done", "hangup"]
+    assert call.session.over
+
+
+@pytest.mark.parametrize("still", [OutcomeUnknown("no_answer"), [leg("ringing")]])
+async def test_while_it_is_not_known_jambonz_is_asked_again(
+    call: Broken, still: Sequence[ListedCall] | OutcomeUnknown
+) -> None:
+    call.listed = still
+    await call.back()
+    await call.passes(WAIT)
+    await call.passes(5)
+    assert call.noted == []
+    call.listed = [leg("in-progress")]
+    await call.passes(5)
+    assert call.noted == ["transferred None"]
+
+
+async def test_it_is_not_asked_for_ever(call: Broken) -> None:
+    call.listed = OutcomeUnknown("no_answer")
+    await call.back()
+    await call.passes(WAIT)
+    for _ in range(ASKS):
+        await call.passes(5)
+    assert call.noted == ["failed bridge_error"]
+
+
+@pytest.mark.parametrize("status", ["ringing", "in-progress"])
+async def test_who_is_called_already_is_not_called_again(status: str) -> None:
+    """The database was away when the call began, so that nothing of it was kept."""
+    call = LeftOver(wish(), None)
+    call.listed = [leg(status)]
+    await call.back()
+    await call.passes(10)
+    assert call.session._task is not None
+    await call.session._task
+    assert "dial" not in call.happened
+    await call.session.take(Incoming("id", expects_ack=False, event=ANSWERED))
+    assert call.noted == ["transferred None"]
+    await call.tells(Dialed(dial_call_status="completed"))
+    assert call.happened[-1] == "hangup"
+    assert call.session.over
+
+
+async def test_what_could_not_be_kept_is_kept_later() -> None:
+    """So that the connection after this one finds it."""
+    call = Broken(wish(), None)
+    call.session._again = False
+    await call.session.open()
+    call.away = True
+    await call.session._way_out.pass_on(wishes_of([wish()]), 1, None)
+    assert call.happened[-1] == "dial"
+    call.away, kept = False, len(call.happened)
+    await call.passes(1)
+    assert call.happened[kept:] == ["dial"]
+    await call.passes(1)
+    assert call.happened[kept:] == ["dial"]
 
 
 async def test_how_patient_it_is(call: Broken) -> None:
@@ -298,4 +382,4 @@ def test_what_was_told_is_known_by_what_is_kept() -> None:
     transfer = wishes_of([intent]).transfer
     assert transfer is not None
     asked = Transfer.of(transfer, wishes_of([intent]), "first", 1)
-    assert not JambonzWarm(asked, "", call.session._way_out._rules, told(intent)).told
+    assert not JambonzWarm(asked, "", call.session._way_out._parts.rules, told(intent)).told

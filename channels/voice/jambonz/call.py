@@ -4,10 +4,14 @@ from functools import partial
 
 from channels.contract import Ingress
 from channels.voice.jambonz.address import parties_of
+from channels.voice.jambonz.caller_side import CallerSide
 from channels.voice.jambonz.exit import JambonzExit
 from channels.voice.jambonz.kept import Kept
+from channels.voice.jambonz.legs import Legs
 from channels.voice.jambonz.listening import collecting, inputs_of, listening, opening
+from channels.voice.jambonz.machine import Machine
 from channels.voice.jambonz.messages import (
+    BACK_HOOK,
     DIGITS_HOOK,
     MESSAGE_HOOK,
     CallStatus,
@@ -27,6 +31,10 @@ from channels.voice.jambonz.messages import (
 )
 from channels.voice.jambonz.outgoing import ANSWERED, Outgoing
 from channels.voice.jambonz.owed import Owed, Store
+from channels.voice.jambonz.parts import Parts
+from channels.voice.jambonz.past import Past
+from channels.voice.jambonz.reports import TransferReports
+from channels.voice.jambonz.rest import JambonzRest
 from channels.voice.jambonz.speaker import JambonzSpeaker
 from channels.voice.jambonz.verbs import Hangup, Say, Verb, said
 from channels.voice.news import newest_said
@@ -51,20 +59,28 @@ class LetGo(Exception):
 class JambonzSession(LiveSession):
     """One call, on one connection of jambonz's."""
 
-    def __init__(self, ingress: Ingress, opened: Opened, session: str, send: Send, owed: Owed) -> None:
+    def __init__(
+        self, ingress: Ingress, opened: Opened, session: str, send: Send, owed: Owed, rest: JambonzRest | None
+    ) -> None:
+        """`rest`: jambonz's API, to ask who is called; None where there is no account."""
         parties = parties_of(opened)
-        pace = ingress.calls(parties.ours).pace
+        rules = ingress.calls(parties.ours)
         self._send = send
         self._owed = owed
         self._speaker = JambonzSpeaker(send, ingress.clock)
-        playback = Playback(self._speaker, ingress.clock, pace.characters_per_second)
+        playback = Playback(self._speaker, ingress.clock, rules.pace.characters_per_second)
         self._kept = Kept(ingress.kept, parties, session)
+        side, legs = CallerSide(self._speaker, playback, send), Legs(rest, parties.sid)
         self._way_out = JambonzExit(
-            ingress, parties, self._kept, self._speaker, playback, send, self._taken_back
+            Parts(self._kept, side, legs, rules, ingress.clock),
+            Past(ingress.dialogue, self._kept),
+            TransferReports(ingress.accept, parties, ingress.clock),
+            self._taken_back,
         )
         super().__init__(ingress, parties, session, playback, self._way_out)
         self._again = opened.again
         self._outgoing = Outgoing.of(ingress.reports, opened)
+        self._machine = Machine(ingress, parties, self._outgoing)
         self._asked: DtmfInputSpec | None = None
         """How the next input's digits are collected, where the agent asked for it."""
         self._watched_at = 0.0
@@ -72,7 +88,8 @@ class JambonzSession(LiveSession):
         """Keys have been pressed that jambonz has yet to hand over."""
         self._spoken_over: Utterance | None = None
         """The reply whose interruption is known."""
-        self._gone = False
+        self.ended = False
+        """Its end is known, and recorded as far as it can be."""
 
     async def open(self) -> tuple[Verb, ...]:
         """What the call begins with. Raises GatewayError; LetGo where nobody is to be spoken with."""
@@ -115,6 +132,8 @@ class JambonzSession(LiveSession):
             self._way_out.begun = True
             await self._playback.stop()
             return Say(text=said(self._texts.machine)), Hangup()
+        if incoming.place == Place(BACK_HOOK) and not self._way_out.begun:
+            return *listening(), Say(text=said(self._texts.apology))  # its answer replaces what runs
         return await self._way_out.acknowledge(incoming)
 
     async def take(self, incoming: Incoming) -> None:
@@ -123,9 +142,9 @@ class JambonzSession(LiveSession):
             await self._passed_on(incoming.place, incoming.event)
             return
         if isinstance(incoming.event, Screened):
-            await self._answered_by(incoming.event)
+            await self._machine.screened(incoming.event)
         elif incoming.place == Place(MESSAGE_HOOK):
-            await self._told_machine()
+            await self._machine.told(self._texts.machine)
         else:
             await self._happened(incoming)
 
@@ -259,9 +278,9 @@ class JambonzSession(LiveSession):
 
     async def gone(self, status: str) -> None:
         """The call is over: its conversation is closed."""
-        if self._gone:
+        if self.ended:
             return
-        self._gone = True
+        self.ended = True
         ended = self._parties.ended(status, self._clock.now())
         known: list[Store] = [
             *(partial(self._ingress.accept, report) for report in await self._way_out.caller_gone()),
@@ -270,25 +289,6 @@ class JambonzSession(LiveSession):
         if self._outgoing is not None:
             known.append(partial(self._outgoing.progress, status))
         await self._owed.settle(self._parties.sid, known)
-
-    async def _answered_by(self, screened: Screened) -> None:
-        """What is done about a machine is a command to jambonz, which comes by its API."""
-        if self._outgoing is None:
-            return
-        try:
-            await self._outgoing.screened(screened, self._ingress.calls(self._parties.ours).on_machine)
-        except GatewayError as error:
-            self._note("detection_lost", code=error.code.value)
-
-    async def _told_machine(self) -> None:
-        """It is left the message that was acknowledged."""
-        left = self._parties.left(self._texts.machine, self._clock.now())
-        try:
-            if self._outgoing is not None:
-                await self._outgoing.leaves_message()
-            await self._ingress.accept(left)
-        except GatewayError as error:
-            self._note("message_unnoted", code=error.code.value)
 
     async def _taken_back(self, text: str) -> None:
         """The agent has the caller: they are listened to, and told this."""

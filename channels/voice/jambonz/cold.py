@@ -2,39 +2,35 @@
 
 The connection may break between the two, or while the hook that tells of the end is under way, which jambonz
 asks once. So whoever takes the call up calls nobody again, and waits for as long as the dial may take; when
-nothing is heard by then, it was lost.
+nothing is heard by then, jambonz is asked whether the two talk: else it was lost.
 """
 
 from math import inf
 
 from channels.voice.destination import Destination, destination_kind
-from channels.voice.jambonz.caller_side import CallerSide
-from channels.voice.jambonz.kept import Kept
+from channels.voice.jambonz.legs import Called
 from channels.voice.jambonz.messages import REFERRED_HOOK, Place
+from channels.voice.jambonz.parts import Parts
 from channels.voice.jambonz.persons import Put
 from channels.voice.jambonz.transfer import Transfer, announced, dialing, referring, ring_seconds
 from channels.voice.jambonz.verbs import Verb
 from channels.voice.jambonz.warm import JambonzWarm
-from gateway.domain.clock import SECOND, Clock
+from gateway.domain.clock import SECOND
 
 SPARE_SECONDS = 20.0
 """More than a dial lasts that nobody answers, for what is told of it; of a REFER that takes 15 s."""
 BACK_SECONDS = 5.0
 """For jambonz to tell a connection that is back what it has held back for it, at least."""
+ASK_AGAIN_SECONDS = 5.0
+"""Between two questions to jambonz, where it does not know, or somebody is still called."""
+ASKS = 12
+"""Questions; then it was lost: a caller for whom nobody is called any more hears nothing."""
 
 
 class Cold:
     """One such transfer."""
 
-    def __init__(
-        self,
-        transfer: Transfer,
-        warm: JambonzWarm,
-        kept: Kept,
-        side: CallerSide,
-        clock: Clock,
-        characters_per_second: float,
-    ) -> None:
+    def __init__(self, transfer: Transfer, warm: JambonzWarm, parts: Parts) -> None:
         """`warm`: how it stands, after those who were asked where there were any."""
         kind = destination_kind(transfer.intent.destination)
         self.dialable = kind is not None
@@ -43,10 +39,10 @@ class Cold:
         """Whether the caller's own side is told to call; else jambonz calls, and joins the two."""
         self._transfer = transfer
         self._warm = warm
-        self._kept = kept
-        self._side = side
-        self._clock = clock
-        self._pace = characters_per_second
+        self._kept, self._side, self._legs, self._clock = parts.kept, parts.side, parts.legs, parts.clock
+        self._pace = parts.rules.pace.characters_per_second
+        self._asked = 0
+        """How often jambonz was asked who talks."""
         self._lost_at: int | None = None
 
     @property
@@ -88,6 +84,21 @@ class Cold:
         """A hook shows what jambonz was told, which whoever has taken it up need not know."""
         if self.taken_up and place.attempt == self._transfer.attempt:
             self.refers = place.hook == REFERRED_HOOK
+
+    async def goes_on(self) -> bool:
+        """Whether somebody is called for the caller already, by a connection that could not keep that."""
+        if await self._legs.now() not in (Called.RINGS, Called.TALKS):
+            return False
+        self.wait()
+        return True
+
+    async def talks(self) -> bool:
+        """Nothing was heard in time: whether the two talk. Where that is not known, there is more time."""
+        called = await self._legs.now()
+        self._asked += 1
+        if called in (Called.RINGS, Called.UNKNOWN) and self._asked < ASKS:
+            self._lost_at = self._clock.now() + int(ASK_AGAIN_SECONDS * SECOND)
+        return called is Called.TALKS
 
     def answered(self) -> None:
         """Somebody jambonz has called is there: it was told to call, and it is not lost."""

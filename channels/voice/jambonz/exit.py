@@ -4,11 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from math import inf
 
-from channels.contract import Ingress
 from channels.voice.host.outcomes import Outcome
-from channels.voice.jambonz.caller_side import CallerSide
 from channels.voice.jambonz.cold import Cold
-from channels.voice.jambonz.kept import Kept
 from channels.voice.jambonz.messages import (
     REFERRED_HOOK,
     CallStatus,
@@ -18,15 +15,13 @@ from channels.voice.jambonz.messages import (
     Referred,
     Screened,
 )
+from channels.voice.jambonz.parts import Parts
 from channels.voice.jambonz.past import Past
 from channels.voice.jambonz.persons import Persons, unasked
 from channels.voice.jambonz.reports import TransferReports
-from channels.voice.jambonz.speaker import JambonzSpeaker
 from channels.voice.jambonz.transfer import LOST, Transfer, dialed, failed, presumed, referred
 from channels.voice.jambonz.verbs import Hangup, Say, Verb, said
 from channels.voice.jambonz.warm import ABANDONED, CANCELED, JambonzWarm
-from channels.voice.parties import Parties
-from channels.voice.playback import Playback, Send
 from channels.voice.wishes import Wishes
 from gateway.domain.conversation import Status
 from gateway.domain.errors import GatewayError
@@ -42,26 +37,16 @@ Back = Callable[[str], Awaitable[None]]
 class JambonzExit:
     """The way out of one call."""
 
-    def __init__(  # noqa: PLR0913 - one argument per part of the call
-        self,
-        ingress: Ingress,
-        parties: Parties,
-        kept: Kept,
-        speaker: JambonzSpeaker,
-        playback: Playback,
-        send: Send,
-        back: Back,
-    ) -> None:
+    def __init__(self, parts: Parts, past: Past, reports: TransferReports, back: Back) -> None:
         self.begun = False
         self.over = False
-        self._ingress = ingress
-        self._parties = parties
-        self._kept = kept
-        self._past = Past(ingress.dialogue, kept)
-        self._reports = TransferReports(ingress.accept, parties, ingress.clock)
-        self._side = CallerSide(speaker, playback, send)
+        self._parts = parts
+        self._kept, self._side, self._rules = parts.kept, parts.side, parts.rules
+        self._past = past
+        self._reports = reports
         self._back = back
-        self._rules = ingress.calls(parties.ours)
+        self._again = False
+        """Another connection of the call was here before."""
         self._transfer: Transfer | None = None
         self._persons: Persons | None = None
         """Of a warm transfer, as long as it is not over."""
@@ -86,17 +71,19 @@ class JambonzExit:
         self._transfer = current = Transfer.of(wishes.transfer, wishes, self._kept.session, n)
         warm = JambonzWarm(current, wishes.briefing, self._rules)
         if not current.warm:
-            await self._begin_cold(current, self._cold_of(current, warm))
+            self._cold = Cold(current, warm, self._parts)
+            if not (self._again and await self._cold.goes_on()):
+                await self._begin_cold(current, self._cold)
             return
         if (current.intent.warm or WarmTransfer()).reassurance_text:
             instead = "ringing" if self._rules.hold_music is None else "hold music"
             await self._reports.downgraded(current, "reassurance_text", instead)
-        self._persons = persons = self._persons_of(current, warm)
-        side = self._side
-        await persons.begin(side.next, wait=side.words_to_wait_for, ahead=side.words_in_queue)
+        self._persons, side = self._persons_of(current, warm), self._side
+        await self._persons.begin(side.next, wait=side.words_to_wait_for, ahead=side.words_in_queue)
 
     async def take_up(self) -> None:
         """Take over what another connection has left of a transfer. Raises GatewayError."""
+        self._again = True
         held = await self._kept.take_up()
         if held is None:  # the caller may be with somebody, whose dial says later which transfer that was
             self.begun = self._proven = await self._past.status() is Status.TRANSFERRED
@@ -113,7 +100,7 @@ class JambonzExit:
         if current.warm:
             self._persons = self._persons_of(current, warm)
         else:
-            self._cold = self._cold_of(current, warm)
+            self._cold = Cold(current, warm, self._parts)
 
     async def go_on(self) -> None:
         """Go on with what was taken up."""
@@ -133,10 +120,14 @@ class JambonzExit:
 
     async def tick(self) -> None:
         """Time has passed."""
+        await self._kept.again()
         if self._persons is not None:
             await self._persons.tick()
-        elif self._transfer is not None and not self.patience:
-            await self._ended(self._transfer, failed(TransferReason.BRIDGE_ERROR))
+        elif self._cold is not None and self._transfer is not None and not self.patience:
+            if await self._cold.talks():
+                await self._joined(self._transfer)
+            elif not self.patience:
+                await self._ended(self._transfer, failed(TransferReason.BRIDGE_ERROR))
 
     @property
     def patience(self) -> float:
@@ -176,13 +167,13 @@ class JambonzExit:
 
     async def answered(self, status: CallStatus) -> None:
         """Somebody who was dialled has answered: the two are joined, unless they are asked first."""
-        current, joined = self._transfer, status.call_status == "in-progress"
-        if joined and self._cold is not None:
+        if status.call_status != "in-progress":
+            return
+        if self._cold is not None:
             self._cold.answered()
-        if joined and current is not None and not (current.warm or self._refers or self._proven):
-            self._proven = await self._reports.ended(current, dialed(Dialed(dial_call_status="completed")))
-            if self._proven:
-                await self._waits_no_more()
+        current = self._transfer
+        if current is not None and not (current.warm or self._refers or self._proven):
+            await self._joined(current)
 
     async def cancel(self) -> None:
         """The conversation is over: nobody is called any more. Whoever the caller is with stays with them."""
@@ -202,6 +193,12 @@ class JambonzExit:
             await self._reports.ended(current, presumed() if followed else ABANDONED)
         return left
 
+    async def _joined(self, current: Transfer) -> None:
+        """The two talk."""
+        self._proven = await self._reports.ended(current, dialed(Dialed(dial_call_status="completed")))
+        if self._proven:
+            await self._waits_no_more()
+
     async def _begin_cold(self, current: Transfer, cold: Cold, *, instead: bool = False) -> None:
         self._cold = cold
         if not cold.dialable:
@@ -215,7 +212,7 @@ class JambonzExit:
         if status not in (Status.WAITING_FOR_HUMAN, Status.TRANSFERRED):
             return  # it has come to its end
         self.begun, self._proven = True, status is Status.TRANSFERRED
-        self._transfer, self._cold = current, self._cold_of(current, warm)
+        self._transfer, self._cold = current, Cold(current, warm, self._parts)
         self._cold.wait()
 
     async def _waits_no_more(self) -> None:
@@ -234,7 +231,7 @@ class JambonzExit:
         elif finish.then is OnFailure.COLD_TRANSFER:
             self._persons = None
             self._transfer = last = current.cold(warm.attempt + 1)
-            await self._begin_cold(last, self._cold_of(last, warm), instead=True)
+            await self._begin_cold(last, Cold(last, warm, self._parts), instead=True)
         elif outcome.state is TransferState.CANCELED:
             await self._ended(current, outcome)
         elif finish.then is None:
@@ -276,10 +273,13 @@ class JambonzExit:
     async def _at(self, place: Place) -> Transfer | None:
         """The transfer that a hook is about, also one that another process began; None: it is over."""
         name = f"{place.session}:{place.n}"
-        if self._transfer is not None:
-            if self._transfer.name == name and self._cold is not None:
+        current = self._transfer
+        if current is not None:
+            if current.name != name and not (self._again and await self._past.led_to(place, current)):
+                return None
+            if self._cold is not None:
                 self._cold.told_of(place)
-            return self._transfer if self._transfer.name == name else None
+            return current
         if (self.begun and not self._proven) or not place.session or name in self._over:
             return None
         with suppress(GatewayError):
@@ -289,12 +289,9 @@ class JambonzExit:
                 self.begun = True
                 self._transfer = current = Transfer.at(place, wishes.transfer, wishes)
                 if place.hook == REFERRED_HOOK:
-                    self._cold = self._cold_of(current, JambonzWarm(current, "", self._rules))
+                    self._cold = Cold(current, JambonzWarm(current, "", self._rules), self._parts)
         return self._transfer
 
     def _persons_of(self, current: Transfer, warm: JambonzWarm) -> Persons:
-        return Persons(current, warm, self._ingress.clock, self._kept, self._side.instead, self._finished)
-
-    def _cold_of(self, current: Transfer, warm: JambonzWarm) -> Cold:
-        pace = self._rules.pace.characters_per_second
-        return Cold(current, warm, self._kept, self._side, self._ingress.clock, pace)
+        clock, put = self._parts.clock, self._side.instead
+        return Persons(current, warm, clock, self._kept, put, self._finished)

@@ -174,7 +174,7 @@ Event = (
 )
 INPUT_HOOK, DIGITS_HOOK = "/input", "/digits"
 DIALED_HOOK, REFERRED_HOOK, CONFIRM_HOOK, ANSWER_HOOK = "/dialed", "/referred", "/confirm", "/answer"
-SCREENED_HOOK, MACHINE_HOOK, MESSAGE_HOOK = "/screened", "/machine", "/message"
+SCREENED_HOOK, MACHINE_HOOK, MESSAGE_HOOK, BACK_HOOK = "/screened", "/machine", "/message", "/back"
 """What our hooks are called; a place in the call may follow."""
 _BY_HOOK: dict[str, type[Event]] = {
     INPUT_HOOK: Gathered,

@@ -78,6 +78,13 @@ class JambonzRest:
         found = await self._read(query, _LIST)
         return OutcomeUnknown(f"http_{MISSING}") if found is None else found
 
+    async def dialled_by(self, sid: str) -> Sequence[ListedCall] | OutcomeUnknown:
+        """The calls that a call has begun by a `dial`; OutcomeUnknown: jambonz does not answer."""
+        found = await self._read("?direction=outbound", _LIST)
+        if not isinstance(found, list):
+            return OutcomeUnknown(f"http_{MISSING}") if found is None else found
+        return [one for one in found if one.parent_call_sid == sid]
+
     async def fetched(self, sid: str) -> ListedCall | OutcomeUnknown | None:
         """One call as it stands; None where jambonz knows of none (any more)."""
         return await self._read(f"/{quote(sid, safe='')}", _CALL)

@@ -11,6 +11,7 @@ import logging
 import re
 from base64 import b64encode
 from contextlib import suppress
+from functools import partial
 
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -21,6 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from channels.contract import Ingress
 from channels.voice.jambonz.address import PROVIDER, parties_of
 from channels.voice.jambonz.call import JambonzSession, LetGo
+from channels.voice.jambonz.lost import JOINED, LOST_PATH, LostCall, LostCalls
 from channels.voice.jambonz.messages import (
     SUBPROTOCOL,
     Back,
@@ -32,7 +34,7 @@ from channels.voice.jambonz.messages import (
 )
 from channels.voice.jambonz.outgoing import Outgoing
 from channels.voice.jambonz.owed import Owed
-from channels.voice.jambonz.verbs import Hangup, SipDecline
+from channels.voice.jambonz.verbs import Hangup, Say, SipDecline, array, said
 from channels.voice.playback import Send
 from channels.voice.sockets import closing, sending
 from channels.webhooks import WebhookRefused, malformed, read_body, unproven, webhook
@@ -61,21 +63,23 @@ _POLICY, _NORMAL, _FAILED, _AGAIN = 1008, 1000, 1011, 1013
 _SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
 
 
-def jambonz_routes(ingress: Ingress, login: str) -> list[BaseRoute]:
-    """The WebSocket and the status webhook, to be mounted on the public surface. `login`: `user:password`."""
-    door = _Door(ingress, login)
+def jambonz_routes(ingress: Ingress, login: str, lost: LostCalls) -> list[BaseRoute]:
+    """The WebSocket and the webhooks, to be mounted on the public surface. `login`: `user:password`."""
+    door = _Door(ingress, login, lost)
     return [
         WebSocketRoute(PATH, door.open),
         Route(STATUS_PATH, webhook(door.status), methods=["POST"]),
+        Route(LOST_PATH, webhook(door.goodbye), methods=["POST"]),
     ]
 
 
 class _Door:
     """Lets in who has the login."""
 
-    def __init__(self, ingress: Ingress, login: str) -> None:
+    def __init__(self, ingress: Ingress, login: str, lost: LostCalls) -> None:
         self._ingress = ingress
         self._owed = Owed()
+        self._lost = lost
         self._expected = b"Basic " + b64encode(login.encode())
 
     async def open(self, websocket: WebSocket) -> None:
@@ -93,13 +97,7 @@ class _Door:
 
     async def status(self, request: Request) -> Response:
         """How a call gets on, where the application has a webhook for it beside the WebSocket."""
-        refusal = self._refusal(request.headers.get("authorization", ""))
-        if refusal is not None:
-            raise refusal
-        try:
-            status = CallStatus.model_validate_json(await read_body(request))
-        except ValidationError:
-            raise malformed("The body is not a call status of jambonz's.") from None
+        status = await self._told(request)
         if status.parent_call_sid:  # the leg of somebody who was dialled is no conversation
             return JSONResponse({})
         outgoing = Outgoing.of(self._ingress.reports, status)
@@ -109,6 +107,21 @@ class _Door:
             ended = parties_of(status).ended(status.call_status, self._ingress.clock.now())
             await self._ingress.dialogue.end(ended)
         return JSONResponse({})
+
+    async def goodbye(self, request: Request) -> Response:
+        """What a caller hears last whose connection is not back."""
+        texts = self._ingress.calls(parties_of(await self._told(request)).ours).texts
+        return JSONResponse(array([Say(text=said(texts.goodbye)), Hangup()]))
+
+    async def _told(self, request: Request) -> CallStatus:
+        """What jambonz tells of a call. Raises WebhookRefused."""
+        refusal = self._refusal(request.headers.get("authorization", ""))
+        if refusal is not None:
+            raise refusal
+        try:
+            return CallStatus.model_validate_json(await read_body(request))
+        except ValidationError:
+            raise malformed("The body is not a call status of jambonz's.") from None
 
     def _refusal(self, authorization: str) -> WebhookRefused | None:
         """None for who has the login; anybody else is counted."""
@@ -123,10 +136,12 @@ class _Door:
             return
         session_id = first.msgid if _SESSION.fullmatch(first.msgid) else new_id().replace("-", "")
         send = sending(websocket)
-        session = JambonzSession(self._ingress, first.event, session_id, send, self._owed)
+        session = JambonzSession(self._ingress, first.event, session_id, send, self._owed, self._lost.rest)
+        call_sid = first.event.call_sid
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
                 verbs = await session.open()
+                number = await self._ingress.connections.connect(PROVIDER, call_sid)
         except (GatewayError, TimeoutError) as error:
             await _decline(websocket, first, error)
             return
@@ -135,7 +150,10 @@ class _Door:
             await closing(websocket, _NORMAL)
             return
         await send(ack(first.msgid, verbs))  # who has left meanwhile has said so, too
+        self._lost.back(call_sid)
         await _Connection(websocket, session, send).serve()
+        if number is not None and not session.ended:
+            self._lost.watch(LostCall(call_sid, number, session.gone, partial(session.take, JOINED)))
 
     async def _opening(self, websocket: WebSocket) -> Incoming | None:
         """The message that opens the call; before it, one of ours tells how it rings."""

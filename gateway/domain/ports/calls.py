@@ -70,3 +70,18 @@ class BoundCalls(Protocol):
     async def __call__(self, ids: Sequence[str]) -> set[str]:
         """Those of `ids` that do."""
         ...
+
+
+class CallConnections(Protocol):
+    """Who has a call whose host makes one connection after the other. Every method raises GatewayError."""
+
+    async def connect(self, provider: str, call_id: str) -> int | None:
+        """A connection of a call begins, and has it: its number; None where no such call is up."""
+        ...
+
+    async def take(self, provider: str, call_id: str, number: int) -> int | None:
+        """Take a call over from the connection of this number, which is lost: the number it has now.
+
+        None where another connection has it, or it is over.
+        """
+        ...

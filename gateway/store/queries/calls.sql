@@ -18,6 +18,18 @@ UPDATE calls SET ended_at = {now}, quiet_due = NULL
 WHERE provider = :provider AND call_id = :call_id AND ended_at IS NULL
 RETURNING conversation_id, organization_id
 
+-- name: call_connect
+-- One more connection of a call that is up, whose number `last_seq` is.
+UPDATE calls SET last_seq = last_seq + 1
+WHERE provider = :provider AND call_id = :call_id AND ended_at IS NULL
+RETURNING last_seq
+
+-- name: call_take
+-- The same, where no other connection of the call has begun since that of this number.
+UPDATE calls SET last_seq = last_seq + 1
+WHERE provider = :provider AND call_id = :call_id AND last_seq = :number AND ended_at IS NULL
+RETURNING last_seq
+
 -- name: call_announced
 -- A call by the id its host gave it, whether or not it is still up; without its addresses its person is erased.
 SELECT k.host_id, k.ended_at, k.capabilities, k.keys, k.quiet_lines, k.quiet_said, {now} - k.quiet_since AS quiet,

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from channels.voice.jambonz.fake.call import FakeJambonzCall
 from channels.voice.jambonz.fake.outgoing import FakeOutgoingCall
 from channels.voice.jambonz.fake.server import FakeJambonz
 
@@ -36,6 +37,8 @@ class FakeJambonzApi:
         """Of the next requests for a call."""
         self.asked: list[dict[str, Any]] = []
         """Every request for a call, in order."""
+        self.changed: list[dict[str, Any]] = []
+        """Every change of a call that was asked for."""
         self.url = ""
         """Once it is served."""
         self._jambonz = jambonz
@@ -91,22 +94,26 @@ class FakeJambonzApi:
     async def _list(self, request: web.Request) -> web.StreamResponse:
         self._proven(request)
         wanted = {name: request.query[name] for name in ("direction", "from", "to") if name in request.query}
-        shown = [_shown(call) for call in self._jambonz.outgoing]
+        shown = [one for call in self._jambonz.calls for one in (self._shown(call), *_dialled(call))]
         return web.json_response([one for one in shown if wanted.items() <= one.items()])
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
         self._proven(request)
-        return web.json_response(_shown(self._call(request)))
+        return web.json_response(self._shown(self._call(request)))
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
         self._proven(request)
         call, change = self._call(request), await request.json()
+        self.changed.append(change)
         match change:
             case {"call_status": "completed"} if call.status == "in-progress":
                 await call.hang_up()
-            case {"call_status": "no-answer"} if call.status in ("trying", "ringing"):
+            case {"call_status": "no-answer"} if isinstance(call, FakeOutgoingCall) and call.status in (
+                "trying",
+                "ringing",
+            ):
                 await call.refuse("no-answer")
-            case {"call_hook": str() as hook}:
+            case {"call_hook": (str() | dict()) as hook}:
                 call.spawn(call.redirect(hook))
             case {"call_status": "completed" | "no-answer"}:
                 pass  # taken, and nothing comes of it
@@ -114,13 +121,27 @@ class FakeJambonzApi:
                 return web.json_response({"msg": "no valid options supplied to updateCall"}, status=400)
         return web.Response(status=202)
 
-    def _call(self, request: web.Request) -> FakeOutgoingCall:
-        for call in self._jambonz.outgoing:
+    def _call(self, request: web.Request) -> FakeJambonzCall:
+        for call in self._jambonz.calls:
             if call.call_sid == request.match_info["call"]:
                 return call
         raise web.HTTPNotFound
 
+    def _shown(self, call: FakeJambonzCall) -> dict[str, Any]:
+        shown = {name: value for name, value in call.info.items() if name in _LISTED}
+        return shown | {"application_sid": self._application_sid}
 
-def _shown(call: FakeOutgoingCall) -> dict[str, Any]:
-    shown = {name: value for name, value in call.info.items() if name in _LISTED}
-    return shown | {"application_sid": call.asked["application_sid"]}
+
+def _dialled(call: FakeJambonzCall) -> list[dict[str, Any]]:
+    """Whom it has called for its caller."""
+    return [
+        {
+            "call_sid": callee.call_sid,
+            "parent_call_sid": call.call_sid,
+            "call_status": callee.status,
+            "direction": "outbound",
+            "from": call.info["from"],
+            "to": callee.destination,
+        }
+        for callee in call.callees
+    ]

@@ -144,10 +144,15 @@ class FakeJambonzCall:
         """The caller hangs up."""
         await self._end({"call_status": "completed", "call_termination_by": "caller", "duration": 1})
 
-    async def drop(self) -> None:
-        """The connection breaks, not the call."""
+    async def drop(self, *, idle: bool = False) -> None:
+        """The connection breaks, not the call; `idle`: there is another when jambonz has something to say."""
         self.voice.clear()
-        await self.wire.drop()
+        await self.wire.drop(idle=idle)
+
+    async def redirect(self, hook: str | dict[str, str]) -> None:
+        """The API has the call ask a hook for what comes next, a webhook where it is one."""
+        with suppress(Abandoned):
+            self._put(await self.wire.redirected(hook, self._info))
 
     async def hook(self, hook: str, data: dict[str, Any], kind: str = "verb:hook") -> Verbs:
         """Ask one of the gateway's hooks; where the connection breaks over it there are no verbs."""
@@ -196,17 +201,11 @@ class FakeJambonzCall:
             self._more.set()
         elif command == "redirect":
             self._replace(data or [])
-        elif command == "tts:tokens" and isinstance(data, dict):
-            answer = self.voice.take(data)
-            await self.wire.report("tts:tokens-result", answer)
-            if answer.get("reason") == "full":
-                await self.wire.report("tts:streaming-event", {"event_type": "stream_paused"})
-        elif command == "tts:flush":
-            text = self.voice.flush()
-            if text:
-                self.said.append(text)
-        elif command == "tts:clear":
-            self.voice.clear()
+        else:
+            reports, text = self.voice.obey(command, data)
+            for kind, told in reports:
+                await self.wire.report(kind, told)
+            self.said += [text] if text else []
 
     async def _run(self) -> None:
         self.status = "in-progress"

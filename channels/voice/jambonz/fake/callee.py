@@ -42,6 +42,13 @@ class Callee:
         """Whether the leg has ended."""
         return self.results.done()
 
+    @property
+    def status(self) -> str:
+        """Its call_status."""
+        if self.over:
+            return "completed" if self._answered else "no-answer"
+        return "in-progress" if self._answered else "ringing"
+
     async def answer(self) -> None:
         """They take the call."""
         self._answered = True

@@ -1,10 +1,8 @@
 """A call of the fake jambonz that was asked for by its API: it rings, until somebody answers or does not."""
 
-from contextlib import suppress
 from typing import Any
 
 from channels.voice.jambonz.fake.call import FakeJambonzCall
-from channels.voice.jambonz.fake.wire import Abandoned
 
 
 class FakeOutgoingCall(FakeJambonzCall):
@@ -15,6 +13,11 @@ class FakeOutgoingCall(FakeJambonzCall):
         super().__init__(url, authorization, asked["from"], asked["to"]["number"], streams=streams)
         self.asked = asked
         self._info |= {"direction": "outbound", "customerData": asked.get("tag")}
+
+    @property
+    def rings(self) -> bool:
+        """Whether nobody has answered yet."""
+        return self.status in ("trying", "ringing")
 
     async def ring(self) -> None:
         """It rings."""
@@ -35,8 +38,3 @@ class FakeOutgoingCall(FakeJambonzCall):
     async def screened(self, what: str) -> None:
         """Machine detection has noticed something: `amd_machine_detected`, `amd_human_detected`."""
         await self.hook(self.asked["amd"]["actionHook"], {"type": what})
-
-    async def redirect(self, hook: str) -> None:
-        """The API has the call ask a hook for what comes next."""
-        with suppress(Abandoned):
-            self._put(await self.ask(hook, {}, "session:redirect"))

@@ -46,3 +46,16 @@ class Voice:
         """What was kept is spoken; whether more may come now that could not before."""
         self.kept, paused, self._paused = "", self._paused, False
         return paused
+
+    def obey(self, command: object, data: object) -> tuple[list[tuple[str, dict[str, Any]]], str]:
+        """A command about what is to be spoken: what is reported of it, and the text that is whole now."""
+        if command == "tts:tokens" and isinstance(data, dict):
+            answer = self.take(data)
+            full = answer.get("reason") == "full"
+            paused = [("tts:streaming-event", {"event_type": "stream_paused"})] if full else []
+            return [("tts:tokens-result", answer), *paused], ""
+        if command == "tts:flush":
+            return [], self.flush()
+        if command == "tts:clear":
+            self.clear()
+        return [], ""

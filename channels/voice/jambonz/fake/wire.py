@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,8 @@ Obey = Callable[[dict[str, Any]], Awaitable[None]]
 """What a command of the gateway's has the call do."""
 RECONNECT_SECONDS = 0.05
 RECONNECTS = 2_400
+CONNECTIONS = 5
+"""Of one call, at most; jambonz counts those that were lost, too."""
 
 
 class Abandoned(Exception):
@@ -32,6 +35,10 @@ class Wire:
         """Types of messages that were not acknowledged in time."""
         self.reconnected = 0
         """How often a connection that broke was made again."""
+        self.given_up = False
+        """There will be no further connection of this call."""
+        self.idle = False
+        """There is none, and jambonz makes one only when it has something to say."""
         self._url = url
         self._headers = {"Authorization": authorization}
         self._call_sid = call_sid
@@ -45,6 +52,8 @@ class Wire:
         self._opening: dict[str, Any] = {}
         """What a connection that is back is opened with: nothing for a call that has not been answered."""
         self._gone = False
+        self._connections = 0
+        """Those that were lost."""
 
     async def open(self, data: dict[str, Any]) -> Verbs:
         """Connect and announce the call; its first verbs. Raises aiohttp.ClientError where it is refused."""
@@ -67,7 +76,9 @@ class Wire:
         if kind == "session:new":
             self._opening = data
         if not opens:
-            await self._ready.wait()
+            await self._connected()
+        if self.given_up:
+            raise Abandoned
         msgid = secrets.token_hex(11)
         answer: asyncio.Future[Verbs] = asyncio.get_running_loop().create_future()
         self._acks[msgid] = answer
@@ -86,8 +97,27 @@ class Wire:
 
     async def report(self, kind: str, data: dict[str, Any]) -> None:
         """A message that nobody acknowledges."""
-        await self._ready.wait()
+        await self._connected()
         await self._send(kind, secrets.token_hex(11), data, None)
+
+    async def redirected(self, hook: str | dict[str, str], data: dict[str, Any]) -> Verbs:
+        """Ask a hook, or a webhook, which has the call from then on. Raises Abandoned without an answer."""
+        if isinstance(hook, str):
+            return await self.request("session:redirect", data, hook)
+        self.given_up = True
+        login = b64encode(f"{hook['username']}:{hook['password']}".encode()).decode()
+        headers = {"Authorization": f"Basic {login}"}
+        try:
+            async with aiohttp.request("POST", hook["url"], json=data, headers=headers) as answer:
+                return list(await answer.json()) if answer.ok else []
+        except aiohttp.ClientError:
+            raise Abandoned from None
+
+    async def _connected(self) -> None:
+        if self.idle:
+            self.idle = False
+            await self._again()
+        await self._ready.wait()
 
     async def close(self) -> None:
         """The call is over."""
@@ -106,8 +136,12 @@ class Wire:
         """Whether nothing of it is open."""
         return self._http is None or self._http.closed
 
-    async def drop(self) -> None:
-        """The connection breaks, and is made again as jambonz does it."""
+    async def drop(self, *, idle: bool = False) -> None:
+        """The connection breaks, and is made again as jambonz does it.
+
+        `idle`: its first try is refused, and there is another when it has something to say.
+        """
+        self.idle = idle
         if self._socket is not None:
             await self._socket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
 
@@ -121,7 +155,7 @@ class Wire:
         message = {"type": kind, "msgid": msgid, "call_sid": self._call_sid, "data": data}
         if hook is not None:
             message["hook"] = hook
-        if self._socket is not None:
+        if self._socket is not None and not self.given_up:
             with suppress(ConnectionError):
                 await self._socket.send_str(json.dumps(message))
 
@@ -134,7 +168,12 @@ class Wire:
             for answer in self._acks.values():
                 if not answer.done():
                     answer.set_exception(Abandoned())
-            asyncio.get_running_loop().create_task(self._again()).add_done_callback(lambda _: None)
+            self._connections += 1
+            self.given_up = self._connections >= CONNECTIONS
+            if self.given_up:
+                self._ready.set()
+            elif not self.idle:
+                asyncio.get_running_loop().create_task(self._again()).add_done_callback(lambda _: None)
 
     async def _take(self, message: dict[str, Any]) -> None:
         self.received.append(message)

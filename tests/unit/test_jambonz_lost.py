@@ -1,0 +1,132 @@
+"""Who looks after a call of jambonz's whose connection is gone does nothing to one that others have."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from channels.voice.jambonz import lost
+from channels.voice.jambonz.lost import WAITS, LostCall, LostCalls
+from channels.voice.jambonz.rest import ListedCall
+from gateway.domain.delivery import OutcomeUnknown
+from gateway.domain.errors import Unavailable
+
+PATIENCE = 60.0
+UP, OVER = "in-progress", "completed"
+
+
+def listed(status: str) -> ListedCall:
+    """A call as jambonz has it."""
+    return ListedCall.model_validate({"call_sid": "call-1", "call_status": status, "from": "", "to": ""})
+
+
+class Jambonz:
+    """Ingress, database and jambonz: a call that ends after so many looks, unless it is told to."""
+
+    def __init__(self, up: int) -> None:
+        self.told: list[str] = []
+        self.happened: list[str] = []
+        self.elsewhere = False
+        """Another process has the call."""
+        self.away = 0
+        """So often the database is."""
+        self.called: Sequence[ListedCall] | OutcomeUnknown = ()
+        self.public_url, self.connections, self._up = "https://gateway.test", self, up
+        self._number = 3
+
+    async def fetched(self, _sid: str) -> ListedCall | OutcomeUnknown | None:
+        """How the call stands."""
+        self._up -= 1
+        return listed(UP) if self._up >= 0 else None
+
+    async def dialled_by(self, _sid: str) -> Sequence[ListedCall] | OutcomeUnknown:
+        """Whom it has called."""
+        return self.called
+
+    async def change(self, _sid: str, change: dict[str, Any], _timeout: float) -> None:
+        """It is told something."""
+        [(kind, what)] = change.items()
+        self.told.append(what if isinstance(what, str) else str(what["url"]))
+        assert kind in ("call_hook", "call_status")
+
+    async def close(self) -> None:
+        """Its connections."""
+
+    async def take(self, _provider: str, _call_id: str, number: int) -> int | None:
+        """The database."""
+        self.away -= 1
+        if self.away >= 0:
+            raise Unavailable("away")
+        if self.elsewhere or number != self._number:
+            return None
+        self._number += 1
+        return self._number
+
+    async def lose(self, *, account: bool = True) -> None:
+        """The connection is gone; until nothing more is to be done."""
+        ports = cast(Any, self)
+        calls = LostCalls(ports, ports if account else None, "jambonz:a-password")
+        calls.watch(LostCall("call-1", 3, self._gone, self._joined))
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.gather(*calls._watched.values())
+        assert calls._watched == {}
+        await calls.close()
+
+    async def _gone(self, status: str) -> None:
+        self.happened.append(status)
+
+    async def _joined(self) -> None:
+        self.happened.append("joined")
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time goes by between two looks."""
+    monkeypatch.setattr(lost, "LOOK_SECONDS", 0)
+
+
+async def test_what_a_call_in_silence_is_told_one_after_the_other() -> None:
+    jambonz = Jambonz(up=WAITS + 5)
+    await jambonz.lose()
+    assert jambonz.told == ["/back", "https://gateway.test/webhooks/jambonz/lost", *[OVER] * 3]
+    assert jambonz.happened == [OVER]
+
+
+async def test_one_that_another_process_has_is_told_nothing() -> None:
+    jambonz = Jambonz(up=100)
+    jambonz.elsewhere = True
+    await jambonz.lose()
+    assert (jambonz.told, jambonz.happened) == ([], [])
+
+
+async def test_its_end_is_told_by_who_has_it() -> None:
+    jambonz = Jambonz(up=0)
+    jambonz.elsewhere = True
+    await jambonz.lose()
+    assert jambonz.happened == []
+
+
+async def test_while_the_database_is_away_nothing_is_done_and_nothing_lost() -> None:
+    """Another process might have it."""
+    jambonz = Jambonz(up=20)
+    jambonz.away = 30
+    await jambonz.lose()
+    assert (jambonz.told, jambonz.happened) == ([], [OVER])
+
+
+async def test_nobody_is_hung_up_on_who_may_talk() -> None:
+    jambonz = Jambonz(up=50)
+    jambonz.called = OutcomeUnknown("no_answer")
+    await jambonz.lose()
+    assert (jambonz.told, jambonz.happened) == ([], [OVER])
+    jambonz = Jambonz(up=WAITS + 2)
+    jambonz.called = [listed(UP)]
+    await jambonz.lose()
+    assert (jambonz.told, jambonz.happened) == ([], ["joined", "joined", OVER])
+
+
+async def test_without_an_account_nothing_can_be_done() -> None:
+    jambonz = Jambonz(up=50)
+    await jambonz.lose(account=False)
+    assert (jambonz.told, jambonz.happened) == ([], [])
