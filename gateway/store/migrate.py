@@ -7,6 +7,7 @@ Only `migrate` loads Alembic and SQLAlchemy, so that a process that merely serve
 
 import re
 import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from gateway.store.columns import FOUND, lacking, made_by
 from gateway.store.engine import StoreUnavailable, sqlite_path
 from gateway.store.sql import split_statements
 
@@ -26,11 +28,12 @@ WAIT_SECONDS = 60
 """How long a migration waits for another one, or for a table that is in use."""
 _ADVISORY_LOCK = 0x6761_7465_7761_7900
 _FILE = re.compile(r"(?P<revision>(?P<number>[0-9]{4})_[a-z0-9_]+)(?:\.(?P<dialect>sqlite|postgres))?\.sql")
-_VERSION = "SELECT version_num FROM alembic_version"
+_BOTH = "both"
+"""No dialect: what is alike on both databases."""
 
 
 class UnknownSchema(RuntimeError):
-    """The database's schema is of a version that this program does not have: it is newer."""
+    """The database's schema is of a version that is not this program's, or is not what its version says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,28 @@ async def schema_is_current(url: str, folder: Path | Traversable | None = None) 
 
 async def pending(url: str, folder: Path | Traversable | None = None) -> list[str]:
     """Return the revisions the database lacks, oldest first. UnknownSchema if its version is not ours."""
-    path = sqlite_path(url)
-    if path is not None:
-        names, version = [known.name for known in revisions("sqlite", folder)], _sqlite_version(path)
-    else:
-        names, version = [known.name for known in revisions("postgres", folder)], await _postgres_version(url)
-    return _after(names, version)
+    dialect = "postgres" if sqlite_path(url) is None else "sqlite"
+    return _after([known.name for known in revisions(dialect, folder)], await _version(url))
+
+
+async def verify(url: str, folder: Path | Traversable | None = None) -> None:
+    """Look whether a database of the newest version has the columns which that promises.
+
+    A version is the name of the last step: whether those before it were ever run it does not say. Raises
+    UnknownSchema, StoreUnavailable.
+    """
+    found = [(str(table), str(column)) for table, column in await _ask(url, FOUND)]
+    _verify(await _version(url), revisions(_BOTH, folder), found)
+
+
+def _verify(version: str | None, known: list[Revision], found: Iterable[tuple[str, str]]) -> None:
+    """`known`: the steps, by what is alike on both databases."""
+    lacks = lacking(made_by(statement for step in known for statement in step.statements), found)
+    if lacks is not None:
+        raise UnknownSchema(
+            f"the database's schema is at {version}, but lacks {lacks}: another program, or an unfinished"
+            " version of this one, has made it; restore a backup, or make the database anew"
+        )
 
 
 def _after(names: list[str], version: str | None) -> list[str]:
@@ -93,20 +112,30 @@ def _after(names: list[str], version: str | None) -> list[str]:
     return names[names.index(version) + 1 :]
 
 
-def _sqlite_version(path: Path) -> str | None:
+async def _version(url: str) -> str | None:
+    rows = await _ask(url, dict.fromkeys(FOUND, "SELECT version_num FROM alembic_version"))
+    return None if not rows else str(rows[0][0])
+
+
+async def _ask(url: str, query: Mapping[str, str]) -> Sequence[Sequence[Any]]:
+    """The rows of a database's own query; none where there is no such table, or database."""
+    path = sqlite_path(url)
+    return await _ask_postgres(url, query["postgres"]) if path is None else _ask_sqlite(path, query["sqlite"])
+
+
+def _ask_sqlite(path: Path, query: str) -> Sequence[Sequence[Any]]:
     if not path.exists():
-        return None
+        return []
     try:
         with closing(sqlite3.connect(path, timeout=5)) as connection:
-            row = connection.execute(_VERSION).fetchone()
+            return connection.execute(query).fetchall()
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
-            return None
+            return []
         raise StoreUnavailable(f"{path} cannot be read: {error}") from error
-    return None if row is None else str(row[0])
 
 
-async def _postgres_version(url: str) -> str | None:
+async def _ask_postgres(url: str, query: str) -> Sequence[Sequence[Any]]:
     import asyncpg
 
     from gateway.store.postgres_connection import DRIVER_ERRORS, connect, reason
@@ -114,14 +143,14 @@ async def _postgres_version(url: str) -> str | None:
     try:
         connection = await connect(url, "gateway")
         try:
-            version = await connection.fetchval(_VERSION)
+            rows: Sequence[Sequence[Any]] = await connection.fetch(query)
         finally:
             await connection.close()
     except asyncpg.UndefinedTableError:
-        return None
+        return []
     except DRIVER_ERRORS as error:
         raise StoreUnavailable(reason(error)) from error
-    return None if version is None else str(version)
+    return rows
 
 
 async def migrate(url: str, folder: Path | Traversable | None = None) -> list[str]:
@@ -131,14 +160,17 @@ async def migrate(url: str, folder: Path | Traversable | None = None) -> list[st
     """
     path = sqlite_path(url)
     dialect = "postgres" if path is None else "sqlite"
-    known = revisions(dialect, folder)
+    known, alike = revisions(dialect, folder), revisions(_BOTH, folder)
     engine = _postgres_engine(url) if path is None else _sqlite_engine(path)
     try:
         async with engine.begin() as connection:
             if path is None:
                 await connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
                 await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-            return await connection.run_sync(_upgrade, known)
+            applied = await connection.run_sync(_upgrade, known)
+            found: Sequence[Any] = (await connection.exec_driver_sql(FOUND[dialect])).all()
+            _verify(known[-1].name if known else None, alike, found)
+            return applied
     finally:
         await engine.dispose()
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,10 @@ from gateway.service.backlog import backlog
 from gateway.service.dead import bury
 from gateway.service.keys import key_hash, key_of_hash
 from gateway.service.senders import SenderKey, halt
-from gateway.store.engine import open_store
+from gateway.store.engine import open_store, sqlite_path
 from tests.integration.commands import Folder
 from tests.schema import schema_file
+from tests.services import execute
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -37,6 +40,16 @@ def new_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
 
 def url_of(folder: Folder) -> str:
     return folder.environment["GATEWAY_DATABASE_URL"]
+
+
+async def spoil(url: str, statements: str) -> None:
+    """Somebody changes the schema."""
+    path = sqlite_path(url)
+    if path is None:
+        await execute(url, statements)
+        return
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(statements)
 
 
 async def buried(folder: Folder, count: int, queue: str = "turns.1") -> list[str]:
@@ -69,6 +82,18 @@ async def test_migrate_and_doctor(new_folder: Folder) -> None:
     doctor = await new_folder.gateway("doctor")
     assert doctor.code == 0
     assert "answers, its schema is up to date" in doctor.out
+
+
+async def test_a_database_that_is_not_what_its_version_says_is_told_in_one_line(folder: Folder) -> None:
+    await spoil(url_of(folder), "DROP TABLE forgotten_calls; ALTER TABLE calls DROP COLUMN quiet_said")
+    for command in (["migrate"], ["migrate", "--check"]):
+        refused = await folder.gateway(*command)
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err.count("\n") == 1
+        assert "lacks calls.quiet_said, forgotten_calls." in refused.err
+    doctor = await folder.gateway("doctor")
+    assert doctor.code == 1
+    assert "lacks calls.quiet_said, forgotten_calls." in doctor.out
 
 
 async def test_doctor_finds_a_sender_that_is_stopped_and_requeue_resumes_it(folder: Folder) -> None:

@@ -10,7 +10,7 @@ import pytest
 from gateway.bench.private_server import free_ports
 from gateway.domain.clock import Clock
 from gateway.store.engine import StoreUnavailable, open_store
-from gateway.store.migrate import UnknownSchema, migrate, pending, revisions, schema_is_current
+from gateway.store.migrate import UnknownSchema, migrate, pending, revisions, schema_is_current, verify
 from gateway.store.queries import Queries
 from tests.integration.store.conftest import SQL
 from tests.integration.store.test_store_engine import count
@@ -63,6 +63,26 @@ async def test_a_newer_schema_is_refused(store_url: str, steps: Path) -> None:
     with pytest.raises(UnknownSchema, match="0002_more"):
         await migrate(store_url, SQL / "migrations")
     assert not await schema_is_current(store_url, SQL / "migrations")
+
+
+async def test_a_database_that_never_had_a_step_is_refused_and_left_as_it_is(
+    store_url: str, steps: Path
+) -> None:
+    """Its version is the name of the newest one: a step that came to be before that later is not pending."""
+    (steps / "0003_last.sql").write_text(MORE)
+    await migrate(store_url, steps)
+    await verify(store_url, steps)
+    (steps / "0002_late.sql").write_text(
+        "ALTER TABLE items ADD COLUMN late text; CREATE TABLE later (a text)"
+    )
+    assert await pending(store_url, steps) == []
+    for look in (verify, migrate):
+        with pytest.raises(UnknownSchema, match=r"0003_last.* lacks items\.late, later\.a:"):
+            await look(store_url, steps)
+    (steps / "0004_new.sql").write_text("CREATE TABLE new (a text)")
+    with pytest.raises(UnknownSchema, match="0004_new"):
+        await migrate(store_url, steps)
+    assert await pending(store_url, steps) == ["0004_new"]
 
 
 async def test_an_empty_or_missing_database_is_not_current(tmp_path: Path, postgres_url: str) -> None:
