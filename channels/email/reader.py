@@ -78,12 +78,11 @@ class MailReader:
         while self._idle:
             await _end(self._idle.pop())
 
-    async def _ask(self, question: str, *about: object) -> object:
-        request = pickle.dumps((question, about), pickle.HIGHEST_PROTOCOL)
+    async def _ask(self, question: str, raw: bytes, *about: object) -> object:
         async with self._process() as process:
             try:
                 async with asyncio.timeout(self._seconds):
-                    answer = await _exchange(process, request)
+                    answer = await _exchange(process, (question, about), raw)
             except TimeoutError:
                 raise _Failed(f"reading took longer than {self._seconds:g} s") from None
             except (OSError, asyncio.IncompleteReadError):
@@ -129,10 +128,13 @@ async def _start() -> asyncio.subprocess.Process:
     return process
 
 
-async def _exchange(process: asyncio.subprocess.Process, request: bytes) -> bytes:
+async def _exchange(process: asyncio.subprocess.Process, question: object, raw: bytes) -> bytes:
+    """The answer to a question about a mail. The mail goes as it is: to pickle a large one takes its time."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(_LENGTH.pack(len(request)) + request)
+    asked = pickle.dumps(question, pickle.HIGHEST_PROTOCOL)
+    process.stdin.write(_LENGTH.pack(len(asked)) + asked + _LENGTH.pack(len(raw)))
+    process.stdin.write(raw)
     await process.stdin.drain()
     (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
     return await process.stdout.readexactly(length)
@@ -156,7 +158,8 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
     while head := questions.read(_LENGTH.size):
         (length,) = _LENGTH.unpack(head)
         question, about = pickle.loads(questions.read(length))  # noqa: S301 -- from the process that started us
-        answer = pickle.dumps(_ANSWERS[question](*about), pickle.HIGHEST_PROTOCOL)
+        (length,) = _LENGTH.unpack(questions.read(_LENGTH.size))
+        answer = pickle.dumps(_ANSWERS[question](questions.read(length), *about), pickle.HIGHEST_PROTOCOL)
         answers.write(_LENGTH.pack(len(answer)) + answer)
         answers.flush()
 

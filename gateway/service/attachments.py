@@ -4,6 +4,7 @@ The row of a file comes before its bytes and goes after them, and a file is only
 row first: a file that is put while it is being removed is refused for that moment, never lost.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,14 +50,19 @@ class Attachments:
         self, content: bytes, *, media_type: str, name: str | None, whole: bool = False
     ) -> InboundAttachment:
         """Keep a file. Raises GatewayError `payload_too_large`, Unavailable."""
-        await self._store.write(note_file, self._key(content, whole=whole), len(content))
-        return await self.put_unnoted(content, media_type=media_type, name=name, whole=whole)
+        key = await self._key(content, whole=whole)
+        await self._store.write(note_file, key, len(content))
+        return await self._put(key, content, media_type, name)
 
     async def put_unnoted(
         self, content: bytes, *, media_type: str, name: str | None, whole: bool = False
     ) -> InboundAttachment:
         """Keep a file; the database is not told. Raises GatewayError `payload_too_large`, Unavailable."""
-        key = self._key(content, whole=whole)
+        return await self._put(await self._key(content, whole=whole), content, media_type, name)
+
+    async def _put(
+        self, key: FileKey, content: bytes, media_type: str, name: str | None
+    ) -> InboundAttachment:
         await self._files.put(key, content)
         return InboundAttachment(
             id=new_id(),
@@ -66,12 +72,14 @@ class Attachments:
             sha256=key.sha256,
         )
 
-    def _key(self, content: bytes, *, whole: bool) -> FileKey:
+    async def _key(self, content: bytes, *, whole: bool) -> FileKey:
+        """Its hash is made in a thread: of a large mail it takes some hundredths of a second."""
         if not whole and len(content) > self.max_bytes:
             raise GatewayError(
                 ErrorCode.PAYLOAD_TOO_LARGE, f"an attachment may have at most {self.max_bytes} bytes"
             )
-        return FileKey(self._organization_id, hashlib.sha256(content).hexdigest())
+        digest = await asyncio.to_thread(hashlib.sha256, content)
+        return FileKey(self._organization_id, digest.hexdigest())
 
     async def read(self, organization_id: str, attachment_id: str) -> bytes:
         """The `ReadAttachment` port. Raises FileMissing, Unavailable."""
