@@ -147,9 +147,14 @@ def _word(value: str | int | float | bool | None) -> str:
 
 
 def _exception(error: BaseException | None) -> str:
-    places = traceback.extract_tb(error.__traceback__)[-3:] if error else []
-    where = " < ".join(f"{place.name}:{place.lineno}" for place in reversed(places))
+    where = "" if error is None else place_of(error)
     return f"{type(error).__name__}: {str(error)[:MAX_FIELD]} at {where or 'an unknown place'}"
+
+
+def place_of(error: BaseException) -> str:
+    """Where it was raised, the innermost function first: what may be told of an error whose text may not."""
+    places = traceback.extract_tb(error.__traceback__)[-3:]
+    return " < ".join(f"{place.name}:{place.lineno}" for place in reversed(places))
 
 
 def _one_line(text: str) -> str:

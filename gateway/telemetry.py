@@ -67,6 +67,11 @@ CAP_REACHED = Gauge("gateway_cap_reached", "Whether a day's cap is reached, as l
 USED_TODAY = Gauge("gateway_used_today", "What was used today (UTC), where something has a cap", ["what"])
 WEBHOOKS = Counter("gateway_webhooks_total", "Attempts to tell an endpoint an event", ["outcome"])
 RELAYED = Counter("gateway_relayed_total", "Outbox rows published", ["result"])
+TIMERS_FAILED = Counter(
+    "gateway_timer_failures_total",
+    "Looks of a timer in which something could not be worked off; not those for which the database was away",
+    ["timer"],
+)
 SPOOLED = Counter("gateway_spooled_total", "Entries for the ingress spool", ["kind", "result"])
 REPLAYED = Counter("gateway_spool_replayed_total", "Entries taken from the spool", ["kind", "result"])
 SPOOL_WAITING = Gauge("gateway_spool_entries", "Entries waiting in this process's part of the spool")

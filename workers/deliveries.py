@@ -29,7 +29,7 @@ from gateway.domain.delivery import (
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, Fenced, Unavailable
 from gateway.domain.message import Channel
-from gateway.domain.ports.bus import DONE, RetryStep, Verdict, busy, dead, retry
+from gateway.domain.ports.bus import DONE, Verdict, busy, dead
 from gateway.domain.ports.egress import Sender
 from gateway.domain.ports.store import Store
 from gateway.domain.send_rules import SendRules
@@ -110,7 +110,7 @@ class DeliveryWorker:
         try:
             return await self._bells.answer(lane, self._send_due)
         except Fenced:
-            return retry(RetryStep.S5, "the lease was lost")
+            return busy("the lease was lost")
 
     async def _send_due(self, lane: str) -> Verdict:
         self._liveness.check()

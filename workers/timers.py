@@ -16,6 +16,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.errors import Unavailable
 from gateway.domain.fallback import Fallbacks
 from gateway.domain.ports.store import Store
+from gateway.log import place_of
 from gateway.service.batch import BATCH, Batch
 from gateway.service.call_intents import lose_overdue
 from gateway.service.call_over import close_ended_calls
@@ -25,7 +26,7 @@ from gateway.service.expire import expire_idle, forget, overdue_approvals, overd
 from gateway.service.receive import close_unconfirmed
 from gateway.service.retire import retire
 from gateway.service.silence import break_silences
-from gateway.telemetry import UNCONFIRMED
+from gateway.telemetry import TIMERS_FAILED, UNCONFIRMED
 from workers.closings import Closer
 
 RING_AGAIN_SECONDS = 15
@@ -196,7 +197,13 @@ class Timers:
                 )
             except Exception as error:
                 # a fault of ours: the next look may go well, and the text of it may quote what a person wrote
+                TIMERS_FAILED.labels(timer.name).inc()
                 _log.error(
                     "a timer failed",
-                    extra={"action": "timer.failed", "timer": timer.name, "error": type(error).__name__},
+                    extra={
+                        "action": "timer.failed",
+                        "timer": timer.name,
+                        "error": type(error).__name__,
+                        "at": place_of(error),
+                    },
                 )

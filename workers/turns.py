@@ -117,7 +117,7 @@ class TurnWorker:
         try:
             return await self._bells.answer(conversation_id, self._answer)
         except Fenced:
-            return retry(RetryStep.S5, "the lease was lost")
+            return busy("the lease was lost")
 
     async def _answer(self, conversation_id: str) -> Verdict:
         claim = await self._claim(conversation_id)

@@ -1,13 +1,13 @@
 """What becomes of a message, alike on both buses: decoded, handed to its consumer, judged."""
 
 import logging
-import traceback
 
 from pydantic import ValidationError
 
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports.bus import DONE, Ack, Consumer, RetryStep, Verdict, dead, retry
+from gateway.log import place_of
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +62,10 @@ async def _consume(consumer: Consumer, envelope: Envelope) -> Verdict:
                 "queue": consumer.queue,
                 "message_id": envelope.id,
                 "error": type(error).__name__,
-                "at": _place(error),
+                "at": place_of(error),
             },
         )
-        return retry(RetryStep.S5, f"{type(error).__name__} at {_place(error)}")
+        return retry(RetryStep.S5, f"{type(error).__name__} at {place_of(error)}")
 
 
 def _faults(error: ValidationError) -> str:
@@ -75,8 +75,3 @@ def _faults(error: ValidationError) -> str:
         f"{'.'.join(str(part)[:50] for part in fault['loc']) or 'body'}: {fault['type']}"
         for fault in faults[:5]
     )
-
-
-def _place(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    return " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))

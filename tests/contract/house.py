@@ -118,7 +118,16 @@ class House:
     provider: Provider
     turns: TurnWorker
     deliveries: DeliveryWorker
-    worker_id: str
+    liveness: Liveness
+
+    @property
+    def worker_id(self) -> str:
+        """Of both."""
+        return self.liveness.worker_id
+
+    def doubt(self) -> None:
+        """The row of the workers has not been renewed for too long."""
+        self.liveness._believed_from = float("-inf")
 
     async def bells(self, kind: str) -> list[Envelope]:
         """What has been posted of a type, the oldest first."""
@@ -150,5 +159,5 @@ async def opened(store: MovableStore) -> AsyncIterator[House]:
         return provider
 
     deliveries = DeliveryWorker(noted, sender_of, liveness, lambda _channel, _ours: SendRules())
-    yield House(noted, agent, provider, turns, deliveries, liveness.worker_id)
+    yield House(noted, agent, provider, turns, deliveries, liveness)
     await liveness.stop()

@@ -173,3 +173,23 @@ async def test_so_is_the_bell_of_a_lane(house: House) -> None:
     (rung,) = await house.bells("delivery.due")
     assert await house.deliveries.consume(rung) == DONE
     assert len(house.provider.sent) == 1
+
+
+async def test_bells_of_a_worker_whose_own_life_is_in_doubt_are_no_dead_letters(house: House) -> None:
+    """A database that was away for long is back, and the worker has not been renewed yet: a timer rings."""
+    await arrive(house.store, sms("one"))
+    (bell,) = await house.bells("message.inbound")
+    assert await house.turns.consume(bell) == DONE
+    await arrive(house.store, sms("two"))
+    rung = (
+        (house.turns.consume, (await house.bells("message.inbound"))[-1]),
+        (house.deliveries.consume, (await house.bells("message.outbound"))[0]),
+    )
+    house.doubt()
+    for consume, bell in rung:
+        consumer, body = Consumer("some", consume), bell.model_dump_json().encode()
+        assert await judge(consumer, body, MAX_ATTEMPTS - 1) == busy("the lease was lost")
+        assert await judge(consumer, body, MAX_ATTEMPTS) == DONE
+    house.store.advance(1)
+    assert await house.store.write(due_turns, 0, scene.PARTITIONS) == 1
+    assert await house.store.write(due_lanes, 0) == 1

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from prometheus_client import REGISTRY
 
 from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import SECOND
@@ -144,6 +145,7 @@ async def test_a_timer_that_fails_looks_again(caplog: pytest.LogCaptureFixture) 
             again.set()
         raise RuntimeError("what a person wrote")
 
+    before = failures()
     running = Timers([Timer("broken", 0.001, fail)])
     with caplog.at_level(logging.ERROR):
         await running.start()
@@ -151,3 +153,10 @@ async def test_a_timer_that_fails_looks_again(caplog: pytest.LogCaptureFixture) 
         await running.stop()
     assert "what a person wrote" not in caplog.text
     assert {record.__dict__["action"] for record in caplog.records} == {"timer.failed"}
+    assert all(record.__dict__["at"].startswith("fail:") for record in caplog.records)
+    assert failures() == before + len(caplog.records)
+
+
+def failures() -> float:
+    """How often the timer of the test before has failed."""
+    return REGISTRY.get_sample_value("gateway_timer_failures_total", {"timer": "broken"}) or 0

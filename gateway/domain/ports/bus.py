@@ -42,8 +42,8 @@ class Verdict:
     step: RetryStep = RetryStep.S5
     reason: str = ""
     rung_again: bool = False
-    """Of a retry: somebody is at it, and a timer rings should they come to no end. So a message that has come
-    too often is done with, and no dead letter."""
+    """Of a retry: it is for somebody else, or for later, and a timer rings where nobody comes. So a message
+    that has come too often is done with, and no dead letter."""
 
 
 DONE = Verdict(Ack.DONE)
