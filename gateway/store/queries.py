@@ -2,8 +2,9 @@
 
 A block begins with `-- name: some_name`, or stands twice, as `-- name: some_name @postgres` and `… @sqlite`,
 where the databases differ. Comment lines that follow are its description. Parameters are `:name`; they become
-`$1…` on PostgreSQL and `?1…` on SQLite, the same name the same number. A list is an array there and JSON text
-on SQLite (`json_each(:ids)`).
+`$1…` on PostgreSQL, the same name the same number, and `?` on SQLite, a value for each use (Python 3.12 to
+3.12.3 take `?1` for a name, and warn at every one). A list is an array there and JSON text on SQLite
+(`json_each(:ids)`).
 
 Macros stand for what each database says in its own words: `{now}` is the time in microseconds since 1970, of
 PostgreSQL's clock, while SQLite is told it with the statement; `{in :ids}` asks whether a list holds a value,
@@ -29,15 +30,14 @@ from gateway.store.sql import Kind, SqlError, tokens
 Dialect = Literal["sqlite", "postgres"]
 DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
 
+_TIME = "{now}"
 _MACROS: Mapping[str, Mapping[Dialect, str]] = {
-    "{now}": {"sqlite": "?1", "postgres": "gateway_now()"},
+    _TIME: {"postgres": "gateway_now()"},
     "{for update}": {"sqlite": "", "postgres": "FOR UPDATE"},
     "{for update skip locked}": {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"},
     "{json object}": {"sqlite": "json_object", "postgres": "json_build_object"},
 }
-_NOW = (Kind.MACRO, "{now}")
 _IN = re.compile(r"\{in :(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
-_MARKS: Mapping[Dialect, str] = {"sqlite": "?", "postgres": "$"}
 _LISTED: Mapping[Dialect, str] = {
     "sqlite": "IN (SELECT value FROM json_each({}))",
     "postgres": "= ANY({})",
@@ -72,7 +72,7 @@ class Query:
     parameters: frozenset[str]
     """Every parameter of either variant: a caller gives exactly these, whichever database answers."""
     sqlite_order: tuple[str, ...] = ()
-    """SQLite's `?1, ?2, …` by name; the time, which is the first where there is any, is not among them."""
+    """SQLite's `?, ?, …` by name, the time under that of its macro."""
     reads: bool = False
     """Whether PostgreSQL's variant only looks, and holds nothing."""
     lists: bool = False
@@ -104,11 +104,11 @@ class Query:
         return [params[name] for name in self.order]
 
     def for_sqlite(self, params: Mapping[str, Param], now: Callable[[], int]) -> tuple[Param, ...]:
-        """Return the values for SQLite's `?1…`: lists as JSON text."""
-        values = self._pick(params)
+        """Return the values for SQLite's `?…`: lists as JSON text."""
+        values = self._pick({**params, _TIME: now()} if self.timed else params)
         if self.lists:
             values = tuple(json.dumps(v) if isinstance(v, list | tuple) else v for v in values)
-        return (now(), *values) if self.timed else values
+        return values
 
 
 class Queries(dict[str, Query]):
@@ -203,26 +203,26 @@ def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
     for dialect in DIALECTS:
         if shared is None and dialect not in variants:
             raise QueryError(f"{first.where}: {first.name} has no variant for {dialect}")
-    postgres, order, _ = _compile(shared or variants["postgres"], "postgres")
+    postgres, order = _compile(shared or variants["postgres"], "postgres")
     write, row = _in_two(shared or variants["sqlite"])
-    sqlite, sqlite_order, timed = _compile(write, "sqlite")
+    sqlite, sqlite_order = _compile(write, "sqlite")
     query = Query(
         first.name,
         first.description,
         sqlite,
         postgres,
         tuple(order),
-        frozenset(order) | frozenset(sqlite_order),
+        frozenset(order) | frozenset(sqlite_order) - {_TIME},
         tuple(sqlite_order),
         reads=postgres.startswith("SELECT") and "FOR UPDATE" not in postgres,
         lists="json_each(?" in sqlite,
-        timed=timed,
+        timed=_TIME in sqlite_order,
     )
     if row is None:
         return query
-    text, names, asks_time = _compile(row, "sqlite")
+    text, names = _compile(row, "sqlite")
     look = replace(
-        query, sqlite=text, sqlite_order=tuple(names), lists="json_each(?" in text, timed=asks_time
+        query, sqlite=text, sqlite_order=tuple(names), lists="json_each(?" in text, timed=_TIME in names
     )
     return replace(query, row=look)
 
@@ -236,21 +236,17 @@ def _in_two(block: _Block) -> tuple[_Block, _Block | None]:
     return replace(block, text=block.text[: match.start()]), replace(block, text=look)
 
 
-def _compile(block: _Block, dialect: Dialect) -> tuple[str, list[str], bool]:
-    """Return the driver's text, its parameters in order of first use, and whether it asks for the time."""
-    order: list[str] = []
+def _compile(block: _Block, dialect: Dialect) -> tuple[str, list[str]]:
+    """Return the driver's text and the names of its values in order."""
+    marks = _Marks(dialect, [])
     try:
-        statement = list(_statement(block.text))
-        timed = _NOW in statement
-        first = 2 if timed and dialect == "sqlite" else 1
-        numbers = _Numbers(dialect, order, first)
-        pieces = [_expand(kind, piece, numbers) for kind, piece in statement]
+        pieces = [_expand(kind, piece, marks) for kind, piece in _statement(block.text)]
     except SqlError as error:
         raise QueryError(f"{block.where}: {block.name}: {error}") from None
     text = "".join(pieces).strip()
     if not text:
         raise QueryError(f"{block.where}: {block.name} has no SQL")
-    return text, order, timed
+    return text, marks.order
 
 
 def _statement(text: str) -> Iterator[tuple[Kind, str]]:
@@ -266,35 +262,39 @@ def _statement(text: str) -> Iterator[tuple[Kind, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Numbers:
-    """The numbers that parameters are given in one statement for one database."""
+class _Marks:
+    """The placeholders of one statement for one database."""
 
     dialect: Dialect
     order: list[str]
-    first: int
 
     def of(self, name: str) -> str:
         """The placeholder of a parameter."""
+        if self.dialect == "sqlite":
+            self.order.append(name)
+            return "?"
         if name not in self.order:
             self.order.append(name)
-        return f"{_MARKS[self.dialect]}{self.order.index(name) + self.first}"
+        return f"${self.order.index(name) + 1}"
 
 
-def _expand(kind: Kind, piece: str, numbers: _Numbers) -> str:
+def _expand(kind: Kind, piece: str, marks: _Marks) -> str:
     if kind is Kind.COMMENT:
         return " "
     if kind is Kind.MACRO:
-        return _macro(piece, numbers)
-    return numbers.of(piece[1:]) if kind is Kind.PARAMETER else piece
+        return _macro(piece, marks)
+    return marks.of(piece[1:]) if kind is Kind.PARAMETER else piece
 
 
-def _macro(piece: str, numbers: _Numbers) -> str:
-    if piece.startswith("{of ") and numbers.dialect == "postgres":
+def _macro(piece: str, marks: _Marks) -> str:
+    if piece.startswith("{of ") and marks.dialect == "postgres":
         return ""
     listed = _IN.fullmatch(piece)
     if listed is not None:
-        return _LISTED[numbers.dialect].format(numbers.of(listed["name"]))
+        return _LISTED[marks.dialect].format(marks.of(listed["name"]))
+    if piece == _TIME and marks.dialect == "sqlite":
+        return marks.of(_TIME)
     macro = _MACROS.get(piece)
     if macro is None:
         raise SqlError(f"unknown macro {piece}")
-    return macro[numbers.dialect]
+    return macro[marks.dialect]

@@ -25,11 +25,11 @@ def test_one_text_serves_both(tmp_path: Path) -> None:
     )["touch"]
     assert query.description == "Says when it was seen."
     text = "UPDATE t SET at = {}, b = {}, c = ':no', d = '{{no}}'  \nWHERE a = {} AND b <> {}"
-    assert query.sqlite == text.format("?1", "?2", "?3", "?2")
+    assert query.sqlite == text.format("?", "?", "?", "?")
     assert query.postgres == text.format("gateway_now()", "$1", "$2", "$1")
-    assert query.order == query.sqlite_order == ("b", "a")
+    assert query.order == ("b", "a")
     assert query.positional({"a": 1, "b": 2}) == [2, 1]
-    assert query.for_sqlite({"a": 1, "b": 2}, lambda: 77) == (77, 2, 1)
+    assert query.for_sqlite({"a": 1, "b": 2}, lambda: 77) == (77, 2, 1, 2)
 
 
 def test_macros_are_each_database_s_own_words(tmp_path: Path) -> None:
@@ -38,12 +38,13 @@ def test_macros_are_each_database_s_own_words(tmp_path: Path) -> None:
         "-- name: some\n"
         "SELECT a FROM t WHERE b {in :bs} AND c = :c AND d {in :bs} {for update skip locked}\n",
     )["some"]
-    of_sqlite = "IN (SELECT value FROM json_each(?1))"
-    assert query.sqlite == f"SELECT a FROM t WHERE b {of_sqlite} AND c = ?2 AND d {of_sqlite}"
+    of_sqlite = "IN (SELECT value FROM json_each(?))"
+    assert query.sqlite == f"SELECT a FROM t WHERE b {of_sqlite} AND c = ? AND d {of_sqlite}"
     assert query.postgres == (
         "SELECT a FROM t WHERE b = ANY($1) AND c = $2 AND d = ANY($1) FOR UPDATE SKIP LOCKED"
     )
     assert query.order == ("bs", "c")
+    assert query.for_sqlite({"bs": [1], "c": 2}, lambda: 77) == ("[1]", 2, "[1]")
     query = load(tmp_path, "-- name: some\nSELECT a FROM (SELECT a FROM t {for update}) AS u\n")["some"]
     assert query.sqlite == "SELECT a FROM (SELECT a FROM t ) AS u"
     assert query.postgres == "SELECT a FROM (SELECT a FROM t FOR UPDATE) AS u"
@@ -59,10 +60,10 @@ def test_the_row_of_a_write_is_told_by_a_look_on_sqlite(tmp_path: Path) -> None:
         "UPDATE t SET a = $1, at = gateway_now() WHERE id = $2\nRETURNING a, json_build_object('b', b) AS b"
     )
     params: dict[str, Param] = {"a": 1, "id": "x"}
-    assert query.sqlite == "UPDATE t SET a = ?2, at = ?1 WHERE id = ?3"
-    assert query.for_sqlite(params, lambda: 77) == (77, 1, "x")
+    assert query.sqlite == "UPDATE t SET a = ?, at = ? WHERE id = ?"
+    assert query.for_sqlite(params, lambda: 77) == (1, 77, "x")
     assert query.row is not None
-    assert query.row.sqlite == "SELECT a, json_object('b', b) AS b FROM t WHERE id = ?1"
+    assert query.row.sqlite == "SELECT a, json_object('b', b) AS b FROM t WHERE id = ?"
     assert query.row.for_sqlite(params, lambda: 77) == ("x",)
 
 
@@ -71,7 +72,7 @@ def test_variants_stand_side_by_side(tmp_path: Path) -> None:
         tmp_path,
         "-- name: some @postgres\nSELECT :a::text, x[1]\n-- name: some @sqlite\nSELECT :a, :b\n",
     )["some"]
-    assert (query.postgres, query.sqlite) == ("SELECT $1::text, x[1]", "SELECT ?1, ?2")
+    assert (query.postgres, query.sqlite) == ("SELECT $1::text, x[1]", "SELECT ?, ?")
     query.check({"a": 1, "b": 2})
     with pytest.raises(TypeError, match="query some misses b and does not know c"):
         query.check({"a": 1, "c": 2})
