@@ -13,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from gateway.http_transport import GatheringTransport
+
 MAX_HEAD: Final = 64 * 1024
 """Bytes of a request line with its headers. What comes in one read of the socket is not counted, so that up
 to a quarter of a megabyte may pass."""
@@ -36,7 +38,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that brings no request ends too."""
-        super().connection_made(transport)
+        super().connection_made(GatheringTransport(transport, self.loop))
         self._expect_arrival()
 
     def connection_lost(self, exc: Exception | None) -> None:
