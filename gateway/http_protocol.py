@@ -20,7 +20,12 @@ MAX_HEAD: Final = 64 * 1024
 to a quarter of a megabyte may pass."""
 MAX_HEADERS: Final = 200
 ARRIVAL_SECONDS = 30.0
-"""From the connection, or the first byte of a further request on it, to the request's last byte."""
+"""From the connection, or the first byte of a further request on it, to the request's last byte …"""
+SLOWEST = 262_144
+"""… and a second more for each so many bytes of a body that somebody reads: a mail with its files is large,
+and its line may be slow …"""
+MAX_ARRIVAL_SECONDS: Final = 300.0
+"""… but no more than so long."""
 
 _TOO_LARGE = b'{"error":"payload_too_large","message":"the headers of a request may have at most 64 KiB"}'
 _MALFORMED = b'{"error":"validation_error","message":"this is not an HTTP request that can be read"}'
@@ -35,6 +40,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._begun_now = False
         self._head = 0
         self._arrival: asyncio.TimerHandle | None = None
+        self._awaited_since = 0.0
+        self._came = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that brings no request ends too."""
@@ -49,6 +56,7 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Some bytes; a head that does not end is cut off."""
         self._begun_now = False
+        self._came += len(data)
         super().data_received(data)
         if not self._in_head:
             return
@@ -92,6 +100,7 @@ class BoundedHttp(HttpToolsProtocol):
         return cycle is not None and not cycle.response_complete
 
     def _expect_arrival(self) -> None:
+        self._awaited_since, self._came = self.loop.time(), 0
         self._arrival = self.loop.call_later(ARRIVAL_SECONDS, self._late)
 
     def _arrived(self) -> None:
@@ -103,5 +112,14 @@ class BoundedHttp(HttpToolsProtocol):
         """Cut off what has not arrived; but while an earlier request is being answered, nothing is read."""
         if self.pipeline or (self._answering() and not self.cycle.more_body):
             self._expect_arrival()
+        elif (left := self._time_left()) > 0:
+            self._arrival = self.loop.call_later(left, self._late)
         elif not self.transport.is_closing():
             self.transport.close()
+
+    def _time_left(self) -> float:
+        """Of the time that a body has which is being read."""
+        if not self._answering():
+            return 0.0
+        granted = min(ARRIVAL_SECONDS + self._came / SLOWEST, MAX_ARRIVAL_SECONDS)
+        return self._awaited_since + granted - self.loop.time()

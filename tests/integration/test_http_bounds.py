@@ -107,3 +107,13 @@ async def test_a_request_behind_one_that_is_being_answered_is_not_late(
     part = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 1\r\n"
     got = await answer(port, slow + part, pause=0.9)
     assert b"at last" in got
+
+
+async def test_a_large_body_has_the_more_time_the_more_of_it_has_come(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "ARRIVAL_SECONDS", 0.2)
+    monkeypatch.setattr(http_protocol, "SLOWEST", 5)
+    head = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 200\r\n\r\n"
+    got = await answer(port, head, *[b"x" * 20] * 10, pause=0.05)
+    assert got.endswith(b"200 bytes")
