@@ -25,7 +25,7 @@ from gateway.domain.outgoing_call import (
     OutgoingCall,
     Standing,
 )
-from gateway.domain.ports.bus import DONE, Verdict, busy, dead
+from gateway.domain.ports.bus import DONE, Verdict, dead, look_again
 from gateway.domain.ports.calls import Caller, CallReports
 from gateway.domain.ports.store import Store
 from gateway.domain.send_rules import ATTEMPTS, backoff
@@ -74,7 +74,7 @@ class CallWorker:
         try:
             self._liveness.check()
         except Fenced:
-            return busy("the lease was lost")
+            return look_again("the lease was lost")
         began = self._clock.monotonic()
         task = await self._store.write(
             claim_call, organization_id, conversation_id, self._quiet_of, self._partitions

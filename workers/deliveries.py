@@ -29,7 +29,7 @@ from gateway.domain.delivery import (
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, Fenced, Unavailable
 from gateway.domain.message import Channel
-from gateway.domain.ports.bus import DONE, Verdict, busy, dead
+from gateway.domain.ports.bus import DONE, Verdict, dead, look_again
 from gateway.domain.ports.egress import Sender
 from gateway.domain.ports.store import Store
 from gateway.domain.send_rules import SendRules
@@ -66,7 +66,7 @@ _VERDICTS = {
     NotNow.ANSWERED: DONE,
     NotNow.NO_TURNS: DONE,
     NotNow.BRAKED: DONE,
-    NotNow.LEASED: busy("another worker has the lane"),
+    NotNow.LEASED: look_again("another worker has the lane"),
     NotNow.NOT_DUE: DONE,  # the lane rings by itself when it is due
 }
 _log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class DeliveryWorker:
         try:
             return await self._bells.answer(lane, self._send_due)
         except Fenced:
-            return busy("the lease was lost")
+            return look_again("the lease was lost")
 
     async def _send_due(self, lane: str) -> Verdict:
         self._liveness.check()

@@ -16,7 +16,7 @@ from gateway.domain.conversation import Conversation
 from gateway.domain.crash_point import CrashPoint
 from gateway.domain.envelope import Envelope
 from gateway.domain.errors import Braked, ErrorCode, Fenced, Unavailable
-from gateway.domain.ports.bus import DONE, RetryStep, Verdict, busy, dead, retry
+from gateway.domain.ports.bus import DONE, RetryStep, Verdict, dead, look_again
 from gateway.domain.ports.store import Store
 from gateway.domain.reply import ReplyDraft
 from gateway.domain.send_rules import ATTEMPTS, backoff
@@ -48,7 +48,7 @@ _VERDICTS = {
     NotNow.ANSWERED: DONE,
     NotNow.NO_TURNS: DONE,
     NotNow.BRAKED: DONE,
-    NotNow.LEASED: busy("another worker has the conversation"),
+    NotNow.LEASED: look_again("another worker has the conversation"),
     NotNow.NOT_DUE: DONE,  # a bell for then is on its way, or a timer rings
 }
 _log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class TurnWorker:
         try:
             return await self._bells.answer(conversation_id, self._answer)
         except Fenced:
-            return busy("the lease was lost")
+            return look_again("the lease was lost")
 
     async def _answer(self, conversation_id: str) -> Verdict:
         claim = await self._claim(conversation_id)
@@ -125,7 +125,7 @@ class TurnWorker:
             try:
                 more = await self._run(claim)
             except _AgainLaterError as later:
-                return retry(later.step, "the agent failed")
+                return look_again("the agent failed", later.step)
             except Fenced:
                 claim = await self._claim(conversation_id)  # what is pending now need not wait
             except Braked:

@@ -15,6 +15,8 @@ MAX_BODY = 1_048_576
 """Bytes of a message; a larger one is a dead letter."""
 MAX_ATTEMPTS = 50
 """How often a message may ask to be tried again."""
+MAX_AWAY = 17_280
+"""The same where something else was away each time, which is no fault of the message's: a day's outage."""
 
 
 async def judge(consumer: Consumer, message: bytes | Envelope, attempt: int) -> Verdict:
@@ -25,8 +27,16 @@ async def judge(consumer: Consumer, message: bytes | Envelope, attempt: int) -> 
     envelope = _decode(message) if isinstance(message, bytes) else message
     if isinstance(envelope, Verdict):
         return envelope
-    verdict = await _consume(consumer, envelope)
-    if verdict.ack is Ack.RETRY and attempt >= MAX_ATTEMPTS:
+    at_most = MAX_ATTEMPTS
+    try:
+        verdict = await _consume(consumer, envelope)
+    except Unavailable as error:
+        logger.warning(
+            "a message waits for what is away",
+            extra={"action": "message_postponed", "queue": consumer.queue, "reason": error.message},
+        )
+        verdict, at_most = retry(RetryStep.S5, error.message), MAX_AWAY
+    if verdict.ack is Ack.RETRY and attempt >= at_most:
         if verdict.rung_again:
             return DONE
         return dead(f"given up after {attempt} attempts: {verdict.reason or 'no reason given'}")
@@ -47,12 +57,8 @@ async def _consume(consumer: Consumer, envelope: Envelope) -> Verdict:
         return await consumer.consume(envelope)
     except ValidationError as error:
         return dead(f"not a valid {envelope.type[:100]}: {_faults(error)}")
-    except Unavailable as error:
-        logger.warning(
-            "a message waits for what is away",
-            extra={"action": "message_postponed", "queue": consumer.queue, "reason": error.message},
-        )
-        return retry(RetryStep.S5, error.message)
+    except Unavailable:
+        raise
     except Exception as error:
         # The text of an exception may quote what a person wrote: only its kind and its place are told.
         logger.error(

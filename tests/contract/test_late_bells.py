@@ -7,7 +7,7 @@ import pytest
 from gateway.bus.verdicts import MAX_ATTEMPTS, judge
 from gateway.domain.agent import AgentFailed
 from gateway.domain.errors import Unavailable
-from gateway.domain.ports.bus import DONE, Consumer, RetryStep, busy, retry
+from gateway.domain.ports.bus import DONE, Consumer, RetryStep, look_again
 from gateway.service.deliver import LaneClaim, claim_lane
 from gateway.service.due import due_lanes, due_turns
 from tests.contract import scene
@@ -127,7 +127,7 @@ async def test_a_bell_that_comes_before_a_failed_turn_is_due_again_does_not_circ
     await arrive(house.store, sms("one"))
     (first,) = await house.bells("message.inbound")
     house.agent.meanwhile = fail
-    assert await house.turns.consume(first) == retry(RetryStep.S5, "the agent failed")
+    assert await house.turns.consume(first) == look_again("the agent failed")
     await arrive(house.store, sms("two"))
     second = (await house.bells("message.inbound"))[-1]
     assert await house.turns.consume(second) == DONE
@@ -146,7 +146,7 @@ async def test_a_bell_that_meets_another_worker_for_long_is_done_with_and_a_time
     other = await scene.worker(house.store)
     await scene.claimed(house.store, accepted.conversation_id, other)
     consumer, body = Consumer("turns.0", house.turns.consume), bell.model_dump_json().encode()
-    assert await judge(consumer, body, MAX_ATTEMPTS - 1) == busy("another worker has the conversation")
+    assert await judge(consumer, body, MAX_ATTEMPTS - 1) == look_again("another worker has the conversation")
     assert await judge(consumer, body, MAX_ATTEMPTS) == DONE
     assert await house.store.write(due_turns, 0, scene.PARTITIONS) == 0
     house.store.advance(scene.LIFETIME + 1)  # the other dies
@@ -165,7 +165,7 @@ async def test_so_is_the_bell_of_a_lane(house: House) -> None:
     other = await scene.worker(house.store)
     assert isinstance(await house.store.write(claim_lane, bell.data["lane"], other), LaneClaim)
     consumer, body = Consumer("deliveries.sms", house.deliveries.consume), bell.model_dump_json().encode()
-    assert await judge(consumer, body, MAX_ATTEMPTS - 1) == busy("another worker has the lane")
+    assert await judge(consumer, body, MAX_ATTEMPTS - 1) == look_again("another worker has the lane")
     assert await judge(consumer, body, MAX_ATTEMPTS) == DONE
     house.store.advance(scene.LIFETIME + 1)
     await house.store.write(scene.renew, house.worker_id)
@@ -188,7 +188,7 @@ async def test_bells_of_a_worker_whose_own_life_is_in_doubt_are_no_dead_letters(
     house.doubt()
     for consume, bell in rung:
         consumer, body = Consumer("some", consume), bell.model_dump_json().encode()
-        assert await judge(consumer, body, MAX_ATTEMPTS - 1) == busy("the lease was lost")
+        assert await judge(consumer, body, MAX_ATTEMPTS - 1) == look_again("the lease was lost")
         assert await judge(consumer, body, MAX_ATTEMPTS) == DONE
     house.store.advance(1)
     assert await house.store.write(due_turns, 0, scene.PARTITIONS) == 1

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bus.verdicts import MAX_ATTEMPTS, judge
+from gateway.bus.verdicts import MAX_ATTEMPTS, MAX_AWAY, judge
 from gateway.domain.envelope import Envelope
-from gateway.domain.ports.bus import DONE, Ack, Consumer, RetryStep, Verdict, busy, dead, retry
+from gateway.domain.errors import Unavailable
+from gateway.domain.ports.bus import DONE, Ack, Consumer, RetryStep, Verdict, dead, look_again, retry
 
 VALID = b'{"v": 1, "id": "1", "type": "x", "occurred_at": "", "data": {}, "of_the_future": 1}'
 
@@ -33,9 +34,21 @@ async def test_patience_ends() -> None:
 
 
 async def test_what_waits_for_somebody_who_is_at_it_is_no_dead_letter() -> None:
-    asks = answering(busy("leased"))
-    assert await judge(asks, VALID, MAX_ATTEMPTS - 1) == busy("leased")
+    asks = answering(look_again("leased"))
+    assert await judge(asks, VALID, MAX_ATTEMPTS - 1) == look_again("leased")
     assert await judge(asks, VALID, MAX_ATTEMPTS) == DONE
+
+
+async def test_an_outage_of_many_minutes_makes_no_dead_letters() -> None:
+    """Nothing is wrong with the messages; but one that finds it away for a day has another reason."""
+
+    async def consume(_message: Envelope) -> Verdict:
+        raise Unavailable("the database is away")
+
+    asks = Consumer("webhooks", consume)
+    assert await judge(asks, VALID, MAX_ATTEMPTS) == retry(RetryStep.S5, "the database is away")
+    assert (await judge(asks, VALID, MAX_AWAY - 1)).ack is Ack.RETRY
+    assert (await judge(asks, VALID, MAX_AWAY)).ack is Ack.DEAD
 
 
 @pytest.mark.parametrize("key", ["conversation_id", "organization_id"])

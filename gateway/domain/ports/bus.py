@@ -54,9 +54,9 @@ def retry(step: RetryStep, reason: str = "") -> Verdict:
     return Verdict(Ack.RETRY, step, reason)
 
 
-def busy(reason: str) -> Verdict:
-    """Look again shortly whether whoever is at it is done."""
-    return Verdict(Ack.RETRY, RetryStep.S5, reason, rung_again=True)
+def look_again(reason: str, step: RetryStep = RetryStep.S5) -> Verdict:
+    """Try again after a delay what a timer, too, would find."""
+    return Verdict(Ack.RETRY, step, reason, rung_again=True)
 
 
 def dead(reason: str) -> Verdict:
