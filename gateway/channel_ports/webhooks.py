@@ -72,5 +72,7 @@ def webhook_routes(settings: Settings, ingress: Ingress, stack: AsyncExitStack) 
         login, account = settings.jambonz_webhook_login.get_secret_value(), jambonz_account(settings)
         lost = LostCalls(ingress, None if account is None else JambonzRest(account), login)
         stack.push_async_callback(lost.close)
+        if settings.embedded:
+            lost.find_left()
         routes += jambonz_routes(ingress, login, lost)
     return routes

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -14,8 +16,8 @@ from channels.voice.jambonz.fake.wire import CONNECTIONS
 from channels.voice.jambonz.lost import WAITS
 from channels.voice.jambonz.messages import BACK_HOOK
 from gateway.app import App
-from tests.integration.jambonz_house import LOGIN, OURS, TEXTS, Line, caller, gateway
-from tests.waiting import until
+from tests.integration.jambonz_house import LOGIN, OURS, TEXTS, Line, caller, gateway, statuses
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,18 +33,22 @@ class Site:
     api: FakeJambonzApi
 
 
+def account(url: str) -> dict[str, str]:
+    """In the environment: jambonz may be asked."""
+    return {
+        "JAMBONZ_API_URL": url,
+        "JAMBONZ_API_KEY": KEY,
+        "JAMBONZ_ACCOUNT_SID": ACCOUNT,
+        "JAMBONZ_APPLICATION_SID": APPLICATION,
+    }
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """For all tests here."""
     jambonz = FakeJambonz("", LOGIN)
     api = FakeJambonzApi(jambonz, ACCOUNT, APPLICATION, KEY)
-    account = {
-        "JAMBONZ_API_URL": await api.start(),
-        "JAMBONZ_API_KEY": KEY,
-        "JAMBONZ_ACCOUNT_SID": ACCOUNT,
-        "JAMBONZ_APPLICATION_SID": APPLICATION,
-    }
-    async with gateway(tmp_path_factory.mktemp("site"), **account) as app:
+    async with gateway(tmp_path_factory.mktemp("site"), **account(await api.start())) as app:
         jambonz.url = app.http_url
         yield Site(app, jambonz, api)
     await api.stop()
@@ -169,3 +175,24 @@ async def test_who_hangs_up_unheard_of_is_gone(line: Line, looks: Looks) -> None
     await line.call.hang_up()
     await looks.look_last()
     await line.becomes("closed")
+
+
+async def test_a_call_of_the_process_before_is_found(site: Site, looks: Looks, tmp_path: Path) -> None:
+    """The only one there is: jambonz was refused while it started again, and does not come back."""
+    async with gateway(tmp_path) as before:
+        jambonz = FakeJambonz(before.http_url, LOGIN)
+        call = await jambonz.call("14155559999", OURS.removeprefix("+"))
+        await until(lambda: TEXTS.greeting in call.said)
+        call.wire.give_up()
+    api = FakeJambonzApi(jambonz, ACCOUNT, APPLICATION, KEY)
+    async with aiohttp.ClientSession() as http, gateway(tmp_path, **account(await api.start())) as app:
+        assert list((await statuses(app, http)).values()) == ["active"]
+        await looks.look(1 + WAITS + 2)
+        await until(lambda: call.ended)
+        assert call.said[-1] == TEXTS.goodbye
+        await looks.look_last()
+        async with asyncio.timeout(PATIENCE):
+            while list((await statuses(app, http)).values()) != ["closed"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    await api.stop()
+    await jambonz.stop()

@@ -9,16 +9,19 @@ import pytest
 from channels.voice.jambonz import lost
 from channels.voice.jambonz.lost import WAITS, LostCall, LostCalls
 from channels.voice.jambonz.rest import ListedCall
+from gateway.domain.clock import Clock
 from gateway.domain.delivery import OutcomeUnknown
 from gateway.domain.errors import Unavailable
+from gateway.domain.message import InboundMessage
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 60.0
 UP, OVER = "in-progress", "completed"
 
 
-def listed(status: str) -> ListedCall:
+def listed(status: str, call_sid: str = "call-1") -> ListedCall:
     """A call as jambonz has it."""
-    return ListedCall.model_validate({"call_sid": "call-1", "call_status": status, "from": "", "to": ""})
+    ends = {"from": "+14155550100", "to": "+15550100", "direction": "inbound"}
+    return ListedCall.model_validate({"call_sid": call_sid, "call_status": status, **ends})
 
 
 class Jambonz:
@@ -32,13 +35,32 @@ class Jambonz:
         self.away = 0
         """So often the database is."""
         self.called: Sequence[ListedCall] | OutcomeUnknown = ()
-        self.public_url, self.connections, self._up = "https://gateway.test", self, up
+        self.left: Sequence[ListedCall] | OutcomeUnknown = ()
+        """Calls that are under way."""
+        self.connected: list[str] = []
+        self.ended: list[InboundMessage] = []
+        self.clock = Clock()
+        self.public_url, self.connections, self.dialogue = "https://gateway.test", self, self
+        self._up = up
         self._number = 3
 
     async def fetched(self, _sid: str) -> ListedCall | OutcomeUnknown | None:
         """How the call stands."""
         self._up -= 1
         return listed(UP) if self._up >= 0 else None
+
+    async def under_way(self) -> Sequence[ListedCall] | OutcomeUnknown:
+        """What it says of that."""
+        return self.left
+
+    async def connect(self, _provider: str, call_id: str) -> int | None:
+        """The database."""
+        self.connected.append(call_id)
+        return None if call_id == "unknown" else self._number
+
+    async def end(self, message: InboundMessage) -> None:
+        """A call is over."""
+        self.ended.append(message)
 
     async def dialled_by(self, _sid: str) -> Sequence[ListedCall] | OutcomeUnknown:
         """Whom it has called."""
@@ -130,3 +152,19 @@ async def test_without_an_account_nothing_can_be_done() -> None:
     jambonz = Jambonz(up=50)
     await jambonz.lose(account=False)
     assert (jambonz.told, jambonz.happened) == ([], [])
+
+
+async def test_what_is_left_of_the_process_before_is_found_and_nothing_else() -> None:
+    """Of a call that is here, or that is not ours, nobody is told anything."""
+    jambonz = Jambonz(up=20)
+    ports = cast(Any, jambonz)
+    calls = LostCalls(ports, ports, "jambonz:a-password")
+    jambonz.left = [listed(UP), *(listed(UP, sid) for sid in ("here", "unknown", "lost"))]
+    calls.watch(LostCall("lost", 100, jambonz._gone, jambonz._joined))
+    with calls.here("here"):
+        calls.find_left()
+        await until(lambda: calls._finding is not None and calls._finding.done() and not calls._watched)
+    assert jambonz.connected == ["call-1", "unknown"]
+    assert jambonz.told[0] == "/back"
+    assert [one.metadata["voice_event"]["reason"] for one in jambonz.ended] == [OVER]
+    await calls.close()

@@ -4,23 +4,30 @@ jambonz makes a connection anew, but five of a call at most, and gives up where 
 nothing of ours reaches the caller, nor are we told that they have left. So jambonz is asked by its API how
 the call stands. One that has ended is recorded. One whose caller talks to nobody, and for whom nobody is
 called, is asked to come back, then said goodbye to, then hung up on. Without an account nothing can be done.
+A process that has all calls looks for those of its predecessor when it starts.
 Source: ws-requestor.js and call-session.js of jambonz-feature-server.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 
 from channels.contract import Ingress
-from channels.voice.jambonz.address import PROVIDER
+from channels.voice.jambonz.address import PROVIDER, parties_of
 from channels.voice.jambonz.call_states import call_state
 from channels.voice.jambonz.legs import Called, Legs
 from channels.voice.jambonz.messages import BACK_HOOK, CallStatus, Incoming
-from channels.voice.jambonz.rest import JambonzRest
+from channels.voice.jambonz.rest import JambonzRest, ListedCall
 from channels.voice.notes import note
 from gateway.domain.delivery import OutcomeUnknown
 from gateway.domain.errors import GatewayError
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 """Between two questions; jambonz is back sooner than that, if it can be."""
@@ -28,6 +35,8 @@ WAITS = 2
 """Looks at which a call that goes on is left alone: jambonz tries again for some seven seconds."""
 LOOKS = 8_640
 """Twelve hours: jambonz forgets a call then."""
+FINDS = 60
+"""Questions which calls are left, to a jambonz that does not answer."""
 MAX_CALLS = 10_000
 TELL_SECONDS = 10.0
 """For jambonz to take a command."""
@@ -83,10 +92,29 @@ class LostCalls:
         """None without an account."""
         self._user, _, self._password = login.partition(":")
         self._place = f"{ingress.public_url}{LOST_PATH}"
+        self._dialogue, self._clock = ingress.dialogue, ingress.clock
         self._watched: dict[str, asyncio.Task[None]] = {}
+        self._here: Counter[str] = Counter()
+        self._finding: asyncio.Task[None] | None = None
+
+    def find_left(self) -> None:
+        """Look for calls of the process before this one, which had them all: jambonz may not come back."""
+        if self.rest is not None:
+            self._finding = asyncio.create_task(self._find_left(self.rest))
+
+    @contextmanager
+    def here(self, call_sid: str) -> Iterator[None]:
+        """A connection of this call is here, meanwhile."""
+        self._here[call_sid] += 1
+        try:
+            yield
+        finally:
+            self._here[call_sid] -= 1
+            if not self._here[call_sid]:
+                del self._here[call_sid]
 
     def back(self, call_sid: str) -> None:
-        """A connection of this call is here."""
+        """A call is looked after no more: a connection of it has it."""
         task = self._watched.pop(call_sid, None)
         if task is not None:
             task.cancel()
@@ -103,12 +131,45 @@ class LostCalls:
 
     async def close(self) -> None:
         """Look after nothing any more."""
-        tasks = list(self._watched.values())
+        tasks = [*self._watched.values(), *(() if self._finding is None else (self._finding,))]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self.rest is not None:
             await self.rest.close()
+
+    async def _find_left(self, rest: JambonzRest) -> None:
+        for _ in range(FINDS):
+            await pause()
+            found = await rest.under_way()
+            if isinstance(found, OutcomeUnknown):
+                continue
+            for call in found:
+                if not self._has(call.call_sid):
+                    await self._take_left(call)
+            return
+        log.warning("jambonz does not tell which calls are left", extra={"action": "voice.jambonz_unasked"})
+
+    def _has(self, call_sid: str) -> bool:
+        """Whether this process has a call, or looks after it."""
+        return call_sid in self._here or call_sid in self._watched
+
+    async def _take_left(self, call: ListedCall) -> None:
+        """Nobody has it: this process is the only one, and its conversation is ours."""
+        with suppress(GatewayError):
+            number = await self._connections.connect(PROVIDER, call.call_sid)
+            if number is not None and not self._has(call.call_sid):
+                self.watch(LostCall(call.call_sid, number, partial(self._end, call), _nothing))
+
+    async def _end(self, call: ListedCall, status: str) -> None:
+        told = CallStatus(
+            call_sid=call.call_sid,
+            direction=call.direction,
+            sender=call.sender,
+            recipient=call.recipient,
+            trunk=call.trunk or "",
+        )
+        await self._dialogue.end(parties_of(told).ended(status, self._clock.now()))
 
     def _forget(self, call_sid: str, task: asyncio.Task[None]) -> None:
         if self._watched.get(call_sid) is task:
@@ -151,3 +212,7 @@ class LostCalls:
             change = {"call_hook": {"url": self._place, "method": "POST", **login}}
         note("jambonz_call_in_silence", call_sid, told=told.name.lower())
         await rest.change(call_sid, change, TELL_SECONDS)
+
+
+async def _nothing() -> None:
+    """Who talks to whom was known to the process that is gone."""

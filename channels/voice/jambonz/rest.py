@@ -39,6 +39,8 @@ class ListedCall(BaseModel):
     """Whose call it is; an account may have other applications with the same numbers."""
     parent_call_sid: str | None = Field(None, max_length=64)
     """The call that has dialled it: of a transfer, say."""
+    trunk: str | None = Field(None, alias="originating_sip_trunk_name", max_length=255)
+    """Of the carrier it came over."""
 
 
 class _Created(BaseModel):
@@ -77,6 +79,18 @@ class JambonzRest:
         query = f"?direction=outbound&from={quote(sender, safe='')}&to={quote(to, safe='')}"
         found = await self._read(query, _LIST)
         return OutcomeUnknown(f"http_{MISSING}") if found is None else found
+
+    async def under_way(self) -> Sequence[ListedCall] | OutcomeUnknown:
+        """Our application's calls that are answered and not over; OutcomeUnknown: jambonz does not answer."""
+        found = await self._read("?callStatus=in-progress", _LIST)
+        if not isinstance(found, list):
+            return OutcomeUnknown(f"http_{MISSING}") if found is None else found
+        ours = (None, self.account.application_sid)
+        return [
+            one
+            for one in found
+            if one.call_status == "in-progress" and one.application_sid in ours and not one.parent_call_sid
+        ]
 
     async def dialled_by(self, sid: str) -> Sequence[ListedCall] | OutcomeUnknown:
         """The calls that a call has begun by a `dial`; OutcomeUnknown: jambonz does not answer."""

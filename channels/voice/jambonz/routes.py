@@ -134,10 +134,15 @@ class _Door:
         if first is None or not isinstance(first.event, Opened):
             await closing(websocket, _POLICY)
             return
+        with self._lost.here(first.event.call_sid):
+            await self._carry(websocket, first, first.event)
+
+    async def _carry(self, websocket: WebSocket, first: Incoming, opened: Opened) -> None:
+        """The call, on this connection."""
         session_id = first.msgid if _SESSION.fullmatch(first.msgid) else new_id().replace("-", "")
         send = sending(websocket)
-        session = JambonzSession(self._ingress, first.event, session_id, send, self._owed, self._lost.rest)
-        call_sid = first.event.call_sid
+        session = JambonzSession(self._ingress, opened, session_id, send, self._owed, self._lost.rest)
+        call_sid = opened.call_sid
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
                 verbs = await session.open()

@@ -100,11 +100,16 @@ class Wire:
         await self._connected()
         await self._send(kind, secrets.token_hex(11), data, None)
 
+    def give_up(self) -> None:
+        """There is no further connection; what is to be said is dropped."""
+        self.given_up = True
+        self._ready.set()
+
     async def redirected(self, hook: str | dict[str, str], data: dict[str, Any]) -> Verbs:
         """Ask a hook, or a webhook, which has the call from then on. Raises Abandoned without an answer."""
         if isinstance(hook, str):
             return await self.request("session:redirect", data, hook)
-        self.given_up = True
+        self.give_up()
         login = b64encode(f"{hook['username']}:{hook['password']}".encode()).decode()
         headers = {"Authorization": f"Basic {login}"}
         try:
@@ -169,9 +174,8 @@ class Wire:
                 if not answer.done():
                     answer.set_exception(Abandoned())
             self._connections += 1
-            self.given_up = self._connections >= CONNECTIONS
-            if self.given_up:
-                self._ready.set()
+            if self._connections >= CONNECTIONS or self.given_up:
+                self.give_up()
             elif not self.idle:
                 asyncio.get_running_loop().create_task(self._again()).add_done_callback(lambda _: None)
 
@@ -187,7 +191,7 @@ class Wire:
     async def _again(self) -> None:
         for _ in range(RECONNECTS):
             await asyncio.sleep(RECONNECT_SECONDS)
-            if self._gone:
+            if self._gone or self.given_up:
                 return
             with suppress(aiohttp.ClientError, OSError, Abandoned):
                 await self._connect()
