@@ -33,6 +33,8 @@ class MailEgress:
     read: ReadAttachment
     """Reads the files that a reply carries."""
     signer: "DkimSigner | None" = None
+    name_of: Callable[[str], str | None] = lambda _mailbox: None
+    """Who mail from a mailbox of ours is from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,8 @@ def _smtp_email(egress: Egress) -> ChannelSender:
     if egress.mail is None:
         raise ValueError("sending mail needs a relay")
     mail = egress.mail
-    return SmtpRelay(SmtpPool(mail.relay, mail.marks.domain), mail.marks, mail.read, mail.signer)
+    pool = SmtpPool(mail.relay, mail.marks.domain)
+    return SmtpRelay(pool, mail.marks, mail.read, mail.signer, mail.name_of)
 
 
 SENDERS: Mapping[tuple[Channel, str], Build] = MappingProxyType(

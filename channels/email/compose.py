@@ -23,8 +23,14 @@ _POLICY = SMTP.clone(max_line_length=MAX_LINE, cte_type="7bit")
 _POLICY_UTF8 = SMTPUTF8.clone(max_line_length=MAX_LINE, cte_type="7bit")
 
 
-def compose(delivery: Delivery, text: str, marks: ThreadMarks, files: Sequence[MailFile] = ()) -> bytes:
-    """The mail for a delivery and its files, with CRLF line ends.
+def compose(
+    delivery: Delivery,
+    text: str,
+    marks: ThreadMarks,
+    files: Sequence[MailFile] = (),
+    from_name: str | None = None,
+) -> bytes:
+    """The mail for a delivery and its files, with CRLF line ends. `from_name`: who it is from, on one line.
 
     Where an address is not ASCII, its headers are UTF-8 (RFC 6532) and the relay must offer SMTPUTF8.
     Raises ValueError where an address cannot stand in a header.
@@ -32,7 +38,7 @@ def compose(delivery: Delivery, text: str, marks: ThreadMarks, files: Sequence[M
     thread = delivery.thread
     is_ascii = (delivery.sender + delivery.recipient).isascii()
     mail = EmailMessage(_POLICY if is_ascii else _POLICY_UTF8)
-    mail["From"] = _address(delivery.sender)
+    mail["From"] = _named(from_name, _address(delivery.sender))
     mail["To"] = _address(delivery.recipient)
     mail["Subject"] = _subject(thread.subject, is_reply=thread.in_reply_to is not None)
     mail["Date"] = format_datetime(datetime.fromtimestamp(delivery.created_at // SECOND, UTC))
@@ -63,3 +69,11 @@ def _address(mailbox: str) -> str:
     if one_line(mailbox) != mailbox or any(mark in mailbox for mark in ' ,;:<>()"'):
         raise ValueError("this address cannot stand in a header")
     return mailbox
+
+
+def _named(name: str | None, mailbox: str) -> str:
+    """A mailbox with a name before it (RFC 5322 §3.4), which may have any characters."""
+    if name is None:
+        return mailbox
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{mailbox}>'

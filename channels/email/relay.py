@@ -5,7 +5,7 @@ Source: reference/email.md, section 8; RFC 5321 §4.2 (reply codes), RFC 3463 (e
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiosmtplib import SMTP, SMTPException, SMTPNotSupported, SMTPResponseException
 
@@ -30,6 +30,8 @@ from gateway.domain.ports.files import ReadAttachment
 NOT_SENT = "not_sent"
 """Our code where the relay was not reached, or fell silent before the mail was handed over."""
 
+NameOf = Callable[[str], str | None]
+
 _GO_AHEAD = 354
 _CLOSING = 421
 _LOGIN_REFUSED = (530, 534, 535)
@@ -42,8 +44,15 @@ class SmtpRelay:
     """A `Sender` for mail: one part a reply, the same mail each time it is sent."""
 
     def __init__(
-        self, pool: SmtpPool, marks: ThreadMarks, read: ReadAttachment, signer: DkimSigner | None = None
+        self,
+        pool: SmtpPool,
+        marks: ThreadMarks,
+        read: ReadAttachment,
+        signer: DkimSigner | None = None,
+        name_of: NameOf = lambda _mailbox: None,
     ) -> None:
+        """`name_of`: who mail from a mailbox of ours is from."""
+        self._name_of = name_of
         self._pool = pool
         self._marks = marks
         self._read = read
@@ -96,7 +105,7 @@ class SmtpRelay:
         return await asyncio.to_thread(self._made, delivery, text, files)
 
     def _made(self, delivery: Delivery, text: str, files: Sequence[MailFile]) -> bytes:
-        mail = compose(delivery, text, self._marks, files)
+        mail = compose(delivery, text, self._marks, files, self._name_of(delivery.sender))
         return mail if self._signer is None else self._signer.sign(mail)
 
     async def find(self, delivery: Delivery, part: Part) -> None:

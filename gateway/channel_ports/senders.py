@@ -81,6 +81,7 @@ def senders(
             marks=mail.marks,
             read=mail.read,
             signer=dkim_signer(settings),
+            name_of=lambda mailbox: config().channel(Channel.EMAIL, mailbox).from_name,
         ),
     )
     can_send = {

@@ -21,7 +21,7 @@ NOT_IN_CALLS = (
 )
 """In a call nothing is said outside of a turn."""
 ONLY_OF_CALLS = (*CALL_TEXTS, *CALL_SPEECH, *CALL_PACE, *CALL_RULES)
-ONLY_OF_MAIL = ("domain_messages_per_hour",)
+ONLY_OF_MAIL = ("domain_messages_per_hour", "from_name")
 ONLY_OF_SMS = (
     "segment_price",
     "validity",

@@ -63,6 +63,8 @@ class ChannelConfig:
     """The agent's answers in one conversation; 0: any number."""
     domain_messages_per_hour: int = DEFAULT_PACE.domain_messages_per_hour
     """Mails of proven senders of one domain that are answered; 0: all."""
+    from_name: str | None = None
+    """Who mail is from, before the mailbox; None: the mailbox alone."""
     provider_handles_optout: bool = True
     """Whether the provider answers STOP, START and HELP: we record them, and say nothing."""
     stop_text: str | None = None

@@ -51,6 +51,13 @@ def _validity(value: timedelta) -> timedelta:
     return value
 
 
+def _one_line(value: str) -> str:
+    """Raise ValueError for what cannot stand in a header."""
+    if not value.isprintable() or not value.strip():
+        raise ValueError("must be text on one line")
+    return value.strip()
+
+
 T = TypeVar("T")
 
 
@@ -93,6 +100,7 @@ class ChannelTable(CallTable):
     messages_per_hour: Annotated[int, Number, Field(ge=0, le=MOST)] | None = None
     answers_per_hour: Annotated[int, Number, Field(ge=0, le=MOST)] | None = None
     domain_messages_per_hour: Annotated[int, Number, Field(ge=0, le=1_000_000)] | None = None
+    from_name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)] | None = None
     provider_handles_optout: bool | None = None
     stop_text: Said | None = None
     start_text: Said | None = None

@@ -93,6 +93,20 @@ def test_long_ids_are_written_as_they_are() -> None:
     assert max(map(len, raw.split(b"\r\n"))) <= 998
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["The Shop", "Shop, Inc. (EU)", 'Ana "at" the \\ Shop', "Größe & Söhne", "商店", "x" * 100, "é" * 100],
+)
+@pytest.mark.parametrize("recipient", ["ana@example.com", "josé@example.com"])
+def test_a_mail_may_be_from_somebody(name: str, recipient: str) -> None:
+    raw = compose(replace(DELIVERY, recipient=recipient), "x", MARKS, from_name=name)
+    (sender,) = read(raw)["From"].addresses
+    shown = sender.display_name.encode("utf-8", "surrogateescape").decode()
+    assert (shown, sender.addr_spec) == (name, "support@example.org")
+    assert raw.startswith(b"From: ")
+    assert b"\r\nTo: " in raw[:1200]
+
+
 def test_addresses_beyond_ascii_are_utf_8() -> None:
     mail = read(compose(replace(DELIVERY, recipient="josé@example.com"), "x", MARKS))
     assert mail["To"] == "josé@example.com"

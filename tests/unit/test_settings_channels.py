@@ -82,6 +82,17 @@ def test_mails_of_one_domain_are_bounded_far_above_what_people_write(toml: Path)
     assert config.channel(Channel.EMAIL, "a@example.org").domain_messages_per_hour == 20
 
 
+def test_mail_is_from_somebody_by_the_channel_or_the_mailbox(toml: Path) -> None:
+    config = read(
+        toml,
+        DEMO
+        + '[channels.email]\nfrom_name = " The Shop "\n'
+        + '[[addresses]]\nchannel = "email"\naddress = "a@example.org"\nfrom_name = "Zoë"\n',
+    )
+    assert config.channel(Channel.EMAIL, "b@example.org").from_name == "The Shop"
+    assert config.channel(Channel.EMAIL, "a@example.org").from_name == "Zoë"
+
+
 @pytest.mark.parametrize("mode", [None, *VoiceMode])
 def test_what_every_channel_has_may_be_repeated_at_every_address(toml: Path, mode: VoiceMode | None) -> None:
     """The contract's keys, also where they do nothing: a mailbox sends no parts."""

@@ -80,6 +80,10 @@ SMS = '[[addresses]]\nchannel = "sms"\naddress = "+15550100"\n'
             "F: channels.sms: domain_messages_per_hour belongs to mail (email)",
         ),
         (
+            '[channels.email]\nfrom_name = "a\\nBcc: b"',
+            "F: channels.email.from_name: must be text on one line, not 'a\\nBcc: b'",
+        ),
+        (
             "[channels.voice]\nsegments_per_second = 1",
             "F: channels.voice: segments_per_second belongs to channels that are written on, not to calls",
         ),
