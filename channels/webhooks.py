@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from prometheus_client import Counter
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from channels.contract import MAX_BODY, MAX_FIELDS
@@ -70,10 +70,18 @@ class Login:
         """`login`: `user:password`."""
         self._expected = b"Basic " + b64encode(login.encode())
 
-    def shown_in(self, request: Request) -> bool:
-        """Whether a request has it."""
+    def shown_in(self, request: HTTPConnection) -> bool:
+        """Whether a request, or the upgrade to a WebSocket, has it."""
         given = request.headers.get("authorization", "").encode("latin-1", "replace")
         return hmac.compare_digest(given, self._expected)
+
+    def refusal(self, request: HTTPConnection, provider: str, wrong: int = 403) -> WebhookRefused | None:
+        """None where it is shown, else the refusal, counted. `wrong`: the status for another login."""
+        if self.shown_in(request):
+            return None
+        if request.headers.get("authorization"):
+            return unproven(provider, "login", wrong)
+        return unproven(provider, "no_login")
 
 
 def announced_length(request: Request) -> int | None:

@@ -14,7 +14,7 @@ from channels.email.auth.sender import MailArrival
 from channels.email.hooks.common import hand_over, read_json, text_of
 from channels.email.hooks.room import Room
 from channels.email.intake import MailIntake
-from channels.webhooks import Login, WebhookRefused, invalid, unproven, webhook
+from channels.webhooks import Login, invalid, webhook
 
 PROVIDER: Final = "postmark"
 PATH: Final = "/webhooks/mail/postmark"
@@ -27,20 +27,15 @@ def postmark_routes(intake: MailIntake, login: str, room: Room) -> list[Route]:
     expected = Login(login)
 
     async def inbound(request: Request) -> Response:
-        if not expected.shown_in(request):
-            raise _unproven(request)
+        # a password that was changed at one side only must cost no mail
+        refusal = expected.refusal(request, PROVIDER, wrong=401)
+        if refusal is not None:
+            raise refusal
         async with room.of(request, MAX_REQUEST):
             raw, recipient = _mail(await read_json(request, MAX_REQUEST))
             return await hand_over(intake, MailArrival(raw=raw), [recipient], PROVIDER)
 
     return [Route(PATH, webhook(inbound), methods=["POST"])]
-
-
-def _unproven(request: Request) -> WebhookRefused:
-    """A password that was changed at one side only must cost no mail, so a login that is wrong is a 401."""
-    if "authorization" in request.headers:
-        return unproven(PROVIDER, "login", 401)
-    return unproven(PROVIDER, "no_login")
 
 
 def _mail(posted: dict[str, Any]) -> tuple[bytes, str]:

@@ -6,10 +6,8 @@ reads, before anything else is done about it.
 """
 
 import asyncio
-import hmac
 import logging
 import re
-from base64 import b64encode
 from contextlib import suppress
 from functools import partial
 
@@ -37,7 +35,7 @@ from channels.voice.jambonz.owed import Owed
 from channels.voice.jambonz.verbs import Hangup, Say, SipDecline, array, said
 from channels.voice.playback import Send
 from channels.voice.sockets import closing, sending
-from channels.webhooks import WebhookRefused, malformed, read_body, unproven, webhook
+from channels.webhooks import Login, malformed, read_body, unproven, webhook
 from gateway.domain.errors import GatewayError, UnknownAddress
 from gateway.domain.ids import new_id
 
@@ -80,11 +78,11 @@ class _Door:
         self._ingress = ingress
         self._owed = Owed()
         self._lost = lost
-        self._expected = b"Basic " + b64encode(login.encode())
+        self._login = Login(login)
 
     async def open(self, websocket: WebSocket) -> None:
         """One connection, from its upgrade to its end."""
-        if self._refusal(websocket.headers.get("authorization", "")) is not None:
+        if self._login.refusal(websocket, PROVIDER) is not None:
             await websocket.close(_POLICY)
             return
         if SUBPROTOCOL not in websocket.scope["subprotocols"]:
@@ -115,19 +113,13 @@ class _Door:
 
     async def _told(self, request: Request) -> CallStatus:
         """What jambonz tells of a call. Raises WebhookRefused."""
-        refusal = self._refusal(request.headers.get("authorization", ""))
+        refusal = self._login.refusal(request, PROVIDER)
         if refusal is not None:
             raise refusal
         try:
             return CallStatus.model_validate_json(await read_body(request))
         except ValidationError:
             raise malformed("The body is not a call status of jambonz's.") from None
-
-    def _refusal(self, authorization: str) -> WebhookRefused | None:
-        """None for who has the login; anybody else is counted."""
-        if hmac.compare_digest(authorization.encode("latin-1", "replace"), self._expected):
-            return None
-        return unproven(PROVIDER, "login" if authorization else "no_login")
 
     async def _serve(self, websocket: WebSocket) -> None:
         first = await self._opening(websocket)
