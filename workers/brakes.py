@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 from gateway.domain.errors import Braked, Unavailable
 from gateway.domain.ports.store import Store
+from gateway.log import place_of
 from gateway.service.brake import paused_subjects
 from workers.stoppable import Stoppable
 
@@ -57,6 +58,12 @@ class Brakes:
             except Unavailable as error:
                 extra = {"action": "brakes.unavailable", "reason": error.message}
                 _log.warning("pauses cannot be looked for", extra=extra)
+                continue
+            except Exception as error:  # a fault of ours, after which nobody would begin anew
+                _log.error(
+                    "pauses cannot be looked for",
+                    extra={"action": "brakes.broken", "error": type(error).__name__, "at": place_of(error)},
+                )
                 continue
             self._stop(paused)
 

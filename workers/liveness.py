@@ -13,6 +13,7 @@ from gateway.domain.clock import SECOND, Clock
 from gateway.domain.errors import Fenced, Unavailable
 from gateway.domain.ids import new_id
 from gateway.domain.ports.store import Store, Tx
+from gateway.log import place_of
 
 LIFETIME_SECONDS = 10
 RENEW_SECONDS = 3.0
@@ -84,5 +85,11 @@ class Liveness:
                 _log.warning(
                     "the worker's lease could not be renewed",
                     extra={"action": "liveness.failed", "reason": str(error) or "no answer"},
+                )
+                await asyncio.sleep(_RETRY_SECONDS)
+            except Exception as error:  # a fault of ours, after which nobody would begin anew
+                _log.error(
+                    "the worker's lease could not be renewed",
+                    extra={"action": "liveness.broken", "error": type(error).__name__, "at": place_of(error)},
                 )
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -14,6 +14,7 @@ from gateway.domain.crash_point import CrashPoint
 from gateway.domain.envelope import Exchange, Posting
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports.bus import Outbox, PublishResult
+from gateway.log import place_of
 from gateway.telemetry import RELAYED
 from gateway.tracing import TRACEPARENT
 
@@ -70,16 +71,20 @@ class Relay:
         while True:
             self._rung.clear()
             try:
-                moved = await self._batch()
+                if not await self._batch():
+                    await self._rest()
             except Unavailable as error:
                 _log.warning(
                     "the outbox cannot be read",
                     extra={"action": "relay.unavailable", "reason": error.message},
                 )
                 await asyncio.sleep(_PAUSE_SECONDS)
-                continue
-            if not moved:
-                await self._rest()
+            except Exception as error:  # a fault of ours, after which nobody would begin anew
+                _log.error(
+                    "the relay failed",
+                    extra={"action": "relay.broken", "error": type(error).__name__, "at": place_of(error)},
+                )
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _rest(self) -> None:
         """Until something rings, or a bell that was set for later is due."""

@@ -16,6 +16,7 @@ from gateway.domain.ports.bus import DONE, Verdict, dead
 from gateway.domain.ports.store import Store
 from gateway.domain.webhook import WebhookAttempt, WebhookOutcome, WebhookStatus
 from gateway.domain.wire import FactType
+from gateway.log import place_of
 from gateway.service.webhook_deliveries import Bounds, claim_attempts, fan_out, record_outcome
 from gateway.telemetry import WEBHOOKS
 from workers.webhook_post import WebhookPoster
@@ -85,6 +86,13 @@ class WebhookWorker:
                 _log.warning(
                     "webhooks cannot be looked for",
                     extra={"action": "webhooks.unavailable", "reason": error.message},
+                )
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            except Exception as error:  # a fault of ours, after which nobody would begin anew
+                _log.error(
+                    "webhooks cannot be looked for",
+                    extra={"action": "webhooks.broken", "error": type(error).__name__, "at": place_of(error)},
                 )
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
