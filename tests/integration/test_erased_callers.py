@@ -10,7 +10,8 @@ from channels.twilio.fake import CallStatus
 from gateway.app import App
 from tests.integration.jambonz_house import AUTHORIZED, OURS, WS, caller
 from tests.integration.jambonz_house import gateway as jambonz_gateway
-from tests.integration.test_outgoing_calls import DOCUMENTS, RELAYED, V2, open_house
+from tests.integration.test_outgoing_calls import DOCUMENTS, RELAYED, open_house
+from tests.integration.twilio_house import V2
 from tests.waiting import PATIENCE, until
 
 KEY = {"x-api-key": "root"}

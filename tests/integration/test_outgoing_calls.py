@@ -3,25 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
-from channels.twilio.fake import CallStatus, FakeCall, FakeTwilio, Faults, Phone
-from gateway.app import App
-from gateway.bench.private_server import free_ports
+from channels.twilio.fake import CallStatus, FakeCall, Faults, Phone
 from gateway.domain.call_rules import CallTexts
-from tests.integration.in_process import in_process
-from tests.integration.webhooks import ACCOUNT, TOKEN
+from tests.integration.twilio_house import V2, TwilioHouse, at_twilio
 from tests.waiting import PATIENCE
 
 RELAYED, DOCUMENTS, HOSTED = "+15550100", "+15550101", "+15550102"
 THEIRS = "+14155550123"
 TEXTS = CallTexts()
-V2 = "/v1/v2/conversations"
 CONFIG = f"""
 [organisation]
 name = "Here"
@@ -54,13 +48,8 @@ kind = "demo"
 """
 
 
-@dataclass
-class House:
-    """The gateway and the network around it."""
-
-    app: App
-    fake: FakeTwilio
-    http: aiohttp.ClientSession
+class House(TwilioHouse):
+    """Where calls begin."""
 
     async def post(
         self, body: object, *, key: str = "root", path: str = "/v1/voice/calls", **headers: str
@@ -100,11 +89,6 @@ class House:
         await self.fake.calls[n].wait_for(condition, PATIENCE)
         return self.fake.calls[n]
 
-    async def transcript(self, conversation_id: str) -> list[tuple[str, str]]:
-        """Roles and words."""
-        rows = (await self.get(f"{V2}/{conversation_id}/turns?limit=100"))["turns"]
-        return [(row["role"], row["content"]) for row in rows]
-
 
 @asynccontextmanager
 async def open_house(
@@ -112,22 +96,10 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """A gateway of one process; `more` is added to the keys of all calls."""
     config = CONFIG.replace("[channels.voice]\n", f"[channels.voice]\n{more}\n")
-    (port,) = free_ports(1)
-    fake = FakeTwilio(ACCOUNT, TOKEN, webhook_url=f"http://127.0.0.1:{port}")
-    environ = {
-        "GATEWAY_API_KEYS": "root:admin,app:client,other:client:There",
-        "GATEWAY_DRAIN_SECONDS": "1",
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "TWILIO_API_URL": await fake.start(),
-        **({"TWILIO_ACCOUNT_SID": ACCOUNT} if account else {}),
-        **(environment or {}),
-    }
-    gateway = in_process(folder, config, environ, port=port)
-    try:
-        async with gateway as app, aiohttp.ClientSession() as http:
-            yield House(app, fake, http)
-    finally:
-        await fake.stop()
+    keys = {"GATEWAY_API_KEYS": "root:admin,app:client,other:client:There"}
+    environ = {**keys, "GATEWAY_DRAIN_SECONDS": "1", **(environment or {})}
+    async with at_twilio(House, folder, config, account=account, **environ) as house:
+        yield house
 
 
 @pytest.fixture

@@ -1,27 +1,22 @@
 """Calls over ConversationRelay: the whole gateway in this process, and the fake Twilio's callers."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
-from channels.twilio.fake import FakeCall, FakeTwilio
+from channels.twilio.fake import FakeCall
 from channels.twilio.fake.relay import RelayLine
 from channels.twilio.signature import sign
-from gateway.app import App
 from gateway.domain.call_rules import CallTexts
 from tests.integration import relay_agents
-from tests.integration.in_process import in_process
+from tests.integration.twilio_house import V2, TwilioHouse, at_twilio
 from tests.integration.webhooks import ACCOUNT, TOKEN
 from tests.waiting import until
 
 OURS, THEIRS = "+15550100", "+14155550123"
 TEXTS = CallTexts()
-V2 = "/v1/v2/conversations"
 CONFIG = f"""
 [organisation]
 name = "Here"
@@ -39,37 +34,14 @@ target = "tests.integration.relay_agents:answer"
 """
 
 
-@dataclass
-class House:
-    """The gateway and the network around it."""
-
-    app: App
-    fake: FakeTwilio
-    http: aiohttp.ClientSession
+class House(TwilioHouse):
+    """Where people call."""
 
     async def call(self) -> FakeCall:
         """A person calls, and is greeted."""
         call = await self.fake.call(THEIRS, OURS)
         assert call.said == [TEXTS.greeting], call.error
         return call
-
-    async def api(self, method: str, path: str, body: object = None) -> Any:
-        """What the API answers."""
-        headers = {"x-api-key": "root"}
-        async with self.http.request(method, self.app.http_url + path, json=body, headers=headers) as answer:
-            assert answer.status < 400, await answer.text()
-            return await answer.json()
-
-    async def conversation(self) -> Any:
-        """The only one there is."""
-        [found] = (await self.api("GET", f"{V2}?channel=voice"))["items"]
-        return found
-
-    async def transcript(self) -> list[tuple[str, str]]:
-        """Roles and words."""
-        conversation = await self.conversation()
-        rows = (await self.api("GET", f"{V2}/{conversation['id']}/turns"))["turns"]
-        return [(row["role"], row["content"]) for row in rows]
 
 
 @pytest.fixture
@@ -78,26 +50,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     relay_agents.held.clear()
     relay_agents.stopped.clear()
     relay_agents.thinks.clear()
-    async with _house(tmp_path) as opened:
+    async with at_twilio(House, tmp_path, CONFIG) as opened:
         yield opened
-
-
-@asynccontextmanager
-async def _house(folder: Path) -> AsyncIterator[House]:
-    fake = FakeTwilio(ACCOUNT, TOKEN)
-    environ = {
-        "TWILIO_ACCOUNT_SID": ACCOUNT,
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "TWILIO_API_URL": await fake.start(),
-        "GATEWAY_API_KEYS": "root:admin::Root",
-        "GATEWAY_DRAIN_SECONDS": "2",
-    }
-    try:
-        async with in_process(folder, CONFIG, environ) as app, aiohttp.ClientSession() as http:
-            fake.webhook_url = app.http_url
-            yield House(app, fake, http)
-    finally:
-        await fake.stop()
 
 
 def relay(call: FakeCall) -> RelayLine:

@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 
 from channels.twilio.fake import FakeCall
-from tests.integration.test_outgoing_calls import DOCUMENTS, TEXTS, THEIRS, V2, House, open_house
+from tests.integration.test_outgoing_calls import DOCUMENTS, TEXTS, THEIRS, House, open_house
+from tests.integration.twilio_house import V2
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 AGAIN = "This is Jamie again."

@@ -3,7 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from tests.integration.test_outgoing_calls import DOCUMENTS, TEXTS, THEIRS, V2, open_house
+from tests.integration.test_outgoing_calls import DOCUMENTS, TEXTS, THEIRS, open_house
+from tests.integration.twilio_house import V2
 from tests.waiting import PATIENCE
 
 ANSWER = "You said: are you there?"

@@ -11,13 +11,13 @@ from channels.voice.relay import hold as relay_hold
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.warm import machine
 from gateway.domain.warm.words import CALLER_LEFT, CONFIRM_PROMPT, NOT_JOINED
+from tests.integration.twilio_house import V2
 from tests.integration.warm_agents import ANN, BOB, BRIEFING, DESK, WARM
 from tests.integration.warm_house import (
     MUSIC,
     MUSICAL,
     OURS,
     RELAYED,
-    V2,
     House,
     accepts,
     is_asked,
@@ -50,7 +50,7 @@ async def test_a_call_from_greeting_to_end(house: House, ours: str) -> None:
     await caller.hears("You said hello.")
     await caller.says("person")
     leg = await house.leg(BOB)
-    assert (await caller.conversation())["status"] == "waiting_for_human"
+    assert (await caller.house.conversation())["status"] == "waiting_for_human"
     await accepts(leg, "2")
     await caller.hears(CONNECTING, WARM.hold_announcement_text)
     await caller.hears(WARM.retry_announcement_text, WARM.failure_text)
@@ -60,7 +60,7 @@ async def test_a_call_from_greeting_to_end(house: House, ours: str) -> None:
     await caller.hears(WARM.failure_text, "Call transfer failed: declined.")
     await caller.call.hang_up()
     await caller.status("closed")
-    assert [text for role, text in await caller.transcript() if role == "system_event"] == [
+    assert [text for role, text in await caller.house.transcript() if role == "system_event"] == [
         "Call started.",
         f"The caller was told: {CONNECTING} {WARM.hold_announcement_text}",
         f"The caller was told: {WARM.retry_announcement_text}",
@@ -130,7 +130,7 @@ async def test_on_hold_in_a_session_nothing_is_heard_and_nothing_is_lost(house: 
     await caller.status("active")
     await caller.says("hello")
     await caller.hears("You said hello.")
-    assert [text for role, text in await caller.transcript() if role == "user"] == ["person", "hello"]
+    assert [text for role, text in await caller.house.transcript() if role == "user"] == ["person", "hello"]
 
 
 async def test_on_hold_in_a_session_music_plays_until_something_is_said(house: House) -> None:
@@ -237,7 +237,7 @@ async def test_what_follows_when_nobody_takes_the_call(house: House, then: str) 
         assert caller.call.dialed == [DESK]
         await caller.call.dial_ended()
         await caller.status("closed")
-        assert [text for _, text in await caller.transcript()].count("Call transferred.") == 1
+        assert [text for _, text in await caller.house.transcript()].count("Call transferred.") == 1
     else:
         await caller.status("active")
         said = "This call cannot do what was asked for: on_failure is return_to_agent."
@@ -249,8 +249,8 @@ async def test_an_operator_closes_a_call_on_hold(house: House) -> None:
     caller = await house.call(OURS)
     await caller.says("person")
     leg = await house.leg(ANN)
-    conversation = await caller.conversation()
-    await house.api(f"{V2}/{conversation['id']}/close", "POST")
+    conversation = await caller.house.conversation()
+    await house.api("POST", f"{V2}/{conversation['id']}/close", {})
     await until(lambda: leg.ended and caller.call.ended)
     assert caller.call.said[-1] == TEXTS.goodbye
 
@@ -287,7 +287,7 @@ async def test_without_an_account_persons_hear_a_whisper(tmp_path: Path) -> None
         assert (await house.fake.whisper(caller.call, "1"))[1]
         await caller.call.dial_ended()
         await caller.status("closed")
-        rows = await caller.transcript()
+        rows = await caller.house.transcript()
         assert ("system_event", "This call cannot do what was asked for: mode is whisper.") in rows
         assert ("system_event", "Call transferred.") in rows
 

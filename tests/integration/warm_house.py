@@ -5,20 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import aiohttp
-
-from channels.twilio.fake import FakeCall, FakeTwilio, Phone
-from gateway.app import App
+from channels.twilio.fake import FakeCall, Phone
 from gateway.domain.warm.words import CONFIRM_PROMPT
-from tests.integration.in_process import in_process
+from tests.integration.twilio_house import TwilioHouse, at_twilio
 from tests.integration.warm_agents import ANN, BOB, BRIEFING
-from tests.integration.webhooks import ACCOUNT, TOKEN
 from tests.waiting import PATIENCE, until
 
 OURS, RELAYED, MUSICAL, THEIRS = "+15550100", "+15550101", "+15550102", "+14155550123"
-V2 = "/v1/v2/conversations"
 MUSIC = "https://music.test/hold.mp3"
 CONFIG = f"""
 [organisation]
@@ -47,13 +41,8 @@ target = "tests.integration.warm_agents:answer"
 """
 
 
-@dataclass
-class House:
-    """The gateway and the network around it."""
-
-    app: App
-    fake: FakeTwilio
-    http: aiohttp.ClientSession
+class House(TwilioHouse):
+    """Where people call, and others are called for them."""
 
     async def call(self, ours: str, sender: str = THEIRS) -> "Caller":
         """A person calls."""
@@ -72,13 +61,6 @@ class House:
 
         await until(lambda: len(made()) >= nth)
         return made()[nth - 1]
-
-    async def api(self, path: str, method: str = "GET") -> Any:
-        """What the API answers."""
-        headers = {"x-api-key": "root"}
-        async with self.http.request(method, self.app.http_url + path, headers=headers, json={}) as answer:
-            assert answer.status < 400, await answer.text()
-            return await answer.json()
 
 
 @dataclass
@@ -109,28 +91,17 @@ class Caller:
 
         await until(heard)
 
-    async def conversation(self) -> Any:
-        """The only one there is."""
-        [found] = (await self.house.api(f"{V2}?channel=voice"))["items"]
-        return found
-
     async def status(self, wanted: str) -> None:
         """Wait until the conversation has come to this."""
         async with asyncio.timeout(PATIENCE):
-            while (await self.conversation())["status"] != wanted:  # noqa: ASYNC110
+            while (await self.house.conversation())["status"] != wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def notes(self, text: str) -> None:
         """Wait until the transcript has this of what happened: it may be stored after the status."""
         async with asyncio.timeout(PATIENCE):
-            while ("system_event", text) not in await self.transcript():  # noqa: ASYNC110
+            while ("system_event", text) not in await self.house.transcript():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-
-    async def transcript(self) -> list[tuple[str, str]]:
-        """Roles and words."""
-        conversation = await self.conversation()
-        rows = (await self.house.api(f"{V2}/{conversation['id']}/turns"))["turns"]
-        return [(row["role"], row["content"]) for row in rows]
 
 
 def open_session(call: FakeCall) -> bool:
@@ -156,18 +127,6 @@ async def accepts(leg: FakeCall, key: str = "1") -> None:
 @asynccontextmanager
 async def open_house(folder: Path, *, account: bool = True) -> AsyncIterator[House]:
     """A gateway of one process; without an account, it can only take calls."""
-    fake = FakeTwilio(ACCOUNT, TOKEN)
-    fake.pauses(0.01)
-    environ = {
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "TWILIO_API_URL": await fake.start(),
-        "GATEWAY_API_KEYS": "root:admin::Root",
-        "GATEWAY_DRAIN_SECONDS": "2",
-        **({"TWILIO_ACCOUNT_SID": ACCOUNT} if account else {}),
-    }
-    try:
-        async with in_process(folder, CONFIG, environ) as app, aiohttp.ClientSession() as http:
-            fake.webhook_url = app.http_url
-            yield House(app, fake, http)
-    finally:
-        await fake.stop()
+    async with at_twilio(House, folder, CONFIG, account=account) as house:
+        house.fake.pauses(0.01)
+        yield house
