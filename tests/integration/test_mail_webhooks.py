@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from io import BytesIO
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
@@ -20,14 +22,18 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from prometheus_client import REGISTRY
 from starlette.applications import Starlette
 
+from channels.contract import MAX_BODY
 from channels.email.auth.sender import Judgement, MailArrival, Standing
+from channels.email.hooks.common import TOO_LARGE
 from channels.email.hooks.mailgun import MailgunProof, mailgun_routes
 from channels.email.hooks.postmark import postmark_routes
 from channels.email.hooks.room import Room
 from channels.email.hooks.ses import MAX_FETCHED, fetch_from_amazon, is_amazon, ses_routes
 from channels.email.intake import MailIntake
+from channels.webhooks import FORM_TYPE
 from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.message import SenderAuth
@@ -177,6 +183,18 @@ async def test_what_mailgun_did_not_sign_lately_is_refused(hooks: Hooks, form: d
     assert not hooks.accept.messages
 
 
+@pytest.mark.parametrize("shown", [None, "provider:other"])
+async def test_a_mail_that_is_too_large_without_the_login_is_counted(hooks: Hooks, shown: str | None) -> None:
+    before = counted("mailgun", TOO_LARGE)
+    large = urlencode(mailgun_form() | {"body-mime": MAIL + "x" * MAX_BODY}).encode()
+    headers = login(shown) if shown else {}
+    form = {"content-type": FORM_TYPE}
+    assert (await hooks.post("mailgun/mime", data=BytesIO(large), headers=headers | form))[0] == 413
+    assert counted("mailgun", TOO_LARGE) == before + 1
+    assert (await hooks.post("mailgun/mime", data=BytesIO(large), headers=login() | form))[0] == 200
+    assert (await hooks.post("mailgun/mime", data=mailgun_form("t2"), headers=headers))[0] == 200
+
+
 async def test_a_token_of_mailgun_counts_for_one_mail(hooks: Hooks) -> None:
     hooks.judging.standing = Standing.UNDECIDED
     assert (await hooks.post("mailgun", data=mailgun_form()))[0] == 503
@@ -205,6 +223,11 @@ async def test_a_route_without_the_raw_mail_is_told_what_is_missing(hooks: Hooks
     status, body = await hooks.post("mailgun", data=mailgun_form() | {"body-mime": ""})
     assert status == 422
     assert "/mime" in body["message"]
+
+
+def counted(provider: str, outcome: str) -> float:
+    labels = {"provider": provider, "outcome": outcome}
+    return REGISTRY.get_sample_value("gateway_mail_in_total", labels) or 0
 
 
 def login(text: str = LOGIN) -> dict[str, str]:

@@ -15,10 +15,12 @@ from starlette.responses import JSONResponse, Response
 
 from channels.contract import MAX_BODY
 from channels.email.auth.sender import MailArrival
-from channels.email.intake import MailIntake, Outcome
-from channels.webhooks import malformed, read_body
+from channels.email.intake import TAKEN, MailIntake, Outcome
+from channels.webhooks import WebhookRefused, malformed, read_body
 from gateway.domain.errors import Unavailable
 
+TOO_LARGE: Final = "too_large"
+"""What becomes of a mail whose request nobody reads."""
 SECONDS: Final = 20.0
 """For reading and storing a mail; providers wait for 30 s or more."""
 
@@ -44,9 +46,21 @@ async def hand_over(
     return JSONResponse({"outcome": taken.outcome.value, "message_id": taken.message_id or None})
 
 
-async def read_json(request: Request, limit: int = MAX_BODY) -> dict[str, Any]:
+async def read_mail_request(request: Request, provider: str, limit: int) -> bytes:
+    """The body; WebhookRefused with 413 beyond `limit` bytes, counted, as its mail is lost in the end."""
+    try:
+        return await read_body(request, limit)
+    except WebhookRefused as refused:
+        if refused.status == 413:
+            TAKEN.labels(provider, TOO_LARGE).inc()
+            extra = {"action": "mail_refused", "provider": provider, "reason": TOO_LARGE, "limit": limit}
+            log.warning("mail refused", extra=extra)
+        raise
+
+
+async def read_json(request: Request, provider: str, limit: int = MAX_BODY) -> dict[str, Any]:
     """The body as a JSON object; WebhookRefused with 400 where it is none, 413 beyond `limit` bytes."""
-    body = await read_body(request, limit)
+    body = await read_mail_request(request, provider, limit)
     try:
         value = await asyncio.to_thread(json.loads, body)
     except (ValueError, RecursionError):

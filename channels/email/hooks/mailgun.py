@@ -11,7 +11,6 @@ MAX_BODY bytes, unless its head shows the login that the route has in its URL.
 import asyncio
 import hashlib
 import hmac
-import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
@@ -22,11 +21,11 @@ from starlette.routing import Route
 
 from channels.contract import MAX_BODY
 from channels.email.auth.sender import MailArrival
-from channels.email.hooks.common import hand_over
+from channels.email.hooks.common import hand_over, read_mail_request
 from channels.email.hooks.forms import form_fields_of
 from channels.email.hooks.room import Room
 from channels.email.intake import MailIntake
-from channels.webhooks import Login, WebhookRefused, invalid, read_body, unproven, webhook
+from channels.webhooks import Login, invalid, unproven, webhook
 from gateway.domain.clock import SECOND, Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports.ingress import BindToken
@@ -41,8 +40,6 @@ MAX_AGE: Final = 8 * 3600
 _AHEAD: Final = 300
 _REMEMBERED: Final = 100_000
 _WANTED: Final = frozenset({"timestamp", "token", "signature", "sender", "recipient", "body-mime"})
-
-log = logging.getLogger(__name__)
 
 
 class SeenTokens:
@@ -97,16 +94,8 @@ def mailgun_routes(
 
 
 async def _read(request: Request, limit: int) -> dict[str, bytes]:
-    """The fields that count. Raises WebhookRefused; a mail that is too large is lost, so the log says it."""
-    try:
-        body = await read_body(request, limit)
-    except WebhookRefused as refused:
-        if refused.status == 413:
-            log.warning(
-                "webhook refused",
-                extra={"action": "webhook.refused", "provider": PROVIDER, "reason": "size", "limit": limit},
-            )
-        raise
+    """The fields that count. Raises WebhookRefused."""
+    body = await read_mail_request(request, PROVIDER, limit)
     return await asyncio.to_thread(form_fields_of, request.headers.get("content-type", ""), body, _WANTED)
 
 

@@ -32,7 +32,7 @@ def postmark_routes(intake: MailIntake, login: str, room: Room) -> list[Route]:
         if refusal is not None:
             raise refusal
         async with room.of(request, MAX_REQUEST):
-            raw, recipient = _mail(await read_json(request, MAX_REQUEST))
+            raw, recipient = _mail(await read_json(request, PROVIDER, MAX_REQUEST))
             return await hand_over(intake, MailArrival(raw=raw), [recipient], PROVIDER)
 
     return [Route(PATH, webhook(inbound), methods=["POST"])]

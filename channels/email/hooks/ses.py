@@ -95,7 +95,7 @@ def ses_routes(intake: MailIntake, topics: Sequence[str], fetch: Fetch | None = 
     prove = SnsProof(topics, get)
 
     async def inbound(request: Request) -> Response:
-        message = await read_json(request)
+        message = await read_json(request, PROVIDER)
         if await prove(message) == "Notification":
             return await _received(intake, message)
         confirm = text_of(message.get("SubscribeURL"), 4_096)
