@@ -52,11 +52,6 @@ class Call:
         """What it is called."""
         return self.host_id, self.call_id
 
-    def begins_with(self, announcement: InboundMessage) -> bool:
-        """Whether it is this call, which is up, that is announced; as it may be twice."""
-        begun = (announcement.provider, announcement.sender, announcement.recipient)
-        return not self.over and begun == (self.host_id, self.sender, self.recipient)
-
     def input(self, message_id: str, text: str, now: int) -> InboundMessage:
         """What the caller has said or pressed. Its answer is spoken while it is made."""
         line = HostLine(self.host_id, self.call_id, streams=self.streams)
@@ -98,6 +93,23 @@ async def announced(tx: Tx, call_id: str) -> Call | None:
         reminded=row["quiet_lines"] > 0,
         line_last=bool(row["quiet_said"]),
     )
+
+
+async def announcement_of(tx: Tx, organization_id: str, place: tuple[str, str]) -> JsonObject | None:
+    """What a host said of a call when it announced it; None where that is not kept any more."""
+    host_id, call_id = place
+    row = await tx.one(
+        "message_of_receipt",
+        organization_id=organization_id,
+        provider=host_id,
+        provider_message_id=start_of(call_id),
+    )
+    return None if row is None else unpack(row["metadata"], {}).get("voice_event")
+
+
+def start_of(call_id: str) -> str:
+    """The id of the message that a call's announcement becomes."""
+    return f"{call_id}:start"
 
 
 def caller_of(address: str, call_id: str) -> str:

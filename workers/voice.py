@@ -39,7 +39,7 @@ from gateway.service.call_keys import leave
 from gateway.service.calls import answer_host, end_call, expect_rival_end, greet_caller, is_rival_end
 from gateway.service.forgotten import is_forgotten_call
 from gateway.telemetry import HOST_EVENTS_LEFT_OUT
-from workers.announced import Call, announced, caller_of, shown
+from workers.announced import Call, announced, announcement_of, caller_of, shown, start_of
 from workers.hearing import Hearing
 from workers.queues import Queues
 
@@ -112,7 +112,7 @@ class VoiceWorker:
         known = await self._store.read(announced, event.call_id)
         try:
             announcement = self._announcement(event)
-            if known is not None and not known.begins_with(announcement):
+            if known is not None and not await self._is_known(known, event):
                 await self._meet_rival(known, event)
                 raise _RefusedCallError("another call has had this call_id")
             accepted = await self._accept(announcement)
@@ -126,6 +126,13 @@ class VoiceWorker:
         if event.direction == "inbound":
             await self._greet(announcement, goes_on=accepted.goes_on)
         return DONE
+
+    async def _is_known(self, call: Call, event: CallStarted) -> bool:
+        """Whether this is a call that is up, and was announced before: in the same words."""
+        if call.over or call.host_id != event.host_id:
+            return False
+        before = await self._store.read(announcement_of, self._organization_id, call.place)
+        return before is None or (before["from"], before["to"]) == (event.sender, event.recipient)
 
     async def _meet_rival(self, call: Call, rival: CallStarted) -> None:
         """Hosts must not name two calls alike; whoever runs them should know of it."""
@@ -161,7 +168,7 @@ class VoiceWorker:
         return InboundMessage(
             channel=Channel.VOICE,
             provider=event.host_id,
-            provider_message_id=f"{event.call_id}:start",
+            provider_message_id=start_of(event.call_id),
             sender=caller_of(theirs, event.call_id),
             recipient=recipient,
             text="Call started.",

@@ -5,11 +5,14 @@ import logging
 import pytest
 
 from gateway.domain.clock import SECOND
+from gateway.domain.identity import Address, ContactKind
 from gateway.domain.ids import named_id
 from gateway.domain.ports.bus import DONE
-from gateway.service.calls import RIVAL_SECONDS
+from gateway.service.calls import RIVAL_SECONDS, end_call
+from gateway.service.people import attach_contact
 from tests.contract.conftest import MovableStore as Store
 from tests.contract.host_line import CALL, HOST, Line, left_out
+from tests.contract.scene import ORGANIZATION
 from workers.announced import announced
 from workers.voice import LATE_SECONDS
 
@@ -96,3 +99,17 @@ async def test_a_host_cannot_take_up_again_a_call_that_is_over(line: Line) -> No
     assert await line.send("user.speech", text="hello, is it you?", final=True, at=late) == DONE
     assert await line.send("call.ended", reason="caller", at=late) == DONE
     assert await line.transcript() == before
+
+
+async def test_an_announcement_may_come_twice_also_of_who_rings_back_from_another_phone(line: Line) -> None:
+    """Their conversation has the number from which they called first."""
+    first = await line.conversation()
+    await line.store.write(end_call, HOST, CALL)
+    other, person = "+14155550178", first["end_user_id"]
+    phone = Address(ContactKind.PHONE, other)
+    await line.store.write(attach_contact, ORGANIZATION, person, phone, "olga")
+    for _ in range(2):
+        await line.start(**{"call_id": "call-2", "from": other})
+    accepted = [told["conversation_id"] for told in await line.told("call.accepted")]
+    assert accepted == [first["id"]] * 3
+    assert await line.told("call.refused") == []

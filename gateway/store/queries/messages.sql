@@ -91,6 +91,12 @@ SELECT * FROM messages
 WHERE conversation_id = :conversation_id AND seq > :since AND role = 'assistant' AND content <> ''
 ORDER BY seq LIMIT :limit
 
+-- name: message_of_receipt
+-- What a provider's message became.
+SELECT m.metadata FROM receipts r JOIN messages m ON m.id = r.message_id
+WHERE r.organization_id = :organization_id AND r.provider = :provider
+  AND r.provider_message_id = :provider_message_id
+
 -- name: message_of_turn
 -- What an end user said last that this turn answers.
 SELECT id FROM messages WHERE conversation_id = :conversation_id AND turn_id = :turn_id AND role = 'user'
