@@ -1,16 +1,12 @@
 """Loads the named queries of `gateway/store/queries/*.sql` and compiles each for both databases.
 
 A block begins with `-- name: some_name`, or stands twice, as `-- name: some_name @postgres` and `… @sqlite`,
-where the databases differ. Comment lines that follow are its description. Parameters are `:name`; they become
-`$1…` on PostgreSQL, the same name the same number, and `?` on SQLite, a value for each use (Python 3.12 to
-3.12.3 take `?1` for a name, and warn at every one). A list is an array there and JSON text on SQLite
-(`json_each(:ids)`).
+where the databases differ. Comment lines that follow are its description. Parameters are `:name`, and macros
+stand for what each database says in its own words (gateway.store.macros).
 
-Macros stand for what each database says in its own words: `{now}` is the time in microseconds since 1970, of
-PostgreSQL's clock, while SQLite is told it with the statement; `{in :ids}` asks whether a list holds a value,
-`{json object}` makes one, `{for update}` and `{for update skip locked}` lock rows, which SQLite with its one
-writer need not. `{of t where …}` at the end of a write with RETURNING names the one row it may touch. SQLite
-is asked for that by a second statement: it makes a table of what a write returns, at the cost of the write.
+A write that tells of the one row it may touch ends with RETURNING and `{of t WHERE …}`, which names that row,
+or `{of given}`, where all its columns are parameters. SQLite is asked for the row by a second statement, or
+not at all: it makes a table of what a write returns, at the cost of the write.
 """
 
 import json
@@ -22,26 +18,11 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from operator import itemgetter
 from pathlib import Path
-from typing import Literal
 
 from gateway.domain.ports.store import Param
-from gateway.store.sql import Kind, SqlError, tokens
+from gateway.store.macros import DIALECTS, TIME, Dialect, expanded
+from gateway.store.sql import SqlError
 
-Dialect = Literal["sqlite", "postgres"]
-DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgres")
-
-_TIME = "{now}"
-_MACROS: Mapping[str, Mapping[Dialect, str]] = {
-    _TIME: {"postgres": "gateway_now()"},
-    "{for update}": {"sqlite": "", "postgres": "FOR UPDATE"},
-    "{for update skip locked}": {"sqlite": "", "postgres": "FOR UPDATE SKIP LOCKED"},
-    "{json object}": {"sqlite": "json_object", "postgres": "json_build_object"},
-}
-_IN = re.compile(r"\{in :(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
-_LISTED: Mapping[Dialect, str] = {
-    "sqlite": "IN (SELECT value FROM json_each({}))",
-    "postgres": "= ANY({})",
-}
 _OF = re.compile(
     r"\bRETURNING\b(?P<columns>(?:(?!\bRETURNING\b).)*)\{of (?P<row>[^}\n]*)\}\s*;?\s*\Z", re.DOTALL
 )
@@ -81,6 +62,8 @@ class Query:
     """Whether SQLite's variant is told the time, µs."""
     row: "Query | None" = None
     """What tells the row that a write has touched, where SQLite's variant does not by itself."""
+    given: tuple[str, ...] = ()
+    """The columns of that row, where the caller has given them all."""
     _pick: Callable[[Mapping[str, Param]], tuple[Param, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -103,9 +86,11 @@ class Query:
         """Return the values for PostgreSQL's `$1…`."""
         return [params[name] for name in self.order]
 
-    def for_sqlite(self, params: Mapping[str, Param], now: Callable[[], int]) -> tuple[Param, ...]:
-        """Return the values for SQLite's `?…`: lists as JSON text."""
-        values = self._pick({**params, _TIME: now()} if self.timed else params)
+    def for_sqlite(self, params: dict[str, Param], now: Callable[[], int]) -> tuple[Param, ...]:
+        """Return the values for SQLite's `?…`: lists as JSON text. The time is put among `params`."""
+        if self.timed:
+            params[TIME] = now()
+        values = self._pick(params)
         if self.lists:
             values = tuple(json.dumps(v) if isinstance(v, list | tuple) else v for v in values)
         return values
@@ -204,7 +189,7 @@ def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
         if shared is None and dialect not in variants:
             raise QueryError(f"{first.where}: {first.name} has no variant for {dialect}")
     postgres, order = _compile(shared or variants["postgres"], "postgres")
-    write, row = _in_two(shared or variants["sqlite"])
+    write, row, given = _in_two(shared or variants["sqlite"])
     sqlite, sqlite_order = _compile(write, "sqlite")
     query = Query(
         first.name,
@@ -212,89 +197,44 @@ def _query(variants: Mapping[Dialect | None, _Block]) -> Query:
         sqlite,
         postgres,
         tuple(order),
-        frozenset(order) | frozenset(sqlite_order) - {_TIME},
+        frozenset(order) | frozenset(sqlite_order) - {TIME},
         tuple(sqlite_order),
         reads=postgres.startswith("SELECT") and "FOR UPDATE" not in postgres,
         lists="json_each(?" in sqlite,
-        timed=_TIME in sqlite_order,
+        timed=TIME in sqlite_order,
+        given=given,
     )
     if row is None:
         return query
     text, names = _compile(row, "sqlite")
     look = replace(
-        query, sqlite=text, sqlite_order=tuple(names), lists="json_each(?" in text, timed=_TIME in names
+        query, sqlite=text, sqlite_order=tuple(names), lists="json_each(?" in text, timed=TIME in names
     )
     return replace(query, row=look)
 
 
-def _in_two(block: _Block) -> tuple[_Block, _Block | None]:
-    """A write, and the look at the row that it has touched."""
+def _in_two(block: _Block) -> tuple[_Block, _Block | None, tuple[str, ...]]:
+    """A write, and the look at the row that it has touched, or the columns of a row that needs none."""
     match = _OF.search(block.text)
     if match is None:
-        return block, None
+        return block, None, ()
+    write = replace(block, text=block.text[: match.start()])
+    if match["row"] == "given":
+        given = tuple(column.strip() for column in match["columns"].split(","))
+        unknown = [column for column in given if not re.search(rf":{column}\b", write.text)]
+        if unknown:
+            raise QueryError(f"{block.where}: {block.name} is not given {', '.join(unknown)}")
+        return write, None, given
     look = f"SELECT {match['columns'].strip()} FROM {match['row']}"  # noqa: S608 - of our own files
-    return replace(block, text=block.text[: match.start()]), replace(block, text=look)
+    return write, replace(block, text=look), ()
 
 
 def _compile(block: _Block, dialect: Dialect) -> tuple[str, list[str]]:
     """Return the driver's text and the names of its values in order."""
-    marks = _Marks(dialect, [])
     try:
-        pieces = [_expand(kind, piece, marks) for kind, piece in _statement(block.text)]
+        text, names = expanded(block.text, dialect)
     except SqlError as error:
         raise QueryError(f"{block.where}: {block.name}: {error}") from None
-    text = "".join(pieces).strip()
     if not text:
         raise QueryError(f"{block.where}: {block.name} has no SQL")
-    return text, marks.order
-
-
-def _statement(text: str) -> Iterator[tuple[Kind, str]]:
-    """Yield the tokens of the block's one statement, without its final semicolon."""
-    ended = False
-    for kind, piece in tokens(text):
-        if kind is Kind.END:
-            ended = True
-        elif not ended:
-            yield kind, piece
-        elif kind is not Kind.COMMENT and piece.strip():
-            raise SqlError("more than one statement")
-
-
-@dataclass(frozen=True, slots=True)
-class _Marks:
-    """The placeholders of one statement for one database."""
-
-    dialect: Dialect
-    order: list[str]
-
-    def of(self, name: str) -> str:
-        """The placeholder of a parameter."""
-        if self.dialect == "sqlite":
-            self.order.append(name)
-            return "?"
-        if name not in self.order:
-            self.order.append(name)
-        return f"${self.order.index(name) + 1}"
-
-
-def _expand(kind: Kind, piece: str, marks: _Marks) -> str:
-    if kind is Kind.COMMENT:
-        return " "
-    if kind is Kind.MACRO:
-        return _macro(piece, marks)
-    return marks.of(piece[1:]) if kind is Kind.PARAMETER else piece
-
-
-def _macro(piece: str, marks: _Marks) -> str:
-    if piece.startswith("{of ") and marks.dialect == "postgres":
-        return ""
-    listed = _IN.fullmatch(piece)
-    if listed is not None:
-        return _LISTED[marks.dialect].format(marks.of(listed["name"]))
-    if piece == _TIME and marks.dialect == "sqlite":
-        return marks.of(_TIME)
-    macro = _MACROS.get(piece)
-    if macro is None:
-        raise SqlError(f"unknown macro {piece}")
-    return macro[marks.dialect]
+    return text, names

@@ -60,7 +60,7 @@ class SqliteTx(UnitOfWork):
     async def all(self, query: str, /, **params: Param) -> list[Row]:
         """Return every row."""
         known = self._query(query, params)
-        if known.row is None:
+        if known.row is None and not known.given:
             return self._run(known, params, self._every)
         row = self._row(known, params)
         return [] if row is None else [row]
@@ -85,17 +85,20 @@ class SqliteTx(UnitOfWork):
         """Run it once for each set of parameters."""
         known = self._query(query, *rows)
         try:
-            values = [known.for_sqlite(row, self._now) for row in rows]
+            values = [known.for_sqlite(dict(row), self._now) for row in rows]
             self._connection.executemany(known.sqlite, values).close()
         except sqlite3.Error as error:
             self._fail(error)
             raise
 
     def _row(self, query: Query, params: dict[str, Param]) -> Row | None:
-        if query.row is None:
+        if query.row is None and not query.given:
             return self._run(query, params, self._first)
-        touched = self._run(query, params, self._touched)
-        return self._run(query.row, params, self._first) if touched else None
+        if not self._run(query, params, self._touched):
+            return None
+        if query.row is None:
+            return {name: params[name] for name in query.given}
+        return self._run(query.row, params, self._first)
 
     def _run(self, query: Query, params: dict[str, Param], take: Callable[[Query, sqlite3.Cursor], T]) -> T:
         try:

@@ -67,6 +67,20 @@ def test_the_row_of_a_write_is_told_by_a_look_on_sqlite(tmp_path: Path) -> None:
     assert query.row.for_sqlite(params, lambda: 77) == ("x",)
 
 
+def test_a_row_that_was_given_is_not_looked_up(tmp_path: Path) -> None:
+    query = load(
+        tmp_path,
+        "-- name: some\nINSERT INTO t (a, b) VALUES (:a, :b)\n"
+        "ON CONFLICT DO NOTHING RETURNING a, b {of given}\n",
+    )["some"]
+    assert query.postgres == "INSERT INTO t (a, b) VALUES ($1, $2)\nON CONFLICT DO NOTHING RETURNING a, b"
+    assert query.sqlite == "INSERT INTO t (a, b) VALUES (?, ?)\nON CONFLICT DO NOTHING"
+    assert query.row is None
+    assert query.given == ("a", "b")
+    with pytest.raises(QueryError, match=r"some.sql:1: some is not given b\Z"):
+        load(tmp_path, "-- name: some\nINSERT INTO t (a) VALUES (:a) RETURNING a, b {of given}\n")
+
+
 def test_variants_stand_side_by_side(tmp_path: Path) -> None:
     query = load(
         tmp_path,

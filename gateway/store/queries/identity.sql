@@ -11,7 +11,7 @@ WHERE organization_id = :organization_id AND provider = :provider AND provider_m
 INSERT INTO receipts (organization_id, provider, provider_message_id, message_id, received_at)
 VALUES (:organization_id, :provider, :provider_message_id, :message_id, {now})
 ON CONFLICT DO NOTHING
-RETURNING message_id {of (SELECT :message_id AS message_id)}
+RETURNING message_id {of given}
 
 -- name: receipt_accepted
 -- What an earlier delivery of the same provider message became.
@@ -32,7 +32,7 @@ WHERE c.organization_id = :organization_id AND c.kind = :kind AND c.value = :val
 INSERT INTO contacts (organization_id, kind, value, end_user_id, verified, source, created_at)
 VALUES (:organization_id, :kind, :value, :end_user_id, :verified, :source, {now})
 ON CONFLICT DO NOTHING
-RETURNING end_user_id {of (SELECT :end_user_id AS end_user_id)}
+RETURNING end_user_id {of given}
 
 -- name: end_user_insert
 INSERT INTO end_users (id, organization_id, profile, created_at)
