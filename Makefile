@@ -56,11 +56,9 @@ $(STAMP): pyproject.toml uv.lock
 	if ! $(BIN)/python -c '' 2>/dev/null; then \
 		python=; \
 		for name in python3.13 python3.12 python3.11 python3; do \
-			if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; \
+			if $$name -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; \
 		done; \
-		[ -n "$$python" ] || fail "Python 3.11 or newer is needed, and no python3 on PATH is"; \
-		$$python -c 'import ensurepip, venv' 2>/dev/null \
-			|| fail "this Python has no ensurepip; on Debian: apt-get install python3-venv"; \
+		[ -n "$$python" ] || fail "Python 3.11 or newer with venv is needed, and no python3 on PATH is; on Debian: apt-get install python3-venv"; \
 		$$python -m venv --clear .venv || fail "could not make .venv with $$python"; \
 	fi; \
 	uv=uv; \

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,18 @@ CONTAINERS = {
     for name, spec in WORKLOADS.items()
     for container in (*spec["initContainers"], *spec["containers"])
 }
+
+
+def test_the_pythons_that_are_named_are_those_that_are_tested() -> None:
+    root = DEPLOY.parent
+    words = tomllib.loads((root / "pyproject.toml").read_text())["project"]["classifiers"]
+    tested = [word.rpartition(" ")[2] for word in words if "Python :: 3." in word]
+    default = re.search(r"^ARG PYTHON=(.*)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert default is not None
+    assert default[1] in tested
+    looked_for = f"for name in {' '.join(f'python{version}' for version in reversed(tested))} python3;"
+    assert looked_for in (root / "Makefile").read_text()
+    assert looked_for in (root / ".ci" / "run").read_text()
 
 
 def settings_of(file: Path) -> dict[str, str]:
