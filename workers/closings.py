@@ -8,6 +8,7 @@ from gateway.crash import reach
 from gateway.domain.agent import AgentFailed
 from gateway.domain.conversation import Conversation
 from gateway.domain.crash_point import CrashPoint
+from gateway.domain.errors import Unavailable
 from gateway.domain.ports.store import Store
 from gateway.domain.send_rules import ATTEMPTS
 from gateway.domain.summary import Summarise, Summary, Transcript
@@ -56,7 +57,7 @@ class Closer:
 
     async def _sum_up(self, closing: Closing) -> bool:
         reach(CrashPoint.CLOSING_CLAIMED)
-        transcript = await self._store.read(transcript_of, closing)
+        transcript = await self._read(closing)
         summary = None
         # what has killed its worker so often is closed without a summary: the rest does not depend on it
         if transcript is not None and not transcript.erased and closing.attempt <= ATTEMPTS:
@@ -77,6 +78,17 @@ class Closer:
         finished = await self._store.write(finish_closing, closing, transcript, summary, meter)
         reach(CrashPoint.CLOSING_FINISHED)
         return finished
+
+    async def _read(self, closing: Closing) -> Transcript | None:
+        """What there is to sum up; nothing of what could not be read so often."""
+        try:
+            return await self._store.read(transcript_of, closing)
+        except Unavailable:
+            raise
+        except Exception:
+            if closing.attempt <= ATTEMPTS:
+                raise
+            return None
 
     async def _summary(self, transcript: Transcript) -> Summary | None:
         try:

@@ -11,8 +11,10 @@ from gateway.domain.call_rules import CallRules
 from gateway.domain.clock import SECOND
 from gateway.domain.fallback import NO_FALLBACKS
 from gateway.domain.ports.store import Store, Tx
+from gateway.domain.send_rules import ATTEMPTS
 from gateway.domain.turn import Path
 from gateway.service.batch import AT_ONCE, Batch
+from gateway.service.closings import CLAIM_SECONDS
 from gateway.service.erase import GRACE, erase_step, request_erasure
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
@@ -102,6 +104,21 @@ async def test_an_erasure_that_cannot_be_read_holds_up_no_other(store: MovableSt
     assert (await store.write(erase_step, PARTITIONS, 1)) is None
     with pytest.raises(ValueError, match="unpack"):
         await store.write(erase_step, PARTITIONS)
+
+
+async def test_an_end_that_cannot_be_read_is_given_up_and_holds_up_no_other(store: MovableStore) -> None:
+    """It would be looked at each minute, and its conversation be kept for ever."""
+    ended = [await scene.api_conversation(store) for _ in range(3)]
+    store.advance(2 * 3600)
+    await look(store, "idle")()
+    await spoil(store, "test_conversation_spoil", ended[0])
+    for left in (ended[:1],) * ATTEMPTS:
+        with pytest.raises(ValueError, match="not a valid Priority"):
+            await look(store, "closings")()
+        assert [row["conversation_id"] for row in await rows(store, "test_closings")] == left
+        store.advance(CLAIM_SECONDS + 1)
+    await look(store, "closings")()
+    assert await rows(store, "test_closings") == []
 
 
 async def test_a_look_at_which_everything_fails_ends() -> None:
