@@ -6,7 +6,8 @@ there and JSON text on SQLite (`json_each(:ids)`).
 
 `{now}` is the time in microseconds since 1970, of PostgreSQL's clock, while SQLite is told it with the
 statement; `{in :ids}` asks whether a list holds a value, `{json object}` makes one, `{for update}` and `{for
-update skip locked}` lock rows, which SQLite with its one writer need not.
+update skip locked}` lock rows, which SQLite with its one writer need not. `{index i}` behind a table names
+the index to take where SQLite, which keeps no statistics here, would guess wrong.
 """
 
 import re
@@ -28,6 +29,7 @@ _MACROS: Mapping[str, Mapping[Dialect, str]] = {
     "{json object}": {"sqlite": "json_object", "postgres": "json_build_object"},
 }
 _IN = re.compile(r"\{in :(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_INDEX = re.compile(r"\{index (?P<name>[a-z_]+)\}")
 _LISTED: Mapping[Dialect, str] = {
     "sqlite": "IN (SELECT value FROM json_each({}))",
     "postgres": "= ANY({})",
@@ -84,6 +86,9 @@ def _macro(piece: str, marks: _Marks) -> str:
     listed = _IN.fullmatch(piece)
     if listed is not None:
         return _LISTED[marks.dialect].format(marks.of(listed["name"]))
+    index = _INDEX.fullmatch(piece)
+    if index is not None:
+        return f"INDEXED BY {index['name']}" if marks.dialect == "sqlite" else ""
     if piece == TIME and marks.dialect == "sqlite":
         return marks.of(TIME)
     macro = _MACROS.get(piece)

@@ -45,6 +45,9 @@ def test_macros_are_each_database_s_own_words(tmp_path: Path) -> None:
     )
     assert query.order == ("bs", "c")
     assert query.for_sqlite({"bs": [1], "c": 2}, lambda: 77) == ("[1]", 2, "[1]")
+    query = load(tmp_path, "-- name: some\nSELECT a FROM t {index t_of_a} WHERE a = :a\n")["some"]
+    assert query.sqlite == "SELECT a FROM t INDEXED BY t_of_a WHERE a = ?"
+    assert query.postgres == "SELECT a FROM t  WHERE a = $1"
     query = load(tmp_path, "-- name: some\nSELECT a FROM (SELECT a FROM t {for update}) AS u\n")["some"]
     assert query.sqlite == "SELECT a FROM (SELECT a FROM t ) AS u"
     assert query.postgres == "SELECT a FROM (SELECT a FROM t FOR UPDATE) AS u"

@@ -236,7 +236,7 @@ ORDER BY created_at DESC, id DESC LIMIT :limit
 
 -- name: conversations_page_of_status
 -- The same in one status.
-SELECT * FROM conversations
+SELECT * FROM conversations {index conversations_of_status}
 WHERE organization_id = :organization_id AND status = :status
   AND created_at >= :created_from AND (created_at, id) < (:before_at, :before_id)
   AND channel {in :channels}
