@@ -73,7 +73,7 @@ class Conversation:
         self.seconds += seconds
         await self.session.tend()
 
-    async def dialled_by(self, _sid: str) -> Sequence[ListedCall] | OutcomeUnknown:
+    async def dialled(self) -> Sequence[ListedCall] | OutcomeUnknown:
         """What jambonz answers."""
         return self.listed
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from channels.voice.jambonz import lost
+from channels.voice.jambonz.legs import SharedDials
 from channels.voice.jambonz.lost import WAITS, LostCall, LostCalls
 from channels.voice.jambonz.rest import ListedCall
 from gateway.domain.clock import Clock
@@ -18,10 +19,10 @@ from tests.waiting import PATIENCE, until
 UP, OVER = "in-progress", "completed"
 
 
-def listed(status: str, call_sid: str = "call-1") -> ListedCall:
+def listed(status: str, call_sid: str = "call-1", **more: str) -> ListedCall:
     """A call as jambonz has it."""
     ends = {"from": "+14155550100", "to": "+15550100", "direction": "inbound"}
-    return ListedCall.model_validate({"call_sid": call_sid, "call_status": status, **ends})
+    return ListedCall.model_validate({"call_sid": call_sid, "call_status": status, **ends, **more})
 
 
 class Jambonz:
@@ -37,6 +38,8 @@ class Jambonz:
         self.called: Sequence[ListedCall] | OutcomeUnknown = ()
         self.left: Sequence[ListedCall] | OutcomeUnknown = ()
         """Calls that are under way."""
+        self.asked = 0
+        """For these."""
         self.connected: list[str] = []
         self.ended: list[InboundMessage] = []
         self.clock = Clock()
@@ -62,8 +65,9 @@ class Jambonz:
         """A call is over."""
         self.ended.append(message)
 
-    async def dialled_by(self, _sid: str) -> Sequence[ListedCall] | OutcomeUnknown:
+    async def dialled(self) -> Sequence[ListedCall] | OutcomeUnknown:
         """Whom it has called."""
+        self.asked += 1
         return self.called
 
     async def change(self, _sid: str, change: dict[str, Any], _timeout: float) -> None:
@@ -143,7 +147,7 @@ async def test_nobody_is_hung_up_on_who_may_talk() -> None:
     await jambonz.lose()
     assert (jambonz.told, jambonz.happened) == ([], [OVER])
     jambonz = Jambonz(up=WAITS + 2)
-    jambonz.called = [listed(UP)]
+    jambonz.called = [listed(UP, "person", parent_call_sid="call-1")]
     await jambonz.lose()
     assert (jambonz.told, jambonz.happened) == ([], ["joined", "joined", OVER])
 
@@ -168,3 +172,14 @@ async def test_what_is_left_of_the_process_before_is_found_and_nothing_else() ->
     assert jambonz.told[0] == "/back"
     assert [one.metadata["voice_event"]["reason"] for one in jambonz.ended] == [OVER]
     await calls.close()
+
+
+async def test_jambonz_is_asked_for_its_long_list_once_for_all_calls() -> None:
+    jambonz = Jambonz(up=0)
+    seconds = 0.0
+    shared = SharedDials(jambonz, Clock(monotonic=lambda: seconds), 5)
+    await asyncio.gather(*(shared.dialled() for _ in range(10)))
+    assert jambonz.asked == 1
+    seconds = 5.0
+    await shared.dialled()
+    assert jambonz.asked == 2

@@ -20,7 +20,7 @@ from functools import partial
 from channels.contract import Ingress
 from channels.voice.jambonz.address import PROVIDER, parties_of
 from channels.voice.jambonz.call_states import call_state
-from channels.voice.jambonz.legs import Called, Legs
+from channels.voice.jambonz.legs import Called, Legs, SharedDials
 from channels.voice.jambonz.messages import BACK_HOOK, CallStatus, Incoming
 from channels.voice.jambonz.rest import JambonzRest, ListedCall
 from channels.voice.notes import note
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 """Between two questions; jambonz is back sooner than that, if it can be."""
+LIST_SECONDS = LOOK_SECONDS
+"""How long it holds whom jambonz calls: a silent call begins no new dial meanwhile."""
 WAITS = 2
 """Looks at which a call that goes on is left alone: jambonz tries again for some seven seconds."""
 LOOKS = 8_640
@@ -93,6 +95,7 @@ class LostCalls:
         self._user, _, self._password = login.partition(":")
         self._place = f"{ingress.public_url}{LOST_PATH}"
         self._dialogue, self._clock = ingress.dialogue, ingress.clock
+        self._dials = None if rest is None else SharedDials(rest, ingress.clock, LIST_SECONDS)
         self._watched: dict[str, asyncio.Task[None]] = {}
         self._here: Counter[str] = Counter()
         self._finding: asyncio.Task[None] | None = None
@@ -176,7 +179,7 @@ class LostCalls:
             del self._watched[call_sid]
 
     async def _look_after(self, rest: JambonzRest, lost: LostCall) -> None:
-        number, told, legs = lost.number, _Told.NOTHING, Legs(rest, lost.call_sid)
+        number, told, legs = lost.number, _Told.NOTHING, Legs(self._dials, lost.call_sid)
         for look in range(LOOKS):
             await pause()
             found = await rest.fetched(lost.call_sid)

@@ -92,12 +92,12 @@ class JambonzRest:
             if one.call_status == "in-progress" and one.application_sid in ours and not one.parent_call_sid
         ]
 
-    async def dialled_by(self, sid: str) -> Sequence[ListedCall] | OutcomeUnknown:
-        """The calls that a call has begun by a `dial`; OutcomeUnknown: jambonz does not answer."""
+    async def dialled(self) -> Sequence[ListedCall] | OutcomeUnknown:
+        """The calls that calls of ours have begun by a `dial`; OutcomeUnknown: jambonz does not answer."""
         found = await self._read("?direction=outbound", _LIST)
         if not isinstance(found, list):
             return OutcomeUnknown(f"http_{MISSING}") if found is None else found
-        return [one for one in found if one.parent_call_sid == sid]
+        return [one for one in found if one.parent_call_sid]
 
     async def fetched(self, sid: str) -> ListedCall | OutcomeUnknown | None:
         """One call as it stands; None where jambonz knows of none (any more)."""
