@@ -54,13 +54,17 @@ async def test_over_twilio(tmp_path: Path, ours: str) -> None:
         await nobody_is_back(house.app, house.http, "+14155550177")
 
 
-@pytest.mark.parametrize("during", ["talk", "transfer"])
+@pytest.mark.parametrize("during", ["talk", "transfer", "break"])
 async def test_over_jambonz(tmp_path: Path, during: str) -> None:
     async with jambonz_gateway(tmp_path) as app, caller(app) as line:
         if during == "transfer":
             await line.call.say("billing")
             await line.dials()
+        if during == "break":
+            await line.call.drop(idle=True)
         await erase(app, line.http)
+        if during == "break":
+            await line.call.wire.report("verb:status", {})  # and jambonz is back with that
         await until(lambda: line.call.ended)
         told = {"call_sid": line.call.call_sid, "call_status": "completed", "direction": "inbound"}
         told |= {"from": line.theirs, "to": OURS}

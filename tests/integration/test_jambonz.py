@@ -5,13 +5,14 @@ import logging
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from prometheus_client import REGISTRY
 
-from channels.voice.jambonz import owed
+from channels.voice.jambonz import owed, routes
 from channels.voice.jambonz.fake import FakeJambonz
 from gateway.app import App
 from gateway.store import group_commit
@@ -171,6 +172,23 @@ async def test_a_broken_connection_is_taken_up_again(line: Line) -> None:
     await line.call.say("two")
     await line.hears("You said two.")
     assert [text for role, text in await line.transcript() if role == "user"] == ["one", "two"]
+
+
+async def test_a_connection_that_is_back_waits_for_the_database(
+    line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """jambonz makes five of a call at most, and hangs up where it is sent away."""
+    monkeypatch.setattr(group_commit, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(routes, "BEGIN_SECONDS", PATIENCE)
+    path = line.app.settings.sqlite_path
+    assert path is not None
+    with closing(sqlite3.connect(path, isolation_level=None)) as away:
+        away.execute("BEGIN IMMEDIATE")
+        await line.call.drop()
+        await until(lambda: "voice jambonz waits" in caplog.messages)
+        away.execute("ROLLBACK")
+    await line.hears(TEXTS.apology)
+    assert "a jambonz call was declined" not in caplog.messages
 
 
 @pytest.mark.parametrize("during", ["hello", "billing"])

@@ -29,14 +29,16 @@ from channels.voice.jambonz.messages import (
     Opened,
     ack,
     read_message,
+    redirect,
 )
 from channels.voice.jambonz.outgoing import Outgoing
 from channels.voice.jambonz.owed import Owed
-from channels.voice.jambonz.verbs import Hangup, Say, SipDecline, array, said
+from channels.voice.jambonz.verbs import Hangup, Say, SipDecline, Verb, array, said
+from channels.voice.notes import note
 from channels.voice.playback import Send
 from channels.voice.sockets import closing, sending
 from channels.webhooks import Login, malformed, read_body, unproven, webhook
-from gateway.domain.errors import GatewayError, UnknownAddress
+from gateway.domain.errors import GatewayError, Unavailable, UnknownAddress
 from gateway.domain.ids import new_id
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ RING_SECONDS = 600.0
 """For the rest, while a call of ours rings: longer than any may."""
 BEGIN_SECONDS = 4.0
 """For storing that a call is here: jambonz waits five."""
+AGAIN_SECONDS = 0.5
+"""Between two tries of that."""
 LINGER_SECONDS = 120.0
 """For jambonz to say what is left, and to close the connection of a call that is over."""
 JOIN_SECONDS = 10.0
@@ -137,20 +141,33 @@ class _Door:
         call_sid = opened.call_sid
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
-                verbs = await session.open()
-                number = await self._ingress.connections.connect(PROVIDER, call_sid)
+                verbs, number = await self._open(session, opened)
         except (GatewayError, TimeoutError) as error:
             await _decline(websocket, first, error)
             return
         except LetGo:
-            await send(ack(first.msgid, [Hangup()]))
-            await closing(websocket, _NORMAL)
+            await _hang_up(websocket, first)
             return
         await send(ack(first.msgid, verbs))  # who has left meanwhile has said so, too
         self._lost.back(call_sid)
         await _Connection(websocket, session, send).serve()
         if number is not None and not session.ended:
             self._lost.watch(LostCall(call_sid, number, session.gone, partial(session.take, JOINED)))
+
+    async def _open(self, session: JambonzSession, opened: Opened) -> tuple[tuple[Verb, ...], int | None]:
+        """What the call begins with, and which of its connections this is.
+
+        One that is back waits for the database: jambonz may hang up where it is sent away, and counts.
+        """
+        while True:
+            try:
+                verbs = await session.open()
+                return verbs, await self._ingress.connections.connect(PROVIDER, opened.call_sid)
+            except Unavailable:
+                if not opened.again:
+                    raise
+                note("jambonz_waits", opened.call_sid)
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def _opening(self, websocket: WebSocket) -> Incoming | None:
         """The message that opens the call; before it, one of ours tells how it rings."""
@@ -263,9 +280,20 @@ async def _decline(websocket: WebSocket, first: Incoming, error: GatewayError | 
     log.warning("a jambonz call was declined", extra={"action": "voice.jambonz_declined", "code": code})
     opened = first.event if isinstance(first.event, Opened) else None
     if opened is not None and opened.again:
-        await websocket.close(_AGAIN)  # it was answered before: jambonz comes again
+        if isinstance(error, Unavailable | TimeoutError):
+            await websocket.close(_AGAIN)  # it was answered before: jambonz comes again
+        else:
+            await _hang_up(websocket, first)  # its person was erased, say, or the number is no more ours
         return
     decline = SipDecline(status=NOT_FOUND if isinstance(error, UnknownAddress) else UNAVAILABLE)
     answered = opened is not None and opened.direction == "outbound"
     await websocket.send_json(ack(first.msgid, [Hangup() if answered else decline]))
     await websocket.close(_NORMAL)
+
+
+async def _hang_up(websocket: WebSocket, first: Incoming) -> None:
+    """Nobody is to be spoken with. jambonz reads no verbs with the ack of a connection that is back."""
+    send = sending(websocket)
+    await send(ack(first.msgid, [Hangup()]))
+    await send(redirect((Hangup(),)))
+    await closing(websocket, _NORMAL)
