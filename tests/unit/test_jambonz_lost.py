@@ -33,6 +33,8 @@ class Jambonz:
         self.happened: list[str] = []
         self.elsewhere = False
         """Another process has the call."""
+        self.away_at_end = False
+        """The database is away when the end is to be recorded."""
         self.away = 0
         """So often the database is."""
         self.called: Sequence[ListedCall] | OutcomeUnknown = ()
@@ -95,11 +97,14 @@ class Jambonz:
         calls = LostCalls(ports, ports if account else None, "jambonz:a-password")
         calls.watch(LostCall("call-1", 3, self._gone, self._joined))
         async with asyncio.timeout(PATIENCE):
-            await asyncio.gather(*calls._watched.values())
+            await asyncio.gather(*(task for _, task in calls._watched.values()))
         assert calls._watched == {}
         await calls.close()
 
     async def _gone(self, status: str) -> None:
+        if self.away_at_end:
+            self.away_at_end = False
+            raise Unavailable("away")
         self.happened.append(status)
 
     async def _joined(self) -> None:
@@ -139,6 +144,25 @@ async def test_while_the_database_is_away_nothing_is_done_and_nothing_lost() -> 
     jambonz.away = 30
     await jambonz.lose()
     assert (jambonz.told, jambonz.happened) == ([], [OVER])
+
+
+async def test_an_end_that_could_not_be_recorded_is_recorded_later() -> None:
+    jambonz = Jambonz(up=0)
+    jambonz.away_at_end = True
+    await jambonz.lose()
+    assert jambonz.happened == [OVER]
+
+
+async def test_a_connection_that_is_known_to_be_gone_late_changes_nothing() -> None:
+    """The one after it was lost before that was known."""
+    jambonz = Jambonz(up=0)
+    ports = cast(Any, jambonz)
+    calls = LostCalls(ports, ports, "jambonz:a-password")
+    for number in (3, 2):
+        calls.watch(LostCall("call-1", number, jambonz._gone, jambonz._joined))
+    await until(lambda: not calls._watched)
+    assert jambonz.happened == [OVER]
+    await calls.close()
 
 
 async def test_nobody_is_hung_up_on_who_may_talk() -> None:

@@ -96,7 +96,8 @@ class LostCalls:
         self._place = f"{ingress.public_url}{LOST_PATH}"
         self._dialogue, self._clock = ingress.dialogue, ingress.clock
         self._dials = None if rest is None else SharedDials(rest, ingress.clock, LIST_SECONDS)
-        self._watched: dict[str, asyncio.Task[None]] = {}
+        self._watched: dict[str, tuple[int, asyncio.Task[None]]] = {}
+        """By call: the number of the connection that it has lost, and who looks after it."""
         self._here: Counter[str] = Counter()
         self._finding: asyncio.Task[None] | None = None
 
@@ -118,23 +119,27 @@ class LostCalls:
 
     def back(self, call_sid: str) -> None:
         """A call is looked after no more: a connection of it has it."""
-        task = self._watched.pop(call_sid, None)
+        _, task = self._watched.pop(call_sid, (0, None))
         if task is not None:
             task.cancel()
 
     def watch(self, lost: LostCall) -> None:
-        """The connection of a call that goes on is gone."""
-        self.back(lost.call_sid)
+        """The connection of a call that goes on is gone; one after it may have been lost before."""
         note("jambonz_disconnected", lost.call_sid)
+        newest, _ = self._watched.get(lost.call_sid, (lost.number, None))
+        if newest > lost.number:
+            return
+        self.back(lost.call_sid)
         if self.rest is None or len(self._watched) >= MAX_CALLS:
             return
         task = asyncio.create_task(self._look_after(self.rest, lost))
-        self._watched[lost.call_sid] = task
-        task.add_done_callback(lambda _: self._forget(lost.call_sid, task))
+        self._watched[lost.call_sid] = (lost.number, task)
+        task.add_done_callback(partial(self._forget, lost.call_sid))
 
     async def close(self) -> None:
         """Look after nothing any more."""
-        tasks = [*self._watched.values(), *(() if self._finding is None else (self._finding,))]
+        tasks = [task for _, task in self._watched.values()]
+        tasks += [] if self._finding is None else [self._finding]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -175,7 +180,8 @@ class LostCalls:
         await self._dialogue.end(parties_of(told).ended(status, self._clock.now()))
 
     def _forget(self, call_sid: str, task: asyncio.Task[None]) -> None:
-        if self._watched.get(call_sid) is task:
+        _, newest = self._watched.get(call_sid, (0, None))
+        if newest is task:
             del self._watched[call_sid]
 
     async def _look_after(self, rest: JambonzRest, lost: LostCall) -> None:
@@ -190,14 +196,14 @@ class LostCalls:
                 continue
             try:
                 taken = await self._connections.take(PROVIDER, lost.call_sid, number)
+                if taken is None:  # another connection has it, in another process, or its end is known
+                    return
+                number = taken
+                if over:
+                    await lost.gone(_ENDED if found is None else found.call_status)
+                    return
             except GatewayError:
                 continue
-            if taken is None:  # another connection has it, in another process, or its end is known
-                return
-            number = taken
-            if over:
-                await lost.gone(_ENDED if found is None else found.call_status)
-                return
             called = await legs.now()
             if called is Called.TALKS:
                 await lost.joined()
