@@ -21,6 +21,7 @@ from gateway.domain.clock import Clock
 from gateway.domain.envelope import Exchange, Posting
 from gateway.domain.errors import Unavailable
 from gateway.domain.ports.bus import Ack, Consumer, Outbox, RetryStep, Verdict
+from gateway.log import place_of
 from gateway.tracing import TRACEPARENT, continued
 
 logger = logging.getLogger(__name__)
@@ -150,6 +151,9 @@ class EmbeddedBus:
                     "the outbox cannot be read", extra={"action": "outbox_away", "reason": error.message}
                 )
                 await asyncio.sleep(PAUSE_SECONDS)
+            except Exception as error:  # a fault of ours, after which nobody would begin anew
+                _broken("the outbox could not be dispatched", error)
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _claim(self) -> int:
         postings = await self._outbox.claim(CLAIM_ROWS, CLAIM_SECONDS)
@@ -261,6 +265,9 @@ class EmbeddedBus:
                 await self._delete()
             except Unavailable:
                 await asyncio.sleep(PAUSE_SECONDS)
+            except Exception as error:  # the same
+                _broken("what is finished could not be deleted", error)
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _delete(self) -> None:
         """Delete all that is finished in one unit; what finishes meanwhile is the next one's."""
@@ -271,11 +278,17 @@ class EmbeddedBus:
                 return
             try:
                 await self._outbox.done(rows)
-            except Unavailable:
+            except Exception:
                 self._finished.extend(rows)
                 self._deletable.set()
                 raise
             self._release(rows)
+
+
+def _broken(what: str, error: Exception) -> None:
+    logger.error(
+        what, extra={"action": "outbox_broken", "error": type(error).__name__, "at": place_of(error)}
+    )
 
 
 async def _cancel(tasks: set[asyncio.Task[None]]) -> None:

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from gateway.bus.embedded import EmbeddedBus
 from gateway.domain.clock import Clock
+from gateway.domain.envelope import Envelope, Posting
+from gateway.domain.ids import new_id
+from gateway.domain.ports.bus import DONE, Consumer, Verdict
 from workers.brakes import Brakes
 from workers.liveness import Liveness
 from workers.relay import Relay
@@ -44,6 +48,7 @@ def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     for pause in ("brakes.LOOK_SECONDS", "liveness._RETRY_SECONDS", "relay._PAUSE_SECONDS"):
         monkeypatch.setattr(f"workers.{pause}", 0.01)
     monkeypatch.setattr("workers.webhooks._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("gateway.bus.embedded.PAUSE_SECONDS", 0.01)
 
 
 async def went_on(broken: Any, caplog: pytest.LogCaptureFixture, action: str) -> None:
@@ -93,3 +98,46 @@ async def test_webhooks_are_sent(caplog: pytest.LogCaptureFixture) -> None:
     await worker.start()
     await went_on(broken, caplog, "webhooks.broken")
     await worker.stop(PATIENCE)
+
+
+@dataclass
+class Table:
+    """An outbox: nothing is in it but what is handed over."""
+
+    claims: Broken = field(default_factory=lambda: Broken(fails_at=0))
+    deletes: Broken = field(default_factory=lambda: Broken(fails_at=0))
+
+    async def claim(self, _limit: int, _seconds: float) -> list[Posting]:
+        await self.claims._called()
+        return []
+
+    async def next_due(self) -> float | None:
+        return None
+
+    async def done(self, _rows: object) -> None:
+        await self.deletes._called()
+
+
+async def _answered(_message: Envelope) -> Verdict:
+    return DONE
+
+
+async def test_an_embedded_outbox_is_dispatched(caplog: pytest.LogCaptureFixture) -> None:
+    broken = Broken(fails_at=1)
+    outbox: Any = Table(claims=broken)
+    bus = EmbeddedBus(outbox, Clock(), 1)
+    await bus.start([])
+    await went_on(broken, caplog, "outbox_broken")
+    assert await bus.check() is None
+    await bus.stop()
+
+
+async def test_what_an_embedded_bus_is_done_with_is_deleted(caplog: pytest.LogCaptureFixture) -> None:
+    broken = Broken(fails_at=1)
+    outbox: Any = Table(deletes=broken)
+    bus = EmbeddedBus(outbox, Clock(), 1)
+    await bus.start([Consumer("deliveries.sms", _answered)])
+    envelope = Envelope(id=new_id(), type="call.due", occurred_at="", data={})
+    bus.take([Posting(envelope.id, "outbound", "sms", envelope.model_dump_json(), "", envelope=envelope)])
+    await went_on(broken, caplog, "outbox_broken")
+    await bus.stop()
