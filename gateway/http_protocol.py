@@ -45,13 +45,18 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that brings no request ends too."""
-        super().connection_made(GatheringTransport(transport, self.loop))
+        self._gathering = GatheringTransport(transport, self.loop)
+        super().connection_made(self._gathering)
         self._expect_arrival()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._arrived()
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """Nothing more comes, and the connection closes; whoever asked may still read what was answered."""
+        self._gathering.flush()
 
     def data_received(self, data: bytes) -> None:
         """Some bytes; a head that does not end is cut off."""

@@ -27,20 +27,21 @@ class GatheringTransport(asyncio.Transport):
         if not data:
             return
         if not self._kept:
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.flush)
         self._kept.append(bytes(data))
         self._size += len(data)
         if self._size >= ENOUGH:
-            self._send()
+            self.flush()
 
-    def _send(self) -> None:
+    def flush(self) -> None:
+        """Send what waits."""
         kept, self._kept, self._size = self._kept, [], 0
         if kept and not self._inner.is_closing():  # whoever was to read it may have gone
             self._inner.write(b"".join(kept))
 
     def close(self) -> None:
         """Close once everything is sent."""
-        self._send()
+        self.flush()
         self._inner.close()
 
     def abort(self) -> None:

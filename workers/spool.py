@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import suppress
 
 from gateway.domain.errors import Unavailable
+from gateway.log import place_of
 from gateway.service.spooling import Replay
 from gateway.store.spool import Spool, SpoolEntry
 from gateway.telemetry import SPOOL_WAITING
@@ -55,9 +56,12 @@ class SpoolDrain:
                     "the spool cannot be read",
                     extra={"action": "spool.unreadable", "reason": type(error).__name__},
                 )
-            except Exception:
+            except Exception as error:  # a fault of ours, whose text may quote what a person wrote
                 moved = False
-                _log.exception("draining the spool failed", extra={"action": "spool.failed"})
+                _log.error(
+                    "draining the spool failed",
+                    extra={"action": "spool.failed", "error": type(error).__name__, "at": place_of(error)},
+                )
             SPOOL_WAITING.set(self._spool.waiting)
             if not moved:
                 await asyncio.sleep(_LOOK_SECONDS)

@@ -242,6 +242,9 @@ class EmbeddedBus:
                 "a verdict could not be stored",
                 extra={"action": "verdict_lost", "queue": queue, "reason": error.message},
             )
+        except Exception as error:  # the same; held for good it would wait for the next start
+            self._release([posting.id])
+            _broken("a verdict could not be stored", error)
 
     def _finish(self, posting: Posting) -> None:
         if not posting.has_row:

@@ -117,3 +117,15 @@ async def test_a_large_body_has_the_more_time_the_more_of_it_has_come(
     head = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 200\r\n\r\n"
     got = await answer(port, head, *[b"x" * 20] * 10, pause=0.05)
     assert got.endswith(b"200 bytes")
+
+
+async def test_who_writes_no_more_and_still_reads_is_answered(port: int) -> None:
+    """The end of what they write closes the connection, in the same step in which the answer is written."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx")
+        writer.write_eof()
+        async with asyncio.timeout(SECONDS):
+            assert (await reader.read()).endswith(b"1 bytes")
+    finally:
+        writer.close()

@@ -12,10 +12,11 @@ from gateway.bus.embedded import EmbeddedBus
 from gateway.domain.clock import Clock
 from gateway.domain.envelope import Envelope, Posting
 from gateway.domain.ids import new_id
-from gateway.domain.ports.bus import DONE, Consumer, Verdict
+from gateway.domain.ports.bus import DONE, Consumer, RetryStep, Verdict, retry
 from workers.brakes import Brakes
 from workers.liveness import Liveness
 from workers.relay import Relay
+from workers.spool import SpoolDrain
 from workers.stoppable import Stoppable
 from workers.webhooks import WebhookWorker
 
@@ -48,7 +49,9 @@ def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     for pause in ("brakes.LOOK_SECONDS", "liveness._RETRY_SECONDS", "relay._PAUSE_SECONDS"):
         monkeypatch.setattr(f"workers.{pause}", 0.01)
     monkeypatch.setattr("workers.webhooks._PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr("gateway.bus.embedded.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("workers.spool._LOOK_SECONDS", 0.01)
+    for pause in ("PAUSE_SECONDS", "POLL_SECONDS"):
+        monkeypatch.setattr(f"gateway.bus.embedded.{pause}", 0.01)
 
 
 async def went_on(broken: Any, caplog: pytest.LogCaptureFixture, action: str) -> None:
@@ -101,21 +104,46 @@ async def test_webhooks_are_sent(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @dataclass
-class Table:
-    """An outbox: nothing is in it but what is handed over."""
+class Spooled(Broken):
+    """A spool that fails once."""
 
+    waiting: int = 0
+
+
+async def test_the_spool_is_drained(caplog: pytest.LogCaptureFixture) -> None:
+    broken: Any = Spooled(fails_at=1)
+    drain = SpoolDrain(broken, broken)
+    await drain.start()
+    await went_on(broken, caplog, "spool.failed")
+    await drain.stop()
+
+
+@dataclass
+class Table:
+    """An outbox: what it has is due whenever it is asked."""
+
+    rows: list[Posting] = field(default_factory=list)
     claims: Broken = field(default_factory=lambda: Broken(fails_at=0))
     deletes: Broken = field(default_factory=lambda: Broken(fails_at=0))
+    delays: Broken = field(default_factory=lambda: Broken(fails_at=0))
 
     async def claim(self, _limit: int, _seconds: float) -> list[Posting]:
         await self.claims._called()
-        return []
+        return self.rows
 
     async def next_due(self) -> float | None:
         return None
 
     async def done(self, _rows: object) -> None:
         await self.deletes._called()
+
+    async def postpone(self, _posting: Posting, _seconds: float) -> None:
+        await self.delays._called()
+
+
+def _posting() -> Posting:
+    envelope = Envelope(id=new_id(), type="call.due", occurred_at="", data={})
+    return Posting(envelope.id, "outbound", "sms", envelope.model_dump_json(), "", envelope=envelope)
 
 
 async def _answered(_message: Envelope) -> Verdict:
@@ -137,7 +165,21 @@ async def test_what_an_embedded_bus_is_done_with_is_deleted(caplog: pytest.LogCa
     outbox: Any = Table(deletes=broken)
     bus = EmbeddedBus(outbox, Clock(), 1)
     await bus.start([Consumer("deliveries.sms", _answered)])
-    envelope = Envelope(id=new_id(), type="call.due", occurred_at="", data={})
-    bus.take([Posting(envelope.id, "outbound", "sms", envelope.model_dump_json(), "", envelope=envelope)])
+    bus.take([_posting()])
+    await went_on(broken, caplog, "outbox_broken")
+    await bus.stop()
+
+
+async def _asks_again(_message: Envelope) -> Verdict:
+    return retry(RetryStep.S5)
+
+
+async def test_what_an_embedded_bus_could_not_postpone_is_dispatched_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken = Broken(fails_at=1)
+    outbox: Any = Table(rows=[_posting()], delays=broken)
+    bus = EmbeddedBus(outbox, Clock(), 1)
+    await bus.start([Consumer("deliveries.sms", _asks_again)])
     await went_on(broken, caplog, "outbox_broken")
     await bus.stop()
