@@ -1,4 +1,4 @@
-"""Operators see who is not written to and why, add to it and lift it; the ledger keeps every change."""
+"""Operators see who is not written to and why, add to it and lift it; the ledger keeps every wish."""
 
 import re
 from typing import Annotated

@@ -72,10 +72,7 @@ async def suppress(
     One that a START would lift, or that ends with the next mail from there, is made firm by one that neither
     lifts.
     """
-    key = _key(organization_id, channel, pair)
-    inserted = await _insert(tx, key, reason, firm=firm)
-    if not inserted and firm and reason not in _OF_ADDRESS:
-        await tx.run("suppression_firm", **key, reason=reason)
+    inserted = await _hold(tx, _key(organization_id, channel, pair), reason, firm=firm)
     await _derive_for_address(tx, organization_id, channel, pair[1])
     return inserted
 
@@ -154,7 +151,7 @@ async def keep_suppressions(tx: Tx, organization_id: str, person: Person) -> Non
         for row in in_force:
             if row["derived"]:
                 key = _key(organization_id, channel, (row["our_address"], row["their_address"]))
-                await _insert(tx, key, row["reason"], firm=row["our_address"] in firm)
+                await _hold(tx, key, row["reason"], firm=row["our_address"] in firm)
 
 
 async def _derive_for_address(tx: Tx, organization_id: str, channel: Channel, address: str) -> None:
@@ -176,13 +173,23 @@ async def _derive(tx: Tx, organization_id: str, channel: Channel, addresses: Seq
     of_channel = {"organization_id": organization_id, "channel": channel.value}
     await tx.run("suppressions_underive", **of_channel, addresses=list(addresses))
     asked = await _in_force(tx, organization_id, channel, addresses)
-    have = {(row["our_address"], row["their_address"]) for row in asked}
-    reasons = {row["our_address"]: row["reason"] for row in asked if row["reason"] not in _OF_ADDRESS}
+    # mail that came back is left out: what holds because of it may end sooner than the wish
+    wishes = [row for row in asked if row["reason"] not in _OF_ADDRESS]
+    have = {(row["our_address"], row["their_address"]) for row in wishes}
+    reasons = {row["our_address"]: row["reason"] for row in wishes}
     for ours in sorted(reasons):
         for theirs in addresses:
             if (ours, theirs) not in have:
                 key = _key(organization_id, channel, (ours, theirs))
                 await _insert(tx, key, reasons[ours], firm=True, derived=True)
+
+
+async def _hold(tx: Tx, key: dict[str, str], reason: str, *, firm: bool) -> bool:
+    """Hold it for this very address, firmly where that is asked for; False where it was held before."""
+    inserted = await _insert(tx, key, reason, firm=firm)
+    if not inserted and firm and reason not in _OF_ADDRESS:
+        await tx.run("suppression_firm", **key, reason=reason)
+    return inserted
 
 
 async def _insert(tx: Tx, key: dict[str, str], reason: str, *, firm: bool, derived: bool = False) -> bool:

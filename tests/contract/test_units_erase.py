@@ -22,15 +22,17 @@ from gateway.service.converse import NewConversation, create, insert
 from gateway.service.dead import bury
 from gateway.service.erase import AT_ONCE, GRACE, Step, erase_step, request_erasure
 from gateway.service.identify import end_user, resolve
+from gateway.service.mail_reports import COMPLAINT
 from gateway.service.merge import merge, unmerge
 from gateway.service.people import attach_contact, patch_profile
 from gateway.service.postings import envelope
-from gateway.service.suppress import lift_by_start, suppressed
+from gateway.service.suppress import ANY, HARD_BOUNCE, lift_by_start, suppress, suppressed
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.every_table import database, quote_everywhere, quoting
 from tests.contract.scene import (
     ORGANIZATION,
+    OUR_MAILBOX,
     OURS,
     PARTITIONS,
     ROUTE,
@@ -287,6 +289,18 @@ async def test_the_wish_to_be_left_alone_outlives_the_person(store: MovableStore
     assert await store.write(lift_by_start, ORGANIZATION, Channel.SMS, (OURS, OTHER_PHONE))
     assert not await store.read(suppressed, ORGANIZATION, Channel.SMS, OURS, OTHER_PHONE)
     assert await store.read(suppressed, ORGANIZATION, Channel.SMS, OURS, THEIRS)
+
+
+async def test_the_wish_outlives_the_person_where_mail_had_come_back_too(store: MovableStore) -> None:
+    mailed = await arrive(store, mail())
+    other = address_of(Channel.EMAIL, "ada@work.example")
+    await store.write(attach_contact, ORGANIZATION, mailed.end_user_id, other, "operator")
+    for mailbox, reason in ((THEIR_MAILBOX, HARD_BOUNCE), (other.value, COMPLAINT)):
+        await store.write(suppress, ORGANIZATION, Channel.EMAIL, (ANY, mailbox), reason)
+    await erased(store, mailed.end_user_id)
+    await arrive(store, mail("me again"))
+    for mailbox in (THEIR_MAILBOX, other.value):
+        assert await store.read(suppressed, ORGANIZATION, Channel.EMAIL, OUR_MAILBOX, mailbox)
 
 
 def of_organisation(organization_id: str) -> Envelope:

@@ -15,7 +15,7 @@ from gateway.service.expire import forget
 from gateway.service.mail_reports import COMPLAINT, MOST_RETURNED, take_report
 from gateway.service.parts import PartClaim, claim_part
 from gateway.service.people import attach_contact
-from gateway.service.suppress import BOUNCES_KEPT, suppressed
+from gateway.service.suppress import ANY, BOUNCES_KEPT, lift, suppress, suppressed
 from tests.contract import scene
 from tests.contract.conftest import MovableStore
 from tests.contract.scene import ORGANIZATION, OUR_MAILBOX, THEIR_MAILBOX, arrive, mail, rows
@@ -178,3 +178,25 @@ async def test_one_dead_mailbox_says_nothing_of_its_persons_other_one(store: Mov
     await store.write(take_report, report(ReportKind.BAD_ADDRESS, "5.1.1", delivery_id=delivery["id"]))
     assert await silenced(store)
     assert not await store.read(suppressed, ORGANIZATION, Channel.EMAIL, OUR_MAILBOX, other.value)
+
+
+@pytest.mark.parametrize("kinds", [("wish", "bounce"), ("bounce", "wish")])
+async def test_a_wish_outlives_mail_that_came_back_from_the_persons_other_mailbox(
+    store: MovableStore, kinds: tuple[str, str]
+) -> None:
+    first = await arrive(store, mail())
+    other = Address(ContactKind.EMAIL, "ada@work.example")
+    await store.write(attach_contact, ORGANIZATION, first.end_user_id, other, "operator")
+    _, delivery = await sent(store)
+    for kind in kinds:
+        if kind == "wish":
+            pair = (ANY, other.value)
+            assert await store.write(suppress, ORGANIZATION, Channel.EMAIL, pair, COMPLAINT)
+        else:
+            about = report(ReportKind.BAD_ADDRESS, "5.1.1", delivery_id=delivery["id"])
+            await store.write(take_report, about)
+        assert await silenced(store)
+    await arrive(store, mail("It works again."))
+    assert await silenced(store)
+    assert await store.write(lift, ORGANIZATION, Channel.EMAIL, (ANY, other.value))
+    assert not await silenced(store)

@@ -248,6 +248,8 @@ async def test_mail_of_postmark_is_taken_in(hooks: Hooks) -> None:
     assert (await hooks.post("postmark", json=posted))[0] == 403
     status, body = await hooks.post("postmark", json={"TextBody": "x"}, headers=login())
     assert (status, "RawEmail" in body["message"]) == (422, True)
+    halved = posted | {"RawEmail": f"{MAIL}\ud800"}
+    assert (await hooks.post("postmark", json=halved, headers=login()))[0] == 200
     for bad in ("[]", "{", "[" * 100_000):
         assert (await hooks.post("postmark", data=bad, headers=login()))[0] == 400
 

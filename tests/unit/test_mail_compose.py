@@ -95,7 +95,16 @@ def test_long_ids_are_written_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["The Shop", "Shop, Inc. (EU)", 'Ana "at" the \\ Shop', "Größe & Söhne", "商店", "x" * 100, "é" * 100],
+    [
+        "The Shop",
+        "Shop, Inc. (EU)",
+        'Ana "at" the \\ Shop',
+        "Größe & Söhne",
+        'Größe, "die" Söhne (EU)',
+        "商店",
+        "x" * 100,
+        "é" * 100,
+    ],
 )
 @pytest.mark.parametrize("recipient", ["ana@example.com", "josé@example.com"])
 def test_a_mail_may_be_from_somebody(name: str, recipient: str) -> None:

@@ -43,4 +43,5 @@ def _mail(posted: dict[str, Any]) -> tuple[bytes, str]:
     raw = posted.get("RawEmail")
     if not isinstance(raw, str) or not raw:
         raise invalid("RawEmail is missing: switch on “include raw email content” for the server.")
-    return raw.encode("utf-8", "surrogateescape"), text_of(posted.get("OriginalRecipient"))
+    # half a character, which JSON can spell, is no reason to lose a mail
+    return raw.encode("utf-8", "surrogatepass"), text_of(posted.get("OriginalRecipient"))
