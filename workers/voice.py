@@ -97,8 +97,7 @@ class VoiceWorker:
             return await self._unannounced(envelope, event)
         stranger = _stranger(envelope, event, call)
         if stranger is not None:
-            HOST_EVENTS_LEFT_OUT.labels(event.kind, stranger).inc()
-            return DONE
+            return await self._leave_out(envelope, event, call, stranger)
         match event:
             case IntentReport():
                 return await self._reported(envelope, event, call)
@@ -106,6 +105,13 @@ class VoiceWorker:
                 return await self._ended(envelope, event, call)
             case _:
                 return await self._hearing.take(envelope, event, call)
+
+    async def _leave_out(self, envelope: Envelope, event: HostEvent, call: Call, reason: str) -> Verdict:
+        """It is about another call of this id; the end of one that was refused is expected no more then."""
+        if isinstance(event, CallEnded):
+            await self._store.write(is_rival_end, call.place, envelope.id)
+        HOST_EVENTS_LEFT_OUT.labels(event.kind, reason).inc()
+        return DONE
 
     async def _started(self, envelope: Envelope, event: CallStarted) -> Verdict:
         at = self._clock.now()

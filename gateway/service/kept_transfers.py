@@ -37,13 +37,16 @@ async def keep_transfer(tx: Tx, held: HeldCall, holder: str, organization_id: st
 
 
 async def take_up_transfer(tx: Tx, provider: str, call_id: str, holder: str) -> HeldCall | None:
-    """The newest transfer of a call, which this connection moves from now on; None: there is none."""
+    """The newest transfer of a call, which this connection moves from now on; None: none that can be read."""
     row = await tx.one("held_of_call", provider=provider, call_id=call_id)
     if row is None or row["holder"] is None:
         return None
     await tx.run("held_take_up", id=row["id"], holder=holder)
     kept = await tx.one("held_by_id", id=row["id"])  # what was kept last before that
-    return None if kept is None else restored_held(kept["held"])
+    try:
+        return None if kept is None else restored_held(kept["held"])
+    except ValueError:
+        return None  # another version has kept it
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,15 @@ async def test_a_host_that_is_known_ends_its_call_also_where_another_was_refused
     assert (await line.conversation())["status"] == "closed"
 
 
+async def test_the_end_of_a_refused_call_whose_host_names_itself_is_expected_no_more(line: Line) -> None:
+    """What the other host, which names nobody, says of an end is about its own call then."""
+    await line.start(host_id="host-2")
+    assert await line.send("call.ended", reason="refused", host_id="host-2") == DONE
+    assert (await line.conversation())["status"] == "active"
+    assert await line.send("call.ended", reason="caller") == DONE
+    assert (await line.conversation())["status"] == "closed"
+
+
 async def test_a_host_that_gives_two_callers_one_id_has_the_second_one_refused(line: Line) -> None:
     """They would be in the first one's conversation."""
     await line.start(**{"from": "+14155550177"})

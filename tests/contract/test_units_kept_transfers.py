@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 from gateway.domain.intent import CallTransferIntent, TransferMode, resolve_transfer
+from gateway.domain.ports.store import Tx
 from gateway.domain.warm.held import HeldCall
 from gateway.domain.warm.machine import advance, begin
 from gateway.domain.warm.state import Stage, WarmPlan
@@ -74,3 +75,16 @@ async def test_of_a_caller_who_is_erased_nothing_is_kept(store: Store, held: Hel
     await store.write(request_erasure, ORGANIZATION, row["end_user_id"], scene.PARTITIONS)
     assert await transfers.keep(held, "s")
     assert await transfers.take_up("jambonz", held.call_id, "t") is None
+
+
+async def test_one_that_cannot_be_read_is_none(store: Store, held: HeldCall) -> None:
+    """Another version has kept it: the call goes on, as if nothing of it was kept."""
+    transfers = StoredTransfers(store, ORGANIZATION)
+    await transfers.keep(held, "s")
+
+    async def spoil(tx: Tx) -> None:
+        await tx.run("held_keep", id=held.id, held="{}", holder="s")
+
+    await store.write(spoil)
+    assert await transfers.take_up("jambonz", held.call_id, "t") is None
+    assert not await transfers.keep(held, "s")

@@ -235,6 +235,21 @@ async def test_who_is_called_already_is_not_called_again(status: str) -> None:
     assert call.session.over
 
 
+async def test_who_has_the_agent_again_once_jambonz_has_answered_is_not_passed_on() -> None:
+    class Told(LeftOver):
+        async def dialled(self) -> Sequence[ListedCall] | OutcomeUnknown:
+            await self.tells(Dialed(dial_call_status="busy", dial_sip_status=486))  # was held back
+            return ()
+
+    call = Told(wish(), None)
+    await call.back()
+    await call.passes(10)
+    assert call.session._task is not None
+    await call.session._task
+    assert (call.noted, call.session._way_out.begun) == (["failed busy"], False)
+    assert "dial" not in call.happened
+
+
 async def test_what_could_not_be_kept_is_kept_later() -> None:
     """So that the connection after this one finds it."""
     call = Broken(wish(), None)

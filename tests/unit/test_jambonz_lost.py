@@ -33,6 +33,8 @@ class Jambonz:
         self.happened: list[str] = []
         self.elsewhere = False
         """Another process has the call."""
+        self.comes_back = False
+        """Another process has it once jambonz has said whom it calls."""
         self.away_at_end = False
         """The database is away when the end is to be recorded."""
         self.away = 0
@@ -70,6 +72,7 @@ class Jambonz:
     async def dialled(self) -> Sequence[ListedCall] | OutcomeUnknown:
         """Whom it has called."""
         self.asked += 1
+        self.elsewhere = self.elsewhere or self.comes_back
         return self.called
 
     async def change(self, _sid: str, change: dict[str, Any], _timeout: float) -> None:
@@ -122,6 +125,14 @@ async def test_what_a_call_in_silence_is_told_one_after_the_other() -> None:
     await jambonz.lose()
     assert jambonz.told == ["/back", "https://gateway.test/webhooks/jambonz/lost", *[OVER] * 3]
     assert jambonz.happened == [OVER]
+
+
+async def test_one_that_is_back_while_jambonz_is_asked_is_told_nothing() -> None:
+    """The answer may take its time; another process has the call by then."""
+    jambonz = Jambonz(up=100)
+    jambonz.comes_back = True
+    await jambonz.lose()
+    assert (jambonz.asked, jambonz.told) == (1, [])
 
 
 async def test_one_that_another_process_has_is_told_nothing() -> None:

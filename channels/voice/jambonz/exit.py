@@ -71,9 +71,10 @@ class JambonzExit:
         self._transfer = current = Transfer.of(wishes.transfer, wishes, self._kept.session, n)
         warm = JambonzWarm(current, wishes.briefing, self._rules)
         if not current.warm:
-            self._cold = Cold(current, warm, self._parts)
-            if not (self._again and await self._cold.goes_on()):
-                await self._begin_cold(current, self._cold)
+            self._cold = cold = Cold(current, warm, self._parts)
+            goes_on = self._again and await cold.goes_on()
+            if not goes_on and self._transfer is current:  # else its end was told of meanwhile
+                await self._begin_cold(current, cold)
             return
         if (current.intent.warm or WarmTransfer()).reassurance_text:
             instead = "ringing" if self._rules.hold_music is None else "hold music"

@@ -194,6 +194,7 @@ class LostCalls:
             over = found is None or call_state(found.call_status).over
             if not over and look < WAITS:
                 continue
+            called = Called.UNKNOWN if over else await legs.now()  # first: a call may be back meanwhile
             try:
                 taken = await self._connections.take(PROVIDER, lost.call_sid, number)
                 if taken is None:  # another connection has it, in another process, or its end is known
@@ -204,7 +205,6 @@ class LostCalls:
                     return
             except GatewayError:
                 continue
-            called = await legs.now()
             if called is Called.TALKS:
                 await lost.joined()
             if called is Called.NOBODY:
