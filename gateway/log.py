@@ -10,11 +10,17 @@ import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 MAX_EVENT = 8192
 MAX_FIELD = 2048
 MAX_TRACEBACK = 16_384
+MAX_CAUSES = 10
+
+_log = logging.getLogger(__name__)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 _OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "mail.log", "mail.debug")
@@ -92,12 +98,12 @@ class JsonFormatter(logging.Formatter):
         for name, value in _fields(record).items():
             line.setdefault(name, value)
         if record.exc_info and record.exc_info[0]:
-            line["exception"] = "".join(traceback.format_exception(*record.exc_info))[-MAX_TRACEBACK:]
+            line["exception"] = _tracebacks(record.exc_info[1])[-MAX_TRACEBACK:]
         return json.dumps(line, separators=(",", ":"))
 
 
 class TextFormatter(logging.Formatter):
-    """`time level logger: event name=value …`, and an exception as its kind, its text and its last places."""
+    """`time level logger: event name=value …`, and an exception as its kind and its last places."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
@@ -146,9 +152,36 @@ def _word(value: str | int | float | bool | None) -> str:
     )
 
 
+def tell_of(loop: "AbstractEventLoop") -> None:
+    """Have what fails unobserved in a loop told like other errors: the loop itself would quote texts."""
+    loop.set_exception_handler(_unobserved)
+
+
+def _unobserved(_loop: "AbstractEventLoop", context: dict[str, Any]) -> None:
+    task = context.get("task") or context.get("future")
+    extra = {"action": "loop.error"}
+    if task is not None and hasattr(task, "get_name"):
+        extra["task"] = task.get_name()
+    _log.error("%s", context["message"], exc_info=context.get("exception"), extra=extra)
+
+
 def _exception(error: BaseException | None) -> str:
     where = "" if error is None else place_of(error)
-    return f"{type(error).__name__}: {str(error)[:MAX_FIELD]} at {where or 'an unknown place'}"
+    return f"{_kind(error)} at {where or 'an unknown place'}"
+
+
+def _tracebacks(error: BaseException | None) -> str:
+    """As Python prints an error and what led to it, the first cause first."""
+    told: list[str] = []
+    while error is not None and len(told) < MAX_CAUSES:
+        told.append("".join(traceback.format_tb(error.__traceback__)) + _kind(error))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\n".join(reversed(told))
+
+
+def _kind(error: BaseException | None) -> str:
+    """Its class, and of its text the length: it may quote a row, or what somebody has sent."""
+    return f"{type(error).__name__}: {body(str(error)[:MAX_FIELD])}"
 
 
 def place_of(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from gateway.commands.options import (
     read_settings,
 )
 from gateway.commands.terminal import Refusal
-from gateway.log import configure_logging
+from gateway.log import configure_logging, tell_of
 from gateway.settings import HostPort, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ def run_process(settings: Settings, plan: "Plan") -> None:
         _log.warning("%s", warning, extra={"action": "settings.warning"})
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
+            tell_of(runner.get_loop())
             try:
                 runner.run(run(settings, plan))
             except SystemExit:

@@ -1,5 +1,7 @@
 """Log lines: one line each in both styles, fields, bodies hidden, libraries routed."""
 
+import asyncio
+import gc
 import io
 import json
 import logging
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from gateway.log import JsonFormatter, TextFormatter, body, configure_logging
+from gateway.log import JsonFormatter, TextFormatter, body, configure_logging, tell_of
 
 LOGGER = logging.getLogger("gateway.test")
 
@@ -74,16 +76,43 @@ def test_text_on_a_terminal_else_json() -> None:
     assert json.loads(in_file.getvalue())["event"] == "there"
 
 
-def test_exceptions_stay_on_their_line() -> None:
+def test_exceptions_stay_on_their_line_and_keep_what_they_quote_to_themselves() -> None:
+    number, text = "+14155550100", "two\nlines"
     for style in ("text", "json"):
         stream = lines(style, io.StringIO())
         try:
-            raise ValueError("two\nlines")
-        except ValueError:
+            try:
+                raise ValueError(text)
+            except ValueError as first:
+                raise KeyError(number) from first
+        except KeyError:
             LOGGER.exception("failed")
         assert stream.getvalue().count("\n") == 1
-        assert "ValueError: two\\nlines" in stream.getvalue()
+        assert "KeyError: <14 chars>" in stream.getvalue()
         assert "test_exceptions_stay_on_their_line" in stream.getvalue()
+        assert number not in stream.getvalue()
+        assert "two" not in stream.getvalue()
+        assert ("ValueError: <9 chars>" in stream.getvalue()) is (style == "json")
+    configure_logging("text", stream=(shown := io.StringIO()), bodies=True)
+    LOGGER.error("failed", exc_info=ValueError("two\nlines"))
+    assert "ValueError: two\\nlines" in shown.getvalue()
+
+
+async def test_what_fails_unobserved_is_told_without_its_text() -> None:
+    loop = asyncio.get_running_loop()
+    tell_of(loop)
+    stream = lines("text", io.StringIO())
+    task = asyncio.create_task(_fails(), name="some-loop")
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+    assert "Task exception was never retrieved action=loop.error task=some-loop" in stream.getvalue()
+    assert "ValueError: <14 chars> at _fails:" in stream.getvalue()
+    assert "a person wrote" not in stream.getvalue()
+
+
+async def _fails() -> None:
+    raise ValueError("a person wrote")
 
 
 def test_a_message_that_does_not_fit_its_arguments_is_not_lost() -> None:
