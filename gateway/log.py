@@ -162,7 +162,8 @@ def _unobserved(_loop: "AbstractEventLoop", context: dict[str, Any]) -> None:
     extra = {"action": "loop.error"}
     if task is not None and hasattr(task, "get_name"):
         extra["task"] = task.get_name()
-    _log.error("%s", context["message"], exc_info=context.get("exception"), extra=extra)
+    what = context["message"].partition("(")[0]  # behind it, what a callback was given
+    _log.error("%s", what, exc_info=context.get("exception"), extra=extra)
 
 
 def _exception(error: BaseException | None) -> str:

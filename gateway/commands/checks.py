@@ -22,7 +22,7 @@ from gateway.service.brake import pauses_of
 from gateway.service.senders import HaltedSender, halted_senders
 from gateway.service.usage import today
 from gateway.settings import Settings
-from gateway.store.migrate import UnknownSchema, pending, verify
+from gateway.store.migrate import UnknownSchema, verified
 from gateway.store.spool import spooled
 
 _MOST_TOLD = 5
@@ -48,9 +48,7 @@ async def check_database(settings: Settings) -> Finding:
         text = f"{name} is not there yet; gateway dev makes it, or gateway migrate"
         return Finding("database", Verdict.SKIP, text)
     try:
-        missing = await pending(settings.database_url.get_secret_value())
-        if not missing:
-            await verify(settings.database_url.get_secret_value())
+        missing = await verified(settings.database_url.get_secret_value())
     except (Unavailable, UnknownSchema, sqlite3.Error, OSError) as error:
         return Finding("database", Verdict.FAIL, f"{name}: {error}; see GATEWAY_DATABASE_URL")
     if missing:

@@ -9,7 +9,7 @@ from gateway.commands.options import config_option, data_dir_option, read_settin
 from gateway.commands.terminal import Refusal
 from gateway.settings import Settings
 from gateway.store.migrate import migrate as bring_up_to_date
-from gateway.store.migrate import pending, verify
+from gateway.store.migrate import verified
 
 
 @click.command(epilog="Example: gateway migrate && gateway serve")
@@ -24,20 +24,13 @@ def migrate(check: bool, config: Path | None, data_dir: Path) -> None:
     """
     settings = read_settings(config, data_dir)
     url = settings.database_url.get_secret_value()
-    missing = asyncio.run(_look(url) if check else bring_up_to_date(_reachable(settings, url)))
+    missing = asyncio.run(verified(url) if check else bring_up_to_date(_reachable(settings, url)))
     for revision in missing:
         click.echo(f"{'missing' if check else 'applied'} {revision}")
     if check and missing:
         raise Refusal("the schema is behind; run: gateway migrate")
     if not missing:
         click.echo("the schema is up to date")
-
-
-async def _look(url: str) -> list[str]:
-    missing = await pending(url)
-    if not missing:
-        await verify(url)
-    return missing
 
 
 def _reachable(settings: Settings, url: str) -> str:

@@ -84,14 +84,17 @@ async def pending(url: str, folder: Path | Traversable | None = None) -> list[st
     return _after([known.name for known in revisions(dialect, folder)], await _version(url))
 
 
-async def verify(url: str, folder: Path | Traversable | None = None) -> None:
-    """Look whether a database of the newest version has the columns which that promises.
+async def verified(url: str, folder: Path | Traversable | None = None) -> list[str]:
+    """The same; one that lacks none is looked at whether it has the columns which its version promises.
 
     A version is the name of the last step: whether those before it were ever run it does not say. Raises
     UnknownSchema, StoreUnavailable.
     """
-    found = [(str(table), str(column)) for table, column in await _ask(url, FOUND)]
-    _verify(await _version(url), revisions(_BOTH, folder), found)
+    missing = await pending(url, folder)
+    if not missing:
+        found = [(str(table), str(column)) for table, column in await _ask(url, FOUND)]
+        _verify(await _version(url), revisions(_BOTH, folder), found)
+    return missing
 
 
 def _verify(version: str | None, known: list[Revision], found: Iterable[tuple[str, str]]) -> None:

@@ -17,6 +17,7 @@ from gateway.app import App
 from gateway.domain.call_rules import CallTexts
 from gateway.domain.ports.store import Tx
 from tests.integration import relay_agents
+from tests.integration.asked import asked
 from tests.integration.in_process import in_process
 from tests.waiting import PATIENCE, until
 
@@ -78,10 +79,7 @@ class Line:
 
     async def api(self, method: str, path: str, body: object = None) -> Any:
         """What the API answers."""
-        headers = {"x-api-key": "root"}
-        async with self.http.request(method, self.app.http_url + path, json=body, headers=headers) as answer:
-            assert answer.status < 400, await answer.text()
-            return await answer.json()
+        return await asked(self.app, self.http, method, path, body)
 
     async def conversation(self) -> Any:
         """This caller's."""

@@ -10,6 +10,7 @@ import aiohttp
 
 from channels.twilio.fake import FakeTwilio
 from gateway.app import App
+from tests.integration.asked import asked
 from tests.integration.in_process import in_process
 from tests.integration.webhooks import ACCOUNT, TOKEN
 
@@ -26,10 +27,7 @@ class TwilioHouse:
 
     async def api(self, method: str, path: str, body: object = None) -> Any:
         """What the API answers."""
-        headers = {"x-api-key": "root"}
-        async with self.http.request(method, self.app.http_url + path, json=body, headers=headers) as answer:
-            assert answer.status < 400, await answer.text()
-            return await answer.json()
+        return await asked(self.app, self.http, method, path, body)
 
     async def conversation(self) -> Any:
         """The only one there is."""

@@ -106,9 +106,17 @@ async def test_what_fails_unobserved_is_told_without_its_text() -> None:
     await asyncio.wait([task])
     del task
     gc.collect()
+    loop.call_soon(_takes, "what a person wrote")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
     assert "Task exception was never retrieved action=loop.error task=some-loop" in stream.getvalue()
     assert "ValueError: <14 chars> at _fails:" in stream.getvalue()
+    assert "Exception in callback _takes" in stream.getvalue()
     assert "a person wrote" not in stream.getvalue()
+
+
+def _takes(text: str) -> None:
+    raise ValueError(text)
 
 
 async def _fails() -> None:

@@ -10,7 +10,7 @@ import pytest
 from gateway.bench.private_server import free_ports
 from gateway.domain.clock import Clock
 from gateway.store.engine import StoreUnavailable, open_store
-from gateway.store.migrate import UnknownSchema, migrate, pending, revisions, schema_is_current, verify
+from gateway.store.migrate import UnknownSchema, migrate, pending, revisions, schema_is_current, verified
 from gateway.store.queries import Queries
 from tests.integration.store.conftest import SQL
 from tests.integration.store.test_store_engine import count
@@ -71,12 +71,12 @@ async def test_a_database_that_never_had_a_step_is_refused_and_left_as_it_is(
     """Its version is the name of the newest one: a step that came to be before that later is not pending."""
     (steps / "0003_last.sql").write_text(MORE)
     await migrate(store_url, steps)
-    await verify(store_url, steps)
+    await verified(store_url, steps)
     (steps / "0002_late.sql").write_text(
         "ALTER TABLE items ADD COLUMN late text; CREATE TABLE later (a text)"
     )
     assert await pending(store_url, steps) == []
-    for look in (verify, migrate):
+    for look in (verified, migrate):
         with pytest.raises(UnknownSchema, match=r"0003_last.* lacks items\.late, later\.a:"):
             await look(store_url, steps)
     (steps / "0004_new.sql").write_text("CREATE TABLE new (a text)")
